@@ -1,0 +1,98 @@
+"""Activity, the heart: how much of each cell moved in each frame, measured once and kept beside the clip."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Activity:
+    """The motion of one clip on a coarse grid, without any threshold of an operator's.
+
+    share: uint8 (N, R, C), the share of the cell that differs from the camera's background, 255 = all of it.
+    pts: int64 (N,), strictly increasing, in units of `time_base` seconds; one entry for every decoded frame.
+    cold: number of leading frames that were measured before the background was known well enough.
+    width, height: size of the picture in pixels, for zones and pictures.
+    version: which `measure`, with which settings, made it; never empty.
+
+    The arrays are made read-only. Raises ValueError when shapes, dtypes or order are wrong.
+    """
+
+    share: NDArray[np.uint8]
+    pts: NDArray[np.int64]
+    time_base: Fraction
+    cold: int
+    width: int
+    height: int
+    version: str
+
+    def __post_init__(self) -> None:
+        if self.share.dtype != np.uint8 or self.share.ndim != 3 or 0 in self.share.shape:
+            raise ValueError(
+                f"share is uint8 (N, R, C) without an empty axis, got {self.share.dtype} {self.share.shape}"
+            )
+        if self.pts.dtype != np.int64 or self.pts.shape != self.share.shape[:1]:
+            raise ValueError(f"pts is int64 ({len(self.share)},), got {self.pts.dtype} {self.pts.shape}")
+        if (np.diff(self.pts) <= 0).any():
+            raise ValueError("pts must increase from frame to frame")
+        if self.time_base <= 0:
+            raise ValueError(f"a time base is positive, got {self.time_base}")
+        if not 0 <= self.cold <= len(self.pts):
+            raise ValueError(f"cold counts leading frames, 0 to {len(self.pts)}, got {self.cold}")
+        if min(self.width, self.height) < 1 or not self.version:
+            raise ValueError(f"a picture has pixels and a version, got {self.width} x {self.height}, {self.version!r}")
+        self.share.setflags(write=False)
+        self.pts.setflags(write=False)
+
+    def to_bytes(self) -> bytes:
+        """Return a compressed .npz with `share`, `pts`, `time_base` (2,), `cold`, `size` (width, height), `version`.
+
+        The same activity gives the same bytes, so that a retry writes what is already there.
+        """
+        arrays = {
+            "share": self.share,
+            "pts": self.pts,
+            "time_base": np.array([self.time_base.numerator, self.time_base.denominator], np.int64),
+            "cold": np.array(self.cold, np.int64),
+            "size": np.array([self.width, self.height], np.int64),
+            "version": np.array(self.version),
+        }
+        out = io.BytesIO()
+        # np.savez_compressed stamps each member with the time of day: two runs would then differ.
+        with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED, compresslevel=6) as archive:
+            for name, array in arrays.items():
+                member = io.BytesIO()
+                np.lib.format.write_array(member, np.ascontiguousarray(array), allow_pickle=False)
+                info = zipfile.ZipInfo(f"{name}.npy")
+                info.compress_type = zipfile.ZIP_DEFLATED
+                archive.writestr(info, member.getvalue())
+        return out.getvalue()
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Activity:
+        """Read what `to_bytes` wrote. Raises ValueError when it is anything else."""
+        try:
+            with np.load(io.BytesIO(data), allow_pickle=False) as archive:
+                fields = {name: archive[name] for name in ("share", "pts", "time_base", "cold", "size", "version")}
+        except (OSError, KeyError, EOFError, zipfile.BadZipFile) as error:
+            raise ValueError(
+                f"wanted a stored activity (.npz with share, pts, ...), got something else: {error}"
+            ) from error
+        return cls(
+            share=fields["share"],
+            pts=fields["pts"],
+            time_base=Fraction(*(int(x) for x in fields["time_base"])),
+            cold=int(fields["cold"]),
+            width=int(fields["size"][0]),
+            height=int(fields["size"][1]),
+            version=str(fields["version"]),
+        )

@@ -1,0 +1,122 @@
+"""Whose footage it is and where its bytes are: camera, stream and clip."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+from fractions import Fraction
+
+from pipeline.span import NS, Span
+
+_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+def check_id(kind: str, value: str) -> None:
+    """Raise ValueError unless `value` can stand in an object key, a file name and a URL without quoting."""
+    if not _ID.fullmatch(value):
+        raise ValueError(
+            f"a {kind} id is 1 to 64 of A-Z a-z 0-9 . _ - and starts with a letter or a digit, got {value!r}"
+        )
+
+
+class Sharing(StrEnum):
+    """What a camera's owner allows without being asked again."""
+
+    ASK = "ask"
+    ALWAYS = "always"
+    NEVER = "never"
+
+
+@dataclass(frozen=True, slots=True)
+class Camera:
+    """One camera: where it is (WGS84 degrees), whose it is, and what its owner allows.
+
+    Raises ValueError for an id or owner that cannot stand in a key, or a place that is not on Earth.
+    """
+
+    id: str
+    lon: float
+    lat: float
+    owner: str
+    sharing: Sharing = Sharing.ASK
+
+    def __post_init__(self) -> None:
+        check_id("camera", self.id)
+        check_id("owner", self.owner)
+        if not (math.isfinite(self.lon) and math.isfinite(self.lat) and abs(self.lon) <= 180 and abs(self.lat) <= 90):
+            raise ValueError(
+                f"camera {self.id}: wanted lon in -180..180 and lat in -90..90 degrees, "
+                f"got lon {self.lon} and lat {self.lat}"
+            )
+        object.__setattr__(self, "sharing", Sharing(self.sharing))
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """What the decoder found in a clip's one video stream.
+
+    `first_pts` is the first frame shown and `end_pts` one past the time of the last, both in units of `time_base`
+    seconds; `frames` counts what was decoded. `audio` is the codec of the first audio stream, or None.
+    """
+
+    codec: str
+    width: int
+    height: int
+    time_base: Fraction
+    first_pts: int
+    end_pts: int
+    frames: int
+    audio: str | None = None
+
+    def __post_init__(self) -> None:
+        if min(self.width, self.height, self.frames) < 1 or self.time_base <= 0 or self.end_pts <= self.first_pts:
+            raise ValueError(f"a stream has pixels, frames and a duration, got {self}")
+
+
+@dataclass(frozen=True, slots=True)
+class Clip:
+    """One recording: its camera, when it was made, its content's SHA-256, and the key its bytes are under.
+
+    `start_ns` is the instant of the first frame. Raises ValueError for an id or a digest of the wrong form.
+    """
+
+    camera: str
+    start_ns: int
+    sha256: str
+    size: int
+    key: str
+    stream: Stream
+
+    def __post_init__(self) -> None:
+        check_id("camera", self.camera)
+        if not _SHA256.fullmatch(self.sha256):
+            raise ValueError(f"a clip's sha256 is 64 hexadecimal digits, got {self.sha256!r}")
+        if self.size < 1:
+            raise ValueError(f"a clip has at least one byte, got {self.size}")
+        _ = self.span  # a start outside the calendar is refused here
+
+    @property
+    def id(self) -> str:
+        """A name made of the camera, the start and the content, and of nothing a stranger could read back."""
+        return hashlib.sha256(f"{self.camera}\0{self.start_ns}\0{self.sha256}".encode()).hexdigest()[:20]
+
+    @property
+    def span(self) -> Span:
+        """The time the clip covers, its end rounded up to a whole nanosecond."""
+        length = (self.stream.end_pts - self.stream.first_pts) * self.stream.time_base * NS
+        return Span(self.start_ns, self.start_ns + math.ceil(length))
+
+    def pts_at(self, t_ns: int) -> int:
+        """Return the smallest pts whose exact time is at or after `t_ns`.
+
+        A frame lies inside a half-open span if and only if pts_at(start_ns) <= pts < pts_at(end_ns).
+        """
+        return self.stream.first_pts + math.ceil(Fraction(t_ns - self.start_ns, NS) / self.stream.time_base)
+
+    def time_ns(self, pts: int) -> int:
+        """Return the instant of `pts`, rounded down to a whole nanosecond."""
+        return self.start_ns + math.floor((pts - self.stream.first_pts) * self.stream.time_base * NS)

@@ -1,0 +1,44 @@
+"""The five errors of a run, sorted by what the run does about them; anything else is a bug and keeps its traceback."""
+
+
+class LamplighterError(Exception):
+    """An error the user can act on; its text says what was wanted, what was got and what to do."""
+
+
+class ConfigError(LamplighterError):
+    """A setting, a flag or an input document is wrong: mend it, no work has been done."""
+
+
+class ClipError(LamplighterError):
+    """One clip is bad: it is set aside with its station and reason, the run goes on.
+
+    `station` is the step that refused it ("fetch", "probe", "decode", "cut", ...).
+    """
+
+    def __init__(self, station: str, reason: str) -> None:
+        super().__init__(station, reason)
+        self.station = station
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"{self.station}: {self.reason}"
+
+
+class StoreUnavailable(LamplighterError):  # noqa: N818 - named for the state of the store, as in the design
+    """The store does not answer: back off, then pause."""
+
+
+class StoreRefused(LamplighterError):  # noqa: N818
+    """The store answered no (credentials, policy): stop, trying again changes nothing."""
+
+
+class RequestRefused(LamplighterError):  # noqa: N818
+    """A request breaks a published rule; `rule` names it."""
+
+    def __init__(self, rule: str, reason: str) -> None:
+        super().__init__(rule, reason)
+        self.rule = rule
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"{self.rule}: {self.reason}"

@@ -1,0 +1,91 @@
+"""The one rule of time: integer nanoseconds UTC and half-open spans."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+NS = 1_000_000_000
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_LAST_NS = 253_402_300_800 * NS  # 10000-01-01: later instants have no ISO 8601 form with four digits of year
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Span:
+    """A half-open interval of time: `start_ns` <= t < `end_ns`, integer nanoseconds since 1970 UTC.
+
+    Raises ValueError unless 0 <= start_ns < end_ns.
+    """
+
+    start_ns: int
+    end_ns: int
+
+    def __post_init__(self) -> None:
+        if type(self.start_ns) is not int or type(self.end_ns) is not int:
+            raise ValueError(
+                f"a span takes integer nanoseconds, got {self.start_ns!r} and {self.end_ns!r}; "
+                "floating-point seconds lose frames at a cut"
+            )
+        if not 0 <= self.start_ns < self.end_ns <= _LAST_NS:
+            raise ValueError(
+                f"a span must end after it starts and lie between 1970 and 9999, "
+                f"got start {self.start_ns} ns and end {self.end_ns} ns"
+            )
+
+    @property
+    def duration_ns(self) -> int:
+        """Length in nanoseconds, at least 1."""
+        return self.end_ns - self.start_ns
+
+    def __and__(self, other: Span) -> Span | None:
+        """Return the time both spans cover, or None when they share not one nanosecond."""
+        start, end = max(self.start_ns, other.start_ns), min(self.end_ns, other.end_ns)
+        return Span(start, end) if start < end else None
+
+    def __contains__(self, t_ns: int) -> bool:
+        return self.start_ns <= t_ns < self.end_ns
+
+    def __str__(self) -> str:
+        return f"{iso(self.start_ns)}/{iso(self.end_ns)}"
+
+
+def merge(spans: Iterable[Span], gap_ns: int = 0) -> list[Span]:
+    """Return the spans in order, those that overlap or lie at most `gap_ns` apart joined into one."""
+    merged: list[Span] = []
+    for span in sorted(spans):
+        if merged and span.start_ns - merged[-1].end_ns <= gap_ns:
+            merged[-1] = Span(merged[-1].start_ns, max(merged[-1].end_ns, span.end_ns))
+        else:
+            merged.append(span)
+    return merged
+
+
+def iso(t_ns: int) -> str:
+    """Return ISO 8601 in UTC, e.g. 2026-01-31T18:00:00Z, with as many decimals as the instant has."""
+    seconds, ns = divmod(t_ns, NS)
+    text = (_EPOCH + timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%S")
+    return f"{text}.{ns:09d}".rstrip("0") + "Z" if ns else f"{text}Z"
+
+
+def parse_iso(text: str) -> int:
+    """Return the instant of an ISO 8601 text in nanoseconds UTC. Raises ValueError without a UTC offset or Z."""
+    head, dot, tail = text.strip().partition(".")
+    digits = tail[: len(tail) - len(tail.lstrip("0123456789"))]
+    try:
+        when = datetime.fromisoformat(head + tail[len(digits) :])
+    except ValueError:
+        when = None
+    if when is None or when.tzinfo is None or (dot and not 1 <= len(digits) <= 9):
+        raise ValueError(f"wanted a time such as 2026-01-31T18:00:00Z (with Z or an offset from UTC), got {text!r}")
+    return from_datetime(when) + int(digits.ljust(9, "0") if digits else 0)
+
+
+def from_datetime(when: datetime) -> int:
+    """Return an aware datetime as nanoseconds UTC, exact to its microsecond. Raises ValueError when it is naive."""
+    if when.tzinfo is None:
+        raise ValueError(f"wanted a time with an offset from UTC, got {when.isoformat()} without one")
+    return (when - _EPOCH) // timedelta(microseconds=1) * 1000
