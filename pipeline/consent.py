@@ -1,0 +1,61 @@
+"""The wall: whose word is needed before a clip may leave, and what that word was."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from pipeline.clip import Camera, Sharing, check_id
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """One owner's one answer to one request: the ids of the clips they share, none of them meaning "decline".
+
+    The clips are named one by one, also when the owner shared all: a clip that turns up later was not seen by them.
+    Raises ValueError for ids of the wrong form.
+    """
+
+    request: str
+    owner: str
+    clips: tuple[str, ...]
+    decided_ns: int
+
+    def __post_init__(self) -> None:
+        check_id("request", self.request)
+        check_id("owner", self.owner)
+        for clip in self.clips:
+            check_id("clip", clip)
+        object.__setattr__(self, "clips", tuple(sorted(set(self.clips))))
+
+
+class Standing(StrEnum):
+    """How a clip stands before one request."""
+
+    ALWAYS = "owner always shares"
+    SHARED = "owner shared it"
+    WAITING = "waits for its owner"
+    DECLINED = "owner declined"
+    NEVER = "owner never shares"
+
+    @property
+    def allowed(self) -> bool:
+        """Tell whether the clip may leave."""
+        return self in {Standing.ALWAYS, Standing.SHARED}
+
+
+def standing(camera: Camera, clip: str, decision: Decision | None) -> Standing:
+    """Return how a clip of `camera` stands, given its owner's decision on the request, if there is one.
+
+    "never" outweighs everything; then the decision; "always" holds for clips the owner was not asked about, unless
+    they declined the request. Raises ValueError when the decision is another owner's.
+    """
+    if decision is not None and decision.owner != camera.owner:
+        raise ValueError(f"camera {camera.id} is {camera.owner}'s, the decision is {decision.owner}'s")
+    if camera.sharing is Sharing.NEVER:
+        return Standing.NEVER
+    if decision is not None and clip in decision.clips:
+        return Standing.SHARED
+    if decision is not None and (not decision.clips or camera.sharing is Sharing.ASK):
+        return Standing.DECLINED
+    return Standing.ALWAYS if camera.sharing is Sharing.ALWAYS else Standing.WAITING

@@ -1,0 +1,240 @@
+"""What an investigator may ask for, and which clips answer it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import cached_property
+from itertools import pairwise
+from typing import Any
+
+import pyproj
+import shapely
+from pydantic import BaseModel, ConfigDict, Field
+from shapely.geometry.polygon import orient
+from shapely.validation import explain_validity
+
+from pipeline.clip import Camera, Clip
+from pipeline.errors import RequestRefused
+from pipeline.span import NS, Span
+
+_EARTH = pyproj.Geod(ellps="WGS84")
+_MAIL_OR_PHONE = re.compile(r"[\w.+-]+@[\w-]+\.\w+|(?:\+|\b)\d[\d ()/-]{7,}\d\b")
+
+
+class Limits(BaseModel):
+    """The rules a request is held to; the defaults are the published ones of doorbell-footage programmes."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    min_area_m2: float = Field(64_750, gt=0, description="smallest area (square metres; 0.025 square mile)")
+    max_area_m2: float = Field(1_294_994, gt=0, description="largest area (square metres; 0.5 square mile)")
+    min_span_s: int = Field(15 * 60, ge=1, description="shortest span (seconds)")
+    max_span_s: int = Field(12 * 3600, ge=1, description="longest span (seconds)")
+    max_age_days: int = Field(45, ge=1, le=36_500, description="oldest footage, counted from the request (days)")
+    max_per_incident: int = Field(2, ge=1, le=100, description="requests an agency may make for one case number")
+    excluded: Mapping[str, tuple[str, ...]] = Field(
+        {
+            "lawful assembly": ("protest", "protests", "protester", "demonstration", "rally", "picket", "assembly"),
+            "announcement": ("announcement", "public notice"),
+            "immigration status": ("immigration", "deportation", "undocumented", "visa status"),
+            "pressure on the owner": ("must share", "required to share", "obliged to share", "failure to share"),
+        },
+        description="words that name an excluded purpose, by purpose (whole words, any case)",
+    )
+
+
+@dataclass(frozen=True)
+class Area:
+    """One polygon on the map: closed rings of (lon, lat) in WGS84 degrees, the outer ring first, then its holes.
+
+    Raises RequestRefused("area", ...) when it is no such polygon, crosses itself, or crosses the antimeridian.
+    """
+
+    rings: tuple[tuple[tuple[float, float], ...], ...]
+
+    def __post_init__(self) -> None:
+        if not self.rings:
+            raise RequestRefused("area", "wanted a polygon, got one without any ring")
+        for ring in self.rings:
+            if len(ring) < 4 or ring[0] != ring[-1]:
+                raise RequestRefused(
+                    "area", f"a ring has at least 4 points and ends where it starts, got {len(ring)} points"
+                )
+            for lon, lat in ring:
+                if not (abs(lon) <= 180 and abs(lat) <= 90):
+                    raise RequestRefused(
+                        "area", f"wanted lon in -180..180 and lat in -90..90 degrees, got lon {lon}, lat {lat}"
+                    )
+            if any(abs(a[0] - b[0]) > 180 for a, b in pairwise(ring)):
+                raise RequestRefused(
+                    "area", "the polygon crosses the antimeridian (180 degrees); ask for the part on one side of it"
+                )
+        if not self.polygon.is_valid:
+            raise RequestRefused(
+                "area", f"the polygon is not simple ({explain_validity(self.polygon)}); draw it without crossing lines"
+            )
+
+    @cached_property
+    def polygon(self) -> shapely.Polygon:
+        """The same polygon for shapely, in degrees."""
+        return shapely.Polygon(self.rings[0], self.rings[1:])
+
+    @cached_property
+    def size_m2(self) -> float:
+        """Area on the WGS84 ellipsoid in square metres, its edges geodesics (C. F. F. Karney, J. Geodesy 87, 2013)."""
+        return abs(_EARTH.geometry_area_perimeter(orient(self.polygon))[0])
+
+    @property
+    def bounds(self) -> tuple[float, float, float, float]:
+        """West, south, east, north in degrees."""
+        west, south, east, north = self.polygon.bounds
+        return west, south, east, north
+
+    def covers(self, camera: Camera) -> bool:
+        """Tell whether the camera stands inside the polygon or on its edge."""
+        return bool(self.polygon.covers(shapely.Point(camera.lon, camera.lat)))
+
+    @classmethod
+    def from_geojson(cls, document: Any) -> Area:  # noqa: ANN401 - a parsed document is anything until it is checked
+        """Read a GeoJSON Polygon, or a Feature or FeatureCollection that holds exactly one (RFC 7946)."""
+        kind = document.get("type") if isinstance(document, dict) else None
+        if kind == "FeatureCollection":
+            features = document.get("features") or []
+            if len(features) != 1:
+                raise RequestRefused(
+                    "area", f"wanted one polygon in the collection, got {len(features)}; ask once for each"
+                )
+            return cls.from_geojson(features[0])
+        if kind == "Feature":
+            return cls.from_geojson(document.get("geometry"))
+        if kind != "Polygon":
+            raise RequestRefused("area", f"wanted a GeoJSON Polygon, got {kind or type(document).__name__}")
+        try:
+            rings = tuple(tuple((float(p[0]), float(p[1])) for p in ring) for ring in document["coordinates"])
+        except (KeyError, TypeError, ValueError, IndexError) as error:
+            raise RequestRefused("area", f"the polygon's coordinates are not rings of [lon, lat]: {error!r}") from error
+        return cls(rings)
+
+    def to_geojson(self) -> dict[str, Any]:
+        """Return the GeoJSON Polygon."""
+        return {"type": "Polygon", "coordinates": [[list(p) for p in ring] for ring in self.rings]}
+
+
+@dataclass(frozen=True)
+class Request:
+    """One request, never changed after it is made: where, when, for which case, by whom.
+
+    `incident` is the kind of incident and `note` what owners are told; neither may name a victim. `made_ns` is the
+    instant it was made (nanoseconds UTC). Raises RequestRefused naming the field that is missing or wrong.
+    """
+
+    area: Area
+    span: Span
+    case_number: str
+    agency: str
+    contact: str
+    incident: str
+    made_ns: int
+    note: str = ""
+
+    def __post_init__(self) -> None:
+        for name, most in (("case_number", 64), ("agency", 128), ("contact", 256), ("incident", 128)):
+            text = getattr(self, name)
+            if not text.strip():
+                raise RequestRefused(name.replace("_", " "), "is required, got nothing")
+            if len(text) > most:
+                raise RequestRefused(name.replace("_", " "), f"at most {most} characters, got {len(text)}")
+        if len(self.note) > 1000:
+            raise RequestRefused("note", f"at most 1000 characters, got {len(self.note)}")
+
+    @cached_property
+    def id(self) -> str:
+        """A name made of everything the request says, so that the same request is the same object."""
+        said = [self.area.rings, self.span.start_ns, self.span.end_ns, self.case_number, self.agency, self.contact]
+        text = json.dumps([*said, self.incident, self.note, self.made_ns])
+        return "r" + hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def check(request: Request, limits: Limits) -> None:
+    """Raise RequestRefused naming the first rule of `limits` the request breaks, with what was wanted and got."""
+    size = request.area.size_m2
+    if not limits.min_area_m2 <= size <= limits.max_area_m2:
+        raise RequestRefused(
+            "area", f"wanted {limits.min_area_m2:,.0f} to {limits.max_area_m2:,.0f} square metres, got {size:,.0f}"
+        )
+    seconds = request.span.duration_ns / NS
+    if not limits.min_span_s * NS <= request.span.duration_ns <= limits.max_span_s * NS:
+        raise RequestRefused(
+            "span",
+            f"wanted {limits.min_span_s / 60:g} minutes to {limits.max_span_s / 3600:g} hours, got {seconds:g} s",
+        )
+    if request.span.end_ns > request.made_ns:
+        raise RequestRefused("span", "ends in the future: there is no live view, ask when the time has passed")
+    age_days = (request.made_ns - request.span.start_ns) / (86_400 * NS)
+    if age_days > limits.max_age_days:
+        raise RequestRefused("age", f"footage may be at most {limits.max_age_days} days old, got {age_days:.1f} days")
+    said = f"{request.incident} {request.note}"
+    for purpose, words in limits.excluded.items():
+        for word in words:
+            if re.search(rf"\b{re.escape(word)}\b", said, re.IGNORECASE):
+                raise RequestRefused("purpose", f"{purpose} is an excluded purpose (the text says {word!r})")
+    if _MAIL_OR_PHONE.search(said):
+        raise RequestRefused(
+            "personal data",
+            "the text holds what reads as an e-mail address or telephone number; the contact has a field",
+        )
+
+
+class Verdict(StrEnum):
+    """Why a camera or a clip answers a request or does not."""
+
+    MATCH = "matches"
+    OUTSIDE_AREA = "camera is outside the area"
+    NO_CLIP = "camera has no clip in the span"
+    OUTSIDE_SPAN = "clip is outside the span"
+    NO_MOTION = "nothing moved in the span"
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """One camera's or clip's verdict; a match carries the asked time of its clip and the motion events inside it."""
+
+    camera: Camera
+    verdict: Verdict
+    clip: Clip | None = None
+    span: Span | None = None
+    events: tuple[Span, ...] = ()
+
+
+def match(
+    request: Request,
+    cameras: Iterable[Camera],
+    *,
+    clips: Callable[[Camera], Iterable[Clip]],
+    events: Callable[[Clip], Sequence[Span]],
+) -> Iterator[Match]:
+    """Yield a verdict for every camera, and for every clip of the cameras inside the area.
+
+    `clips` gives a camera's clips, `events` a clip's motion in time. What is asked of a matching clip is the whole
+    time it shares with the request, not the events alone: evidence that starts at the first movement proves less.
+    """
+    for camera in cameras:
+        if not request.area.covers(camera):
+            yield Match(camera, Verdict.OUTSIDE_AREA)
+            continue
+        seen = False
+        for clip in clips(camera):
+            seen = True
+            span = request.span & clip.span
+            if span is None:
+                yield Match(camera, Verdict.OUTSIDE_SPAN, clip)
+                continue
+            inside = tuple(event for event in events(clip) if event & span)
+            yield Match(camera, Verdict.MATCH if inside else Verdict.NO_MOTION, clip, span, inside)
+        if not seen:
+            yield Match(camera, Verdict.NO_CLIP)
