@@ -1,0 +1,51 @@
+# `make demo` and `make test` set up everything they need; a fresh machine has to bring Python 3.11 or later and make.
+PYTHON ?= python3
+STORE ?= directory
+BIN := .venv/bin
+COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	--no-emit-find-links --no-header --upgrade pyproject.toml --group build
+
+.PHONY: demo test lint types tests minio bench lock clean
+
+demo: .venv/run
+	$(BIN)/lamplighter demo --store $(STORE)
+
+test: lint types tests
+
+lint: .venv/dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: .venv/dev
+	$(BIN)/mypy
+
+tests: .venv/dev minio
+	$(BIN)/pytest
+
+# Built once per machine, in about four minutes, outside the tests' time limits.
+minio: .venv/run
+	$(BIN)/python -m storage.minio_server
+
+bench: .venv/dev
+	$(BIN)/python -m benchmarks.stages
+	$(BIN)/python -m benchmarks.scaling
+
+.venv/run: requirements.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "lamplighter needs Python 3.11 or later; make PYTHON=python3.12 ...")'
+	@echo "Setting up .venv (about a minute)"
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --require-hashes --requirement requirements.txt
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+.venv/dev: requirements-dev.txt .venv/run
+	$(BIN)/python -m pip install --quiet --require-hashes --requirement requirements-dev.txt
+	@touch $@
+
+# Needs uv; writes the two files every installation comes from.
+lock: .venv/dev
+	$(COMPILE) --output-file requirements.txt
+	$(COMPILE) --group dev --group bench --constraint requirements.txt --output-file requirements-dev.txt
+
+clean:
+	rm -rf .venv build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

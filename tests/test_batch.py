@@ -1,0 +1,172 @@
+"""The dispatcher, on a real Ray and in this process."""
+
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from pipeline.errors import ClipError, StoreRefused, StoreUnavailable
+from workers.batch import BatchSettings, run
+from workers.receipt import Outcome, Receipt, Stopwatch, attempt
+
+HERE = BatchSettings(workers=0)
+
+
+@dataclass(frozen=True)
+class Unit:
+    name: str
+    does: str = "well"
+
+
+def work(job: Unit, context: Path | None, watch: Stopwatch) -> tuple[Outcome, str]:
+    with watch("think"):
+        if job.does == "dies":
+            os.kill(os.getpid(), signal.SIGKILL)
+        if job.does == "dies once" and context is not None and not _seen(context, job.name):
+            os.kill(os.getpid(), signal.SIGKILL)
+        if job.does == "hangs":
+            time.sleep(120)
+        if job.does == "is bad":
+            raise ClipError("probe", "no video in it")
+        if job.does == "has a bug":
+            raise ZeroDivisionError("a bug of ours")
+        if job.does == "is refused":
+            raise StoreRefused("wrong secret")
+        if job.does == "finds no store" or (
+            job.does == "finds no store once" and context is not None and not _seen(context, job.name)
+        ):
+            raise StoreUnavailable("nobody answers")
+    return Outcome.DONE, job.name.upper()
+
+
+def _seen(folder: Path, name: str) -> bool:
+    """Tell whether this was called before with that name, in whichever process."""
+    try:
+        (folder / name).touch(exist_ok=False)
+    except FileExistsError:
+        return True
+    return False
+
+
+def finish(jobs: list[Unit], settings: BatchSettings, context: Path | None = None) -> dict[str, Receipt[str]]:
+    return {receipt.job.name: receipt for receipt in run(jobs, work, context, settings=settings)}
+
+
+def test_every_job_gives_one_receipt_in_this_process() -> None:
+    receipts = finish([Unit("a"), Unit("b", "is bad"), Unit("c")], HERE)
+    assert [(name, r.outcome, r.result) for name, r in receipts.items()] == [
+        ("a", Outcome.DONE, "A"),
+        ("b", Outcome.ASIDE, None),
+        ("c", Outcome.DONE, "C"),
+    ]
+    assert (receipts["b"].station, receipts["b"].reason) == ("probe", "no video in it")
+    assert receipts["a"].pid == os.getpid()
+
+
+def test_no_jobs_give_no_receipts() -> None:
+    assert finish([], HERE) == {}
+
+
+def test_the_time_of_each_station_is_in_the_receipt() -> None:
+    receipt = attempt(work, Unit("a"), None)
+    assert 0 <= receipt.seconds["think"] <= receipt.seconds["total"]
+
+
+def test_a_stopwatch_counts_the_getting_and_not_the_using() -> None:
+    watch = Stopwatch()
+    for _ in watch.each("get", iter(range(3))):
+        time.sleep(0.02)
+    assert watch.seconds["get"] < 0.02
+
+
+def test_a_bug_in_the_work_stops_the_run_as_it_is() -> None:
+    with pytest.raises(ZeroDivisionError, match="a bug of ours"):
+        finish([Unit("a", "has a bug")], HERE)
+
+
+def test_a_store_that_refuses_stops_the_run() -> None:
+    with pytest.raises(StoreRefused, match="wrong secret"):
+        finish([Unit("a", "is refused"), Unit("b")], HERE)
+
+
+def test_a_store_that_comes_back_costs_no_job(tmp_path: Path) -> None:
+    receipts = finish([Unit("a", "finds no store once"), Unit("b")], HERE, tmp_path)
+    assert {r.outcome for r in receipts.values()} == {Outcome.DONE}
+    assert receipts["a"].attempts == 1
+
+
+def test_a_store_that_stays_away_ends_the_run_after_its_patience() -> None:
+    settings = BatchSettings(workers=0, store_patience_s=0.5)
+    with pytest.raises(StoreUnavailable, match=r"nobody answers .*run again"):
+        finish([Unit("a", "finds no store")], settings)
+
+
+def test_jobs_are_taken_only_as_workers_become_free() -> None:
+    taken = []
+
+    def jobs() -> Iterator[Unit]:
+        for number in range(5):
+            taken.append(number)
+            yield Unit(str(number))
+
+    receipts = run(jobs(), work, None, settings=HERE)
+    next(receipts)
+    assert len(taken) <= 2
+
+
+@pytest.fixture(scope="module")
+def on_ray(ray_session: None) -> None:  # noqa: ARG001
+    from ray import cloudpickle  # noqa: PLC0415 - the session sets what Ray reads when it is imported
+
+    # Workers cannot import the tests: what is defined here travels by value.
+    cloudpickle.register_pickle_by_value(sys.modules[__name__])
+
+
+@pytest.mark.usefixtures("on_ray")
+class TestOnRay:
+    settings = BatchSettings(workers=2, attempts=2, deadline_s=60)
+
+    def test_the_work_is_the_same_as_in_this_process(self) -> None:
+        jobs = [Unit(str(number), "is bad" if number % 5 == 4 else "well") for number in range(20)]
+        here, there = finish(jobs, HERE), finish(jobs, self.settings)
+        assert {n: (r.outcome, r.result, r.reason) for n, r in here.items()} == {
+            n: (r.outcome, r.result, r.reason) for n, r in there.items()
+        }
+        assert os.getpid() not in {r.pid for r in there.values()}
+
+    def test_a_clip_that_kills_its_process_is_charged_alone_and_set_aside(self) -> None:
+        receipts = finish(
+            [Unit("good 1"), Unit("poison", "dies"), *(Unit(f"good {n}") for n in range(2, 8))], self.settings
+        )
+        poison = receipts.pop("poison")
+        assert (poison.outcome, poison.station, poison.attempts) == (Outcome.ASIDE, "process", 2)
+        assert "2 times" in poison.reason
+        assert {r.outcome for r in receipts.values()} == {Outcome.DONE}
+
+    def test_a_process_that_was_killed_from_outside_is_tried_again(self, tmp_path: Path) -> None:
+        receipts = finish([Unit("a", "dies once"), Unit("b")], self.settings, tmp_path)
+        assert (receipts["a"].outcome, receipts["a"].attempts) == (Outcome.DONE, 2)
+
+    def test_a_clip_over_its_deadline_is_stopped_and_set_aside(self) -> None:
+        settings = BatchSettings(workers=2, deadline_s=2)
+        receipts = finish([Unit("slow", "hangs"), Unit("good")], settings)
+        assert (receipts["slow"].outcome, receipts["slow"].station) == (Outcome.ASIDE, "deadline")
+        assert receipts["good"].outcome is Outcome.DONE
+
+    def test_a_bug_in_a_worker_stops_the_run_with_its_own_type(self) -> None:
+        with pytest.raises(ZeroDivisionError):
+            finish([Unit("a", "has a bug")], self.settings)
+
+    def test_a_store_that_comes_back_costs_no_job(self, tmp_path: Path) -> None:
+        receipts = finish([Unit("a", "finds no store once"), Unit("b")], self.settings, tmp_path)
+        assert {r.outcome for r in receipts.values()} == {Outcome.DONE}
+
+    def test_a_lost_process_prints_nothing(self, capfd: pytest.CaptureFixture[str]) -> None:
+        finish([Unit("poison", "dies")], self.settings)
+        time.sleep(1)  # Ray's own message comes late
+        assert capfd.readouterr() == ("", "")

@@ -1,0 +1,288 @@
+"""The dispatcher: a bounded window of units in flight, on Ray or in this process, and what is done when one fails.
+
+Ray's own retries are off: it cannot tell a clip that kills its process from a machine that went away, and it retries
+for ever what ran out of memory. Here every lost process is charged to the one unit that ran in it.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import secrets
+import shutil
+import sys
+import tempfile
+import time
+from collections import deque
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any, Protocol
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from pipeline.errors import ConfigError, StoreRefused, StoreUnavailable
+from workers.receipt import Job, Outcome, Receipt, Work, attempt
+
+
+class BatchSettings(BaseModel):
+    """How a batch is run."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    workers: int | None = Field(
+        None, ge=0, le=4096, description="worker processes; 0 = in this process without Ray; unset = one per CPU"
+    )
+    ray_address: str = Field("", description="address of a Ray cluster; empty = a Ray of its own on this machine")
+    deadline_s: float = Field(1800.0, gt=0, description="longest one clip may take on Ray (seconds)")
+    attempts: int = Field(3, ge=1, le=20, description="processes one clip may bring down before it is set aside")
+    store_patience_s: float = Field(300.0, ge=0, description="how long a run waits for a store that is away (seconds)")
+    clips_per_process: int = Field(500, ge=1, description="clips after which a worker process is replaced")
+
+
+def run(
+    jobs: Iterable[Job], work: Work, context: object, *, settings: BatchSettings | None = None
+) -> Iterator[Receipt[Any]]:
+    """Do `work(job, context, stopwatch)` for every job and yield each receipt as it comes; order is not kept.
+
+    `jobs` is consumed as workers become free. While the store is away nothing new is started: the units that met it
+    are tried again after a pause that doubles, up to 30 s, and are not charged. Raises StoreUnavailable when that
+    lasts longer than `store_patience_s`, StoreRefused at once, and whatever else the work raised as it is. What was
+    done until then is recorded; running again does only what is missing.
+    """
+    settings = settings or BatchSettings()
+    queue, breaker = _Queue(jobs), _Breaker(settings.store_patience_s)
+    with _pool(work, context, settings) as pool:
+        while True:
+            while pool.free and breaker.closed and (unit := queue.take()):
+                pool.start(*unit)
+            if pool.busy:
+                for receipt in pool.finished(timeout_s=breaker.remaining_s):
+                    if _is_final(receipt, queue, breaker, settings.attempts):
+                        yield receipt
+            elif breaker.closed:
+                return
+            else:
+                breaker.wait()
+
+
+def _is_final(receipt: Receipt[Any], queue: _Queue, breaker: _Breaker, attempts: int) -> bool:
+    if receipt.outcome is Outcome.REFUSED:
+        raise StoreRefused(receipt.reason)
+    if receipt.outcome is Outcome.NO_STORE:
+        breaker.open(receipt.reason)
+        queue.again(receipt.job, receipt.attempts)
+        return False
+    if receipt.station != "process":
+        breaker.reset()
+    elif receipt.attempts < attempts:
+        queue.again(receipt.job, receipt.attempts + 1)
+        return False
+    return True
+
+
+class _Queue:
+    """The jobs not yet started, those to be tried again first."""
+
+    def __init__(self, jobs: Iterable[Job]) -> None:
+        self._jobs, self._again = iter(jobs), deque[tuple[Job, int]]()
+
+    def take(self) -> tuple[Job, int] | None:
+        """Return the next job and which attempt it is, or None when there is none."""
+        if self._again:
+            return self._again.popleft()
+        job = next(self._jobs, None)
+        return None if job is None else (job, 1)
+
+    def again(self, job: Job, attempts: int) -> None:
+        self._again.append((job, attempts))
+
+
+class _Breaker:
+    """Open while the store is away: nothing is started until its pause is over."""
+
+    def __init__(self, patience_s: float) -> None:
+        self._patience_s, self._failures = patience_s, 0
+        self._since = self._until = 0.0
+
+    @property
+    def closed(self) -> bool:
+        return time.monotonic() >= self._until
+
+    @property
+    def remaining_s(self) -> float | None:
+        """Seconds until something may be started again, or None when nothing holds it up."""
+        return None if self.closed else self._until - time.monotonic()
+
+    def open(self, reason: str) -> None:
+        now = time.monotonic()
+        if not self._failures:
+            self._since = now
+        if now - self._since > self._patience_s:
+            raise StoreUnavailable(
+                f"{reason} (for {now - self._since:.0f} s now); what was done is kept, run again when the store is back"
+            )
+        if self.closed:  # several units in flight meet one outage: it counts once
+            self._failures += 1
+            self._until = now + min(0.5 * 2**self._failures, 30.0)
+
+    def reset(self) -> None:
+        self._failures, self._until = 0, 0.0
+
+    def wait(self) -> None:
+        time.sleep(max(0.0, self._until - time.monotonic()))
+
+
+class _Pool(Protocol):
+    @property
+    def free(self) -> bool: ...
+    @property
+    def busy(self) -> bool: ...
+    def start(self, job: Job, attempts: int) -> None: ...
+    def finished(self, *, timeout_s: float | None) -> list[Receipt[Any]]: ...
+
+
+class _Here:
+    """One unit at a time in this process: no deadline, and a unit that kills its process kills the run."""
+
+    def __init__(self, work: Work, context: object) -> None:
+        self._work, self._context = work, context
+        self._next: tuple[Job, int] | None = None
+
+    @property
+    def free(self) -> bool:
+        return self._next is None
+
+    @property
+    def busy(self) -> bool:
+        return self._next is not None
+
+    def start(self, job: Job, attempts: int) -> None:
+        self._next = (job, attempts)
+
+    def finished(self, *, timeout_s: float | None) -> list[Receipt[Any]]:  # noqa: ARG002 - it never has to wait
+        if self._next is None:
+            return []
+        (job, attempts), self._next = self._next, None
+        return [replace(attempt(self._work, job, self._context), attempts=attempts)]
+
+
+class _OnRay:
+    """As many units in flight as there are CPUs: a unit that waits in Ray's queue would spend its deadline there."""
+
+    def __init__(self, ray: Any, work: Work, context: object, settings: BatchSettings) -> None:  # noqa: ANN401
+        self._ray, self._settings = ray, settings
+        self._window = int(ray.cluster_resources().get("CPU", 1))
+        if settings.workers:
+            self._window = min(self._window, settings.workers)
+        options = ray.remote(num_cpus=1, max_retries=0, max_calls=settings.clips_per_process)
+        self._remote, self._work, self._context = options(attempt), ray.put(work), ray.put(context)
+        self._flying: dict[Any, tuple[Job, int, float]] = {}
+
+    @property
+    def free(self) -> bool:
+        return len(self._flying) < self._window
+
+    @property
+    def busy(self) -> bool:
+        return bool(self._flying)
+
+    def start(self, job: Job, attempts: int) -> None:
+        ref = self._remote.remote(self._work, job, self._context)
+        self._flying[ref] = (job, attempts, time.monotonic() + self._settings.deadline_s)
+
+    def finished(self, *, timeout_s: float | None) -> list[Receipt[Any]]:
+        first_deadline = min(deadline for *_, deadline in self._flying.values())
+        wait_s = max(0.0, first_deadline - time.monotonic())
+        if timeout_s is not None:
+            wait_s = min(wait_s, max(0.0, timeout_s))
+        ready, _ = self._ray.wait(list(self._flying), num_returns=1, timeout=wait_s)
+        receipts = [self._receipt(ref) for ref in ready]
+        now = time.monotonic()
+        for ref in [ref for ref, (*_, deadline) in self._flying.items() if deadline <= now]:
+            job, attempts, _ = self._flying.pop(ref)
+            self._ray.cancel(ref, force=True)
+            reason = f"took longer than {self._settings.deadline_s:g} s and was stopped"
+            receipts.append(Receipt(job, Outcome.ASIDE, station="deadline", reason=reason, attempts=attempts))
+        return receipts
+
+    def _receipt(self, ref: Any) -> Receipt[Any]:  # noqa: ANN401
+        job, attempts, _ = self._flying.pop(ref)
+        gone = self._ray.exceptions
+        try:
+            receipt: Receipt[Any] = self._ray.get(ref)
+        except gone.RayTaskError as error:
+            raise error.cause from error  # a bug: as it is, under the traceback of the worker
+        except (gone.WorkerCrashedError, gone.OutOfMemoryError, gone.NodeDiedError, gone.LocalRayletDiedError) as error:
+            what = "ran out of memory" if isinstance(error, gone.OutOfMemoryError) else "brought down its process"
+            reason = f"{what} {attempts} times in {attempts} attempts"
+            return Receipt(job, Outcome.ASIDE, station="process", reason=reason, attempts=attempts)
+        return replace(receipt, attempts=attempts)
+
+
+@contextmanager
+def _pool(work: Work, context: object, settings: BatchSettings) -> Iterator[_Pool]:
+    if settings.workers == 0:
+        yield _Here(work, context)
+        return
+    with session(settings) as ray:
+        yield _OnRay(ray, work, context, settings)
+
+
+@contextmanager
+def session(settings: BatchSettings) -> Iterator[Any]:
+    """Keep one Ray for several batches: the one this process already has, the cluster asked for, or one of its own.
+
+    With `workers` 0 nothing is started. Raises ConfigError when no cluster answers at the address.
+    """
+    if settings.workers == 0:
+        yield None
+        return
+    embedded = not settings.ray_address
+    environment = {
+        "RAY_USAGE_STATS_ENABLED": "0",
+        "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",
+        "RAY_task_oom_retries": "0",
+    }
+    if embedded and "ray" not in sys.modules:  # once imported it has read them, and half a change locks us out
+        # Without a token anyone on this machine could run code in our workers; given here, none is left in a file.
+        environment |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
+    for name, value in environment.items():
+        os.environ.setdefault(name, value)
+    import ray  # noqa: PLC0415 - it reads the variables above when it is imported, and costs a second
+
+    if ray.is_initialized():
+        yield ray
+        return
+    # Ray's sockets live below this folder and their paths have a limit of about 100 bytes: a short one, not TMPDIR.
+    scratch = tempfile.mkdtemp(prefix="lamp-", dir="/tmp") if embedded else ""
+    try:
+        if embedded:
+            ray.init(
+                address="local",
+                num_cpus=settings.workers,
+                include_dashboard=False,
+                log_to_driver=False,
+                object_store_memory=128 * 2**20,
+                _temp_dir=scratch,
+                logging_level=logging.ERROR,
+            )
+        else:
+            try:
+                ray.init(address=settings.ray_address, log_to_driver=False, logging_level=logging.ERROR)
+            except (ConnectionError, ValueError) as error:
+                raise ConfigError(f"no Ray cluster answers at {settings.ray_address!r}: {error}") from error
+        _silence(ray)
+        yield ray
+    finally:
+        ray.shutdown()
+        if scratch:
+            shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _silence(ray: Any) -> None:  # noqa: ANN401
+    # Every lost process is told in a receipt. Ray would also print a paragraph about it to standard output, in the
+    # middle of a progress bar or of the JSON another program reads, and has no setting that stops it.
+    worker = ray._private.worker.global_worker  # noqa: SLF001
+    worker.threads_stopped.set()
+    worker.gcs_error_subscriber.close()

@@ -1,0 +1,119 @@
+"""One clip's way in, in one process: fetch, decode, measure, put, and the record last."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+from pipeline.clip import Clip
+from pipeline.errors import ClipError
+from pipeline.motion import MeasureSettings, measure
+from pipeline.span import iso
+from pipeline.video import open_video
+from storage.archive import Archive, Ingested, Mark, clip_name, clip_prefix
+from storage.objects import Credentials, ObjectStore, StoreSettings, open_store
+from workers.patience import Patient
+from workers.receipt import Outcome, Stopwatch
+from workers.sources import IngestJob, read_bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What every unit of a run needs; small, and without secrets: a worker takes those from its own environment."""
+
+    store: StoreSettings
+    measure: MeasureSettings
+    max_pixels: int
+
+    @property
+    def archive(self) -> Archive:
+        """The run's archive, opened once in each process."""
+        return _archive(self.store)
+
+    def open_bucket(self, bucket: str) -> ObjectStore:
+        """Open another bucket at the same endpoint."""
+        return _archive(self.store.model_copy(update={"kind": "s3", "bucket": bucket})).store
+
+
+@lru_cache(maxsize=8)
+def _archive(settings: StoreSettings) -> Archive:
+    return Archive(Patient(open_store(settings, Credentials.from_env(os.environ))))
+
+
+def ingest(job: IngestJob, context: Context, watch: Stopwatch) -> tuple[Outcome, Ingested]:
+    """Take one uploaded file in and return its record; a file taken in before is left as it is.
+
+    Raises ClipError when the clip is bad, StoreUnavailable or StoreRefused when the store is.
+    """
+    archive = context.archive
+    with watch("record"):
+        mark = archive.sources.get(job.mark)
+        known = archive.clips.get(mark.clip) if mark else None
+    if known is not None:
+        return Outcome.ALREADY, known
+    with tempfile.TemporaryDirectory(prefix="lamplighter-") as scratch:
+        # From here on only this copy is read: what was hashed is what is measured and stored.
+        path = Path(scratch) / f"clip{Path(job.place).suffix.lower()}"
+        with watch("fetch"):
+            sha256, size = _copy(job, path, context)
+        return _take_in(job, context, watch, path=path, sha256=sha256, size=size)
+
+
+def _take_in(
+    job: IngestJob, context: Context, watch: Stopwatch, *, path: Path, sha256: str, size: int
+) -> tuple[Outcome, Ingested]:
+    archive = context.archive
+    with open_video(path, max_pixels=context.max_pixels) as video:
+        start_ns = video.created_ns if job.start_ns is None else job.start_ns
+        if start_ns is None:
+            raise ClipError("start", "neither path, sidecar nor container says when it was made; add a sidecar")
+        with watch("record"):
+            known = _same_start(archive, job.camera, start_ns, sha256)
+        if known is not None:
+            archive.sources.put(Mark(job.mark, clip_name(known.clip)))
+            return Outcome.ALREADY, known
+        with watch("measure"):
+            frames = watch.each("decode", video.luma())
+            activity = measure(frames, time_base=video.time_base, settings=context.measure)
+        stream = video.stream
+    watch.seconds["measure"] -= watch.seconds["decode"]
+    draft = Clip(job.camera, start_ns, sha256, size, "", stream)
+    key = f"clips/{clip_name(draft)}{path.suffix}"
+    clip = Clip(job.camera, start_ns, sha256, size, key, stream)
+    # The version is part of the key: an activity is never overwritten by another measure's.
+    activity_key = f"activity/{clip_name(clip)}-{activity.version}.npz"
+    with watch("put"):
+        archive.store.put(key, path, meta={"sha256": sha256})
+        archive.store.put(activity_key, activity.to_bytes())
+        record = Ingested(clip, activity_key, activity.version, Path(job.place).name)
+        archive.clips.put(record)
+        archive.sources.put(Mark(job.mark, clip_name(clip)))
+    return Outcome.DONE, record
+
+
+def _copy(job: IngestJob, path: Path, context: Context) -> tuple[str, int]:
+    digest, size = hashlib.sha256(), 0
+    with path.open("wb") as file:
+        for piece in read_bytes(job.place, context.open_bucket):
+            digest.update(piece)
+            size += file.write(piece)
+    if not size:
+        raise ClipError("fetch", "the file is empty (0 bytes); upload it again")
+    return digest.hexdigest(), size
+
+
+def _same_start(archive: Archive, camera: str, start_ns: int, sha256: str) -> Ingested | None:
+    """Return the record of this very clip, if there is one. Raises ClipError when another clip has its start."""
+    for record in archive.clips.all(clip_prefix(camera, start_ns)):
+        if record.clip.sha256 == sha256:
+            return record
+        raise ClipError(
+            "name",
+            f"camera {camera} already has a clip that starts at {iso(start_ns)} with other content "
+            f"({record.source}); two cameras under one name?",
+        )
+    return None
