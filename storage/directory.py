@@ -1,0 +1,287 @@
+"""An object store in a folder: atomic, durable, and every object a plain file under its key."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import json
+import os
+import secrets
+import shutil
+import stat
+import time
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from pipeline.errors import StoreRefused, StoreUnavailable
+from storage.contract import (
+    CHUNK_BYTES,
+    NO_META,
+    Head,
+    MissingBucket,
+    MissingObject,
+    check_key,
+    check_prefix,
+    check_range,
+    encode_meta,
+    open_source,
+    replacing,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+_LEFTOVER_AGE_S = 24 * 3600
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+class DirectoryStore:
+    """An ObjectStore in a folder: the content of key "a/b.mp4" is the plain file FOLDER/a/b.mp4.
+
+    Works across processes of one machine; symbolic links are not listed. Metadata is kept in a hidden file beside the
+    content (".b.mp4.meta"), so a copied subfolder keeps it. Uploads in progress are in FOLDER/.lamplighter.
+
+    How data and metadata change together: the hidden file first gets two records, the old file's and the new one's,
+    each with its inode number; then the content is renamed into place, which decides which record holds; then the old
+    record goes. Wherever a crash falls between these steps, content and metadata belong together.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._root = path.absolute()
+        self._own = self._root / ".lamplighter"
+
+    @property
+    def url(self) -> str:
+        """The folder."""
+        return str(self._root)
+
+    def ensure_bucket(self) -> None:
+        """Make the folder; also remove what uploads killed more than a day ago left behind."""
+        with self._disk():
+            (self._own / "uploads").mkdir(parents=True, exist_ok=True)
+            for leftover in (self._own / "uploads").iterdir():
+                with contextlib.suppress(FileNotFoundError):
+                    if leftover.stat().st_mtime < time.time() - _LEFTOVER_AGE_S:
+                        leftover.unlink()
+
+    def put(self, key: str, data: bytes | Path, *, meta: Mapping[str, str] = NO_META, if_absent: bool = False) -> bool:
+        """See ObjectStore."""
+        check_key(key)
+        encode_meta(meta)
+        self._check_root()
+        if if_absent and self.head(key) is not None:
+            return False
+        upload = self._own / "uploads" / secrets.token_hex(16)
+        with open_source(data) as source, self._disk():
+            try:
+                upload.parent.mkdir(parents=True, exist_ok=True)
+                with upload.open("xb") as out:
+                    shutil.copyfileobj(source, out, CHUNK_BYTES)
+                    out.flush()
+                    os.fsync(out.fileno())
+                return self._commit(upload, key, meta, if_absent=if_absent)
+            finally:
+                upload.unlink(missing_ok=True)
+
+    def get(self, key: str) -> bytes:
+        """See ObjectStore."""
+        with self._open(key) as source, self._disk():
+            return source.read()
+
+    def fetch(self, key: str, path: Path) -> None:
+        """See ObjectStore."""
+        with self._open(key) as source, replacing(path) as out:
+            shutil.copyfileobj(source, out, CHUNK_BYTES)
+
+    def read(self, key: str, *, start: int, length: int) -> bytes:
+        """See ObjectStore."""
+        check_range(start, length)
+        with self._open(key) as source, self._disk():
+            source.seek(start)
+            return source.read(length)
+
+    def head(self, key: str) -> Head | None:
+        """See ObjectStore."""
+        check_key(key)
+        target = self._root / key
+        with self._disk():
+            while (before := _stat(target)) is not None:
+                records = _records(_sidecar(target))
+                after = _stat(target)
+                # Another writer may have come between; what was read then may belong to two versions.
+                if after is not None and _identity(before) == _identity(after):
+                    version = f"{before.st_mtime_ns}-{before.st_ino}"
+                    return Head(before.st_size, _meta_of(records, before.st_ino), version)
+        self._check_root()
+        return None
+
+    def keys(self, prefix: str = "", *, after: str = "") -> Iterator[str]:
+        """See ObjectStore. Holds the names of one folder at each depth, not those of the whole tree."""
+        check_prefix(prefix)
+        self._check_root()
+        base = os.fsencode(prefix[: prefix.rfind("/") + 1])
+        with self._disk():
+            yield from _walk(os.path.join(os.fsencode(self._root), base), base, os.fsencode(prefix), os.fsencode(after))  # noqa: PTH118 - bytes, since names need not be text
+
+    def delete(self, key: str) -> None:
+        """See ObjectStore. Folders left empty go too, so that their name can become a key."""
+        check_key(key)
+        self._check_root()
+        target = self._root / key
+        with self._disk(), self._lock():
+            if _stat(target) is None:
+                return
+            target.unlink()
+            _sidecar(target).unlink(missing_ok=True)
+            _sync_folder(target.parent)
+            for folder in target.parents:
+                if folder == self._root:
+                    return
+                try:
+                    folder.rmdir()
+                except OSError:
+                    return
+
+    def _commit(self, upload: Path, key: str, meta: Mapping[str, str], *, if_absent: bool) -> bool:
+        target = self._root / key
+        sidecar = _sidecar(target)
+        with self._lock():
+            self._make_folder(target.parent, key)
+            if target.is_dir():
+                raise self._conflict(key, target)
+            old = _stat(target)
+            if old is not None and if_absent:
+                return False
+            recorded = _records(sidecar)
+            new_record = {"inode": upload.stat().st_ino, "meta": dict(meta)}
+            if meta or recorded:
+                kept = [] if old is None else [{"inode": old.st_ino, "meta": _meta_of(recorded, old.st_ino)}]
+                self._write_sidecar(sidecar, [*kept, new_record])
+                _sync_folder(target.parent)
+            upload.rename(target)
+            _sync_folder(target.parent)
+            if meta:
+                self._write_sidecar(sidecar, [new_record])
+            elif recorded:
+                sidecar.unlink()
+        return True
+
+    def _write_sidecar(self, sidecar: Path, records: list[dict[str, Any]]) -> None:
+        draft = self._own / "uploads" / secrets.token_hex(16)
+        with draft.open("x", encoding="utf-8") as out:
+            json.dump(records, out)
+            out.flush()
+            os.fsync(out.fileno())
+        draft.rename(sidecar)
+
+    def _make_folder(self, folder: Path, key: str) -> None:
+        missing = []
+        while folder != self._root and not folder.is_dir():
+            if folder.exists():
+                raise self._conflict(key, folder)
+            missing.append(folder)
+            folder = folder.parent
+        for new in reversed(missing):
+            new.mkdir()
+            _sync_folder(new.parent)
+
+    def _conflict(self, key: str, path: Path) -> StoreRefused:
+        return StoreRefused(
+            f"{self.url}: cannot write {key!r}, since {str(path.relative_to(self._root))!r} is there already and a "
+            "directory cannot hold a file and a folder of one name; use another key, or an S3 store"
+        )
+
+    def _open(self, key: str) -> BinaryIO:
+        check_key(key)
+        with self._disk():
+            try:
+                return (self._root / key).open("rb")
+            except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+                self._check_root()
+                raise MissingObject(key, self.url) from None
+
+    def _check_root(self) -> None:
+        # Made only when asked: a disk that is not mounted must not be replaced by an empty folder.
+        if not self._root.is_dir():
+            raise MissingBucket(
+                f"no folder {self.url}: mount the disk it is on, or make it with mkdir if the store is a new one"
+            )
+
+    @contextlib.contextmanager
+    def _lock(self) -> Iterator[None]:
+        """One writer at a time for the short time in which a finished upload is put in its place."""
+        self._own.mkdir(exist_ok=True)
+        with (self._own / "lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
+    @contextlib.contextmanager
+    def _disk(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            if isinstance(error, PermissionError) or error.errno == errno.EROFS:
+                raise StoreRefused(f"{self.url}: {error}; make the folder writable for this user") from error
+            raise StoreUnavailable(f"{self.url}: {error}") from error
+
+
+def _stat(path: Path) -> os.stat_result | None:
+    """Return the state of a plain file, None when there is none."""
+    try:
+        state = path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    return state if stat.S_ISREG(state.st_mode) else None
+
+
+def _identity(state: os.stat_result) -> tuple[int, int, int]:
+    return state.st_ino, state.st_mtime_ns, state.st_size
+
+
+def _sidecar(target: Path) -> Path:
+    return target.with_name(f".{target.name}.meta")
+
+
+def _meta_of(records: list[dict[str, Any]], inode: int) -> dict[str, str]:
+    """Find the metadata of a file. A sole record holds for any inode, so a copied store keeps its metadata."""
+    for record in records:
+        if len(records) == 1 or record["inode"] == inode:
+            return dict(record["meta"])
+    return {}
+
+
+def _records(sidecar: Path) -> list[dict[str, Any]]:
+    try:
+        records: list[dict[str, Any]] = json.loads(sidecar.read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except ValueError as error:
+        raise StoreRefused(f"{sidecar} is damaged ({error}); remove it, the object then has no metadata") from error
+    return records
+
+
+def _walk(folder: bytes, base: bytes, prefix: bytes, after: bytes) -> Iterator[str]:
+    try:
+        with os.scandir(folder) as entries:
+            names = [
+                entry.name + (b"/" if entry.is_dir(follow_symlinks=False) else b"")
+                for entry in entries
+                if not entry.name.startswith(b".") and not entry.is_symlink()
+            ]
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    # A folder sorts with its slash, as its keys do: "a-b" < "a.b" < "a/" < "a0".
+    for path in (base + name for name in sorted(names)):
+        if not path.endswith(b"/"):
+            if path.startswith(prefix) and path > after:
+                yield os.fsdecode(path)
+        elif (path.startswith(prefix) or prefix.startswith(path)) and (path > after or after.startswith(path)):
+            yield from _walk(folder + path[len(base) :], path, prefix, after)

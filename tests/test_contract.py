@@ -1,0 +1,330 @@
+"""The contract every store keeps, over a directory and over real S3 servers."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from storage.objects import (
+    Head,
+    MissingObject,
+    ObjectStore,
+    StoreSettings,
+    check_key,
+    open_store,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+SERVERS = ["directory", "minio", "versitygw"]
+BAD_KEYS = [
+    "",
+    "/a",
+    "a/",
+    "a//b",
+    ".",
+    "..",
+    "a/../b",
+    "./a",
+    "a/.hidden",
+    "a\nb",
+    "a\x00b",
+    "a\\b",
+    "\ud800",
+    "k" * 241,
+]
+
+
+@pytest.fixture(params=SERVERS)
+def opener(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], ObjectStore]:
+    """Open the same new, empty store as often as asked, as several processes would."""
+    if request.param == "directory":
+        settings = StoreSettings(kind="directory", path=str(tmp_path / "store"))
+        credentials = None
+    elif request.param == "minio":
+        credentials = request.getfixturevalue("minio_server").credentials
+        settings = request.getfixturevalue("minio_settings")
+    else:
+        endpoint, credentials = request.getfixturevalue("versitygw_server")
+        settings = StoreSettings(
+            kind="s3", endpoint=endpoint, bucket=f"test-{secrets.token_hex(6)}", secure=False, concurrency=2
+        )
+    open_store(settings, credentials).ensure_bucket()
+    return lambda: open_store(settings, credentials)
+
+
+@pytest.fixture
+def store(opener: Callable[[], ObjectStore]) -> ObjectStore:
+    return opener()
+
+
+def test_what_was_put_is_read_back(store: ObjectStore) -> None:
+    assert store.put("clips/cam-1/a.mp4", b"light")
+    assert store.get("clips/cam-1/a.mp4") == b"light"
+    assert store.head("clips/cam-1/a.mp4") == Head(5, {})
+    assert list(store.keys()) == ["clips/cam-1/a.mp4"]
+
+
+def test_a_put_replaces_data_and_metadata_together(store: ObjectStore) -> None:
+    for data, meta in [(b"one", {"n": "1", "old": "x"}), (b"three", {"n": "3"}), (b"", {}), (b"4444", {"n": "4"})]:
+        assert store.put("k", data, meta=meta)
+        assert store.head("k") == Head(len(data), meta)
+        assert store.get("k") == data
+
+
+def test_the_version_changes_with_the_content_and_with_nothing_else(store: ObjectStore) -> None:
+    versions: list[str] = []
+    for data in [b"one", b"two", b"two and"]:
+        store.put("k", data)
+        looks = {head.version for head in (store.head("k"), store.head("k")) if head}
+        assert len(looks) == 1
+        versions += looks
+    assert len({*versions, ""}) == 4
+
+
+def test_an_empty_object_is_an_object(store: ObjectStore, tmp_path: Path) -> None:
+    (tmp_path / "empty").touch()
+    store.put("e1", b"")
+    store.put("e2", tmp_path / "empty", meta={"why": "empty"})
+    assert [store.get("e1"), store.get("e2")] == [b"", b""]
+    assert store.head("e2") == Head(0, {"why": "empty"})
+    assert store.read("e1", start=0, length=5) == b""
+    store.fetch("e2", tmp_path / "out")
+    assert (tmp_path / "out").read_bytes() == b""
+
+
+def test_a_file_of_20_mb_goes_in_and_comes_out_unchanged(store: ObjectStore, tmp_path: Path) -> None:
+    content = os.urandom(20 * 1024 * 1024 + 7)
+    (tmp_path / "in").write_bytes(content)
+    assert store.put("big.mp4", tmp_path / "in", meta={"sha": "ü"})
+    (tmp_path / "out").write_bytes(b"old")
+    store.fetch("big.mp4", tmp_path / "out")
+    assert (tmp_path / "out").read_bytes() == content
+    assert store.head("big.mp4") == Head(len(content), {"sha": "ü"})
+    assert store.read("big.mp4", start=17_000_000, length=1000) == content[17_000_000:17_001_000]
+    assert sorted(path.name for path in tmp_path.iterdir() if path.is_file()) == ["in", "out"]
+
+
+def test_a_large_file_is_not_written_over_when_it_must_be_absent(store: ObjectStore, tmp_path: Path) -> None:
+    (tmp_path / "in").write_bytes(bytes(17 * 1024 * 1024))
+    assert store.put("big", tmp_path / "in", if_absent=True)
+    assert not store.put("big", tmp_path / "in", if_absent=True)
+
+
+@pytest.mark.parametrize(
+    ("start", "length"), [(0, 4), (2, 3), (0, 10), (0, 11), (9, 1), (9, 5), (10, 1), (11, 1), (500, 9), (0, 0), (50, 0)]
+)
+def test_a_range_is_a_slice(store: ObjectStore, start: int, length: int) -> None:
+    store.put("k", b"0123456789")
+    assert store.read("k", start=start, length=length) == b"0123456789"[start : start + length]
+
+
+def test_a_negative_range_is_refused(store: ObjectStore) -> None:
+    for start, length in [(-1, 2), (0, -1)]:
+        with pytest.raises(ValueError, match="a range starts at 0 or later"):
+            store.read("k", start=start, length=length)
+
+
+def test_a_missing_object_is_named(store: ObjectStore, tmp_path: Path) -> None:
+    store.put("a/b", b"x")
+    for key in ["a", "a/b2", "a/b/c", "z"]:
+        assert store.head(key) is None
+        reads: list[Callable[[], object]] = [
+            lambda key=key: store.get(key),  # type: ignore[misc]
+            lambda key=key: store.fetch(key, tmp_path / "out"),  # type: ignore[misc]
+            lambda key=key: store.read(key, start=0, length=4),  # type: ignore[misc]
+            lambda key=key: store.read(key, start=0, length=0),  # type: ignore[misc]
+        ]
+        for read in reads:
+            with pytest.raises(MissingObject, match=f"no object '{key}' in ") as caught:
+                read()
+            assert caught.value.key == key
+    assert not (tmp_path / "out").exists()
+    assert [path.name for path in tmp_path.iterdir() if path.is_file()] == []
+
+
+def test_delete_removes_and_does_not_mind_a_missing_object(store: ObjectStore) -> None:
+    store.put("a/b", b"x", meta={"m": "1"})
+    store.delete("a/b")
+    store.delete("a/b")
+    store.delete("never/was")
+    store.delete("a")
+    assert store.head("a/b") is None
+    assert list(store.keys()) == []
+    store.put("a", b"y")
+    assert store.head("a") == Head(1, {})
+
+
+ORDERED = ["a b", "a#", "a%20b", "a+b", "a-b", "a-c/d", "a.b", "a/b", "a/c/d", "a/é", "a0", "aé", "b/a.mp4", "b/a/x"]
+ORDERED += ["é", "Ω&<>\"'", "😀"]
+
+
+def test_keys_come_in_the_order_of_their_bytes(store: ObjectStore) -> None:
+    for key in reversed(ORDERED):
+        store.put(key, key.encode(), meta={"key": key})
+    assert sorted(ORDERED, key=str.encode) == ORDERED
+    assert list(store.keys()) == ORDERED
+    for key in ORDERED:
+        assert store.get(key) == key.encode()
+        assert store.head(key) == Head(len(key.encode()), {"key": key})
+
+
+def test_keys_can_start_anywhere_and_be_narrowed(store: ObjectStore) -> None:
+    for key in ORDERED:
+        store.put(key, b"")
+    for prefix in ["", "a", "a/", "a/c/", "a-b", "b/a", "é", "nothing", "a/b/c/"]:
+        for after in ["", "a", "a/", "a/b", "a-c/d", "a0", "b", "é", "\U0010ffff"]:
+            want = [key for key in ORDERED if key.startswith(prefix) and key.encode() > after.encode()]
+            assert list(store.keys(prefix, after=after)) == want, (prefix, after)
+
+
+def test_more_keys_than_one_page_are_listed_once_each(store: ObjectStore) -> None:
+    want = sorted(f"cam-{n % 7}/{n:05}.json" for n in range(1050))
+    for key in want:
+        store.put(key, b"")
+    assert list(store.keys()) == want
+    assert list(store.keys(after=want[1020])) == want[1021:]
+
+
+def test_metadata_is_any_text(store: ObjectStore) -> None:
+    meta = {
+        "text": "Grüße, 世界 😀",
+        "space": "  two  spaces ",
+        "empty": "",
+        "percent": "100 % %41 +&=\"'",
+        "lines": "a\nb\tc\x00",
+        "a-b-9": "x",
+    }
+    store.put("k", b"x", meta=meta)
+    assert store.head("k") == Head(1, meta)
+
+
+@pytest.mark.parametrize("meta", [{"Upper": "x"}, {"a_b": "x"}, {"": "x"}, {"9a": "x"}, {"é": "x"}, {"k" * 65: "x"}])
+def test_a_metadata_name_is_lower_case_ascii(store: ObjectStore, meta: dict[str, str]) -> None:
+    with pytest.raises(ValueError, match="a metadata name is 1 to 64 of a-z"):
+        store.put("k", b"x", meta=meta)
+    assert store.head("k") is None
+
+
+def test_metadata_has_a_limit_that_can_be_reached(store: ObjectStore) -> None:
+    store.put("k", b"x", meta={"a": "v" * 2036})
+    assert store.head("k") == Head(1, {"a": "v" * 2036})
+    with pytest.raises(ValueError, match="at most 2048 bytes when percent-encoded, got 2049"):
+        store.put("k", b"y", meta={"a": "v" * 2037})
+    assert store.get("k") == b"x"
+
+
+@pytest.mark.parametrize("key", BAD_KEYS)
+def test_every_store_refuses_the_same_keys_in_the_same_words(store: ObjectStore, tmp_path: Path, key: str) -> None:
+    with pytest.raises(ValueError, match="not a key") as plain:
+        check_key(key)
+    uses: list[Callable[[], object]] = [
+        lambda: store.put(key, b"x"),
+        lambda: store.get(key),
+        lambda: store.fetch(key, tmp_path / "out"),
+        lambda: store.read(key, start=0, length=1),
+        lambda: store.head(key),
+        lambda: store.delete(key),
+    ]
+    for use in uses:
+        with pytest.raises(ValueError, match="not a key") as caught:
+            use()
+        assert str(caught.value) == str(plain.value)
+
+
+def test_the_longest_key_can_be_stored(store: ObjectStore) -> None:
+    key = "/".join(["n" * 240] * 4) + "/" + "é" * 30
+    assert len(key.encode()) == 1024
+    store.put(key, b"x", meta={"long": "yes"})
+    assert list(store.keys()) == [key]
+    assert store.head(key) == Head(1, {"long": "yes"})
+    with pytest.raises(ValueError, match="too long"):
+        store.put(key + "k", b"x")
+
+
+def test_a_file_that_is_not_there_is_the_callers_error(store: ObjectStore, tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        store.put("k", tmp_path / "gone.mp4")
+    store.put("k", b"x")
+    with pytest.raises(FileNotFoundError):
+        store.fetch("k", tmp_path / "gone" / "out")
+    assert list(store.keys()) == ["k"]
+
+
+def test_put_if_absent_keeps_what_is_there(store: ObjectStore) -> None:
+    assert store.put("k", b"first", meta={"n": "1"}, if_absent=True)
+    assert not store.put("k", b"second", meta={"n": "2"}, if_absent=True)
+    assert store.get("k") == b"first"
+    assert store.head("k") == Head(5, {"n": "1"})
+    assert store.put("k", b"third")
+
+
+@pytest.mark.parametrize("opener", ["directory", "minio"], indirect=True)
+@pytest.mark.parametrize("size", [10, 17 * 1024 * 1024])
+def test_of_simultaneous_writers_who_want_it_absent_one_wins(opener: Callable[[], ObjectStore], size: int) -> None:
+    writers, rounds = (8, 8) if size < 1000 else (3, 1)
+    stores = [opener() for _ in range(writers)]
+    for turn in range(rounds):
+        gate = threading.Barrier(writers)
+
+        def write(number: int, key: str = f"race/{turn}", gate: threading.Barrier = gate) -> bool:
+            gate.wait()
+            return stores[number].put(key, bytes([number]) * size, meta={"writer": str(number)}, if_absent=True)
+
+        with ThreadPoolExecutor(writers) as pool:
+            won = list(pool.map(write, range(writers)))
+        assert won.count(True) == 1
+        winner = won.index(True)
+        assert stores[0].get(f"race/{turn}") == bytes([winner]) * size
+        assert stores[0].head(f"race/{turn}") == Head(size, {"writer": str(winner)})
+
+
+def test_a_reader_sees_the_old_object_or_the_new_one_whole(
+    opener: Callable[[], ObjectStore], request: pytest.FixtureRequest
+) -> None:
+    # versitygw 1.7.0 on a POSIX folder answers a HEAD with the size of one version and the metadata of another.
+    pairs = request.node.callspec.params["opener"] != "versitygw"
+    versions = [(bytes([65 + n]) * (200_000 + n), {"size": str(200_000 + n)}) for n in range(5)]
+    versions.append((b"E" * 100_000, {}))
+    writer = opener()
+    writer.put("k", versions[0][0], meta=versions[0][1])
+    done = threading.Event()
+    want = dict(versions)
+    sizes = {len(data): meta for data, meta in versions}
+
+    def look(_: int) -> int:
+        mine, seen = opener(), 0
+        while not done.is_set():
+            assert mine.get("k") in want
+            head = mine.head("k")
+            assert head is not None
+            assert not pairs or sizes[head.size] == head.meta
+            assert list(mine.keys()) == ["k"]
+            seen += 1
+        return seen
+
+    def write() -> None:
+        try:
+            for turn in range(40):
+                data, meta = versions[turn % len(versions)]
+                writer.put("k", data, meta=meta)
+        finally:
+            done.set()
+
+    with ThreadPoolExecutor(4) as pool:
+        writing = pool.submit(write)
+        looking = list(pool.map(look, range(3)))
+        writing.result()
+    assert min(looking) > 0
+
+
+def test_what_one_process_puts_another_reads(opener: Callable[[], ObjectStore]) -> None:
+    opener().put("k", b"x")
+    assert opener().get("k") == b"x"

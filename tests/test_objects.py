@@ -1,0 +1,228 @@
+"""What is special to S3: how its errors are sorted, what outlives a killed server; and the settings of stores."""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+import signal
+import socket
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from pydantic import ValidationError
+
+from pipeline.errors import ConfigError, StoreRefused, StoreUnavailable
+from storage import minio_server as server_module
+from storage.objects import (
+    Credentials,
+    Head,
+    MissingBucket,
+    MissingObject,
+    ObjectStore,
+    S3Store,
+    StoreSettings,
+    open_store,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+def _every_use(store: ObjectStore, tmp_path: Path) -> list[Callable[[], object]]:
+    (tmp_path / "large").write_bytes(bytes(17 * 1024 * 1024))
+    return [
+        lambda: store.put("k", b"x"),
+        lambda: store.put("k", tmp_path / "large"),
+        lambda: store.put("k", tmp_path / "large", if_absent=True),
+        lambda: store.get("k"),
+        lambda: store.fetch("k", tmp_path / "out"),
+        lambda: store.read("k", start=1, length=2),
+        lambda: store.head("k"),
+        lambda: next(store.keys(), None),
+        lambda: store.delete("k"),
+    ]
+
+
+def test_a_wrong_secret_and_a_wrong_key_are_refused_with_the_variable_to_check(
+    minio_server: server_module.Server, minio_settings: StoreSettings, tmp_path: Path
+) -> None:
+    right = minio_server.credentials
+    wrong_secret = S3Store(minio_settings, Credentials(right.access_key, "not-the-secret"))
+    wrong_key = S3Store(minio_settings, Credentials("nobody", right.secret_key))
+    for store, name in [(wrong_secret, "LAMPLIGHTER_S3_SECRET_KEY"), (wrong_key, "LAMPLIGHTER_S3_ACCESS_KEY")]:
+        for use in _every_use(store, tmp_path):
+            with pytest.raises(StoreRefused, match=name) as caught:
+                use()
+            assert not isinstance(caught.value, MissingBucket)
+            assert "not-the-secret" not in str(caught.value)
+            assert right.secret_key not in str(caught.value)
+
+
+def test_a_missing_bucket_is_refused_with_the_way_to_make_it(
+    minio_server: server_module.Server, minio_settings: StoreSettings, tmp_path: Path
+) -> None:
+    settings = minio_settings.model_copy(update={"bucket": "not-made"})
+    store = S3Store(settings, minio_server.credentials)
+    for use in _every_use(store, tmp_path):
+        with pytest.raises(MissingBucket, match="mc mb ALIAS/not-made"):
+            use()
+
+
+def test_a_bucket_can_be_made_twice(minio_server: server_module.Server, minio_settings: StoreSettings) -> None:
+    S3Store(minio_settings, minio_server.credentials).ensure_bucket()
+
+
+def test_minio_keeps_a_key_below_an_object_but_hides_it_from_lists(
+    minio_server: server_module.Server, minio_settings: StoreSettings
+) -> None:
+    store = S3Store(minio_settings, minio_server.credentials)
+    store.put("a/b", b"1")
+    store.put("a/b/c", b"2")
+    assert store.get("a/b/c") == b"2"
+    assert list(store.keys()) == ["a/b"]
+    store.delete("a/b")
+    assert list(store.keys()) == ["a/b/c"]
+
+
+def test_a_film_is_stored_as_a_film(minio_server: server_module.Server, minio_settings: StoreSettings) -> None:
+    store = S3Store(minio_settings, minio_server.credentials)
+    store.put("a.mp4", b"x")
+    assert minio_settings.bucket is not None
+    assert store._client.stat_object(minio_settings.bucket, "a.mp4").content_type == "video/mp4"
+
+
+def test_a_stopped_server_is_unavailable_and_a_killed_one_keeps_what_it_acknowledged(
+    minio_binary: None,  # noqa: ARG001
+    tmp_path: Path,
+) -> None:
+    folder = tmp_path / "server"
+    try:
+        server = server_module.start(folder, progress=lambda _: None)
+        settings = StoreSettings(kind="s3", endpoint=server.endpoint, bucket="kept", secure=False, connect_timeout_s=2)
+        store = S3Store(settings, server.credentials)
+        store.ensure_bucket()
+        acknowledged: list[int] = []
+        killer = threading.Timer(0.4, os.kill, (server.pid, signal.SIGKILL))
+        killer.start()
+
+        def put_until_it_fails() -> None:
+            for number in range(100_000):
+                store.put(f"k{number:05}", bytes([number % 256]) * 50_000, meta={"n": str(number)})
+                acknowledged.append(number)
+
+        with pytest.raises(StoreUnavailable):
+            put_until_it_fails()
+        killer.join()
+        assert acknowledged
+        for use in _every_use(store, tmp_path):
+            with pytest.raises(StoreUnavailable):
+                use()
+        assert not (tmp_path / "out").exists()
+
+        again = server_module.start(folder, progress=lambda _: None)
+        store = S3Store(settings.model_copy(update={"endpoint": again.endpoint}), again.credentials)
+        for number in acknowledged:
+            assert store.get(f"k{number:05}") == bytes([number % 256]) * 50_000
+            assert store.head(f"k{number:05}") == Head(50_000, {"n": str(number)})
+        assert list(store.keys())[: len(acknowledged)] == [f"k{number:05}" for number in acknowledged]
+    finally:
+        server_module.stop(folder)
+
+
+def test_an_object_cut_short_by_the_end_of_the_server_is_not_taken_for_whole(
+    minio_binary: None,  # noqa: ARG001
+    tmp_path: Path,
+) -> None:
+    try:
+        server = server_module.start(tmp_path / "server", progress=lambda _: None)
+        settings = StoreSettings(kind="s3", endpoint=server.endpoint, bucket="cut", secure=False, connect_timeout_s=2)
+        store = S3Store(settings, server.credentials)
+        store.ensure_bucket()
+        store.put("big", bytes(60_000_000))
+
+        def read_after_the_end() -> None:
+            with store._response("big") as response:
+                os.kill(server.pid, signal.SIGKILL)
+                response.read()
+
+        with pytest.raises(StoreUnavailable):
+            read_after_the_end()
+    finally:
+        server_module.stop(tmp_path / "server")
+
+
+def test_a_server_that_accepts_and_says_nothing_is_unavailable(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        settings = StoreSettings(
+            kind="s3",
+            endpoint=f"127.0.0.1:{silent.getsockname()[1]}",
+            bucket="abc",
+            secure=False,
+            connect_timeout_s=0.2,
+            read_timeout_s=0.2,
+        )
+        store = S3Store(settings, Credentials("key", "secret"))
+        for use in _every_use(store, tmp_path):
+            with pytest.raises(StoreUnavailable, match="does not answer"):
+                use()
+
+
+def test_https_asked_of_a_plain_server_names_the_setting(
+    minio_server: server_module.Server, minio_settings: StoreSettings
+) -> None:
+    store = S3Store(minio_settings.model_copy(update={"secure": True}), minio_server.credentials)
+    with pytest.raises((StoreUnavailable, StoreRefused), match="secure"):
+        store.get("k")
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"endpoint": "http://host:9000"}, "without http://"),
+        ({"endpoint": "host:9000/path"}, "without http://"),
+        ({"bucket": "Upper"}, "wanted 3 to 63 of a-z"),
+        ({"kind": "ftp"}, "'directory' or 's3'"),
+        ({"read_timeout_s": 0}, "greater than 0"),
+        ({"secret_key": "x"}, "Extra inputs"),
+    ],
+)
+def test_settings_that_cannot_work_are_refused(settings: dict[str, object], message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
+        StoreSettings.model_validate(settings)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"), [(StoreSettings(), r"store\.path"), (StoreSettings(kind="s3"), "endpoint")]
+)
+def test_settings_that_are_not_complete_open_no_store(settings: StoreSettings, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        open_store(settings, Credentials("key", "secret"))
+
+
+def test_s3_without_credentials_says_which_variables_to_set() -> None:
+    settings = StoreSettings(kind="s3", endpoint="host:9000", bucket="abc")
+    with pytest.raises(ConfigError, match="set LAMPLIGHTER_S3_ACCESS_KEY and LAMPLIGHTER_S3_SECRET_KEY"):
+        open_store(settings, Credentials.from_env({}))
+
+
+def test_one_credential_without_the_other_is_refused() -> None:
+    with pytest.raises(ConfigError, match="only one of them is set"):
+        Credentials.from_env({"LAMPLIGHTER_S3_ACCESS_KEY": "a"})
+
+
+def test_a_secret_is_not_printed() -> None:
+    credentials = Credentials.from_env({"LAMPLIGHTER_S3_ACCESS_KEY": "a", "LAMPLIGHTER_S3_SECRET_KEY": "hush"})
+    assert "hush" not in repr(credentials)
+    assert "hush" not in str(credentials)
+    settings = StoreSettings(kind="s3", endpoint="host:9000", bucket="abc")
+    store = open_store(settings, credentials)
+    assert store.url == "https://host:9000/abc"
+    assert "hush" not in json.dumps(settings.model_dump(mode="json"))
+
+
+def test_a_missing_object_can_be_sent_between_processes() -> None:
+    error = pickle.loads(pickle.dumps(MissingObject("k", "here")))  # noqa: S301
+    assert (str(error), error.key) == ("no object 'k' in here", "k")
