@@ -52,6 +52,8 @@ class Camera:
                 f"camera {self.id}: wanted lon in -180..180 and lat in -90..90 degrees, "
                 f"got lon {self.lon} and lat {self.lat}"
             )
+        if self.sharing not in set(Sharing):
+            raise ValueError(f"camera {self.id}: sharing is {', '.join(Sharing)}, got {self.sharing!r}")
         object.__setattr__(self, "sharing", Sharing(self.sharing))
 
 
@@ -61,6 +63,8 @@ class Stream:
 
     `first_pts` is the first frame shown and `end_pts` one past the time of the last, both in units of `time_base`
     seconds; `frames` counts what was decoded. `audio` is the codec of the first audio stream, or None.
+
+    Raises ValueError for an empty stream, and for a time that is not exact (integers, a Fraction).
     """
 
     codec: str
@@ -73,6 +77,8 @@ class Stream:
     audio: str | None = None
 
     def __post_init__(self) -> None:
+        if not isinstance(self.time_base, Fraction) or {type(self.first_pts), type(self.end_pts)} != {int}:
+            raise ValueError(f"a stream's time is exact: integer pts and a Fraction as time base, got {self}")
         if min(self.width, self.height, self.frames) < 1 or self.time_base <= 0 or self.end_pts <= self.first_pts:
             raise ValueError(f"a stream has pixels, frames and a duration, got {self}")
 

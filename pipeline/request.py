@@ -5,16 +5,17 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
 from itertools import pairwise
-from typing import Any
+from typing import Any, Self
 
 import pyproj
 import shapely
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from shapely.geometry.polygon import orient
 from shapely.validation import explain_validity
 
@@ -23,7 +24,13 @@ from pipeline.errors import RequestRefused
 from pipeline.span import NS, Span
 
 _EARTH = pyproj.Geod(ellps="WGS84")
-_MAIL_OR_PHONE = re.compile(r"[\w.+-]+@[\w-]+\.\w+|(?:\+|\b)\d[\d ()/-]{7,}\d\b")
+_MAIL = re.compile(r"[\w.+-]+@[\w-]+\.\w+")
+_PHONE = re.compile(r"(?<!\w)(?:\+\d[\d ()./-]{5,}\d|\d{3}[-. ]\d{4}|\(?\d(?:[ ()./-]*\d){8,})(?!\w)")
+# Dates and times of day look like telephone numbers and belong in a note; they are put aside before one is looked for.
+_WHEN = re.compile(
+    r"(?<![\w+-])(?:(?:19|20)\d\d([-/.])\d\d?\1\d\d?|\d\d?([-/.])\d\d?\2(?:19|20)\d\d"
+    r"|(?:[01]\d|2[0-4])[0-5]\d ?- ?(?:[01]\d|2[0-4])[0-5]\d)(?![\w-])"
+)
 
 
 class Limits(BaseModel):
@@ -39,13 +46,31 @@ class Limits(BaseModel):
     max_per_incident: int = Field(2, ge=1, le=100, description="requests an agency may make for one case number")
     excluded: Mapping[str, tuple[str, ...]] = Field(
         {
-            "lawful assembly": ("protest", "protests", "protester", "demonstration", "rally", "picket", "assembly"),
-            "announcement": ("announcement", "public notice"),
-            "immigration status": ("immigration", "deportation", "undocumented", "visa status"),
+            "lawful assembly": (
+                *("protest", "protests", "protester", "protesters", "demonstration", "demonstrations"),
+                *("demonstrator", "demonstrators", "rally", "rallies", "picket", "pickets", "assembly"),
+            ),
+            "announcement": ("announcement", "announcements", "public notice"),
+            "immigration status": (
+                *("immigration", "immigrant", "immigrants", "deportation", "undocumented", "visa status"),
+            ),
             "pressure on the owner": ("must share", "required to share", "obliged to share", "failure to share"),
         },
         description="words that name an excluded purpose, by purpose (whole words, any case)",
     )
+
+    @model_validator(mode="after")
+    def _can_be_met(self) -> Self:
+        for name, least, most in (
+            ("area_m2", self.min_area_m2, self.max_area_m2),
+            ("span_s", self.min_span_s, self.max_span_s),
+        ):
+            if least > most:
+                raise ValueError(f"min_{name} must be at most max_{name}, got {least} and {most}")
+        for purpose, words in self.excluded.items():
+            if not all(word.strip() for word in words):
+                raise ValueError(f"excluded: a word of {purpose!r} is empty, which every text would hold")
+        return self
 
 
 @dataclass(frozen=True)
@@ -58,9 +83,16 @@ class Area:
     rings: tuple[tuple[tuple[float, float], ...], ...]
 
     def __post_init__(self) -> None:
-        if not self.rings:
+        try:
+            # Floats from the start: a ring of integers would have another text, and so its request another id, when
+            # it is read back.
+            rings = tuple(tuple((float(lon), float(lat)) for lon, lat in ring) for ring in self.rings)
+        except (TypeError, ValueError, OverflowError) as error:
+            raise RequestRefused("area", f"the polygon's coordinates are not rings of [lon, lat]: {error}") from error
+        object.__setattr__(self, "rings", rings)
+        if not rings:
             raise RequestRefused("area", "wanted a polygon, got one without any ring")
-        for ring in self.rings:
+        for ring in rings:
             if len(ring) < 4 or ring[0] != ring[-1]:
                 raise RequestRefused(
                     "area", f"a ring has at least 4 points and ends where it starts, got {len(ring)} points"
@@ -97,32 +129,39 @@ class Area:
 
     def covers(self, camera: Camera) -> bool:
         """Tell whether the camera stands inside the polygon or on its edge."""
-        return bool(self.polygon.covers(shapely.Point(camera.lon, camera.lat)))
+        # 180 degrees east and west are one meridian.
+        lons = (-180.0, 180.0) if abs(camera.lon) == 180 else (camera.lon,)
+        return any(self.polygon.covers(shapely.Point(lon, camera.lat)) for lon in lons)
 
     @classmethod
     def from_geojson(cls, document: Any) -> Area:  # noqa: ANN401 - a parsed document is anything until it is checked
         """Read a GeoJSON Polygon, or a Feature or FeatureCollection that holds exactly one (RFC 7946)."""
-        kind = document.get("type") if isinstance(document, dict) else None
+        kind = _kind(document)
         if kind == "FeatureCollection":
-            features = document.get("features") or []
-            if len(features) != 1:
-                raise RequestRefused(
-                    "area", f"wanted one polygon in the collection, got {len(features)}; ask once for each"
-                )
-            return cls.from_geojson(features[0])
+            features = document.get("features")
+            if not isinstance(features, list) or len(features) != 1:
+                count = len(features) if isinstance(features, list) else "none"
+                raise RequestRefused("area", f"wanted one polygon in the collection, got {count}; ask once for each")
+            document = features[0]
+            kind = _kind(document)
         if kind == "Feature":
-            return cls.from_geojson(document.get("geometry"))
+            document = document.get("geometry")
+            kind = _kind(document)
         if kind != "Polygon":
-            raise RequestRefused("area", f"wanted a GeoJSON Polygon, got {kind or type(document).__name__}")
+            raise RequestRefused("area", f"wanted a GeoJSON Polygon, got {kind}")
         try:
-            rings = tuple(tuple((float(p[0]), float(p[1])) for p in ring) for ring in document["coordinates"])
-        except (KeyError, TypeError, ValueError, IndexError) as error:
+            rings = tuple(tuple((p[0], p[1]) for p in ring) for ring in document["coordinates"])
+        except (LookupError, TypeError) as error:
             raise RequestRefused("area", f"the polygon's coordinates are not rings of [lon, lat]: {error!r}") from error
         return cls(rings)
 
     def to_geojson(self) -> dict[str, Any]:
         """Return the GeoJSON Polygon."""
         return {"type": "Polygon", "coordinates": [[list(p) for p in ring] for ring in self.rings]}
+
+
+def _kind(document: Any) -> str:  # noqa: ANN401 - see from_geojson
+    return str(document.get("type")) if isinstance(document, dict) else type(document).__name__
 
 
 @dataclass(frozen=True)
@@ -149,8 +188,14 @@ class Request:
                 raise RequestRefused(name.replace("_", " "), "is required, got nothing")
             if len(text) > most:
                 raise RequestRefused(name.replace("_", " "), f"at most {most} characters, got {len(text)}")
+            if any(unicodedata.category(char) in {"Cc", "Cs"} for char in text):
+                raise RequestRefused(name.replace("_", " "), f"wanted one line of plain text, got {text!r}")
         if len(self.note) > 1000:
             raise RequestRefused("note", f"at most 1000 characters, got {len(self.note)}")
+        if any(unicodedata.category(char) in {"Cc", "Cs"} and char not in "\n\t" for char in self.note):
+            raise RequestRefused("note", f"wanted plain text, got {self.note!r}")
+        if type(self.made_ns) is not int or self.made_ns < 0:
+            raise RequestRefused("made", f"wanted integer nanoseconds since 1970, got {self.made_ns!r}")
 
     @cached_property
     def id(self) -> str:
@@ -175,15 +220,17 @@ def check(request: Request, limits: Limits) -> None:
         )
     if request.span.end_ns > request.made_ns:
         raise RequestRefused("span", "ends in the future: there is no live view, ask when the time has passed")
-    age_days = (request.made_ns - request.span.start_ns) / (86_400 * NS)
-    if age_days > limits.max_age_days:
-        raise RequestRefused("age", f"footage may be at most {limits.max_age_days} days old, got {age_days:.1f} days")
+    age_ns = request.made_ns - request.span.start_ns
+    if age_ns > limits.max_age_days * 86_400 * NS:
+        days = age_ns / (86_400 * NS)
+        raise RequestRefused("age", f"footage may be at most {limits.max_age_days} days old, got {days:.1f} days")
     said = f"{request.incident} {request.note}"
     for purpose, words in limits.excluded.items():
         for word in words:
-            if re.search(rf"\b{re.escape(word)}\b", said, re.IGNORECASE):
+            pattern = r"\s+".join(map(re.escape, word.split()))
+            if re.search(rf"(?<!\w){pattern}(?!\w)", said, re.IGNORECASE):
                 raise RequestRefused("purpose", f"{purpose} is an excluded purpose (the text says {word!r})")
-    if _MAIL_OR_PHONE.search(said):
+    if _MAIL.search(said) or _PHONE.search(_WHEN.sub("; ", said)):
         raise RequestRefused(
             "personal data",
             "the text holds what reads as an e-mail address or telephone number; the contact has a field",

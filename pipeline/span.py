@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 NS = 1_000_000_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_LAST_NS = 253_402_300_800 * NS  # 10000-01-01: later instants have no ISO 8601 form with four digits of year
+_LAST_NS = 2**63 - 1  # 2262-04-11: databases and arrays hold an instant in 64 bits
+_WITH_DECIMALS = re.compile(r"(.*[T ][0-9]{2}(:?)[0-9]{2}\2[0-9]{2})[.,]([0-9]{1,9})(|[^.,0-9][^.,]*)")
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Span:
     """A half-open interval of time: `start_ns` <= t < `end_ns`, integer nanoseconds since 1970 UTC.
 
-    Raises ValueError unless 0 <= start_ns < end_ns.
+    Raises ValueError unless 0 <= start_ns < end_ns < 2**63, which is in the year 2262.
     """
 
     start_ns: int
@@ -29,7 +31,7 @@ class Span:
             )
         if not 0 <= self.start_ns < self.end_ns <= _LAST_NS:
             raise ValueError(
-                f"a span must end after it starts and lie between 1970 and 9999, "
+                f"a span must end after it starts and lie between 1970 and 2262, "
                 f"got start {self.start_ns} ns and end {self.end_ns} ns"
             )
 
@@ -51,7 +53,12 @@ class Span:
 
 
 def merge(spans: Iterable[Span], gap_ns: int = 0) -> list[Span]:
-    """Return the spans in order, those that overlap or lie at most `gap_ns` apart joined into one."""
+    """Return the spans in order, those that overlap or lie at most `gap_ns` apart joined into one.
+
+    Raises ValueError for a negative gap.
+    """
+    if gap_ns < 0:
+        raise ValueError(f"a gap is 0 ns or more, got {gap_ns}")
     merged: list[Span] = []
     for span in sorted(spans):
         if merged and span.start_ns - merged[-1].end_ns <= gap_ns:
@@ -69,20 +76,35 @@ def iso(t_ns: int) -> str:
 
 
 def parse_iso(text: str) -> int:
-    """Return the instant of an ISO 8601 text in nanoseconds UTC. Raises ValueError without a UTC offset or Z."""
-    head, dot, tail = text.strip().partition(".")
-    digits = tail[: len(tail) - len(tail.lstrip("0123456789"))]
+    """Return the instant of an ISO 8601 text in nanoseconds UTC.
+
+    Raises ValueError without Z or an offset from UTC, with decimals of anything but seconds, with more than nine of
+    them, and outside 1970 to 2262.
+    """
+    # datetime drops the decimals after the sixth without a word, so they are taken off first.
+    split = _WITH_DECIMALS.fullmatch(text.strip())
+    whole, decimals = (split[1] + split[4], split[3]) if split else (text.strip(), "")
     try:
-        when = datetime.fromisoformat(head + tail[len(digits) :])
+        when = datetime.fromisoformat(whole)
     except ValueError:
         when = None
-    if when is None or when.tzinfo is None or (dot and not 1 <= len(digits) <= 9):
+    if when is None or when.tzinfo is None or "." in whole or "," in whole:
         raise ValueError(f"wanted a time such as 2026-01-31T18:00:00Z (with Z or an offset from UTC), got {text!r}")
-    return from_datetime(when) + int(digits.ljust(9, "0") if digits else 0)
+    return from_datetime(when) + int(decimals.ljust(9, "0"))
 
 
 def from_datetime(when: datetime) -> int:
-    """Return an aware datetime as nanoseconds UTC, exact to its microsecond. Raises ValueError when it is naive."""
+    """Return an aware datetime as nanoseconds UTC, exact to its microsecond.
+
+    Raises ValueError when it is naive or outside 1970 to 2262.
+    """
     if when.tzinfo is None:
         raise ValueError(f"wanted a time with an offset from UTC, got {when.isoformat()} without one")
-    return (when - _EPOCH) // timedelta(microseconds=1) * 1000
+    return checked_instant((when - _EPOCH) // timedelta(microseconds=1) * 1000)
+
+
+def checked_instant(t_ns: int) -> int:
+    """Return `t_ns` as it is. Raises ValueError unless it can lie in a span: from 1970 to 2262."""
+    if not 0 <= t_ns < _LAST_NS:
+        raise ValueError(f"wanted a time between 1970 and 2262, got {t_ns} ns since 1970; was the clock set?")
+    return t_ns

@@ -1,0 +1,198 @@
+import io
+import random
+import time
+import zipfile
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from pipeline.activity import Activity
+
+
+def activity(n: int = 5, rows: int = 3, columns: int = 4, **fields: Any) -> Activity:
+    rng = np.random.default_rng(n)
+    known: dict[str, Any] = {
+        "share": rng.integers(0, 256, (n, rows, columns), dtype=np.uint8),
+        "pts": np.arange(n, dtype=np.int64) * 512 - 1024,
+        "time_base": Fraction(1, 15360),
+        "cold": 2,
+        "width": 640,
+        "height": 480,
+        "version": "1-5f2c9ab04e",
+    }
+    return Activity(**(known | fields))
+
+
+@st.composite
+def activities(draw: st.DrawFn) -> Activity:
+    shape = draw(st.tuples(st.integers(1, 6), st.integers(1, 5), st.integers(1, 5)))
+    pts = draw(st.sets(st.integers(-(2**63), 2**63 - 1), min_size=shape[0], max_size=shape[0]))
+    return Activity(
+        share=draw(hnp.arrays(np.uint8, shape)),
+        pts=np.array(sorted(pts), np.int64),
+        time_base=draw(st.builds(Fraction, st.integers(1, 2**31), st.integers(1, 2**31))),
+        cold=draw(st.integers(0, shape[0])),
+        width=draw(st.integers(1, 20_000)),
+        height=draw(st.integers(1, 20_000)),
+        version=draw(st.text(st.characters(codec="ascii", min_codepoint=33), min_size=1, max_size=40)),
+    )
+
+
+def same(a: Activity, b: Activity) -> bool:
+    return (
+        np.array_equal(a.share, b.share)
+        and np.array_equal(a.pts, b.pts)
+        and (a.share.dtype, a.pts.dtype) == (b.share.dtype, b.pts.dtype)
+        and (a.time_base, a.cold, a.width, a.height, a.version) == (b.time_base, b.cold, b.width, b.height, b.version)
+    )
+
+
+@given(activities())
+def test_an_activity_survives_its_bytes(one: Activity) -> None:
+    assert same(Activity.from_bytes(one.to_bytes()), one)
+
+
+@given(activities())
+def test_the_same_activity_gives_the_same_bytes(one: Activity) -> None:
+    data = one.to_bytes()
+    assert one.to_bytes() == data
+    assert Activity.from_bytes(data).to_bytes() == data
+
+
+def test_the_bytes_do_not_depend_on_the_time_or_the_layout_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    one = activity()
+    data = one.to_bytes()
+    wide = np.zeros((5, 3, 8), np.uint8)
+    wide[:, :, ::2] = one.share
+    assert activity(share=np.asfortranarray(one.share)).to_bytes() == data
+    assert activity(share=wide[:, :, ::2]).to_bytes() == data
+    monkeypatch.setattr(time, "time", lambda: 2_000_000_000.0)
+    assert one.to_bytes() == data
+
+
+def test_other_tools_read_the_bytes_as_plain_arrays() -> None:
+    one = activity()
+    with np.load(io.BytesIO(one.to_bytes()), allow_pickle=False) as arrays:
+        assert set(arrays) == {"share", "pts", "time_base", "cold", "size", "version"}
+        assert arrays["share"].shape == (5, 3, 4)
+        assert arrays["pts"].dtype == np.int64
+        assert arrays["time_base"].tolist() == [1, 15360]
+        assert arrays["cold"].shape == ()
+        assert arrays["size"].tolist() == [640, 480]
+        assert str(arrays["version"]) == one.version
+
+
+def test_quiet_hours_are_small() -> None:
+    hour = activity(54_000, share=np.zeros((54_000, 18, 32), np.uint8), pts=np.arange(54_000) * 1024)
+    assert len(hour.to_bytes()) < 1_000_000
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"share": np.zeros((5, 3, 4), np.int16)}, "share is uint8"),
+        ({"share": np.zeros((5, 3), np.uint8)}, "share is uint8"),
+        ({"share": np.zeros((0, 3, 4), np.uint8), "pts": np.zeros(0, np.int64)}, "without an empty axis"),
+        ({"share": np.zeros((5, 0, 4), np.uint8)}, "without an empty axis"),
+        ({"pts": np.arange(4)}, r"pts is int64 \(5,\)"),
+        ({"pts": np.arange(5, dtype=np.int32)}, "pts is int64"),
+        ({"pts": np.arange(5, dtype=np.float64)}, "pts is int64"),
+        ({"pts": np.array([0, 1, 1, 2, 3])}, "pts must increase"),
+        ({"pts": np.array([0, 2, 1, 3, 4])}, "pts must increase"),
+        ({"pts": np.array([2**62, -(2**62) - 1, 0, 1, 2])}, "pts must increase"),
+        ({"time_base": Fraction(0)}, "a time base is positive"),
+        ({"cold": -1}, "cold counts leading frames, 0 to 5"),
+        ({"cold": 6}, "cold counts leading frames, 0 to 5"),
+        ({"width": 0}, "has pixels and a version"),
+        ({"height": -1}, "has pixels and a version"),
+        ({"version": ""}, "has pixels and a version"),
+    ],
+)
+def test_an_activity_refuses_to_be_built_wrong(fields: dict[str, Any], said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        activity(**fields)
+
+
+def test_the_arrays_are_read_only_also_after_reading() -> None:
+    for one in (activity(), Activity.from_bytes(activity().to_bytes())):
+        with pytest.raises(ValueError, match="read-only"):
+            one.share[0, 0, 0] = 1
+        with pytest.raises(ValueError, match="read-only"):
+            one.pts[0] = 1
+
+
+def _npz(**arrays: Any) -> bytes:
+    out = io.BytesIO()
+    np.savez(out, **arrays)
+    return out.getvalue()
+
+
+def _npy() -> bytes:
+    out = io.BytesIO()
+    np.save(out, np.arange(3))
+    return out.getvalue()
+
+
+def _zip(members: dict[str, bytes]) -> bytes:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        for name, data in members.items():
+            archive.writestr(name, data)
+    return out.getvalue()
+
+
+FIELDS = ("share", "pts", "time_base", "cold", "size", "version")
+FULL = {
+    "share": np.zeros((2, 1, 1), np.uint8),
+    "pts": np.arange(2),
+    "time_base": np.array([1, 30]),
+    "cold": np.array(0),
+    "size": np.array([4, 4]),
+    "version": np.array("1"),
+}
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"no archive",
+        _npy(),
+        _npz(share=np.zeros(3)),
+        _zip({"share.npy": b""}),
+        _zip({f"{name}.npy": b"text" for name in FIELDS}),
+        _npz(**(FULL | {"time_base": np.array([1, 0])})),
+        _npz(**(FULL | {"time_base": np.array([1, 2, 3])})),
+        _npz(**(FULL | {"time_base": np.array(3)})),
+        _npz(**(FULL | {"time_base": np.array([0.5, 1.0])})),
+        _npz(**(FULL | {"cold": np.array([1, 2])})),
+        _npz(**(FULL | {"size": np.array([4])})),
+        _npz(**(FULL | {"version": np.array(["a", "b"])})),
+        _npz(**(FULL | {"share": np.array([{}], dtype=object)})),
+    ],
+    ids=range(14),
+)
+def test_what_is_no_activity_is_refused(data: bytes) -> None:
+    with pytest.raises(ValueError, match=r"wanted a stored activity|share is|pts"):
+        Activity.from_bytes(data)
+
+
+def test_a_damaged_activity_is_refused_or_unharmed() -> None:
+    one = activity()
+    data, rng = one.to_bytes(), random.Random(7)  # noqa: S311 - damage, not a secret
+    refused = 0
+    for _ in range(2000):
+        damaged = bytearray(data)
+        damaged[rng.randrange(len(data))] ^= 1 << rng.randrange(8)
+        if rng.random() < 0.3:
+            damaged = damaged[: rng.randrange(len(data))]
+        try:
+            assert same(Activity.from_bytes(bytes(damaged)), one)
+        except ValueError:
+            refused += 1
+    assert refused > 1000
