@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.consent import standing
@@ -46,9 +46,8 @@ def deliver(job: DeliverJob, context: Context, watch: Stopwatch) -> tuple[Outcom
         with watch("fetch"):
             _fetch(archive, cut, source)
         with watch("cut"):
-            record = make_cut(source, target, cut)
+            record = make_cut(source, target, cut, key=delivery_key(cut))
         with watch("put"):
-            record = replace(record, key=delivery_key(cut))
             archive.store.put(record.key, target, meta={"sha256": record.sha256})
             archive.records.put(record)
     return Outcome.DONE, record

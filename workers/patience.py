@@ -30,6 +30,10 @@ class Patient:
         """Where the store is, for messages."""
         return self._store.url
 
+    def ensure_bucket(self) -> None:
+        """See ObjectStore."""
+        _patiently(self._store.ensure_bucket)
+
     def put(
         self, key: str, data: bytes | Path, *, meta: Mapping[str, str] | None = None, if_absent: bool = False
     ) -> bool:

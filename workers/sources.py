@@ -188,6 +188,6 @@ def _in_bucket(bucket: str, prefix: str, store: ObjectStore) -> Iterator[_Source
         yield _Source(
             f"s3://{bucket}/{key}",
             f"s3://{bucket}/{key}",
-            head.version if head else "gone",
+            f"{head.size} {head.version}" if head else "gone",
             lambda names=mine: store.get(names[0]) if names else None,  # type: ignore[misc]
         )

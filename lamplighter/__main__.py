@@ -1,0 +1,5 @@
+"""`python -m lamplighter` is the command `lamplighter`."""
+
+from lamplighter.cli import main
+
+main()

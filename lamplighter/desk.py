@@ -1,0 +1,293 @@
+"""The desk: every operation a person asks for, over one store and one catalogue, each step in the audit log."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import json
+import os
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from lamplighter.settings import Settings
+from pipeline.arrival import PathTemplate
+from pipeline.clip import Camera, Clip, Sharing
+from pipeline.consent import Decision, Standing, standing
+from pipeline.cut import Cut, Record
+from pipeline.detect import detect
+from pipeline.errors import ConfigError
+from pipeline.request import Match, Request, Verdict, check, match
+from pipeline.span import Span
+from storage import minio_server
+from storage.archive import Archive, Aside, Ingested, short
+from storage.catalog import Catalog
+from storage.objects import ACCESS_KEY, SECRET_KEY, Credentials, StoreSettings, open_store
+from workers.batch import run
+from workers.deliver import DeliverJob, deliver
+from workers.ingest import Context, ingest
+from workers.patience import Patient
+from workers.receipt import Outcome, Receipt
+from workers.sources import plan
+
+_BATCH = 200  # clips the catalogue learns of in one transaction
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One line of a match: the verdict, and for a clip that matches how it stands with its owner."""
+
+    match: Match
+    standing: Standing | None = None
+
+
+@dataclass
+class Tally:
+    """What a run came to: receipts by outcome, and the seconds spent at each station by all workers together."""
+
+    planned: int = 0
+    outcomes: dict[Outcome, int] = field(default_factory=dict)
+    seconds: dict[str, float] = field(default_factory=dict)
+    aside: list[Receipt[Any]] = field(default_factory=list)
+    results: list[Any] = field(default_factory=list)
+
+    def add(self, receipt: Receipt[Any]) -> None:
+        """Count one receipt."""
+        self.outcomes[receipt.outcome] = self.outcomes.get(receipt.outcome, 0) + 1
+        for station, seconds in receipt.seconds.items():
+            self.seconds[station] = self.seconds.get(station, 0.0) + seconds
+        if receipt.outcome is Outcome.ASIDE:
+            self.aside.append(receipt)
+        else:
+            self.results.append(receipt.result)
+
+
+class Desk:
+    """The operations over one fleet. Open it with `open_desk`."""
+
+    def __init__(self, settings: Settings, store: StoreSettings, archive: Archive, catalog: Catalog) -> None:
+        self.settings, self.archive, self.catalog = settings, archive, catalog
+        self.context = Context(store, settings.measure, settings.ingest.max_pixels)
+
+    def import_cameras(self, cameras: Sequence[Camera]) -> None:
+        """Write the cameras; one that is there is changed, and the change is audited."""
+        before = {camera.id: camera for camera in self.catalog.cameras()}
+        self.catalog.put_cameras(cameras)
+        for camera in cameras:
+            old = before.get(camera.id)
+            if old != camera:
+                action = "camera added" if old is None else "camera changed"
+                self._audit("operator", action, camera.id, f"sharing {camera.sharing.value}, owner {camera.owner}")
+
+    def ingest(self, where: Sequence[str], *, camera: str | None = None) -> Iterator[tuple[Receipt[Any] | None, Tally]]:
+        """Take in all clips at `where`; yield the plan (None) and then each receipt, with the tally so far."""
+        template = PathTemplate(self.settings.ingest.template)
+        known = {camera.id for camera in self.catalog.cameras()}
+        jobs, refused = plan(where, template, camera=camera, known=known, open_bucket=self.context.open_bucket)
+        tally = Tally(planned=len(jobs) + len(refused))
+        yield None, tally
+        asides = set(self.archive.aside.names())
+        fresh: list[Ingested] = []
+        try:
+            for receipt in self._receipts(refused, run(jobs, ingest, self.context, settings=self.settings.batch)):
+                tally.add(receipt)
+                name = receipt.job.name
+                if receipt.outcome is Outcome.ASIDE:
+                    self.archive.aside.put(Aside(name, receipt.station, receipt.reason))
+                elif receipt.result is not None:
+                    fresh.append(receipt.result)
+                    if short(name) in asides:
+                        self.archive.aside.remove(short(name))
+                if len(fresh) == _BATCH:
+                    self.catalog.put_clips(fresh)
+                    fresh.clear()
+                yield receipt, tally
+        finally:
+            self.catalog.put_clips(fresh)
+            ids = sorted(result.clip.id for result in tally.results)
+            counts = ", ".join(f"{count} {outcome.value}" for outcome, count in tally.outcomes.items())
+            digest = hashlib.sha256("\n".join(ids).encode()).hexdigest()
+            self._audit(
+                "operator", "clips ingested", f"{len(ids)} clips", f"{counts or 'none'}; sha256 of ids {digest}"
+            )
+
+    def new_request(self, request: Request) -> Request:
+        """Check the request against the published rules and settle it for good."""
+        check(request, self.settings.request)
+        self.catalog.put_request(request, max_per_incident=self.settings.request.max_per_incident)
+        self._audit(
+            f"agency {request.agency}", "request made", request.id, f"case {request.case_number}, {request.span}"
+        )
+        return request
+
+    def request(self, request: str) -> Request:
+        """Return the request of that id. Raises ConfigError when there is none."""
+        found = self.catalog.request(request)
+        if found is None:
+            raise ConfigError(f"there is no request {request!r}; `lamplighter show` lists them")
+        return found
+
+    def match(self, request: Request) -> list[Row]:
+        """Return the verdict on every camera and clip: the operator's and owners' view, never the requester's."""
+        decisions = self.catalog.decisions(request.id)
+        ingested: dict[str, Ingested] = {}
+
+        def clips(camera: Camera) -> Iterator[Clip]:
+            for record in self.catalog.clips(camera.id):
+                ingested[record.clip.id] = record
+                yield record.clip
+
+        def events(clip: Clip) -> list[Span]:
+            activity = self.archive.activity(ingested[clip.id])
+            found = detect(activity, self.settings.detection)
+            return [Span(clip.time_ns(event.start_pts), clip.time_ns(event.end_pts)) for event in found]
+
+        rows = []
+        for verdict in match(request, self.catalog.cameras(), clips=clips, events=events):
+            stands = None
+            if verdict.verdict is Verdict.MATCH and verdict.clip is not None:
+                camera = verdict.camera
+                stands = standing(camera, verdict.clip.id, decisions.get(camera.owner))
+            rows.append(Row(verdict, stands))
+        return rows
+
+    def decide(self, request: Request, owner: str, *, share: Sequence[str] | None) -> Decision:
+        """Settle one owner's answer: the clips they share, all that wait when `share` is None, none to decline.
+
+        Raises ConfigError for a clip that does not wait for this owner, or an answer that differs from the one given.
+        """
+        waiting = [
+            row.match.clip.id
+            for row in self.match(request)
+            if row.match.clip is not None and row.match.camera.owner == owner and row.standing is not Standing.NEVER
+            if row.match.verdict is Verdict.MATCH and row.match.camera.sharing is Sharing.ASK
+        ]
+        chosen = waiting if share is None else list(share)
+        for clip in chosen:
+            if clip not in waiting:
+                raise ConfigError(
+                    f"clip {clip} does not wait for owner {owner}; `lamplighter match` lists those that do"
+                )
+        if share is None and not waiting:
+            raise ConfigError(f"no clip of owner {owner} matches request {request.id}, so there is nothing to share")
+        decision = Decision(request.id, owner, tuple(chosen), time.time_ns())
+        settled = self.catalog.settle(decision)
+        if settled.clips != decision.clips:
+            raise ConfigError(
+                f"owner {owner} answered request {request.id} before, and differently; the first answer holds"
+            )
+        if settled == decision:
+            answer = f"shared {len(settled.clips)} clips" if settled.clips else "declined"
+            self._audit(f"owner {owner}", "decision", request.id, answer)
+        return settled
+
+    def deliver(self, request: Request) -> Iterator[tuple[Receipt[Any] | None, Tally]]:
+        """Deliver every clip its owner lets out; yield the plan (None) and then each receipt, with the tally so far."""
+        jobs = [
+            DeliverJob(Cut(request.id, row.match.clip, row.match.span, self.settings.profile))
+            for row in self.match(request)
+            if row.standing is not None and row.standing.allowed and row.match.clip and row.match.span
+        ]
+        tally = Tally(planned=len(jobs))
+        yield None, tally
+        for receipt in run(jobs, deliver, self.context, settings=self.settings.batch):
+            tally.add(receipt)
+            record: Record | None = receipt.result
+            if record is not None:
+                self.catalog.put_deliveries([record])
+                if receipt.outcome is Outcome.DONE:
+                    self._audit("operator", "delivered", record.key, f"sha256 {record.sha256}, clip {record.clip}")
+            yield receipt, tally
+
+    def rebuild(self) -> dict[str, int]:
+        """Read the catalogue back from the bucket."""
+        counts = self.catalog.rebuild()
+        self._audit("operator", "catalogue rebuilt", "catalogue", json.dumps(counts, sort_keys=True))
+        return counts
+
+    def _audit(self, actor: str, action: str, subject: str, detail: str) -> None:
+        self.catalog.append(time.time_ns(), actor, action=action, subject=subject, detail=detail)
+
+    @staticmethod
+    def _receipts(first: Iterable[Receipt[Any]], then: Iterable[Receipt[Any]]) -> Iterator[Receipt[Any]]:
+        yield from first
+        yield from then
+
+
+@contextmanager
+def open_desk(settings: Settings) -> Iterator[Desk]:
+    """Open store and catalogue, and the bucket when it is missing; a MinIO of our own is found by its data folder."""
+    store = settings.store
+    if store.kind == "directory" and not store.path:
+        store = store.model_copy(update={"path": str((settings.data / "objects").absolute())})
+    elif store.kind == "s3" and not store.endpoint:
+        server = minio_server.status(settings.data / "minio")
+        if server is None:
+            raise ConfigError("store.endpoint is empty and no MinIO of our own runs here; `lamplighter minio start`")
+        store = store.model_copy(update={"endpoint": server.endpoint, "secure": False})
+        # The workers of a Ray of our own inherit these; they are written nowhere else.
+        os.environ[ACCESS_KEY], os.environ[SECRET_KEY] = server.credentials.access_key, server.credentials.secret_key
+    objects = Patient(open_store(store, Credentials.from_env(os.environ)))
+    objects.ensure_bucket()
+    archive = Archive(objects)
+    catalog = Catalog(settings.catalog_url, archive)
+    try:
+        yield Desk(settings, store, archive, catalog)
+    finally:
+        catalog.close()
+
+
+def read_cameras(file: Path) -> list[Camera]:
+    """Read cameras from GeoJSON (points with id, owner, sharing) or CSV (id, lon, lat, owner, sharing).
+
+    Raises ConfigError naming the file and the entry that is wrong.
+    """
+    try:
+        text = file.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{file}: the cameras cannot be read: {error}") from error
+    rows = _csv_rows(text) if file.suffix.lower() == ".csv" else _geojson_rows(file, text)
+    cameras: dict[str, Camera] = {}
+    for number, row in enumerate(rows, 1):
+        try:
+            camera = Camera(
+                str(row["id"]).strip(),
+                float(row["lon"]),
+                float(row["lat"]),
+                str(row["owner"]).strip(),
+                Sharing(str(row.get("sharing") or "ask").strip().lower()),
+            )
+        except KeyError as error:
+            raise ConfigError(f"{file}: camera {number} has no {error.args[0]}; wanted id, lon, lat, owner") from error
+        except (ValueError, TypeError) as error:
+            raise ConfigError(f"{file}: camera {number}: {error}") from error
+        if camera.id in cameras:
+            raise ConfigError(f"{file}: camera {camera.id} stands in it twice")
+        cameras[camera.id] = camera
+    if not cameras:
+        raise ConfigError(f"{file}: holds no camera; wanted GeoJSON points, or CSV with id,lon,lat,owner,sharing")
+    return list(cameras.values())
+
+
+def _csv_rows(text: str) -> list[dict[str, Any]]:
+    return [
+        {key: value for key, value in row.items() if value is not None} for row in csv.DictReader(io.StringIO(text))
+    ]
+
+
+def _geojson_rows(file: Path, text: str) -> list[dict[str, Any]]:
+    try:
+        features = json.loads(text)["features"]
+        rows = []
+        for feature in features:
+            lon, lat = feature["geometry"]["coordinates"][:2]
+            rows.append({**(feature.get("properties") or {}), "lon": lon, "lat": lat})
+            if "id" in feature:
+                rows[-1]["id"] = feature["id"]
+    except (ValueError, KeyError, TypeError, IndexError) as error:
+        raise ConfigError(f"{file}: wanted a GeoJSON FeatureCollection of points, or a .csv file: {error!r}") from error
+    return rows

@@ -1,0 +1,73 @@
+"""A small simulated fleet: films made once for the session, and a desk over an empty directory store."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+
+from lamplighter.desk import Desk, open_desk
+from lamplighter.settings import load
+from pipeline.clip import Camera, Sharing
+from pipeline.request import Area, Request
+from pipeline.scene import Mover, Scene, render
+from pipeline.span import NS, Span, parse_iso
+from pipeline.video import encode
+
+START_NS = parse_iso("2026-01-31T18:00:00Z")
+CAMERAS = (
+    Camera("always-1", 4.8001, 52.0001, "olga", Sharing.ALWAYS),
+    Camera("ask-1", 4.8002, 52.0002, "piet", Sharing.ASK),
+    Camera("ask-2", 4.8003, 52.0001, "ruth", Sharing.ASK),
+    Camera("never-1", 4.8004, 52.0002, "sven", Sharing.NEVER),
+    Camera("far-1", 4.9000, 52.0002, "tina", Sharing.ALWAYS),
+)
+
+
+@dataclass(frozen=True)
+class Films:
+    """Paths of films, 128 x 96 at 10 frames a second, 8 s with a keyframe every 2 s."""
+
+    moving: Path
+    other: Path
+    still: Path
+
+
+@pytest.fixture(scope="session")
+def films(tmp_path_factory: pytest.TempPathFactory) -> Films:
+    folder = tmp_path_factory.mktemp("films")
+    drive = (Mover("vehicle", 3, ((-0.3, 0.8), (1.3, 0.8)), 2.0),)
+    back = (Mover("vehicle", 3, ((1.3, 0.8), (-0.3, 0.8)), 2.0),)
+    for name, movers in (("moving", drive), ("other", back), ("still", ())):
+        scene = Scene(11, frames=80, width=128, height=96, leaves=False, movers=movers)
+        encode(folder / f"{name}.mp4", render(scene), rate=Fraction(10), gop=20, options={"bf": "0"})
+    return Films(*(folder / f"{name}.mp4" for name in ("moving", "other", "still")))
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Iterator[Desk]:
+    """A desk over an empty directory store, in this process; requests may be as old as the films."""
+    flags = {"data": tmp_path / "data", "batch": {"workers": 0}, "request": {"max_age_days": 36_500}}
+    with open_desk(load(flags=flags)) as opened:
+        opened.import_cameras(CAMERAS)
+        yield opened
+
+
+def a_request(*, case: str = "C-1", start_s: int = 0, end_s: int = 900) -> Request:
+    """Ask for the corner where all cameras but far-1 stand, from `start_s` to `end_s` after the films start."""
+    west, south, east, north = 4.798, 51.9985, 4.803, 52.0015
+    ring = ((west, south), (east, south), (east, north), (west, north), (west, south))
+    span = Span(START_NS + start_s * NS, START_NS + end_s * NS)
+    made_ns = parse_iso("2026-02-02T09:00:00Z")
+    return Request(Area((ring,)), span, case, "Town police", "desk 4", "burglary", made_ns)
+
+
+def put_film(film: Path, folder: Path, camera: str, *, after_s: int = 0) -> Path:
+    """Copy a film to where the default template reads its camera and start."""
+    seconds = START_NS // NS + after_s
+    hours, rest = divmod(seconds % 86_400, 3600)
+    path = folder / camera / f"20260131T{hours:02d}{rest // 60:02d}{rest % 60:02d}Z.mp4"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(film.read_bytes())
+    return path
