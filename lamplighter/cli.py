@@ -14,9 +14,9 @@ import typer
 
 from lamplighter import tables
 from lamplighter.demo import run_demo
-from lamplighter.desk import Desk, Tally, open_desk, read_cameras
+from lamplighter.desk import Desk, open_desk, read_cameras
 from lamplighter.doctor import examine
-from lamplighter.settings import Settings, load
+from lamplighter.options import Json, RayAddress, Workers, exit_code, settings_of
 from pipeline.detect import detect
 from pipeline.errors import ClipError, ConfigError, LamplighterError, RequestRefused, StoreRefused, StoreUnavailable
 from pipeline.motion import measure
@@ -26,7 +26,6 @@ from pipeline.video import open_video
 from storage import minio_server
 from storage.archive import Ingested
 from storage.audit import verify
-from workers.receipt import Outcome
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -49,12 +48,6 @@ for name, sub in (
 ):
     app.add_typer(sub, name=name)
 
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of tables.")]
-Workers = Annotated[
-    int | None, typer.Option("--workers", "-w", min=0, help="Worker processes; 0 = in this process, without Ray.")
-]
-RayAddress = Annotated[str | None, typer.Option(help="A Ray cluster, such as HOST:6379; default: a Ray of its own.")]
-
 
 def _version(show: bool) -> None:
     if show:
@@ -73,14 +66,6 @@ def common(
     context.obj = (config, {} if data is None else {"data": data})
 
 
-def _settings(context: typer.Context, **sections: dict[str, Any]) -> Settings:
-    config, flags = context.obj
-    given = {
-        name: {key: value for key, value in section.items() if value is not None} for name, section in sections.items()
-    }
-    return load(config, flags=flags | {name: section for name, section in given.items() if section})
-
-
 @app.command()
 def ingest(
     context: typer.Context,
@@ -96,21 +81,21 @@ def ingest(
 ) -> None:
     """Take clips in: measure the motion in each once, and keep both in the store. What is in already is left alone."""
     batch = {"workers": workers, "ray_address": ray_address}
-    with open_desk(_settings(context, ingest={"template": template}, batch=batch)) as desk:
+    with open_desk(settings_of(context, ingest={"template": template}, batch=batch)) as desk:
         tally = tables.follow("Ingesting", desk.ingest(where, camera=camera), quiet=as_json)
         if as_json:
             clips = [_clip_document(result) for result in tally.results]
             tables.write_json({**tables.tally_document(tally), "clips": sorted(clips, key=lambda clip: clip["source"])})
         else:
             tables.print_tally(f"Ingested into {desk.archive.store.url}", tally)
-    _exit(tally)
+    exit_code(tally)
 
 
 @cameras_app.command("import")
 def import_cameras(context: typer.Context, file: Path, as_json: Json = False) -> None:
     """Read cameras from GeoJSON (points) or CSV: id, lon, lat, owner, sharing (ask, always or never; default ask)."""
     cameras = read_cameras(file)
-    with open_desk(_settings(context)) as desk:
+    with open_desk(settings_of(context)) as desk:
         desk.import_cameras(cameras)
     if as_json:
         tables.write_json({"imported": [camera.id for camera in cameras]})
@@ -143,7 +128,7 @@ def new_request(
     except ValueError as error:
         raise RequestRefused("span", str(error)) from error
     made = Request(Area.from_geojson(document), span, case, agency, contact, incident, time.time_ns(), note)
-    with open_desk(_settings(context)) as desk:
+    with open_desk(settings_of(context)) as desk:
         desk.new_request(made)
     if as_json:
         tables.write_json({"request": made.id, "area_m2": round(made.area.size_m2), "span": str(span)})
@@ -162,7 +147,7 @@ def match(
 
     The requester must not see this: it tells which cameras and owners there are, and who has not answered.
     """
-    with open_desk(_settings(context)) as desk:
+    with open_desk(settings_of(context)) as desk:
         rows = [row for row in desk.match(desk.request(request)) if owner in {None, row.match.camera.owner}]
     if as_json:
         tables.write_json(tables.match_document(rows))
@@ -184,7 +169,7 @@ def decide(
     """Record an owner's one answer to a request."""
     if sum((bool(share), share_all, decline)) != 1:
         raise ConfigError("wanted one of --share CLIP, --share-all and --decline")
-    with open_desk(_settings(context)) as desk:
+    with open_desk(settings_of(context)) as desk:
         chosen = None if share_all else (share or [])
         settled = desk.decide(desk.request(request), owner, share=chosen)
     if as_json:
@@ -207,7 +192,7 @@ def deliver(
     What is printed may be shown to the requester: it speaks of delivered clips alone.
     """
     batch = {"workers": workers, "ray_address": ray_address}
-    with open_desk(_settings(context, batch=batch)) as desk:
+    with open_desk(settings_of(context, batch=batch)) as desk:
         tally = tables.follow("Delivering", desk.deliver(desk.request(request)), quiet=as_json)
         records = sorted(tally.results, key=lambda record: record.key)
         if as_json:
@@ -216,7 +201,7 @@ def deliver(
         else:
             tables.print_tally(f"Request {request}", tally)
             tables.print_records(records, desk.archive.store.url)
-    _exit(tally)
+    exit_code(tally)
 
 
 @app.command("measure")
@@ -227,7 +212,7 @@ def measure_file(
     as_json: Json = False,
 ) -> None:
     """Measure the motion in one file and write it as plain arrays: share, pts, time_base, cold, size, version."""
-    settings = _settings(context)
+    settings = settings_of(context)
     with open_video(file, max_pixels=settings.ingest.max_pixels) as video:
         activity = measure(video.luma(), time_base=video.time_base, settings=settings.measure)
     try:
@@ -250,7 +235,7 @@ def show(
     as_json: Json = False,
 ) -> None:
     """Show the fleet, or one camera, clip or request, or the settings in force."""
-    in_force = _settings(context)
+    in_force = settings_of(context)
     if settings:
         document = in_force.model_dump(mode="json")
         if as_json:
@@ -273,7 +258,7 @@ def show(
 @app.command()
 def doctor(context: typer.Context, as_json: Json = False) -> None:
     """Tell what is missing on this machine and how to get it."""
-    findings = examine(_settings(context))
+    findings = examine(settings_of(context))
     if as_json:
         tables.write_json([{"what": f.what, "ok": f.ok, "found": f.found, "remedy": f.remedy} for f in findings])
     else:
@@ -286,7 +271,7 @@ def doctor(context: typer.Context, as_json: Json = False) -> None:
 @catalog_app.command("rebuild")
 def rebuild(context: typer.Context, as_json: Json = False) -> None:
     """Read the catalogue back from the bucket, which is the truth."""
-    with open_desk(_settings(context)) as desk:
+    with open_desk(settings_of(context)) as desk:
         counts = desk.rebuild()
     if as_json:
         tables.write_json(counts)
@@ -297,7 +282,7 @@ def rebuild(context: typer.Context, as_json: Json = False) -> None:
 @audit_app.command("verify")
 def verify_audit(context: typer.Context, as_json: Json = False) -> None:
     """Check the audit log's chain; keep the hash it prints elsewhere to notice a log that was cut short."""
-    with open_desk(_settings(context)) as desk:
+    with open_desk(settings_of(context)) as desk:
         try:
             count, last = verify(desk.archive.audit.all())
         except ValueError as error:
@@ -311,21 +296,21 @@ def verify_audit(context: typer.Context, as_json: Json = False) -> None:
 @minio_app.command("start")
 def minio_start(context: typer.Context, as_json: Json = False) -> None:
     """Start a MinIO in the data folder; the first time on a machine it is built, which takes about four minutes."""
-    server = minio_server.start(_settings(context).data / "minio", progress=tables.err.print)
+    server = minio_server.start(settings_of(context).data / "minio", progress=tables.err.print)
     _print_server(server, as_json=as_json)
 
 
 @minio_app.command("stop")
 def minio_stop(context: typer.Context, as_json: Json = False) -> None:
     """Stop it; its data stay."""
-    minio_server.stop(_settings(context).data / "minio")
+    minio_server.stop(settings_of(context).data / "minio")
     _print_server(None, as_json=as_json)
 
 
 @minio_app.command("status")
 def minio_status(context: typer.Context, as_json: Json = False) -> None:
     """Tell whether it runs, and where."""
-    _print_server(minio_server.status(_settings(context).data / "minio"), as_json=as_json)
+    _print_server(minio_server.status(settings_of(context).data / "minio"), as_json=as_json)
 
 
 @app.command()
@@ -341,7 +326,9 @@ def demo(
     """Simulate a small street, ingest its clips, answer one request, deliver what its owners share."""
     config, flags = context.obj
     folder = Path(flags.get("data", "demo"))
-    _exit(run_demo(folder, store=store, seed=seed, seconds=seconds, workers=workers, config=config, as_json=as_json))
+    exit_code(
+        run_demo(folder, store=store, seed=seed, seconds=seconds, workers=workers, config=config, as_json=as_json)
+    )
 
 
 def main() -> None:
@@ -360,11 +347,6 @@ def _fail(error: LamplighterError, code: int) -> None:
     kind = "refused: " if isinstance(error, RequestRefused) else "set aside: " if isinstance(error, ClipError) else ""
     tables.err.print(f"lamplighter: {kind}{error}", markup=False)
     raise SystemExit(code)
-
-
-def _exit(tally: Tally) -> None:
-    if tally.outcomes.get(Outcome.ASIDE):
-        raise typer.Exit(1)
 
 
 def _print_server(server: minio_server.Server | None, *, as_json: bool) -> None:

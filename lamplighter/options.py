@@ -1,0 +1,32 @@
+"""What the commands share: their common options, the settings in force, and the exit code of a run."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from lamplighter.desk import Tally
+from lamplighter.settings import Settings, load
+from workers.receipt import Outcome
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of tables.")]
+Workers = Annotated[
+    int | None, typer.Option("--workers", "-w", min=0, help="Worker processes; 0 = in this process, without Ray.")
+]
+RayAddress = Annotated[str | None, typer.Option(help="A Ray cluster, such as HOST:6379; default: a Ray of its own.")]
+
+
+def settings_of(context: typer.Context, **sections: dict[str, Any]) -> Settings:
+    """Return the settings in force under the common options, with the flags given (None: not given) by section."""
+    config, flags = context.obj
+    given = {
+        name: {key: value for key, value in section.items() if value is not None} for name, section in sections.items()
+    }
+    return load(config, flags=flags | {name: section for name, section in given.items() if section})
+
+
+def exit_code(tally: Tally) -> None:
+    """End with exit code 1 when anything was set aside."""
+    if tally.outcomes.get(Outcome.ASIDE):
+        raise typer.Exit(1)
