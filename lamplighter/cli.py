@@ -10,12 +10,14 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any
 
+import numpy as np
 import typer
 
-from lamplighter import tables
+from lamplighter import picturing, tables
 from lamplighter.demo import run_demo
 from lamplighter.desk import Desk, open_desk, read_cameras
 from lamplighter.doctor import examine
+from lamplighter.fleet import fleet_app
 from lamplighter.options import Json, RayAddress, Workers, exit_code, settings_of
 from pipeline.detect import detect
 from pipeline.errors import ClipError, ConfigError, LamplighterError, RequestRefused, StoreRefused, StoreUnavailable
@@ -45,6 +47,7 @@ for name, sub in (
     ("catalog", catalog_app),
     ("audit", audit_app),
     ("minio", minio_app),
+    ("fleet", fleet_app),
 ):
     app.add_typer(sub, name=name)
 
@@ -211,12 +214,15 @@ def measure_file(
     out: Annotated[Path, typer.Option(help="Where to write the arrays (.npz).")],
     as_json: Json = False,
 ) -> None:
-    """Measure the motion in one file and write it as plain arrays: share, pts, time_base, cold, size, version."""
+    """Measure the motion in one file and write it as plain arrays: share, pts, luma, time_base, cold, size, version."""
     settings = settings_of(context)
     with open_video(file, max_pixels=settings.ingest.max_pixels) as video:
         activity = measure(video.luma(), time_base=video.time_base, settings=settings.measure)
     try:
-        out.write_bytes(activity.to_bytes())
+        # Signed, because who ranks or subtracts shares elsewhere would wrap around in uint8.
+        arrays = activity.arrays() | {"share": activity.share.astype(np.int16)}
+        with out.open("wb") as target:
+            np.savez_compressed(target, allow_pickle=False, **arrays)
     except OSError as error:
         raise ConfigError(f"{out}: cannot be written: {error.strerror}") from error
     frames, rows, columns = activity.share.shape
@@ -253,6 +259,9 @@ def show(
     tables.table(thing or "The fleet", "what", "value", rows=plain)
     for name, rows in lists.items():
         tables.table(f"\n{name}", *rows[0], rows=[list(row.values()) for row in rows])
+
+
+app.command("picture")(picturing.picture)
 
 
 @app.command()

@@ -8,6 +8,7 @@ import zipfile
 import zlib
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +26,7 @@ class Activity:
 
     share: uint8 (N, R, C), the share of the cell that differs from the camera's background, 255 = all of it.
     pts: int64 (N,), strictly increasing, in units of `time_base` seconds; one entry for every decoded frame.
+    luma: uint8 (N,), the mean brightness of each frame's picture.
     cold: number of leading frames that were measured before the background was known well enough.
     width, height: size of the picture in pixels, for zones and pictures.
     version: which `measure`, with which settings, made it; never empty.
@@ -34,6 +36,7 @@ class Activity:
 
     share: NDArray[np.uint8]
     pts: NDArray[np.int64]
+    luma: NDArray[np.uint8]
     time_base: Fraction
     cold: int
     width: int
@@ -49,6 +52,8 @@ class Activity:
             raise ValueError(f"pts is int64 ({len(self.share)},), got {self.pts.dtype} {self.pts.shape}")
         if (self.pts[1:] <= self.pts[:-1]).any():
             raise ValueError("pts must increase from frame to frame")
+        if self.luma.dtype != np.uint8 or self.luma.shape != self.pts.shape:
+            raise ValueError(f"luma is uint8 ({len(self.share)},), got {self.luma.dtype} {self.luma.shape}")
         if self.time_base <= 0:
             raise ValueError(f"a time base is positive, got {self.time_base}")
         if not 0 <= self.cold <= len(self.pts):
@@ -57,24 +62,29 @@ class Activity:
             raise ValueError(f"a picture has pixels and a version, got {self.width} x {self.height}, {self.version!r}")
         self.share.setflags(write=False)
         self.pts.setflags(write=False)
+        self.luma.setflags(write=False)
 
-    def to_bytes(self) -> bytes:
-        """Return a compressed .npz with `share`, `pts`, `time_base` (2,), `cold`, `size` (width, height), `version`.
-
-        The same activity gives the same bytes, so that a retry writes what is already there.
-        """
-        arrays = {
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """Return plain arrays: `share`, `pts`, `luma`, `time_base` (2,), `cold`, `size` (w, h), `version`."""
+        return {
             "share": self.share,
             "pts": self.pts,
+            "luma": self.luma,
             "time_base": np.array([self.time_base.numerator, self.time_base.denominator], np.int64),
             "cold": np.array(self.cold, np.int64),
             "size": np.array([self.width, self.height], np.int64),
             "version": np.array(self.version),
         }
+
+    def to_bytes(self) -> bytes:
+        """Return the arrays as a compressed .npz.
+
+        The same activity gives the same bytes, so that a retry writes what is already there.
+        """
         out = io.BytesIO()
         # np.savez_compressed stamps each member with the time of day: two runs would then differ.
         with zipfile.ZipFile(out, "w") as archive:
-            for name, array in arrays.items():
+            for name, array in self.arrays().items():
                 member = io.BytesIO()
                 np.lib.format.write_array(member, np.asarray(array, order="C"), allow_pickle=False)
                 archive.writestr(zipfile.ZipInfo(f"{name}.npy"), member.getvalue(), zipfile.ZIP_DEFLATED, 6)
@@ -86,13 +96,14 @@ class Activity:
         try:
             with zipfile.ZipFile(io.BytesIO(data)) as archive:
                 # np.load would believe a damaged header before the checksum is looked at.
-                share, pts, time_base, cold, size, version = (
+                share, pts, luma, time_base, cold, size, version = (
                     np.lib.format.read_array(io.BytesIO(archive.read(f"{name}.npy")), allow_pickle=False)
-                    for name in ("share", "pts", "time_base", "cold", "size", "version")
+                    for name in ("share", "pts", "luma", "time_base", "cold", "size", "version")
                 )
             width, height = size.tolist()
             numerator, denominator = time_base.tolist()
-            return cls(share, pts, Fraction(numerator, denominator), cold.item(), width, height, str(version.item()))
+            base = Fraction(numerator, denominator)
+            return cls(share, pts, luma, base, cold.item(), width, height, str(version.item()))
         except _NOT_OURS as error:
             raise ValueError(
                 f"wanted a stored activity (.npz with share, pts, ...), got something else: {error}"

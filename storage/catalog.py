@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +18,20 @@ from sqlalchemy import event
 from pipeline.clip import Camera, Clip
 from pipeline.consent import Decision
 from pipeline.cut import Record
-from pipeline.errors import ConfigError, RequestRefused, StoreUnavailable
+from pipeline.errors import ConfigError, LamplighterError, RequestRefused, StoreUnavailable
 from pipeline.request import Area, Request
 from pipeline.span import Span
 from storage.archive import Archive, Ingested
 from storage.audit import GENESIS, Entry
 
+_SQLITE, _POSTGRESQL = "sqlite+pysqlite", "postgresql+psycopg"
+_DRIVERS = {
+    **dict.fromkeys(("sqlite", _SQLITE), _SQLITE),
+    **dict.fromkeys(("postgres", "postgresql", _POSTGRESQL), _POSTGRESQL),
+}
+# What waiting does not mend; 42501 is PostgreSQL's "insufficient privilege".
+_TO_MEND = ("SQLITE_NOTADB", "SQLITE_CORRUPT", "SQLITE_CANTOPEN", "SQLITE_READONLY", "42501")
+_LOCK = 0x6C616D70  # any number that all our processes share
 _meta = sa.MetaData()
 # One row, updated first in every transaction that must see what the one before it did: on SQLite the update takes the
 # write lock, on PostgreSQL the row lock. A transaction that read first could be refused at its first write instead.
@@ -51,8 +60,8 @@ _requests = sa.Table(
     "requests",
     _meta,
     sa.Column("id", sa.String(64), primary_key=True),
-    sa.Column("agency", sa.String(128), nullable=False),
-    sa.Column("case_number", sa.String(64), nullable=False),
+    sa.Column("agency", sa.Text, nullable=False),
+    sa.Column("case_number", sa.Text, nullable=False),
     sa.Column("document", sa.Text, nullable=False),
     sa.Index("requests_case", "agency", "case_number"),
 )
@@ -81,50 +90,49 @@ _audit = sa.Table(
 class Catalog:
     """The index of one fleet. Every method is one transaction; what it writes is in the bucket first.
 
-    Raises ConfigError for a URL no driver understands, StoreUnavailable when the database does not answer.
+    Raises ConfigError for a URL or a database that cannot be used, StoreUnavailable when the database does not answer;
+    neither tells a password.
     """
 
     def __init__(self, url: str, archive: Archive) -> None:
         self._archive = archive
+        self._engine = _engine(url)
+        address = self._engine.url
+        self._place = sa.URL.create(
+            address.get_backend_name(), host=address.host, port=address.port, database=address.database
+        ).render_as_string()
         try:
-            address = sa.make_url(url)
-            if address.drivername in {"postgresql", "postgres"}:
-                address = address.set(drivername="postgresql+psycopg")
-            if address.drivername == "sqlite" and address.database:
-                Path(address.database).parent.mkdir(parents=True, exist_ok=True)
-            self._engine = sa.create_engine(address)
-        except (sa.exc.ArgumentError, sa.exc.NoSuchModuleError) as error:
-            raise ConfigError(
-                "catalog.url: wanted sqlite:///FILE or postgresql://USER@HOST/DATABASE, "
-                f"got {url.partition(':')[0]}:..."
-            ) from error
-        if address.drivername == "sqlite":
-            event.listen(self._engine, "connect", _set_up_sqlite)
-        with self._transaction() as run:
-            _meta.create_all(run)
-        with self._transaction() as run:
-            if run.execute(sa.select(_turn.c.id)).first() is None:
-                self._upsert(run, _turn, [{"id": 1, "n": 0}])
+            with self._transaction() as run:
+                known = set(sa.inspect(run).get_table_names())
+            if not known >= set(_meta.tables):
+                self._create()
+        except LamplighterError:
+            self.close()
+            raise
 
     def close(self) -> None:
         """Give the database's connections back."""
         self._engine.dispose()
 
     def put_cameras(self, cameras: Iterable[Camera]) -> None:
-        """Write the cameras, those already there anew."""
-        rows = []
-        for camera in cameras:
-            self._archive.cameras.put(camera)
-            rows.append(_camera_row(camera))
-        with self._transaction() as run:
-            self._upsert(run, _cameras, rows)
+        """Write the cameras, those already there anew; a transaction for every 200 of them."""
+        waiting = iter(cameras)
+        while batch := list(islice(waiting, 200)):
+            # In turn, so that of two people who change one camera the same one is last in bucket and catalogue.
+            with self._turn() as run:
+                for camera in batch:
+                    self._archive.cameras.put(camera)
+                self._upsert(run, _cameras, [_camera_row(camera) for camera in batch])
 
     def cameras(self, area: Area | None = None) -> list[Camera]:
         """Return all cameras, or those in the bounds of `area` (a superset of those inside it), in order of id."""
         query = sa.select(_cameras).order_by(_cameras.c.id)
         if area is not None:
             west, south, east, north = area.bounds
-            query = query.where(_cameras.c.lat.between(south, north), _cameras.c.lon.between(west, east))
+            # The two sides of the antimeridian are one, and a camera on it may be noted on either.
+            edge = [-180.0, 180.0] if west == -180 or east == 180 else []
+            inside = sa.or_(_cameras.c.lon.between(west, east), _cameras.c.lon.in_(edge))
+            query = query.where(_cameras.c.lat.between(south, north), inside)
         with self._transaction() as run:
             return [Camera(**row) for row in run.execute(query).mappings()]
 
@@ -158,7 +166,8 @@ class Catalog:
 
     def put_request(self, request: Request, *, max_per_incident: int) -> None:
         """Settle a request for good. Raises RequestRefused when the agency asked often enough for this case."""
-        same_case = (_requests.c.agency == request.agency) & (_requests.c.case_number == request.case_number)
+        row = self._request_row(request)
+        same_case = (_requests.c.agency == row["agency"]) & (_requests.c.case_number == row["case_number"])
         with self._turn() as run:
             known = set(run.scalars(sa.select(_requests.c.id).where(same_case)))
             if request.id in known:
@@ -170,7 +179,7 @@ class Catalog:
                     f"at most {max_per_incident} are allowed",
                 )
             self._archive.requests.put(request)
-            self._upsert(run, _requests, [self._request_row(request)])
+            self._upsert(run, _requests, [row])
 
     def request(self, request: str) -> Request | None:
         """Return the request of that id, or None."""
@@ -251,8 +260,29 @@ class Catalog:
         try:
             with self._engine.begin() as run:
                 yield run
-        except sa.exc.OperationalError as error:
-            raise StoreUnavailable(f"the catalogue at {self._engine.url!r} does not answer: {error.orig}") from error
+        except sa.exc.DatabaseError as error:
+            said = " ".join(str(error.orig).split())
+            code = getattr(error.orig, "sqlite_errorname", None) or getattr(error.orig, "sqlstate", None) or ""
+            # PostgreSQL's driver gives no code where the URL has an option it does not know.
+            unknown = not code and isinstance(error, sa.exc.ProgrammingError) and self._engine.name == "postgresql"
+            if unknown or code.startswith(_TO_MEND):
+                raise ConfigError(
+                    f"catalog.url: {self._place} cannot be used: {said}; name another database or mend this one "
+                    "(`lamplighter catalog rebuild` fills an empty one from the bucket)"
+                ) from error
+            if isinstance(error, sa.exc.OperationalError):
+                raise StoreUnavailable(f"the catalogue at {self._place} does not answer: {said}") from error
+            raise
+
+    def _create(self) -> None:
+        with self._transaction() as run:
+            # Several processes may open a new catalogue at once.
+            if run.dialect.name == "sqlite":
+                run.exec_driver_sql("BEGIN IMMEDIATE")
+            else:
+                run.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK)))
+            _meta.create_all(run)
+            self._upsert(run, _turn, [{"id": 1, "n": 0}])
 
     @contextmanager
     def _turn(self) -> Iterator[sa.Connection]:
@@ -270,6 +300,8 @@ class Catalog:
         statement = insert(table)
         keys = [column.name for column in table.primary_key]
         others = {column.name: statement.excluded[column.name] for column in table.c if column.name not in keys}
+        # In one order, so that two writers of the same rows wait for each other instead of blocking each other.
+        rows = sorted(rows, key=lambda row: [row[key] for key in keys])
         run.execute(statement.on_conflict_do_update(index_elements=keys, set_=others), rows)
 
     def _clip_row(self, ingested: Ingested) -> dict[str, Any]:
@@ -285,8 +317,9 @@ class Catalog:
     def _request_row(self, request: Request) -> dict[str, Any]:
         return {
             "id": request.id,
-            "agency": request.agency,
-            "case_number": request.case_number,
+            # Another case or spacing is no other incident.
+            "agency": " ".join(request.agency.casefold().split()),
+            "case_number": " ".join(request.case_number.casefold().split()),
             "document": self._archive.requests.dump(request),
         }
 
@@ -298,11 +331,37 @@ class Catalog:
         return {"request": record.request, "cut": record.cut, "document": self._archive.records.dump(record)}
 
 
+def _engine(url: str) -> sa.Engine:
+    try:
+        address = sa.make_url(url)
+        driver = _DRIVERS.get(address.drivername)
+    except (sa.exc.ArgumentError, ValueError):
+        driver = None
+    # A catalogue in memory would be lost with its process.
+    if driver is None or (driver == _SQLITE and address.database in {None, "", ":memory:"}):
+        got = url.partition(":")[0] or "nothing"
+        raise ConfigError(
+            f"catalog.url: wanted sqlite:///FILE or postgresql://USER@HOST/DATABASE, got {got}:... without those parts"
+        )
+    address = address.set(drivername=driver)
+    if driver != _SQLITE:
+        patience = {} if "connect_timeout" in address.query else {"connect_timeout": 10}
+        return sa.create_engine(address, pool_pre_ping=True, connect_args=patience)
+    try:
+        Path(str(address.database)).parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"catalog.url: the folder of {address.database} cannot be made: {error.strerror}") from error
+    engine = sa.create_engine(address)
+    event.listen(engine, "connect", _set_up_sqlite)
+    return engine
+
+
 def _camera_row(camera: Camera) -> dict[str, Any]:
     return {**asdict(camera), "sharing": camera.sharing.value}
 
 
 def _set_up_sqlite(connection: Any, _record: object) -> None:  # noqa: ANN401 - the driver's own connection
-    # WAL lets readers work beside the one writer; a writer waits 30 s for its turn before it gives up.
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=30000"):
+    # A writer waits 30 s for its turn before it gives up, which includes the change to WAL; that lets readers work
+    # beside the one writer.
+    for pragma in ("busy_timeout=30000", "journal_mode=WAL", "synchronous=FULL"):
         connection.execute(f"PRAGMA {pragma}")

@@ -19,6 +19,7 @@ def activity(n: int = 5, rows: int = 3, columns: int = 4, **fields: Any) -> Acti
     known: dict[str, Any] = {
         "share": rng.integers(0, 256, (n, rows, columns), dtype=np.uint8),
         "pts": np.arange(n, dtype=np.int64) * 512 - 1024,
+        "luma": rng.integers(0, 256, n, dtype=np.uint8),
         "time_base": Fraction(1, 15360),
         "cold": 2,
         "width": 640,
@@ -35,6 +36,7 @@ def activities(draw: st.DrawFn) -> Activity:
     return Activity(
         share=draw(hnp.arrays(np.uint8, shape)),
         pts=np.array(sorted(pts), np.int64),
+        luma=draw(hnp.arrays(np.uint8, shape[0])),
         time_base=draw(st.builds(Fraction, st.integers(1, 2**31), st.integers(1, 2**31))),
         cold=draw(st.integers(0, shape[0])),
         width=draw(st.integers(1, 20_000)),
@@ -47,7 +49,8 @@ def same(a: Activity, b: Activity) -> bool:
     return (
         np.array_equal(a.share, b.share)
         and np.array_equal(a.pts, b.pts)
-        and (a.share.dtype, a.pts.dtype) == (b.share.dtype, b.pts.dtype)
+        and np.array_equal(a.luma, b.luma)
+        and (a.share.dtype, a.pts.dtype, a.luma.dtype) == (b.share.dtype, b.pts.dtype, b.luma.dtype)
         and (a.time_base, a.cold, a.width, a.height, a.version) == (b.time_base, b.cold, b.width, b.height, b.version)
     )
 
@@ -78,9 +81,10 @@ def test_the_bytes_do_not_depend_on_the_time_or_the_layout_in_memory(monkeypatch
 def test_other_tools_read_the_bytes_as_plain_arrays() -> None:
     one = activity()
     with np.load(io.BytesIO(one.to_bytes()), allow_pickle=False) as arrays:
-        assert set(arrays) == {"share", "pts", "time_base", "cold", "size", "version"}
+        assert set(arrays) == {"share", "pts", "luma", "time_base", "cold", "size", "version"}
         assert arrays["share"].shape == (5, 3, 4)
         assert arrays["pts"].dtype == np.int64
+        assert (arrays["luma"].dtype, arrays["luma"].shape) == (np.uint8, (5,))
         assert arrays["time_base"].tolist() == [1, 15360]
         assert arrays["cold"].shape == ()
         assert arrays["size"].tolist() == [640, 480]
@@ -88,7 +92,7 @@ def test_other_tools_read_the_bytes_as_plain_arrays() -> None:
 
 
 def test_quiet_hours_are_small() -> None:
-    hour = activity(54_000, share=np.zeros((54_000, 18, 32), np.uint8), pts=np.arange(54_000) * 1024)
+    hour = activity(54_000, share=np.zeros((54_000, 18, 32), np.uint8))
     assert len(hour.to_bytes()) < 1_000_000
 
 
@@ -105,6 +109,8 @@ def test_quiet_hours_are_small() -> None:
         ({"pts": np.array([0, 1, 1, 2, 3])}, "pts must increase"),
         ({"pts": np.array([0, 2, 1, 3, 4])}, "pts must increase"),
         ({"pts": np.array([2**62, -(2**62) - 1, 0, 1, 2])}, "pts must increase"),
+        ({"luma": np.zeros(4, np.uint8)}, r"luma is uint8 \(5,\)"),
+        ({"luma": np.zeros(5)}, r"luma is uint8 \(5,\), got float64"),
         ({"time_base": Fraction(0)}, "a time base is positive"),
         ({"cold": -1}, "cold counts leading frames, 0 to 5"),
         ({"cold": 6}, "cold counts leading frames, 0 to 5"),
@@ -124,6 +130,8 @@ def test_the_arrays_are_read_only_also_after_reading() -> None:
             one.share[0, 0, 0] = 1
         with pytest.raises(ValueError, match="read-only"):
             one.pts[0] = 1
+        with pytest.raises(ValueError, match="read-only"):
+            one.luma[0] = 1
 
 
 def _npz(**arrays: Any) -> bytes:
@@ -146,10 +154,11 @@ def _zip(members: dict[str, bytes]) -> bytes:
     return out.getvalue()
 
 
-FIELDS = ("share", "pts", "time_base", "cold", "size", "version")
+FIELDS = ("share", "pts", "luma", "time_base", "cold", "size", "version")
 FULL = {
     "share": np.zeros((2, 1, 1), np.uint8),
     "pts": np.arange(2),
+    "luma": np.zeros(2, np.uint8),
     "time_base": np.array([1, 30]),
     "cold": np.array(0),
     "size": np.array([4, 4]),

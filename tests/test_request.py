@@ -94,23 +94,36 @@ def test_an_area_covers_its_edge_and_not_its_holes() -> None:
     assert area.bounds == pytest.approx((11.4975, 48.0975, 11.5025, 48.1025))
 
 
-def ellipsoid_m2(rings: Iterable[Any]) -> float:
-    """Area from the definition: the integral of the ellipsoid's M * N * cos(lat), by Gauss-Legendre along each edge.
+def along(a: tuple[float, float], b: tuple[float, float], *, halvings: int = 4) -> list[tuple[float, float]]:
+    """Return points on the great circle from a to b (lon, lat in degrees), a included and b not."""
+    if not halvings:
+        return [a]
+    vectors = []
+    for lon, lat in (a, b):
+        east, north = math.radians(lon), math.radians(lat)
+        vectors.append(np.array([math.cos(north) * math.cos(east), math.cos(north) * math.sin(east), math.sin(north)]))
+    x, y, z = vectors[0] + vectors[1]
+    middle = (math.degrees(math.atan2(y, x)), math.degrees(math.atan2(z, math.hypot(x, y))))
+    return along(a, middle, halvings=halvings - 1) + along(middle, b, halvings=halvings - 1)
 
-    WGS84: a = 6378137 m, f = 1 / 298.257223563. Edges are straight in degrees, which differs from geodesics by less
-    than 1e-5 of a polygon of one kilometre.
+
+def ellipsoid_m2(rings: Iterable[Any]) -> float:
+    """Area from its definition: the integral of the ellipsoid's M * N * cos(lat), by Gauss-Legendre along the edges.
+
+    WGS84: a = 6378137 m, f = 1 / 298.257223563. The edges bend as on a sphere, which is near enough for kilometres.
     """
     f = 1 / 298.257223563
     b, e2 = 6378137 * (1 - f), f * (2 - f)
     e = math.sqrt(e2)
-    nodes, weights = np.polynomial.legendre.leggauss(12)
+    nodes, weights = np.polynomial.legendre.leggauss(6)
     total = 0.0
     for index, ring in enumerate(rings):
+        bent = [point for start, end in pairwise(ring) for point in along(start, end)]
         part = 0.0
-        for (lon0, lat0), (lon1, lat1) in pairwise(ring):
+        for (lon0, lat0), (lon1, lat1) in pairwise([*bent, bent[0]]):
             sine = np.sin(np.radians(lat0 + (lat1 - lat0) * (nodes + 1) / 2))
             # From the first corner's parallel, not from the equator: so near numbers are not subtracted.
-            base = math.sin(math.radians(ring[0][1]))
+            base = math.sin(math.radians(bent[0][1]))
             strip = [b**2 / 2 * (s / (1 - e2 * s**2) + math.atanh(e * s) / e) for s in (*sine, base)]
             heights = np.array(strip[:-1]) - strip[-1]
             part += math.radians(lon1 - lon0) / 2 * float(weights @ heights)
@@ -120,7 +133,7 @@ def ellipsoid_m2(rings: Iterable[Any]) -> float:
 
 @given(
     st.floats(-179, 179),
-    st.floats(-65, 65),
+    st.floats(-80, 80),
     st.lists(st.tuples(st.floats(0.2, 1), st.floats(-0.4, 0.4)), min_size=3, max_size=9),
     st.booleans(),
 )

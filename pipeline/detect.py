@@ -1,0 +1,350 @@
+"""Finds events in an Activity: arithmetic on a coarse grid that never sees a pixel.
+
+Two steps, so that a sweep over settings pays for the first only when sensitivity or zones change: `trace` makes three
+numbers of every frame, `events` makes spans of them.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import TYPE_CHECKING, Annotated, TypeAlias
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field
+from skimage.measure import label, points_in_poly
+
+from pipeline.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+    from pipeline.activity import Activity
+
+    Ints: TypeAlias = NDArray[np.int64]
+
+_CHUNK = 4096  # frames labelled at once: bounds the memory of hours of footage
+_TRUE = np.ones(1, np.bool_)
+_FINE = 4  # points along a cell's side by which its cover is found
+
+Coordinate = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+Zone = Annotated[tuple[tuple[Coordinate, Coordinate], ...], Field(min_length=3)]
+"""A polygon of (x, y) points relative to the picture: (0, 0) is its top left corner, (1, 1) its bottom right one."""
+
+
+class Detection(BaseModel):
+    """The operator's settings: what counts as an event."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    sensitivity: float = Field(
+        0.2, gt=0, le=1, description="a cell moves from this share on; lower finds more (share of the cell)"
+    )
+    min_cells: int = Field(2, ge=1, le=10_000, description="connected moving cells a frame needs (count)")
+    max_area: float = Field(
+        0.6, gt=0, le=1, description="a frame with more in motion is a lamp, not a visitor (share of the picture)"
+    )
+    travel: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="motion must move its centre this far, leaves return; 0 = off (share of the picture's longer side)",
+    )
+    watch: tuple[Zone, ...] = Field((), description="zones to look at, none: everywhere (polygons, 0..1)")
+    ignore: tuple[Zone, ...] = Field((), description="zones to leave out, also of `watch` (polygons, 0..1)")
+    min_event_s: float = Field(0.3, ge=0, le=3600, description="shorter events are dropped (s)")
+    gap_s: float = Field(2.0, ge=0, le=3600, description="events this near are one (s)")
+    pre_roll_s: float = Field(2.0, ge=0, le=600, description="kept before an event (s)")
+    post_roll_s: float = Field(2.0, ge=0, le=600, description="kept after an event (s)")
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """A stretch of motion, pre- and post-roll included: `start_pts` <= t < `end_pts` in the activity's time base.
+
+    peak_pts: the frame with the most connected moving cells; cells: how many they were.
+    peak: the largest share of any watched cell while it moved, 0 to 1.
+
+    Raises ValueError unless start_pts <= peak_pts < end_pts, 0 < peak <= 1 and cells >= 1.
+    """
+
+    start_pts: int
+    end_pts: int
+    peak_pts: int
+    peak: float
+    cells: int
+
+    def __post_init__(self) -> None:
+        if not self.start_pts <= self.peak_pts < self.end_pts:
+            raise ValueError(f"an event's peak lies inside it, got {self.start_pts} {self.peak_pts} {self.end_pts}")
+        if not 0 < self.peak <= 1 or self.cells < 1:
+            raise ValueError(f"an event moves some cell by a share in 0..1, got peak {self.peak}, {self.cells} cells")
+
+
+@dataclass(frozen=True, eq=False)
+class Trace:
+    """What `events` needs of every frame, made for one sensitivity and one set of zones.
+
+    cells: int64 (N,), size of the largest connected region of moving watched cells, diagonal neighbours included.
+    peak: uint8 (N,), the largest share among watched cells.
+    area: float64 (N,), the mean share over the whole picture, 0 to 1: zones do not change what a lamp is.
+    share, watched, level: what they were made from: uint8 (N, R, C), bool (R, C), the share from which a cell moves.
+    """
+
+    cells: NDArray[np.int64]
+    peak: NDArray[np.uint8]
+    area: NDArray[np.float64]
+    share: NDArray[np.uint8]
+    watched: NDArray[np.bool_]
+    level: int
+
+    def travelling(self, least: float) -> NDArray[np.int64]:
+        """Return int64 (N,): `cells`, counting only regions whose motion travels `least` or more.
+
+        A region moves on from frame to frame for as long as it touches a region of the frame before; how far is the
+        diagonal of the box that its centre, weighted by share, stays in (share of the picture's longer side).
+        """
+        if not least:
+            return self.cells
+        frame, cells, travel = self.regions
+        far = travel >= least
+        largest = np.zeros_like(self.cells)
+        np.maximum.at(largest, frame[far], cells[far])
+        return largest
+
+    @functools.cached_property
+    def regions(self) -> tuple[Ints, Ints, NDArray[np.float64]]:
+        """Every region of every frame: its frame, its size in cells, and how far its motion travels in all.
+
+        Found when it is first asked for: it costs as much as the rest of the trace, and most settings do without.
+        """
+        busy = np.flatnonzero(self.peak >= self.level)
+        found = [(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0))]
+        start = 0
+        while start < len(busy):
+            part = busy[start : start + _CHUNK]
+            breaks = np.flatnonzero(np.diff(part) > 1)
+            if start + _CHUNK < len(busy) and len(breaks):  # cut where nothing moves
+                part = part[: breaks[-1] + 1]
+            frame, cells, travel = _followed(self.share[part] * self.watched, self.level, part)
+            found.append((part[frame], cells, travel))
+            start += len(part)
+        frames, sizes, travels = zip(*found, strict=True)
+        return np.concatenate(frames), np.concatenate(sizes), np.concatenate(travels)
+
+
+def detect(activity: Activity, detection: Detection) -> list[Event]:
+    """Return the events of an activity in order; they do not overlap.
+
+    A frame is active when at least `min_cells` connected cells move, their motion travels as far as `travel` at some
+    time before or after, and no more than `max_area` of the picture moves.
+    Active frames at most `gap_s` apart are joined, what is then shorter than `min_event_s` is dropped, the rolls are
+    added, clamped to the clip and joined where they meet. Frames before the background was known (`cold`) are not
+    active, unless the whole clip is cold: then it is all there is. Raises ConfigError for a zone that covers no cell.
+    """
+    return events(activity, trace(activity, detection), detection)
+
+
+def trace(activity: Activity, detection: Detection) -> Trace:
+    """Reduce an activity to three numbers a frame; of `detection` only `sensitivity` and the zones matter.
+
+    Raises ConfigError for a zone that covers no cell.
+    """
+    share = activity.share
+    frames, rows, columns = share.shape
+    watched = watched_cells(activity, detection)
+    area = np.zeros(frames)
+    peak = np.zeros(frames, np.uint8)
+    cells = np.zeros(frames, np.int64)
+    busy = np.flatnonzero(share.reshape(frames, -1).max(1))  # most frames of most cameras hold nothing at all
+    level = _level(detection.sensitivity)
+    for start in range(0, len(busy), _CHUNK):
+        part = busy[start : start + _CHUNK]
+        seen = share[part]
+        area[part] = seen.reshape(len(part), -1).sum(1, dtype=np.uint32) / (255 * rows * columns)
+        seen *= watched
+        peak[part] = seen.reshape(len(part), -1).max(1)
+        hit = peak[part] >= level
+        cells[part[hit]] = _largest_regions(seen[hit] >= level)
+    return Trace(cells, peak, area, share, watched, level)
+
+
+def events(activity: Activity, found: Trace, detection: Detection) -> list[Event]:
+    """Return the events a trace holds; of `detection` everything but `sensitivity` and the zones matters here."""
+    active = active_frames(activity, found, detection)
+    size = found.travelling(detection.travel)
+    result = []
+    for begin, stop, lo, hi in zip(*stretches(activity, *runs(active), detection), strict=True):
+        cells = np.where(active[lo:hi], size[lo:hi], 0)
+        best = int(cells.argmax())
+        peak = int(found.peak[lo:hi][active[lo:hi]].max())
+        result.append(Event(int(begin), int(stop), int(activity.pts[lo + best]), peak / 255, int(cells[best])))
+    return result
+
+
+def active_frames(activity: Activity, found: Trace, detection: Detection) -> NDArray[np.bool_]:
+    """Return bool (N,): the active frames; of `detection` only `min_cells`, `max_area` and `travel` matter here."""
+    active = (found.travelling(detection.travel) >= detection.min_cells) & (found.area <= detection.max_area)
+    if activity.cold < len(active):
+        active[: activity.cold] = False
+    return active
+
+
+def runs(active: NDArray[np.bool_]) -> tuple[Ints, Ints]:
+    """Return the first and one past the last frame of every run of active frames, two int64 (n,)."""
+    edges = np.flatnonzero(active[1:] != active[:-1]) + 1
+    if active[0]:
+        edges = np.concatenate(([0], edges))
+    if len(edges) % 2:
+        edges = np.concatenate((edges, [len(active)]))
+    return edges[::2], edges[1::2]
+
+
+def stretches(activity: Activity, first: Ints, last: Ints, detection: Detection) -> tuple[Ints, Ints, Ints, Ints]:
+    """Return the start and end pts of every event, rolls included, and its first and one past its last active frame.
+
+    Four int64 (E,) from the `runs` of active frames, without the facts of an `Event`: a sweep asks for the times
+    alone, some hundred thousand times, so every call of NumPy counts here.
+    """
+    if not len(first):
+        return first, last, first, last
+    pts, base = activity.pts, activity.time_base
+    close = int(pts[-1] + (pts[-1] - pts[-2] if len(pts) > 1 else 1))  # the last frame lasts as long as the one before
+    start, end = pts[first], pts.take(last, mode="clip")
+    if last[-1] == len(pts):
+        end[-1] = close
+    if len(first) > 1:
+        apart = start[1:] - end[:-1] > _ticks(detection.gap_s, base, math.floor)
+        head, tail = _beside(apart)
+        first, last, start, end = first[head], last[tail], start[head], end[tail]
+    long = end - start >= _ticks(detection.min_event_s, base, math.ceil)
+    first, last, start, end = first[long], last[long], start[long], end[long]
+    if detection.pre_roll_s:
+        start = np.maximum(start - _ticks(detection.pre_roll_s, base, math.ceil), pts[0])
+    if detection.post_roll_s:
+        end = np.minimum(end + _ticks(detection.post_roll_s, base, math.ceil), close)
+    if len(first) > 1:
+        head, tail = _beside(start[1:] > end[:-1])
+        first, last, start, end = first[head], last[tail], start[head], end[tail]
+    return start, end, first, last
+
+
+def _beside(apart: NDArray[np.bool_]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Return which of n + 1 stretches begin and which end one, by whether neighbours are apart: bool (n,)."""
+    return np.concatenate((_TRUE, apart)), np.concatenate((apart, _TRUE))
+
+
+def watched_cells(activity: Activity, detection: Detection) -> NDArray[np.bool_]:
+    """Return bool (R, C): the cells that count, for pictures and for `trace`.
+
+    A cell belongs to a zone that covers at least a quarter of it. Raises ConfigError for a zone that covers no cell.
+    """
+    shape = activity.share.shape[1:]
+    watched = np.full(shape, not detection.watch, dtype=np.bool_)
+    for number, zone in enumerate(detection.watch):
+        watched |= _covered(activity, zone, f"watch zone {number + 1}")
+    for number, zone in enumerate(detection.ignore):
+        watched &= ~_covered(activity, zone, f"ignore zone {number + 1}")
+    return watched
+
+
+def _covered(activity: Activity, zone: Zone, name: str) -> NDArray[np.bool_]:
+    rows, columns = activity.share.shape[1:]
+    y = _points(rows, activity.height, _side(activity)) / activity.height
+    x = _points(columns, activity.width, _side(activity)) / activity.width
+    grid = np.stack(np.meshgrid(x, y), axis=-1).reshape(-1, 2)
+    inside = points_in_poly(grid, np.array(zone))  # type: ignore[no-untyped-call]
+    covered: NDArray[np.bool_] = inside.reshape(rows, _FINE, columns, _FINE).mean((1, 3)) >= 0.25
+    if not covered.any():
+        raise ConfigError(
+            f"{name} {list(zone)} covers no cell of the {columns} x {rows} grid; "
+            f"make it larger than a quarter of a cell (1/{columns} by 1/{rows} of the picture)"
+        )
+    return covered
+
+
+def _side(activity: Activity) -> float:
+    """Return the side of a cell in pixels: `measure` makes squares of a multiple of 4, the last one takes the rest."""
+    rows, columns = activity.share.shape[1:]
+    bound: float = min(activity.height / rows, activity.width / columns)
+    return bound // 4 * 4 if bound >= 4 else bound
+
+
+def _points(count: int, length: int, side: float) -> NDArray[np.float64]:
+    """Return the coordinates of `_FINE` points in each of `count` cells along an axis of `length` pixels."""
+    edges = np.append(np.arange(count) * side, length)
+    steps = (np.arange(_FINE) + 0.5) / _FINE
+    return (edges[:-1, None] + np.diff(edges)[:, None] * steps).ravel()
+
+
+def _level(sensitivity: float) -> int:
+    """Return the smallest stored value that reaches a share."""
+    return max(1, math.ceil(Fraction(str(sensitivity)) * 255))
+
+
+def _ticks(seconds: float, time_base: Fraction, rounding: Callable[[Fraction], int]) -> int:
+    """Return seconds as a whole number of ticks, from their decimal text: 0.1 means a tenth."""
+    return _whole(seconds, time_base.numerator, time_base.denominator, rounding)
+
+
+@functools.lru_cache(1024)  # to hash a Fraction would cost as much as is saved
+def _whole(seconds: float, numerator: int, denominator: int, rounding: Callable[[Fraction], int]) -> int:
+    return rounding(Fraction(str(seconds)) * denominator / numerator)
+
+
+def _largest_regions(moving: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Return the size of the largest region of each frame: bool (n, R, C) to int64 (n,).
+
+    All frames are labelled as one tall picture, an empty row between them keeping their regions apart.
+    """
+    frames = len(moving)
+    largest = np.zeros(frames, np.int64)
+    if not frames:
+        return largest
+    labels = _labelled(moving)
+    sizes = np.bincount(labels[:, :-1][moving])
+    # Regions are numbered from the top down, so those of a frame stand together and end with its highest number.
+    ends = np.maximum.accumulate(labels.reshape(frames, -1).max(1))
+    starts = np.concatenate(([0], ends[:-1])) + 1
+    some = ends >= starts
+    if some.any():
+        largest[some] = np.maximum.reduceat(sizes, starts[some])
+    return largest
+
+
+def _labelled(moving: NDArray[np.bool_]) -> Ints:
+    """Return the regions of all frames, numbered from 1: bool (n, R, C) to int (n, R + 1, C)."""
+    frames, rows, columns = moving.shape
+    tall = np.pad(moving, ((0, 0), (0, 1), (0, 0))).reshape(-1, columns)
+    labels: Ints = label(tall, connectivity=2)  # type: ignore[no-untyped-call]
+    return labels.reshape(frames, rows + 1, columns)
+
+
+def _followed(seen: NDArray[np.uint8], level: int, index: Ints) -> tuple[Ints, Ints, NDArray[np.float64]]:
+    """Return every region's frame (a place in `index`), size and travel: uint8 (n, R, C) of frames `index`, int (n,).
+
+    Frames that do not follow each other are kept apart by an empty one, in a volume whose third axis is time.
+    """
+    moving = seen >= level
+    slots = np.arange(len(index)) + np.cumsum(np.diff(index, prepend=index[0]) > 1)
+    volume = np.zeros((slots[-1] + 1, *moving.shape[1:]), np.bool_)
+    volume[slots] = moving
+    motions = label(volume, connectivity=3)[slots][moving] - 1  # type: ignore[no-untyped-call]
+    regions = _labelled(moving)[:, :-1][moving] - 1
+    frame, down, right = np.nonzero(moving)
+    sizes = np.bincount(regions)
+    frame_of, motion_of = np.zeros((2, len(sizes)), np.int64)
+    frame_of[regions], motion_of[regions] = frame, motions
+    # A motion may be in several pieces in one frame: they have one centre.
+    piece, place = np.unique(motion_of * len(index) + frame_of, return_inverse=True)
+    place = place[regions]
+    weight = seen[moving].astype(np.float64)
+    mass, x, y = (np.bincount(place, weight * by) for by in (1, right, down))
+    centres = np.stack([x / mass, y / mass], axis=1)
+    first = np.flatnonzero(np.diff(piece // len(index), prepend=-1))
+    box = np.maximum.reduceat(centres, first) - np.minimum.reduceat(centres, first)
+    return frame_of, sizes, np.hypot(*box.T)[motion_of] / max(moving.shape[1:])

@@ -1,0 +1,89 @@
+"""Nouns for the tests: one of each, built right, every field replaceable."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Any
+
+from pipeline.clip import Camera, Clip, Sharing, Stream
+from pipeline.consent import Decision
+from pipeline.cut import Cut, Profile, Record
+from pipeline.request import Area, Request
+from pipeline.span import NS, Span, parse_iso
+from storage.archive import Ingested, clip_name, delivery_key
+
+NOON = parse_iso("2026-03-01T12:00:00Z")
+MINUTE = 60 * NS
+DAY = 86_400 * NS
+DIGEST = "ab" * 32
+
+
+def square(lon: float = 11.5, lat: float = 48.1, size: float = 0.005) -> tuple[tuple[float, float], ...]:
+    """Return a closed ring around a place, `size` degrees wide and high; by default of about 0.2 square kilometres."""
+    west, east, south, north = lon - size / 2, lon + size / 2, lat - size / 2, lat + size / 2
+    return (west, south), (east, south), (east, north), (west, north), (west, south)
+
+
+def camera(name: str = "cam-1", **fields: Any) -> Camera:
+    known: dict[str, Any] = {"lon": 11.5, "lat": 48.1, "owner": "owner-1", "sharing": Sharing.ASK}
+    return Camera(name, **(known | fields))
+
+
+def stream(**fields: Any) -> Stream:
+    picture: dict[str, Any] = {"codec": "h264", "width": 1920, "height": 1080, "frames": 900}
+    time = {"time_base": Fraction(1, 15360), "first_pts": 0, "end_pts": 60 * 15360}
+    return Stream(**(picture | time | fields))
+
+
+def clip(camera: str = "cam-1", start_ns: int = NOON, **fields: Any) -> Clip:
+    key = f"clips/{camera}/{start_ns}.mp4"
+    known: dict[str, Any] = {"sha256": DIGEST, "size": 1000, "key": key, "stream": stream()}
+    return Clip(camera, start_ns, **(known | fields))
+
+
+def request(**fields: Any) -> Request:
+    known: dict[str, Any] = {
+        "area": Area((square(),)),
+        "span": Span(NOON, NOON + 30 * MINUTE),
+        "case_number": "24-0017",
+        "agency": "Northside Police",
+        "contact": "desk@northside.example",
+        "incident": "burglary",
+        "made_ns": NOON + DAY,
+    }
+    return Request(**(known | fields))
+
+
+def decision(of: Request, *, owner: str = "owner-1", clips: tuple[str, ...] = (), decided_ns: int = NOON) -> Decision:
+    return Decision(of.id, owner, clips, decided_ns)
+
+
+def ingested(of: Clip | None = None, **fields: Any) -> Ingested:
+    taken = of or clip()
+    known: dict[str, Any] = {"activity": f"activity/{clip_name(taken)}-1-0.npz", "version": "1-0", "source": "a.mp4"}
+    return Ingested(taken, **(known | fields))
+
+
+def record(of: Request, taken: Clip | None = None, **fields: Any) -> Record:
+    taken = taken or clip()
+    cut = Cut(of.id, taken, of.span, Profile())
+    actual = of.span & taken.span
+    known: dict[str, Any] = {
+        "request": of.id,
+        "clip": taken.id,
+        "cut": cut.id,
+        "key": delivery_key(cut),
+        "sha256": DIGEST,
+        "size": 900,
+        "asked": of.span,
+        "actual": actual,
+        "frames": 900,
+        "method": "remux",
+        "source_sha256": taken.sha256,
+        "codec": "h264",
+        "width": 1920,
+        "height": 1080,
+        "audio": None,
+        "tools": "ffmpeg 9",
+    }
+    return Record(**(known | fields))

@@ -1,0 +1,352 @@
+"""What `measure` promises: of frames made here, and of real footage where it is there."""
+
+from __future__ import annotations
+
+import tracemalloc
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+from pydantic import ValidationError
+
+from pipeline.errors import ClipError
+from pipeline.motion import VERSION, MeasureSettings, _Plan, measure
+from pipeline.video import open_video
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from pipeline.activity import Activity
+
+    Planes = Iterable[NDArray[np.uint8]]
+
+H, W = 120, 160
+MS = Fraction(1, 1000)
+
+
+def scene(seed: int = 1, height: int = H, width: int = W) -> NDArray[np.uint8]:
+    """A still picture with structure at every scale a camera sees."""
+    rng = np.random.default_rng(seed)
+    picture = np.full((height, width), 110.0)
+    for size in (4, 8, 16, 32):
+        coarse = rng.normal(0, 12, (height // size + 1, width // size + 1))
+        picture += np.kron(coarse, np.ones((size, size)))[:height, :width]
+    return picture.clip(40, 200).astype(np.uint8)
+
+
+def noisy(picture: NDArray[np.uint8], rng: np.random.Generator, sigma: float = 2.0) -> NDArray[np.uint8]:
+    noise = rng.normal(0, sigma, picture.shape)
+    return (picture + noise).round().clip(0, 255).astype(np.uint8)
+
+
+def timed(planes: Planes, fps: float = 10) -> Iterator[tuple[int, NDArray[np.uint8]]]:
+    for number, plane in enumerate(planes):
+        yield round(number * 1000 / fps), plane
+
+
+def moves(activity: Activity, level: int = 50) -> NDArray[np.bool_]:
+    return activity.share >= level
+
+
+def crossing(count: int, fps: float = 10, *, value: int = 250, seconds: float = 3) -> Iterator[NDArray[np.uint8]]:
+    """A 32 x 32 square that crosses rows 48 to 80 from left to right, again and again, then stays away as long."""
+    rng = np.random.default_rng(2)
+    still = scene()
+    for number in range(count):
+        plane = noisy(still, rng)
+        x = int((number / fps % (2 * seconds)) / seconds * W)
+        if x < W:
+            plane[48:80, x : x + 32] = value
+        yield plane
+
+
+def test_a_still_scene_with_sensor_noise_is_exactly_zero() -> None:
+    rng = np.random.default_rng(3)
+    for sigma in (0.0, 2.0, 4.0):
+        activity = measure(timed(noisy(scene(), rng, sigma) for _ in range(100)), time_base=MS)
+        assert not activity.share.any()
+        assert activity.cold == 0
+
+
+def test_what_crosses_is_measured_where_it_is_and_nowhere_else() -> None:
+    activity = measure(timed(crossing(120)), time_base=MS)
+    assert activity.share.shape == (120, 7, 10)
+    assert (activity.width, activity.height) == (W, H)
+    assert activity.share[15, 3, 5] > 200  # the square stands at x 80 to 112
+    assert activity.share[:, 3, 2:8].max() == 255
+    assert not activity.share[:, 6].any()
+    assert not activity.share[35:55].any()  # it is away
+
+
+def test_an_object_of_the_first_frames_leaves_no_ghost() -> None:
+    still, rng = scene(), np.random.default_rng(4)
+
+    def planes() -> Iterator[NDArray[np.uint8]]:
+        for number in range(150):
+            plane = noisy(still, rng)
+            if number < 40:
+                plane[32:64, 64:96] = 20
+            yield plane
+
+    activity = measure(timed(planes()), time_base=MS)
+    assert moves(activity)[:38, 2:4, 4:6].all()
+    assert not activity.share[45:].any()
+
+
+def test_somebody_who_stands_still_for_a_minute_stays_in_sight() -> None:
+    still, rng = scene(), np.random.default_rng(5)
+
+    def planes() -> Iterator[NDArray[np.uint8]]:
+        for number in range(360):  # three minutes
+            plane = noisy(still, rng)
+            if 100 <= number < 220:
+                plane[32:80, 64:96] = 30
+            yield plane
+
+    activity = measure(timed(planes(), fps=2), time_base=MS)
+    assert moves(activity)[100:220, 2:5, 4:6].all()
+    assert not activity.share[:98].any()
+    assert not activity.share[222:].any()
+
+
+@pytest.mark.parametrize("gain", [0.7, 0.9, 1.15, 1.3])
+def test_a_change_of_light_over_the_whole_picture_is_no_motion(gain: float) -> None:
+    still, rng = scene(), np.random.default_rng(6)
+    lit = (still * gain).clip(0, 255).astype(np.uint8)
+    planes = (noisy(lit if 40 <= n < 80 else still, rng) for n in range(160))
+    activity = measure(timed(planes), time_base=MS)
+    assert (activity.share > 0).mean() < 0.01
+
+
+def test_a_cloud_over_half_of_the_picture_is_no_motion_but_a_visitor_is() -> None:
+    still, rng = scene(), np.random.default_rng(7)
+    shade = np.linspace(0.85, 1.0, W)
+
+    def planes() -> Iterator[NDArray[np.uint8]]:
+        for number in range(160):
+            plane = noisy((still * shade).astype(np.uint8) if 40 <= number < 80 else still, rng)
+            if 60 <= number < 70:
+                plane[32:64, 64:96] = 230
+            yield plane
+
+    activity = measure(timed(planes()), time_base=MS)
+    assert moves(activity)[61:69, 2:4, 4:6].all()
+    moving = moves(activity, 26)
+    moving[:, 1:5, 3:7] = False
+    assert moving.mean() < 0.01
+
+
+def test_a_shaking_camera_is_no_motion_but_a_visitor_is() -> None:
+    wide, rng = scene(8, H + 40, W + 40), np.random.default_rng(8)
+
+    def planes(*, visitor: bool) -> Iterator[NDArray[np.uint8]]:
+        for number in range(120):
+            y, x = rng.integers(14, 27, 2)
+            plane = noisy(wide[y : y + H, x : x + W], rng)
+            if visitor and 50 <= number < 70:
+                plane[32:64, 64:96] = 250
+            yield plane
+
+    shaken = measure(timed(planes(visitor=False)), time_base=MS)
+    assert moves(shaken).mean() < 0.002
+    activity = measure(timed(planes(visitor=True)), time_base=MS)
+    assert moves(activity)[51:69, 2:4, 4:6].all()
+
+
+def test_leaves_weigh_less_than_a_visitor_of_the_same_contrast() -> None:
+    still, rng = scene(), np.random.default_rng(9)
+
+    def planes() -> Iterator[NDArray[np.uint8]]:
+        for number in range(200):
+            plane = noisy(still, rng)
+            leaves = np.kron(rng.integers(-30, 31, (16, 20)), np.ones((4, 4)))
+            plane[:64, :80] = (still[:64, :80] + leaves).clip(0, 255)
+            if 100 <= number < 120:
+                plane[64:112, 112:144] = still[64:112, 112:144] // 2 + 100
+            yield plane
+
+    activity = measure(timed(planes()), time_base=MS)
+    visitor = activity.share[101:119, 4:7, 7:9].astype(float).mean()
+    leaves = activity.share[:, :4, :5].astype(float).mean()
+    assert visitor > 5 * leaves
+
+
+@pytest.mark.parametrize("fps", [1, 5, 30, 60])
+def test_the_frame_rate_changes_the_count_of_entries_and_not_what_is_measured(fps: int) -> None:
+    activity = measure(timed(crossing(60 * fps, fps, seconds=10), fps), time_base=MS)
+    assert len(activity.pts) == 60 * fps
+    assert activity.pts.tolist() == [round(n * 1000 / fps) for n in range(60 * fps)]
+    assert moves(activity)[5 * fps, 3, 5]
+    assert not activity.share[12 * fps : 19 * fps].any()
+
+
+def test_variable_frame_rate_is_measured_at_its_own_times() -> None:
+    rng = np.random.default_rng(10)
+    times = np.cumsum(rng.integers(20, 400, 200)).tolist()
+    still = scene()
+    inside = [5000 <= t < 9000 for t in times]
+
+    def frames() -> Iterator[tuple[int, NDArray[np.uint8]]]:
+        for t, there in zip(times, inside, strict=True):
+            plane = noisy(still, rng)
+            if there:
+                plane[32:64, 64:96] = 250
+            yield t, plane
+
+    activity = measure(frames(), time_base=MS)
+    assert activity.pts.tolist() == times
+    moving = moves(activity, 128)[:, 2, 4]
+    wrong = np.flatnonzero(moving != np.array(inside))
+    assert all(min(abs(times[i] - 5000), abs(times[i] - 9000)) < 500 for i in wrong)
+
+
+def test_a_plane_is_read_before_the_next_step_and_never_kept() -> None:
+    expected = measure(timed(crossing(60)), time_base=MS)
+    buffer = np.empty((H, W), np.uint8)
+
+    def reused() -> Iterator[NDArray[np.uint8]]:
+        for plane in crossing(60):
+            buffer[:] = plane
+            view = buffer.view()
+            view.setflags(write=False)
+            yield view
+            buffer[:] = 0
+
+    assert np.array_equal(measure(timed(reused()), time_base=MS).share, expected.share)
+
+
+@settings(max_examples=60, deadline=None)
+@given(height=st.integers(1, 900), width=st.integers(1, 1300), pad=st.integers(0, 9), seed=st.integers(0, 9))
+def test_every_size_and_stride_becomes_a_working_image_of_means(height: int, width: int, pad: int, seed: int) -> None:
+    plan = _Plan(height, width)
+    plane = np.random.default_rng(seed).integers(0, 256, (height, width + pad), np.uint8)[:, pad:]
+    image = plan.reduce(plane)
+    rows, columns = image.shape
+    box = plan.box
+    assert image.dtype == np.uint8
+    assert (rows, columns) == plan.shape
+    assert rows * columns <= 30_000 or box == 1
+    boxes = plane[: rows * box, : columns * box].reshape(rows, box, columns, box)
+    read = boxes if box <= 2 else boxes[:, plan.picked, :, ::2]
+    assert abs(image - read.mean((1, 3))).max() <= 0.51
+    assert plan.cells(image[None]).sum() == image.sum(dtype=np.int64)
+    assert np.prod(plan.grid) <= 640 or min(height, width) < 16
+
+
+@pytest.mark.parametrize("size", [(16, 16), (1, 1), (9, 300), (1080, 1920), (1920, 1080), (577, 769)])
+def test_any_size_is_measured(size: tuple[int, int]) -> None:
+    still = scene(11, *size)
+    activity = measure(timed([still, still, still, 255 - still]), time_base=MS)
+    assert not activity.share[:2].any()  # the third has a neighbour in time
+    assert activity.share[3].any() or size == (1, 1)
+
+
+def test_large_pictures_of_any_shape_get_about_as_many_cells() -> None:
+    for size in [(1080, 1920), (1920, 1080), (2160, 3840), (720, 1280), (480, 640), (576, 768)]:
+        assert 400 <= np.prod(_Plan(*size).grid) <= 640
+
+
+def test_the_same_frames_give_the_same_bytes() -> None:
+    first = measure(timed(crossing(60)), time_base=MS).to_bytes()
+    assert measure(timed(crossing(60)), time_base=MS).to_bytes() == first
+
+
+def test_the_version_tells_settings_apart() -> None:
+    one = measure(timed(crossing(3)), time_base=MS)
+    other = measure(timed(crossing(3)), time_base=MS, settings=MeasureSettings(contrast=8))
+    assert one.version == MeasureSettings().version() != other.version
+    assert one.version.startswith(f"{VERSION}-")
+
+
+def test_the_brightness_of_every_frame_is_kept_also_of_those_not_measured() -> None:
+    fade = [np.full((H, W), 40 + 2 * number, np.uint8) for number in range(60)]
+    one = measure(timed(fade, 30), time_base=MS)
+    assert one.luma.dtype == np.uint8
+    assert len(one.luma) == 60
+    assert np.abs(one.luma - np.arange(40, 160, 2)).max() <= 2
+
+
+def test_a_clip_too_short_to_know_its_background_is_all_cold() -> None:
+    assert measure(timed(crossing(10)), time_base=MS).cold == 10
+    assert measure(timed(crossing(1)), time_base=MS).cold == 1
+    assert measure(timed(crossing(40)), time_base=MS).cold == 0
+
+
+def test_memory_does_not_grow_with_the_clip_beyond_its_result() -> None:
+    limits = MeasureSettings(horizon_s=10, block_s=5)
+    still = scene()
+    peaks = []
+    for count in (1000, 6000):
+        tracemalloc.start()
+        measure(timed(still for _ in range(count)), time_base=MS, settings=limits)
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    cells = 7 * 10
+    assert peaks[1] - peaks[0] < 5000 * (4 * cells + 200)
+
+
+def test_no_frames_is_a_bad_clip() -> None:
+    with pytest.raises(ClipError, match=r"decode: .*no frames"):
+        measure([], time_base=MS)
+
+
+@pytest.mark.parametrize("rate", [15, 240])
+def test_a_size_that_changes_names_both_sizes(rate: float) -> None:
+    planes = [scene(), scene(), scene(12, 60, 80)]
+    with pytest.raises(ClipError, match="80 x 60 after 160 x 120 at frame 2"):
+        measure(timed(planes, fps=30), time_base=MS, settings=MeasureSettings(rate_hz=rate))
+
+
+def test_time_that_runs_backwards_is_a_bad_clip() -> None:
+    with pytest.raises(ClipError, match="pts 5 after 9 at frame 1"):
+        measure([(9, scene()), (5, scene())], time_base=MS)
+
+
+def test_planes_of_another_dtype_are_a_mistake_of_the_caller() -> None:
+    with pytest.raises(ValueError, match="uint8"):
+        measure([(0, np.zeros((4, 4), np.float32))], time_base=MS)
+
+
+def test_settings_refuse_what_cannot_be() -> None:
+    for wrong in ({"rate_hz": 0}, {"samples": 2}, {"floor": 1.0}, {"horizon": 3}):
+        with pytest.raises(ValidationError):
+            MeasureSettings.model_validate(wrong)
+
+
+def average_precision(score: NDArray[np.float64], label: NDArray[np.bool_]) -> float:
+    label = label[np.argsort(-score, kind="stable")]
+    hits = np.cumsum(label)
+    return float(np.sum(label * hits / np.arange(1, len(label) + 1)) / label.sum())
+
+
+@pytest.mark.parametrize(
+    ("sequence", "least"),
+    [("hall", 0.93), ("pedestrians", 0.97)],  # OpenCV's MOG2 reaches 0.841 and 0.852 here
+)
+def test_labelled_footage_is_measured_better_than_by_mog2(footage: Path, sequence: str, least: float) -> None:
+    folder = footage / "labelled" / sequence
+    with open_video(folder / "video.mp4") as video:
+        activity = measure(video.luma(), time_base=video.time_base)
+    first, last = (int(x) for x in (folder / "temporalROI.txt").read_text().split())
+    names = sorted((folder / "groundtruth").glob("*.png"))[first - 1 : last]
+    masks = np.stack([np.asarray(Image.open(name).convert("L")) for name in names])
+    rows, columns = masks.shape[1] // 16, masks.shape[2] // 16
+    assert activity.share.shape[1:] == (rows, columns)
+
+    def cells(of: NDArray[np.bool_]) -> NDArray[np.float64]:
+        part = of[:, : rows * 16, : columns * 16].reshape(-1, rows, 16, columns, 16)
+        mean: NDArray[np.float64] = part.mean((2, 4))
+        return mean
+
+    known = 1 - cells((masks == 85) | (masks == 170))
+    moving = cells(masks == 255) / np.maximum(known, 1e-6)
+    scored = (known > 0.5) & ((moving < 0.02) | (moving > 0.15))
+    share = activity.share[first - 1 : last].astype(np.float64)
+    assert average_precision(share[scored], moving[scored] > 0.15) > least
