@@ -35,7 +35,14 @@ _LOCK = 0x6C616D70  # any number that all our processes share
 _meta = sa.MetaData()
 # One row, updated first in every transaction that must see what the one before it did: on SQLite the update takes the
 # write lock, on PostgreSQL the row lock. A transaction that read first could be refused at its first write instead.
-_turn = sa.Table("turn", _meta, sa.Column("id", sa.Integer, primary_key=True), sa.Column("n", sa.BigInteger))
+# It also knows the longest clip, so that a search by time need not look at everything older than its span.
+_turn = sa.Table(
+    "turn",
+    _meta,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("n", sa.BigInteger),
+    sa.Column("longest_ns", sa.BigInteger, nullable=False, server_default="0"),
+)
 _cameras = sa.Table(
     "cameras",
     _meta,
@@ -128,11 +135,7 @@ class Catalog:
         """Return all cameras, or those in the bounds of `area` (a superset of those inside it), in order of id."""
         query = sa.select(_cameras).order_by(_cameras.c.id)
         if area is not None:
-            west, south, east, north = area.bounds
-            # The two sides of the antimeridian are one, and a camera on it may be noted on either.
-            edge = [-180.0, 180.0] if west == -180 or east == 180 else []
-            inside = sa.or_(_cameras.c.lon.between(west, east), _cameras.c.lon.in_(edge))
-            query = query.where(_cameras.c.lat.between(south, north), inside)
+            query = query.where(_in_bounds(area))
         with self._transaction() as run:
             return [Camera(**row) for row in run.execute(query).mappings()]
 
@@ -145,7 +148,10 @@ class Catalog:
     def put_clips(self, clips: Iterable[Ingested]) -> None:
         """Index clips whose records are in the bucket."""
         rows = [self._clip_row(ingested) for ingested in clips]
+        longest_ns = max((row["end_ns"] - row["start_ns"] for row in rows), default=0)
         with self._transaction() as run:
+            # Before the clips: a reader that does not know of a long clip yet must not find it missing.
+            run.execute(_turn.update().where(_turn.c.longest_ns < longest_ns).values(longest_ns=longest_ns))
             self._upsert(run, _clips, rows)
 
     def clips(self, camera: str | None = None, span: Span | None = None) -> list[Ingested]:
@@ -157,6 +163,24 @@ class Catalog:
             query = query.where(_clips.c.start_ns < span.end_ns, _clips.c.end_ns > span.start_ns)
         with self._transaction() as run:
             return [self._archive.clips.load(text) for text in run.scalars(query)]
+
+    def candidates(self, area: Area, span: Span) -> list[tuple[Camera, Ingested]]:
+        """Return the clips that overlap `span`, of the cameras in the bounds of `area`, by camera and time.
+
+        A superset of what matches: whether a camera stands inside the polygon is not asked here.
+        """
+        longest = sa.select(_turn.c.longest_ns).scalar_subquery()
+        query = (
+            sa.select(*_cameras.c, _clips.c.document)
+            .join(_clips, _clips.c.camera == _cameras.c.id)
+            .where(_in_bounds(area))
+            .where(_clips.c.start_ns > span.start_ns - longest, _clips.c.start_ns < span.end_ns)
+            .where(_clips.c.end_ns > span.start_ns)
+            .order_by(_clips.c.camera, _clips.c.start_ns, _clips.c.id)
+        )
+        with self._transaction() as run:
+            rows = run.execute(query).all()
+        return [(Camera(*row[:-1]), self._archive.clips.load(row[-1])) for row in rows]
 
     def clip(self, clip: str) -> Ingested | None:
         """Return the clip of that id, or None."""
@@ -253,6 +277,8 @@ class Catalog:
             for table, documents, row in sources:
                 run.execute(table.delete())
                 self._upsert(run, table, [row(document) for document in documents])
+            longest = sa.select(sa.func.coalesce(sa.func.max(_clips.c.end_ns - _clips.c.start_ns), 0)).scalar_subquery()
+            run.execute(_turn.update().values(longest_ns=longest))
             return {table.name: run.scalar(sa.select(sa.func.count()).select_from(table)) or 0 for table, *_ in sources}
 
     @contextmanager
@@ -354,6 +380,14 @@ def _engine(url: str) -> sa.Engine:
     engine = sa.create_engine(address)
     event.listen(engine, "connect", _set_up_sqlite)
     return engine
+
+
+def _in_bounds(area: Area) -> sa.ColumnElement[bool]:
+    west, south, east, north = area.bounds
+    # The two sides of the antimeridian are one, and a camera on it may be noted on either.
+    edge = [-180.0, 180.0] if west == -180 or east == 180 else []
+    inside = sa.or_(_cameras.c.lon.between(west, east), _cameras.c.lon.in_(edge))
+    return _cameras.c.lat.between(south, north) & inside
 
 
 def _camera_row(camera: Camera) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 from conftest import cannot_run
-from samples import DAY, MINUTE, NOON, camera, clip, decision, ingested, record, request, square
+from samples import DAY, MINUTE, NOON, camera, clip, decision, ingested, record, request, square, stream
 
 from pipeline.clip import Sharing
 from pipeline.consent import Decision
@@ -184,6 +184,26 @@ def test_a_clip_that_only_touches_a_span_is_not_in_it(catalog: Catalog) -> None:
     assert catalog.clips(span=Span(start - 1, start)) == []
     assert catalog.clips(span=Span(end, end + 1)) == []
     assert catalog.clips(span=Span(start - 1, start + 1)) == catalog.clips(span=Span(end - 1, end)) == [ingested(one)]
+
+
+def test_candidates_are_the_clips_of_cameras_in_the_bounds_that_overlap_the_span(
+    catalog: Catalog, archive: Archive
+) -> None:
+    start, end = REQUEST.span.start_ns, REQUEST.span.end_ns
+    catalog.put_cameras([camera("near"), camera("far", lon=40.0)])
+    hour = stream(end_pts=3600 * 15360)
+    before, into = clip("near", start - MINUTE), clip("near", start - MINUTE + 1)
+    last, after = clip("near", end - 1), clip("near", end)
+    long, far = clip("near", start - 60 * MINUTE + 1, stream=hour), clip("far", start)
+    taken = [ingested(one) for one in (before, into, last, after, long, far)]
+    for one in taken:
+        archive.clips.put(one)
+    catalog.put_clips(taken)
+    for _ in range(2):  # the second time from a catalogue read back from the bucket
+        found = catalog.candidates(REQUEST.area, REQUEST.span)
+        assert {found_camera.id for found_camera, _ in found} == {"near"}
+        assert [one.clip for _, one in found] == [long, into, last]
+        catalog.rebuild()
 
 
 def test_clips_at_the_ends_of_time_are_held(catalog: Catalog) -> None:
