@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 
-from lamplighter import picturing, tables
+from lamplighter import live, picturing, tables
 from lamplighter.demo import run_demo
 from lamplighter.desk import Desk, open_desk, read_cameras
 from lamplighter.doctor import examine
@@ -262,6 +262,7 @@ def show(
 
 
 app.command("picture")(picturing.picture)
+app.command("watch")(live.watch)
 
 
 @app.command()

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import difflib
+import json
 import os
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, NoReturn, get_origin
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, field_serializer
 from pydantic.fields import FieldInfo
 from pydantic_settings import (
     BaseSettings,
@@ -19,16 +20,25 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from pipeline.clip import check_id
 from pipeline.cut import Profile
 from pipeline.detect import Detection
 from pipeline.errors import ConfigError
+from pipeline.fleet import FleetSettings
+from pipeline.layers import CameraLayer, Layers
 from pipeline.motion import MeasureSettings
+from pipeline.night import Darkness
 from pipeline.request import Limits
+from pipeline.stream import StreamSettings
+from pipeline.tune import TuneSettings
 from storage.objects import StoreSettings
 from workers.batch import BatchSettings
+from workers.shard import LiveSettings
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 _PREFIX = "LAMPLIGHTER_"
+_ENVIRONMENT = "the environment"
+_LAYERS = ("day", "night", "camera")  # tables of detection settings over [detection]; they hold no knobs of their own
 # Read from the environment by other parts, and by no section: two secrets, and where the tests' footage lies.
 _OTHERS = {"LAMPLIGHTER_CONFIG", "LAMPLIGHTER_S3_ACCESS_KEY", "LAMPLIGHTER_S3_SECRET_KEY", "LAMPLIGHTER_FOOTAGE"}
 
@@ -56,6 +66,11 @@ class IngestSettings(BaseModel):
     )
 
 
+def _camera_id(text: str) -> str:
+    check_id("camera", text)
+    return text
+
+
 class Settings(BaseSettings):
     """All settings of a run, by section."""
 
@@ -68,10 +83,35 @@ class Settings(BaseSettings):
     catalog: CatalogSettings = CatalogSettings()
     batch: BatchSettings = BatchSettings()
     ingest: IngestSettings = IngestSettings()
+    live: LiveSettings = LiveSettings()
+    stream: StreamSettings = StreamSettings()
     measure: MeasureSettings = MeasureSettings()
     detection: Detection = Detection()
+    day: Detection = Detection()
+    night: Detection = Detection()
+    camera: Mapping[Annotated[str, AfterValidator(_camera_id)], CameraLayer] = {}
+    darkness: Darkness = Darkness()
+    tune: TuneSettings = TuneSettings()
     request: Limits = Limits()
     profile: Profile = Profile()
+    fleet: FleetSettings = FleetSettings()
+
+    _sources: list[tuple[str, Mapping[str, Any]]] = PrivateAttr(default_factory=list)
+
+    @field_serializer("day", "night", "camera", mode="wrap")
+    def _as_given(self, value: Any, _handler: Any) -> Any:  # noqa: ANN401 - what pydantic hands over
+        if isinstance(value, BaseModel):
+            return value.model_dump(mode="json", exclude_unset=True)
+        return {name: layer.model_dump(mode="json", exclude_unset=True) for name, layer in value.items()}
+
+    @property
+    def layers(self) -> Layers:
+        """The detection settings of the fleet and its cameras, by day and by night."""
+        return Layers(self.detection, self.day, self.night, self.camera)
+
+    def origin(self, *path: str) -> str:
+        """Return what set the value at `path`, such as ("camera", "door", "gap_s"): a file, the environment, ..."""
+        return next((name for name, layer in reversed(self._sources) if _holds(layer, path)), "default")
 
     @property
     def catalog_url(self) -> str:
@@ -88,10 +128,11 @@ def load(file: Path | None = None, *, flags: Mapping[str, Any] | None = None) ->
     if chosen := file or os.environ.get("LAMPLIGHTER_CONFIG"):
         files.append(Path(chosen))
     layers: list[tuple[str, Mapping[str, Any]]] = [(str(path), _read(path)) for path in files]
-    layers += [("the environment", _environment()), ("the command line", flags or {})]
+    layers += [(_ENVIRONMENT, _environment()), ("the command line", flags or {})]
     for name, layer in layers:
-        for path in _leaves(layer):
-            _check_known(name, path)
+        for key in _keys(layer):
+            _check_known(name, key)
+        _check_layers(name, layer)
 
     class Layered(Settings):
         @classmethod
@@ -105,13 +146,17 @@ def load(file: Path | None = None, *, flags: Mapping[str, Any] | None = None) ->
             return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, files, deep_merge=True)
 
     try:
-        return Layered(**(flags or {}))
+        settings = Layered(**(flags or {}))
+        settings._sources = layers[1:]  # noqa: SLF001 - it is our own; what the default file says is the default
     except ValidationError as error:
         first = error.errors()[0]
         path = tuple(str(part) for part in first["loc"])
         source = next((name for name, layer in reversed(layers) if _holds(layer, path)), "the settings")
+        if source == _ENVIRONMENT:
+            source = f"the environment variable {_PREFIX}{'__'.join(path[:2]).upper()}"
         got = "" if isinstance(first["input"], dict) else f", got {first['input']!r}"
         raise ConfigError(f"{source}: {'.'.join(path)}: {first['msg']}{got}") from error
+    return settings
 
 
 def _read(file: Path) -> dict[str, Any]:
@@ -124,10 +169,20 @@ def _read(file: Path) -> dict[str, Any]:
 
 
 def _environment() -> dict[str, Any]:
-    for name in os.environ:
-        if name.startswith(_PREFIX) and name not in _OTHERS:
-            path = tuple(name.removeprefix(_PREFIX).lower().split("__"))
-            _check_known(f"the environment variable {name}", path)
+    known = knobs()
+    for name, value in os.environ.items():
+        if name.upper().startswith(_PREFIX) and name.upper() not in _OTHERS:
+            source, key = f"the environment variable {name}", name[len(_PREFIX) :].lower().replace("__", ".")
+            # pydantic-settings passes over what it has no field for, and does not say which variable is no JSON.
+            if key.partition(".")[0] in _LAYERS:
+                raise ConfigError(f"{source}: [day], [night] and [camera] are read from a settings file alone")
+            if key not in known:
+                _refuse(source, key)
+            if get_origin(known[key].annotation) in {tuple, Mapping}:
+                try:
+                    json.loads(value)
+                except ValueError as error:
+                    raise ConfigError(f"{source}: {key}: wanted JSON, got {value!r}: {error}") from error
     found: dict[str, Any] = EnvSettingsSource(Settings)()
     return found
 
@@ -136,6 +191,8 @@ def knobs() -> dict[str, FieldInfo]:
     """Return every knob by its dotted name, such as "store.kind"."""
     found: dict[str, FieldInfo] = {}
     for name, field in Settings.model_fields.items():
+        if name in _LAYERS:
+            continue
         if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
             found |= {f"{name}.{key}": knob for key, knob in field.annotation.model_fields.items()}
         else:
@@ -143,24 +200,52 @@ def knobs() -> dict[str, FieldInfo]:
     return found
 
 
-def _check_known(source: str, path: tuple[str, ...]) -> None:
-    known = knobs()
-    if ".".join(path[:2]) in known or path[0] in known:
-        return
-    wrong = ".".join(path[:2])
-    near = difflib.get_close_matches(wrong, known, n=1, cutoff=0.5)
+def _check_known(source: str, key: str) -> None:
+    # A section that is no table is known, and refused with its value later.
+    if not any(key in {name, name.partition(".")[0]} for name in knobs()):
+        _refuse(source, key)
+
+
+def _check_layers(source: str, layer: Mapping[str, Any]) -> None:
+    tables: list[tuple[str, Any, type[Detection]]] = [(name, layer.get(name), Detection) for name in ("day", "night")]
+    cameras = layer.get("camera")
+    for camera, own in cameras.items() if isinstance(cameras, Mapping) else ():
+        tables.append((f"camera.{camera}", own, CameraLayer))
+        if isinstance(own, Mapping):
+            tables += [(f"camera.{camera}.{name}", own.get(name), Detection) for name in ("day", "night")]
+    for head, table, kind in tables:
+        for key in table if isinstance(table, Mapping) else ():
+            if key not in kind.model_fields:
+                _refuse(source, f"{head}.{key}", known={f"{head}.{name}" for name in kind.model_fields})
+
+
+def _refuse(source: str, key: str, *, known: Collection[str] | None = None) -> NoReturn:
+    if known is None:
+        known = {*knobs(), *(f"{name}.{inner}" for name in ("day", "night") for inner in Detection.model_fields)}
+    names = known if "." in key else {*known, *_LAYERS, *(name.partition(".")[0] for name in known)}
+    near = difflib.get_close_matches(key, names, n=1, cutoff=0.5)
     hint = f"; did you mean {near[0]}?" if near else "; configs/default.toml lists every key"
-    raise ConfigError(f"{source}: there is no key {wrong}{hint}")
+    raise ConfigError(f"{source}: there is no key {key}{hint}")
 
 
-def _leaves(layer: Mapping[str, Any], path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+def _keys(layer: Mapping[str, Any]) -> Iterator[str]:
     for key, value in layer.items():
-        if isinstance(value, Mapping) and len(path) < 1:
-            yield from _leaves(value, (*path, key))
+        if key in _LAYERS:
+            continue
+        if isinstance(value, Mapping) and value and key not in knobs():
+            yield from (f"{key}.{inner}" for inner in value)
         else:
-            yield (*path, key)
+            yield key
 
 
 def _holds(layer: Mapping[str, Any], path: tuple[str, ...]) -> bool:
-    section = layer.get(path[0]) if path else None
-    return path[1] in section if len(path) > 1 and isinstance(section, Mapping) else section is not None
+    found: Any = layer
+    for name in path:
+        if not isinstance(found, Mapping):
+            return True
+        if name == "[key]":
+            break
+        if name not in found:
+            return False
+        found = found[name]
+    return bool(path)

@@ -10,10 +10,11 @@ import contextlib
 import mimetypes
 import re
 import ssl
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote, unquote_plus, urlsplit
 from xml.etree.ElementTree import ParseError
 
 import minio.error
@@ -22,6 +23,7 @@ from minio import Minio
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from pipeline.errors import ConfigError, StoreRefused, StoreUnavailable
+from pipeline.span import from_datetime
 from storage.contract import (
     CHUNK_BYTES,
     NO_META,
@@ -59,6 +61,7 @@ SECRET_KEY: Final = "LAMPLIGHTER_S3_SECRET_KEY"  # noqa: S105 - the name of the 
 
 # One request up to this size, parts of this size above it; it bounds the memory of a put from a file.
 _PART_BYTES = 16 * 1024 * 1024
+_RECONNECT_S = 2.0  # between two connections for notifications
 _META_PREFIX = "x-amz-meta-"
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 _ENDPOINT = re.compile(r"([A-Za-z0-9.-]+|\[[0-9A-Fa-f:]+\])(:[0-9]{1,5})?")
@@ -318,6 +321,43 @@ class S3Store:
         check_key(key)
         with contextlib.suppress(MissingObject), self._sorted(key):
             self._client.remove_object(self._bucket, key)
+
+    def listing(self, prefix: str = "") -> Iterator[tuple[str, Head, int]]:
+        """Yield every key as `keys` does, with its size and version and when it was written (ns since 1970 UTC).
+
+        The metadata are left empty: a listing does not carry them.
+        """
+        check_prefix(prefix)
+        with self._sorted():
+            for found in self._client.list_objects(self._bucket, prefix=prefix, recursive=True):
+                key = found.object_name or "/"
+                if not key.endswith("/") and "/." not in f"/{key}":
+                    written_ns = from_datetime(found.last_modified) if found.last_modified else 0
+                    yield key, Head(found.size or 0, NO_META, found.etag or ""), written_ns
+
+    def changes(self, prefix: str = "") -> Iterator[str]:
+        """Yield keys below `prefix` as they are written: a hint to look, never the record of what arrived.
+
+        Only MinIO can do it, in batches up to 5 s late, and what happens while the connection is lost is never told
+        (measured). Blocks between keys. Raises StoreRefused from a server that has no notifications.
+        """
+        check_prefix(prefix)
+        with self._sorted():
+            told = self._client.listen_bucket_notification(self._bucket, prefix=prefix, events=("s3:ObjectCreated:*",))
+            connect: Any = told._func  # noqa: SLF001 - see below
+            last_s = [0.0]
+
+            def paced() -> Any:  # noqa: ANN401 - what the client's own call returns
+                # The client connects again at once and for ever, also to a server that answers something else.
+                time.sleep(max(0.0, last_s[0] + _RECONNECT_S - time.monotonic()))
+                last_s[0] = time.monotonic()
+                return connect()
+
+            told._func = paced  # noqa: SLF001
+            with told as messages:
+                for message in messages:
+                    for record in message.get("Records") or []:
+                        yield unquote_plus(record["s3"]["object"]["key"])
 
     @contextlib.contextmanager
     def _response(self, key: str, *, offset: int = 0, length: int = 0) -> Iterator[urllib3.BaseHTTPResponse]:

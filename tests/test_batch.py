@@ -124,7 +124,7 @@ def on_ray(ray_session: None) -> None:  # noqa: ARG001
     from ray import cloudpickle  # noqa: PLC0415 - the session sets what Ray reads when it is imported
 
     # Workers cannot import the tests: what is defined here travels by value.
-    cloudpickle.register_pickle_by_value(sys.modules[__name__])
+    cloudpickle.register_pickle_by_value(sys.modules[__name__])  # type: ignore[no-untyped-call]
 
 
 @pytest.mark.usefixtures("on_ray")

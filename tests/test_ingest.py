@@ -280,7 +280,7 @@ def test_on_ray_a_clip_that_kills_its_worker_is_set_aside_and_the_rest_is_taken_
 ) -> None:
     from ray import cloudpickle  # noqa: PLC0415
 
-    cloudpickle.register_pickle_by_value(sys.modules[__name__])
+    cloudpickle.register_pickle_by_value(sys.modules[__name__])  # type: ignore[no-untyped-call]
     cameras = ["always-1", "ask-1", "ask-2", "never-1", "far-1"]
     jobs = [IngestJob(c, str(put_film(films.moving, tmp_path / "in", c)), c, c, START_NS) for c in cameras]
     settings = BatchSettings(workers=2, attempts=2)
@@ -289,4 +289,6 @@ def test_on_ray_a_clip_that_kills_its_worker_is_set_aside_and_the_rest_is_taken_
     assert {r.outcome for name, r in receipts.items() if name != "ask-2"} == {Outcome.DONE}
     again = {r.job.name: r.outcome for r in run(jobs, ingest, desk.context, settings=settings)}
     assert again == dict.fromkeys(cameras, Outcome.ALREADY) | {"ask-2": Outcome.DONE}
-    assert isinstance(DirectoryStore(tmp_path / "data" / "objects").get(receipts["ask-1"].result.clip.key), bytes)
+    taken_in = receipts["ask-1"].result
+    assert taken_in is not None
+    assert isinstance(DirectoryStore(tmp_path / "data" / "objects").get(taken_in.clip.key), bytes)

@@ -40,15 +40,19 @@ class BatchSettings(BaseModel):
     clips_per_process: int = Field(500, ge=1, description="clips after which a worker process is replaced")
 
 
+_TICK_S = 0.05  # how soon jobs that had none to give are asked again
+
+
 def run(
-    jobs: Iterable[Job], work: Work, context: object, *, settings: BatchSettings | None = None
+    jobs: Iterable[Job | None], work: Work, context: object, *, settings: BatchSettings | None = None
 ) -> Iterator[Receipt[Any]]:
     """Do `work(job, context, stopwatch)` for every job and yield each receipt as it comes; order is not kept.
 
-    `jobs` is consumed as workers become free. While the store is away nothing new is started: the units that met it
-    are tried again after a pause that doubles, up to 30 s, and are not charged. Raises StoreUnavailable when that
-    lasts longer than `store_patience_s`, StoreRefused at once, and whatever else the work raised as it is. What was
-    done until then is recorded; running again does only what is missing.
+    `jobs` is consumed as workers become free; None among them means: none now, ask again in a moment. While the store
+    is away nothing new is started: the units that met it are tried again after a pause that doubles, up to 30 s, and
+    are not charged. Raises StoreUnavailable when that lasts longer than `store_patience_s`, StoreRefused at once, and
+    whatever else the work raised as it is. What was done until then is recorded; running again does only what is
+    missing.
     """
     settings = settings or BatchSettings()
     queue, breaker = _Queue(jobs), _Breaker(settings.store_patience_s)
@@ -57,13 +61,16 @@ def run(
             while pool.free and breaker.closed and (unit := queue.take()):
                 pool.start(*unit)
             if pool.busy:
-                for receipt in pool.finished(timeout_s=breaker.remaining_s):
+                idle = pool.free and breaker.closed and not queue.ended
+                for receipt in pool.finished(timeout_s=_TICK_S if idle else breaker.remaining_s):
                     if _is_final(receipt, queue, breaker, settings.attempts):
                         yield receipt
-            elif breaker.closed:
+            elif not breaker.closed:
+                breaker.wait()
+            elif queue.ended:
                 return
             else:
-                breaker.wait()
+                time.sleep(_TICK_S)
 
 
 def _is_final(receipt: Receipt[Any], queue: _Queue, breaker: _Breaker, attempts: int) -> bool:
@@ -84,14 +91,24 @@ def _is_final(receipt: Receipt[Any], queue: _Queue, breaker: _Breaker, attempts:
 class _Queue:
     """The jobs not yet started, those to be tried again first."""
 
-    def __init__(self, jobs: Iterable[Job]) -> None:
+    def __init__(self, jobs: Iterable[Job | None]) -> None:
         self._jobs, self._again = iter(jobs), deque[tuple[Job, int]]()
+        self._ended = False
+
+    @property
+    def ended(self) -> bool:
+        """Whether there will never be another job."""
+        return self._ended and not self._again
 
     def take(self) -> tuple[Job, int] | None:
-        """Return the next job and which attempt it is, or None when there is none."""
+        """Return the next job and which attempt it is, or None when there is none now."""
         if self._again:
             return self._again.popleft()
-        job = next(self._jobs, None)
+        try:
+            job = next(self._jobs)
+        except StopIteration:
+            self._ended = True
+            return None
         return None if job is None else (job, 1)
 
     def again(self, job: Job, attempts: int) -> None:

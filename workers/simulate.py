@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from pipeline.scene import Scene, render
@@ -15,11 +16,13 @@ _FAST = {"preset": "ultrafast", "crf": "28"}  # the encoder is the whole cost of
 
 @dataclass(frozen=True, slots=True)
 class FilmJob:
-    """A scene and the file it becomes."""
+    """A scene, the file it becomes, and how it is encoded (`gop`: frames from keyframe to keyframe)."""
 
     scene: Scene
     path: Path
     codec: str = "libx264"
+    gop: int = 50
+    options: Mapping[str, str] = field(default_factory=lambda: dict(_FAST), hash=False)
 
     @property
     def name(self) -> str:
@@ -36,7 +39,7 @@ def film(job: FilmJob, context: object, watch: Stopwatch) -> tuple[Outcome, Path
     try:
         frames = watch.each("render", render(job.scene))
         with watch("encode"):
-            encode(draft, frames, rate=job.scene.rate, codec=job.codec, gop=50, options=_FAST)
+            encode(draft, frames, rate=job.scene.rate, codec=job.codec, gop=job.gop, options=job.options)
         draft.replace(job.path)
     finally:
         draft.unlink(missing_ok=True)

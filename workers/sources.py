@@ -5,7 +5,7 @@ from __future__ import annotations
 import glob
 import hashlib
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -38,7 +38,9 @@ class IngestJob:
 
 
 @dataclass(frozen=True, slots=True)
-class _Source:
+class Source:
+    """One uploaded file as it was found: `version` changes with its content, `sidecar` reads its sidecar, if any."""
+
     name: str
     place: str
     version: str
@@ -57,7 +59,7 @@ def plan(
     refused: list[Receipt[Any]] = []
     for source in (found for place in where for found in _find(place, open_bucket)):
         try:
-            jobs.append(_job(source, template, camera, known))
+            jobs.append(job_of(source, template, camera, known))
         except ClipError as error:
             job = IngestJob(source.name, source.place, "", "", None)
             refused.append(Receipt(job, Outcome.ASIDE, station=error.station, reason=error.reason))
@@ -114,7 +116,8 @@ def _digest(place: str, open_bucket: OpenBucket) -> str:
     return digest.hexdigest()
 
 
-def _job(source: _Source, template: PathTemplate, camera: str | None, known: set[str]) -> IngestJob:
+def job_of(source: Source, template: PathTemplate, camera: str | None, known: Container[str]) -> IngestJob:
+    """Return the job for one file. Raises ClipError when its camera or start cannot be told or is not known."""
     origin = _origin(source, template, camera)
     if origin.camera is None:
         raise ClipError("name", "says no camera; use a template with {camera}, --camera, or a sidecar")
@@ -126,7 +129,7 @@ def _job(source: _Source, template: PathTemplate, camera: str | None, known: set
     return IngestJob(source.name, source.place, mark, origin.camera, origin.start_ns)
 
 
-def _origin(source: _Source, template: PathTemplate, camera: str | None) -> Origin:
+def _origin(source: Source, template: PathTemplate, camera: str | None) -> Origin:
     sidecar = source.sidecar()
     said = Origin() if sidecar is None else read_sidecar(sidecar)
     if said.camera is not None and said.start_ns is not None:
@@ -141,7 +144,7 @@ def _origin(source: _Source, template: PathTemplate, camera: str | None) -> Orig
     return Origin(said.camera or camera or path.camera, start_ns)
 
 
-def _find(where: str, open_bucket: OpenBucket) -> Iterator[_Source]:
+def _find(where: str, open_bucket: OpenBucket) -> Iterator[Source]:
     if where.startswith("s3://"):
         bucket, _, prefix = where.removeprefix("s3://").partition("/")
         yield from _in_bucket(bucket, prefix, open_bucket(bucket))
@@ -163,10 +166,11 @@ def _find(where: str, open_bucket: OpenBucket) -> Iterator[_Source]:
         except OSError:  # gone since it was listed: the job will say so
             version = "gone"
         sidecars = (Path(f"{path}.json"), path.with_suffix(".json"))
-        yield _Source(str(path), str(path.absolute()), version, lambda paths=sidecars: _first_there(paths))  # type: ignore[misc]
+        yield Source(str(path), str(path.absolute()), version, lambda paths=sidecars: read_first(paths))  # type: ignore[misc]
 
 
-def _first_there(paths: tuple[Path, ...]) -> bytes | None:
+def read_first(paths: tuple[Path, ...]) -> bytes | None:
+    """Return the content of the first of these sidecars that is there. Raises ClipError when it cannot be read."""
     for path in paths:
         try:
             return path.read_bytes()
@@ -177,7 +181,7 @@ def _first_there(paths: tuple[Path, ...]) -> bytes | None:
     return None
 
 
-def _in_bucket(bucket: str, prefix: str, store: ObjectStore) -> Iterator[_Source]:
+def _in_bucket(bucket: str, prefix: str, store: ObjectStore) -> Iterator[Source]:
     sidecars = {key for key in store.keys(prefix) if key.endswith(".json")}
     for key in store.keys(prefix):
         path = PurePosixPath(key)
@@ -185,7 +189,7 @@ def _in_bucket(bucket: str, prefix: str, store: ObjectStore) -> Iterator[_Source
             continue
         head = store.head(key)
         mine = [name for name in (f"{key}.json", str(path.with_suffix(".json"))) if name in sidecars]
-        yield _Source(
+        yield Source(
             f"s3://{bucket}/{key}",
             f"s3://{bucket}/{key}",
             f"{head.size} {head.version}" if head else "gone",

@@ -1,0 +1,276 @@
+"""`lamplighter picture`: what moved in a clip or before a camera, and what two settings make of it, as pictures."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import reduce
+from operator import add
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import typer
+from numpy.typing import NDArray
+
+from lamplighter import tables
+from lamplighter.desk import Desk, open_desk
+from lamplighter.options import Json, settings_of
+from lamplighter.page import Section, page
+from lamplighter.pictures import WIDTH, Strip, Warmth, heat, strip, timeline_of_strips, warmth
+from lamplighter.settings import Settings, load
+from pipeline.activity import Activity
+from pipeline.clip import Camera, Clip
+from pipeline.detect import Detection, Event, detect, watched_cells
+from pipeline.errors import ClipError, ConfigError
+from pipeline.night import is_night
+from pipeline.span import NS, Span, iso
+from pipeline.video import open_video
+from storage.archive import Ingested
+from storage.objects import MissingObject
+
+NOTICE = (
+    "This page shows footage. It is for the operator and the camera's owner. Never give it to a requester: "
+    "what an owner shares is delivered by `lamplighter deliver` alone."
+)
+_NO_STILL = "This page is for the operator and the camera's owner. Never give it to a requester: it tells what moved."
+_LISTED = 500  # events and clips a page lists; pictures show them all
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What one set of settings finds: (clip, event) in order of time, and the settings `used` by day and by night."""
+
+    name: str
+    settings: Settings
+    camera: Camera
+    events: list[tuple[Clip, Event]] = field(default_factory=list)
+    used: dict[str, Detection] = field(default_factory=dict)
+
+    def detection(self, clip: Clip, activity: Activity) -> Detection:
+        night = is_night(self.settings.darkness, self.camera, start_ns=clip.start_ns, luma=activity.luma)
+        holds = self.settings.layers.of(self.camera.id, night=night).detection
+        return self.used.setdefault("night" if night else "day", holds)
+
+    @property
+    def spans(self) -> list[Span]:
+        return [Span(clip.time_ns(event.start_pts), clip.time_ns(event.end_pts)) for clip, event in self.events]
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """What the pictures need of the clips, in order of time. `quiet_pts`: the quietest frame of the last clip."""
+
+    clips: list[Ingested]
+    strips: list[Strip]
+    cold: list[int]
+    warm: Warmth
+    left_out: int
+    watched: NDArray[np.bool_]
+    quiet_pts: int
+
+
+def picture(
+    context: typer.Context,
+    thing: Annotated[str, typer.Argument(help="A clip, or a camera: all its clips in order of time.")],
+    *,
+    out: Annotated[Path, typer.Option(help="Folder to write timeline.png, heat.png and page.html into.")],
+    compare: Annotated[
+        Path | None, typer.Option(help="Another settings file (TOML), its events drawn below those in force.")
+    ] = None,
+    still: Annotated[bool, typer.Option(help="Draw the heat map over a frame of the footage.")] = True,
+    as_json: Json = False,
+) -> None:
+    """Draw activity and events over time, and where it moves, as PNG and one page. For operators and owners only.
+
+    Nothing is measured again. The page shows a frame of the footage, unless --no-still is given: keep it like footage.
+    """
+    settings = settings_of(context)
+    other = None if compare is None else load(compare, flags=context.obj[1])
+    with open_desk(settings) as desk:
+        camera, clips = _clips(desk, thing)
+        found = [_Found("in force", settings, camera)]
+        if compare is not None and other is not None:
+            found.append(_Found(compare.name, other, camera))
+        seen = _look(desk, clips, found, quiet=as_json)
+        frame = _still(desk, seen) if still else None
+    title = f"{'Clip' if clips[0].clip.id == thing else 'Camera'} {thing}"
+    drawn = {
+        "timeline.png": timeline_of_strips(
+            seen.strips, [(one.name, one.spans) for one in found], title=f"{title}: activity and events"
+        ),
+        "heat.png": heat(seen.warm, frame, watched=seen.watched, title=f"{title}: where it moves"),
+    }
+    sections = _sections(seen, found, drawn, has_still=frame is not None, asked=still)
+    text = page(f"{title}: motion and events", sections, notice=_NO_STILL if frame is None else NOTICE)
+    files = _write(out, drawn | {"page.html": text.encode()})
+    events = {one.name: len(one.events) for one in found}
+    if as_json:
+        tables.write_json(
+            {
+                "written": [str(file) for file in files],
+                "clips": len(clips),
+                "events": events,
+                "shows_footage": frame is not None,
+            }
+        )
+        return
+    counts = ", ".join(f"{name}: {count:,} events" for name, count in events.items())
+    tables.out.print(f"{title}: {_clip_count(len(clips))}; {counts}", markup=False)
+    tables.table("Written", "file", "bytes", rows=[(file, f"{file.stat().st_size:,}") for file in files])
+    if frame is not None:
+        tables.out.print("The heat map and the page show footage: for the operator and the owner, never a requester.")
+
+
+def _clips(desk: Desk, thing: str) -> tuple[Camera, list[Ingested]]:
+    one = desk.catalog.clip(thing)
+    camera = desk.catalog.camera(thing if one is None else one.clip.camera)
+    if camera is None:
+        raise ConfigError(f"there is no clip and no camera {thing!r}; `lamplighter show` and `show CAMERA` list them")
+    clips = desk.catalog.clips(thing) if one is None else [one]
+    if not clips:
+        raise ConfigError(f"camera {thing} has no clips yet; `lamplighter ingest` takes them in")
+    return camera, clips
+
+
+def _look(desk: Desk, clips: Sequence[Ingested], found: Sequence[_Found], *, quiet: bool) -> _Seen:
+    """Read each activity once; a heat map holds the clips with the last one's size of picture."""
+    footage = sum(one.clip.span.duration_ns for one in clips)
+    strips, cold, warm = [], [], list[Warmth]()
+    with tables.progress(quiet=quiet or len(clips) < 20) as bars:
+        for ingested in bars.track(clips, description="Reading activity"):
+            clip, activity = ingested.clip, desk.archive.activity(ingested)
+            watched = watched_cells(activity, found[0].detection(clip, activity))
+            # A month of a camera holds 39 million frames: a clip gets the pixel columns it will be drawn with.
+            columns = 2 + WIDTH * clip.span.duration_ns // footage
+            strips.append(strip(activity, clip.start_ns, columns=columns, watched=watched))
+            cold.append(activity.cold)
+            warm.append(warmth(activity))
+            for one in found:
+                one.events.extend((clip, event) for event in detect(activity, one.detection(clip, activity)))
+    fitting = [part for part in warm if part.fits(warm[-1])]
+    total = reduce(add, fitting)
+    flat = activity.share.reshape(len(activity.pts), -1).sum(1, dtype=np.uint32)
+    quiet_pts = int(activity.pts[flat.argmin()])
+    return _Seen(list(clips), strips, cold, total, len(warm) - len(fitting), watched, quiet_pts)
+
+
+def _still(desk: Desk, seen: _Seen) -> NDArray[np.uint8] | None:
+    """Return the quietest frame of the last clip, uint8 (H, W): what is looked at is the place, not the people.
+
+    None when the clip's bytes are gone or cannot be read. That a frame was looked at goes into the audit log first.
+    """
+    clip = seen.clips[-1].clip
+    at = iso(clip.time_ns(seen.quiet_pts))
+    desk.catalog.append(
+        time.time_ns(), "operator", action="still taken", subject=clip.id, detail=f"frame at {at}, for a picture"
+    )
+    with tempfile.TemporaryDirectory(prefix="lamplighter-") as scratch:
+        path = Path(scratch) / f"clip{Path(clip.key).suffix}"
+        try:
+            desk.archive.store.fetch(clip.key, path)
+            with open_video(
+                path, max_pixels=desk.settings.ingest.max_pixels, loop_filter=True, start_pts=seen.quiet_pts
+            ) as video:
+                for pts, plane in video.luma():
+                    if pts >= seen.quiet_pts:
+                        return plane.copy()
+        except (MissingObject, ClipError) as error:
+            tables.err.print(f"lamplighter: no still of clip {clip.id}: {error}", markup=False)
+    return None
+
+
+def _sections(
+    seen: _Seen, found: Sequence[_Found], drawn: dict[str, bytes], *, has_still: bool, asked: bool
+) -> list[Section]:
+    hours = sum(one.clip.span.duration_ns for one in seen.clips) / NS / 3600
+    first, last = seen.clips[0].clip.span, seen.clips[-1].clip.span
+    versions = sorted({one.version for one in seen.clips})
+    activity = (
+        f"{_clip_count(len(seen.clips))} of camera {seen.clips[0].clip.camera}, {hours:.2f} hours "
+        f"from {_second(first.start_ns)} to {_second(last.end_ns)}, measured by {', '.join(versions)}.\n\n"
+        "The upper curve is the share in motion of the watched cell that moves most, the lower one the share of the "
+        "whole picture, each the highest of its pixel column. Below are the events, pre- and post-roll included."
+    )
+    ground = (
+        f"The ground is the quietest frame of the clip of {_second(last.start_ns)}."
+        if has_still
+        else "It was asked for without a still."
+        if not asked
+        else "The clip's footage could not be read, so there is no still below it."
+    )
+    place = f"{ground} Each cell shows the share of it that moved, on average over all frames with a known background."
+    if seen.left_out:
+        place += f" Of {_clip_count(len(seen.clips))}, {seen.left_out:,} are left out: their picture has another size."
+    if len(found[0].used) > 1:
+        place += " The zones are those of the last clip."
+    return [
+        Section("Activity and events", activity, drawn["timeline.png"]),
+        Section("Where it moves", place, drawn["heat.png"]),
+        Section("Settings", _differences(found), table=_settings(found)),
+        Section("Events", _cut_short(max(len(one.events) for one in found)), table=_events(found)),
+        Section("Clips", _cut_short(len(seen.clips)), table=_clip_rows(seen, found)),
+    ]
+
+
+def _settings(found: Sequence[_Found]) -> list[Sequence[object]]:
+    profiles = sorted({profile for one in found for profile in one.used})
+    columns = [(one, profile) for profile in profiles for one in found if profile in one.used]
+    heads = [one.name if len(profiles) == 1 else f"{one.name}, by {profile}" for one, profile in columns]
+    documents = [dict(tables.settings_rows(one.used[profile].model_dump(mode="json"))) for one, profile in columns]
+    return [("detection", *heads), *((name, *(document[name] for document in documents)) for name in documents[0])]
+
+
+def _differences(found: Sequence[_Found]) -> str:
+    if len(found) == 1:
+        return ""
+    one, other = (item.used for item in found)
+    pairs = [(one[profile], other[profile]) for profile in one if profile in other]
+    differing = [name for name in Detection.model_fields if any(getattr(a, name) != getattr(b, name) for a, b in pairs)]
+    return f"They differ in {', '.join(differing)}." if differing else "Both are the same."
+
+
+def _events(found: Sequence[_Found]) -> list[Sequence[object]]:
+    rows: list[Sequence[object]] = [("settings", "start (UTC)", "length (s)", "peak (%)", "cells", "clip")]
+    for one in found:
+        for (clip, event), span in list(zip(one.events, one.spans, strict=True))[:_LISTED]:
+            length = round(span.duration_ns / NS, 1)
+            rows.append((one.name, _second(span.start_ns), length, round(100 * event.peak), event.cells, clip.id))
+    return rows if len(rows) > 1 else [*rows, ("none were found", *[""] * 5)]
+
+
+def _clip_rows(seen: _Seen, found: Sequence[_Found]) -> list[Sequence[object]]:
+    head = ("clip", "start (UTC)", "length (s)", "frames", "cold frames", *(f"events {one.name}" for one in found))
+    counts = [Counter(clip.id for clip, _ in one.events) for one in found]
+    rows: list[Sequence[object]] = [head]
+    for ingested, cold in list(zip(seen.clips, seen.cold, strict=True))[:_LISTED]:
+        clip = ingested.clip
+        length = round(clip.span.duration_ns / NS, 1)
+        numbers = (length, clip.stream.frames, cold, *(count[clip.id] for count in counts))
+        rows.append((clip.id, _second(clip.start_ns), *numbers))
+    return rows
+
+
+def _cut_short(count: int) -> str:
+    return f"The first {_LISTED} of {count:,} are listed; the pictures show all." if count > _LISTED else ""
+
+
+def _clip_count(count: int) -> str:
+    return f"{count:,} {'clip' if count == 1 else 'clips'}"
+
+
+def _second(t_ns: int) -> str:
+    return iso(t_ns - t_ns % NS)
+
+
+def _write(folder: Path, files: dict[str, bytes]) -> list[Path]:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, data in files.items():
+            (folder / name).write_bytes(data)
+    except OSError as error:
+        raise ConfigError(f"--out {folder}: cannot be written: {error.strerror}") from error
+    return [folder / name for name in files]

@@ -1,0 +1,113 @@
+"""True spans of motion that a person marked: read, checked against the footage there is, and made ready to score."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeAlias
+
+from pipeline.clip import check_id
+from pipeline.errors import ConfigError
+from pipeline.span import Span, parse_iso
+
+Labels: TypeAlias = dict[str, tuple[Span, ...]]
+"""The true spans of each camera that was looked at, in order and apart; none: nothing moved there."""
+
+
+def read_labels(text: str, *, source: str) -> dict[str, list[Span]]:
+    """Read true spans: CSV with the columns camera, start, end, or JSON; times are ISO 8601 with Z or an offset.
+
+    JSON is {"CAMERA": [["START", "END"], ...], ...} or a list of {"camera": ..., "start": ..., "end": ...}. A camera
+    that was looked at and where nothing moved has an empty list, or a row with neither start nor end. `source` ends
+    in .json for JSON. Raises ConfigError naming every row that cannot be read.
+    """
+    labels: dict[str, list[Span]] = {}
+    wrong = []
+    for name, row in _json_rows(text, source) if source.lower().endswith(".json") else _csv_rows(text, source):
+        try:
+            camera, start, end = (str(part or "").strip() for part in row)
+            check_id("camera", camera)
+            spans = labels.setdefault(camera, [])
+            if start or end:
+                spans.append(Span(parse_iso(start), parse_iso(end)))
+        except ValueError as error:
+            wrong.append(f"{name}: {error}")
+    if wrong:
+        more = f"\n  and {len(wrong) - 5} more" if len(wrong) > 5 else ""
+        raise ConfigError(f"{source}: wanted camera, start and end of a true span\n  " + "\n  ".join(wrong[:5]) + more)
+    if not labels:
+        raise ConfigError(f"{source}: holds no label; wanted one row of camera, start and end for each true span")
+    return labels
+
+
+def _csv_rows(text: str, source: str) -> list[tuple[str, Sequence[Any]]]:
+    reader = csv.DictReader(io.StringIO(text), skipinitialspace=True)
+    columns = [name.strip().lower() for name in reader.fieldnames or ()]
+    missing = [name for name in ("camera", "start", "end") if name not in columns]
+    if missing:
+        raise ConfigError(
+            f"{source}: wanted a first line with camera,start,end, got {','.join(columns) or 'nothing'}; "
+            f"{', '.join(missing)} is missing"
+        )
+    reader.fieldnames = columns
+    return [(f"line {reader.line_num}", (row["camera"], row["start"], row["end"])) for row in reader]
+
+
+def _json_rows(text: str, source: str) -> list[tuple[str, Sequence[Any]]]:
+    try:
+        document = json.loads(text)
+        if isinstance(document, list):
+            return [
+                (f"entry {number}", (row["camera"], row.get("start"), row.get("end")))
+                for number, row in enumerate(document, 1)
+            ]
+        rows: list[tuple[str, Sequence[Any]]] = []
+        for camera, spans in document.items():
+            rows += [(f"{camera}, span {number}", (camera, *span)) for number, span in enumerate(spans, 1)]
+            if not spans:
+                rows.append((camera, (camera, "", "")))
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise ConfigError(
+            f'{source}: wanted JSON such as {{"CAMERA": [["START", "END"], ...]}}, or a .csv file: {error!r}'
+        ) from error
+    return rows
+
+
+def settle_labels(
+    labels: Mapping[str, Sequence[Span]], footage: Mapping[str, Sequence[Span]]
+) -> tuple[Labels, list[str]]:
+    """Return the labels that can be scored against clips (spans of `footage` by camera), and a warning for each fault.
+
+    Labels that overlap are one true span: an event is a stretch of motion, not a person. Those that only touch stay
+    two. A label that shares no instant with a clip is left out; a camera left without any so is left out with it,
+    for its clock is more likely wrong than its street empty. Raises ConfigError when no true span is left.
+    """
+    settled: Labels = {}
+    warnings = []
+    for camera, spans in sorted(labels.items()):
+        if camera not in footage:
+            warnings.append(f"camera {camera} has {len(spans)} labels and no clip: left out; is the id right?")
+            continue
+        apart: list[Span] = []
+        for span in sorted(spans):
+            if apart and span.start_ns < apart[-1].end_ns:
+                warnings.append(f"camera {camera}: label {span} overlaps {apart[-1]}: taken as one true span")
+                apart[-1] = Span(apart[-1].start_ns, max(apart[-1].end_ns, span.end_ns))
+            else:
+                apart.append(span)
+        inside = tuple(span for span in apart if any(span & clip for clip in footage[camera]))
+        warnings += [f"camera {camera}: label {span} lies in no clip: left out" for span in apart if span not in inside]
+        if inside or not apart:
+            settled[camera] = inside
+        else:
+            warnings.append(f"camera {camera}: none of its labels lies in a clip: the camera is left out")
+    warnings += [
+        f"camera {camera} has no labels: left out of precision and recall" for camera in sorted({*footage} - {*labels})
+    ]
+    if not any(settled.values()):
+        raise ConfigError(
+            "\n  ".join(["no true span lies in a clip, so nothing can be scored; --target needs no labels", *warnings])
+        )
+    return settled, warnings

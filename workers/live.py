@@ -1,0 +1,261 @@
+"""Live ingest: watched places and cameras by URL feed the shards, workers take from them, until told to stop."""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from pipeline.errors import StoreUnavailable
+from pipeline.stream import StreamSettings
+from workers.batch import BatchSettings, run
+from workers.ingest import Context, ingest
+from workers.receipt import Outcome, Receipt, Work
+from workers.shard import Answer, Held, LiveSettings, Shards, Upload, shard_of
+from workers.sources import IngestJob
+from workers.stream import Fault, Recorder
+from workers.watch import Patrol, Place
+
+_BUSY_S = 0.05  # between two offers to a shard that is full
+_TAKE = 4  # clips taken from a shard at a time
+_LOOK_S = 1.0  # between two looks at shards that said nothing
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """A shard holds the upload now."""
+
+    upload: Upload
+
+
+@dataclass(frozen=True, slots=True)
+class Repeated:
+    """The upload is held or done already; nothing is kept of it."""
+
+    upload: Upload
+
+
+@dataclass(frozen=True, slots=True)
+class Dropped:
+    """The upload was given up before it was accepted, since newer ones wait and `reason` ("queue", "disk") is full."""
+
+    upload: Upload
+    reason: str
+
+
+Event = Accepted | Repeated | Dropped | Fault | Receipt[Any]
+"""What happens before the work; a Receipt is of a clip that was set aside on its way in."""
+
+
+class _Lane(threading.Thread):
+    """The uploads that wait for one shard, and the thread that offers them, the oldest first."""
+
+    def __init__(self, live: Live, index: int) -> None:
+        super().__init__(name=f"lane {index}", daemon=True)
+        self._live, self._waiting = live, deque[tuple[Upload, Callable[[], None]]]()
+        self._changed = threading.Condition()
+        self._full, self.offering = "queue", False
+
+    def give(self, upload: Upload, settled: Callable[[], None]) -> None:
+        """Add an upload; when the lane is full, wait or drop the oldest, as the operator chose."""
+        settings, dropped = self._live.settings, None
+        with self._changed:
+            if settings.policy == "block":
+                while len(self._waiting) >= settings.backlog and not self._live.ended.is_set():
+                    self._changed.wait(0.2)
+                if self._live.ended.is_set():
+                    return  # it stays where it is, for the next run
+            elif len(self._waiting) >= settings.backlog:
+                dropped = self._waiting.popleft()
+            self._waiting.append((upload, settled))
+            self._changed.notify_all()
+        if dropped is not None:
+            self._live.saw(Dropped(dropped[0], self._full))
+            dropped[1]()
+
+    @property
+    def idle(self) -> bool:
+        with self._changed:
+            return not self._waiting and not self.offering
+
+    def waiting(self) -> list[Upload]:
+        with self._changed:
+            return [upload for upload, _ in self._waiting]
+
+    def run(self) -> None:
+        try:
+            while not self._live.ended.is_set():
+                self._offer_next()
+        except BaseException as error:  # noqa: BLE001 - a thread's error must not vanish with it
+            self._live.fail(error)
+
+    def _offer_next(self) -> None:
+        with self._changed:
+            if not self._waiting and not self._changed.wait_for(lambda: self._waiting, 0.2):
+                return
+            upload, settled = self._waiting.popleft()
+            self.offering = True
+        try:
+            answer = self._offer(upload)
+            if answer is Answer.BUSY:
+                with self._changed:
+                    self._waiting.appendleft((upload, settled))
+            else:
+                settled()
+        finally:
+            with self._changed:
+                self.offering = False
+                self._changed.notify_all()
+        if answer is Answer.BUSY:
+            self._live.ended.wait(_BUSY_S)
+
+    def _offer(self, upload: Upload) -> Answer:
+        live, pause_s = self._live, 0.5
+        while True:
+            try:
+                reply = live.shards.offer(upload)
+                break
+            except StoreUnavailable:
+                # The run's own breaker says when this has lasted too long.
+                if live.ended.wait(pause_s):
+                    return Answer.BUSY
+                pause_s = min(30.0, 2 * pause_s)
+        if reply.answer is Answer.BUSY:
+            self._full = reply.reason
+        elif reply.answer is Answer.ACCEPTED:
+            live.saw(Accepted(upload))
+            live.more.set()
+        elif reply.answer is Answer.ASIDE:
+            live.saw(aside(upload.job, reply.station, reply.reason))
+        else:
+            live.saw(Repeated(upload))
+        return reply.answer
+
+
+class Live(AbstractContextManager["Live"]):
+    """One run of live ingest. Add what it watches, then `run` it; `saw` is called from several threads.
+
+    `work` is what is done with each clip: `ingest`, or what a test puts in its place.
+    """
+
+    def __init__(
+        self,
+        context: Context,
+        *,
+        settings: LiveSettings,
+        batch: BatchSettings,
+        saw: Callable[[Event], None],
+        work: Work = ingest,
+        ray: Any = None,  # noqa: ANN401
+    ) -> None:
+        self.settings, self.saw = settings, saw
+        self.shards = Shards(context.store, settings, ray=ray)
+        self.closed, self.ended, self.more = threading.Event(), threading.Event(), threading.Event()
+        self._context, self._batch, self._work = context, batch, work
+        self._lanes = [_Lane(self, index) for index in range(settings.shards)]
+        self._sources: list[threading.Thread] = []
+        self._failures: queue.SimpleQueue[BaseException] = queue.SimpleQueue()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """End all threads and the shards' processes; what was accepted stays in the store."""
+        self.closed.set()
+        self.ended.set()
+        for thread in (*self._sources, *self._lanes):
+            if thread.ident is not None:
+                thread.join(5)
+        self.shards.close()
+
+    def watch(self, place: Place) -> None:
+        """Watch a folder or a bucket prefix."""
+        self._sources.append(Patrol(place, self.give, poll_s=self.settings.poll_s, stop=self.closed, fail=self.fail))
+
+    def record(self, camera: str, url: str, *, spool: Path, settings: StreamSettings) -> None:
+        """Record a camera by its URL; its finished clips wait in `spool` to be accepted."""
+        self._sources.append(
+            Recorder(
+                camera,
+                url,
+                spool=spool,
+                settings=settings,
+                give=self.give,
+                saw=self.saw,
+                stop=self.closed,
+                fail=self.fail,
+            )
+        )
+
+    def give(self, found: Upload | Receipt[Any], settled: Callable[[], None] = lambda: None) -> None:
+        """Let an upload wait for its shard. `settled` is called once it is accepted, done before, or given up."""
+        if isinstance(found, Receipt):
+            self.saw(found)
+        else:
+            self._lanes[shard_of(found.job.camera, self.settings.shards)].give(found, settled)
+
+    def waiting(self) -> list[Upload]:
+        """Return the uploads that wait to be accepted."""
+        return [upload for lane in self._lanes for upload in lane.waiting()]
+
+    def fail(self, error: BaseException) -> None:
+        """Let an error of another thread end the run."""
+        self._failures.put(error)
+
+    def run(
+        self, *, stop: threading.Event, tick: Callable[[], None], for_s: float | None = None
+    ) -> Iterator[tuple[Held, Receipt[Any]]]:
+        """Run until `stop`, or for `for_s` seconds; yield every clip with its receipt as it is done.
+
+        After `stop` only the clips in work are finished. After `for_s` nothing new is looked at, and what was found is
+        worked off for at most `drain_s`. `tick` is called from this thread every moment in which a worker is free.
+        Raises what the batch dispatcher raises, and any error of a source.
+        """
+        for thread in (*self._lanes, *self._sources):
+            thread.start()
+        for receipt in run(self._jobs(stop, tick, for_s), self._work, self._context, settings=self._batch):
+            yield self.shards.held(receipt.job.mark), receipt  # type: ignore[attr-defined]
+
+    def _jobs(self, stop: threading.Event, tick: Callable[[], None], for_s: float | None) -> Iterator[IngestJob | None]:
+        until = None if for_s is None else time.monotonic() + for_s
+        drained = 0.0
+        ready: deque[Held] = deque()
+        last_look = 0.0
+        while not stop.is_set():
+            tick()
+            if not self._failures.empty():
+                raise self._failures.get()
+            now = time.monotonic()
+            if until is not None and now >= until and not self.closed.is_set():
+                self.closed.set()
+                drained = now + self.settings.drain_s
+            # Asked before the shards are: what a lane hands over in between is then still found.
+            over = self.closed.is_set() and (all(lane.idle for lane in self._lanes) or now >= drained)
+            if not ready and (self.more.is_set() or over or now - last_look >= _LOOK_S):
+                self.more.clear()
+                last_look = now
+                ready.extend(self._take())
+                if ready:
+                    self.more.set()
+            if self.closed.is_set() and (now >= drained or (over and not ready)):
+                break
+            yield ready.popleft().job if ready else None
+        self.closed.set()
+        self.ended.set()
+
+    def _take(self) -> list[Held]:
+        try:
+            return self.shards.take(_TAKE)
+        except StoreUnavailable:
+            return []  # a shard that starts while the store is away; the batch's breaker keeps the time
+
+
+def aside(job: IngestJob, station: str, reason: str) -> Receipt[Any]:
+    """Return the receipt of a clip that was set aside on its way in."""
+    return Receipt(job, Outcome.ASIDE, station=station, reason=reason)
