@@ -15,12 +15,14 @@ from pathlib import Path
 from typing import Any
 
 from lamplighter.settings import Settings
+from pipeline.activity import Activity
 from pipeline.arrival import PathTemplate
 from pipeline.clip import Camera, Clip, Sharing
 from pipeline.consent import Decision, Standing, standing
 from pipeline.cut import Cut, Record
 from pipeline.detect import detect
 from pipeline.errors import ConfigError
+from pipeline.layers import Resolved
 from pipeline.request import Match, Request, Verdict, check, match
 from pipeline.span import Span
 from storage import minio_server
@@ -132,28 +134,50 @@ class Desk:
         return found
 
     def match(self, request: Request) -> list[Row]:
-        """Return the verdict on every camera and clip: the operator's and owners' view, never the requester's."""
-        decisions = self.catalog.decisions(request.id)
-        ingested: dict[str, Ingested] = {}
+        """Return the verdict on every camera and clip: the operator's and owners' view, never the requester's.
 
-        def clips(camera: Camera) -> Iterator[Clip]:
-            for record in self.catalog.clips(camera.id):
-                ingested[record.clip.id] = record
-                yield record.clip
+        Of the cameras inside the area the clips that share time with the request are there, and of those that do not
+        the last one before it and the first one after it: there may be years of others.
+        """
+        near = self.catalog.candidates(request.area, request.span)
+        near += self.catalog.neighbours(request.area, request.span)
+        return self._rows(request, self.catalog.cameras(), near)
+
+    def _matching(self, request: Request) -> list[Row]:
+        """Return the clips that match alone; what it costs does not grow with the fleet or the age of the catalogue."""
+        found = self.catalog.candidates(request.area, request.span)
+        cameras = list({camera.id: camera for camera, _ in found}.values())
+        return [row for row in self._rows(request, cameras, found) if row.match.verdict is Verdict.MATCH]
+
+    def _rows(self, request: Request, cameras: list[Camera], near: list[tuple[Camera, Ingested]]) -> list[Row]:
+        decisions = self.catalog.decisions(request.id)
+        ingested = {record.clip.id: record for _, record in near}
+        places = {camera.id: camera for camera in cameras}
+        by_camera: dict[str, list[Clip]] = {}
+        for record in sorted(ingested.values(), key=lambda record: (record.clip.start_ns, record.clip.id)):
+            by_camera.setdefault(record.clip.camera, []).append(record.clip)
+
+        def clips(camera: Camera) -> list[Clip]:
+            return by_camera.get(camera.id, [])
 
         def events(clip: Clip) -> list[Span]:
-            activity = self.archive.activity(ingested[clip.id])
-            found = detect(activity, self.settings.detection)
+            activity, holds = self.motion(places[clip.camera], ingested[clip.id])
+            found = detect(activity, holds.detection)
             return [Span(clip.time_ns(event.start_pts), clip.time_ns(event.end_pts)) for event in found]
 
         rows = []
-        for verdict in match(request, self.catalog.cameras(), clips=clips, events=events):
+        for verdict in match(request, cameras, clips=clips, events=events):
             stands = None
             if verdict.verdict is Verdict.MATCH and verdict.clip is not None:
                 camera = verdict.camera
                 stands = standing(camera, verdict.clip.id, decisions.get(camera.owner))
             rows.append(Row(verdict, stands))
         return rows
+
+    def motion(self, camera: Camera, ingested: Ingested) -> tuple[Activity, Resolved]:
+        """Return a clip's stored activity, and the detection settings that hold for it."""
+        activity = self.archive.activity(ingested)
+        return activity, self.settings.layers.for_clip(camera, ingested.clip, activity)
 
     def decide(self, request: Request, owner: str, *, share: Sequence[str] | None) -> Decision:
         """Settle one owner's answer: the clips they share, all that wait when `share` is None, none to decline.
@@ -162,9 +186,9 @@ class Desk:
         """
         waiting = [
             row.match.clip.id
-            for row in self.match(request)
+            for row in self._matching(request)
             if row.match.clip is not None and row.match.camera.owner == owner and row.standing is not Standing.NEVER
-            if row.match.verdict is Verdict.MATCH and row.match.camera.sharing is Sharing.ASK
+            if row.match.camera.sharing is Sharing.ASK
         ]
         chosen = waiting if share is None else list(share)
         for clip in chosen:
@@ -189,7 +213,7 @@ class Desk:
         """Deliver every clip its owner lets out; yield the plan (None) and then each receipt, with the tally so far."""
         jobs = [
             DeliverJob(Cut(request.id, row.match.clip, row.match.span, self.settings.profile))
-            for row in self.match(request)
+            for row in self._matching(request)
             if row.standing is not None and row.standing.allowed and row.match.clip and row.match.span
         ]
         tally = Tally(planned=len(jobs))

@@ -121,7 +121,7 @@ class Area:
         """Area on the WGS84 ellipsoid in square metres, its edges geodesics (C. F. F. Karney, J. Geodesy 87, 2013)."""
         return abs(_EARTH.geometry_area_perimeter(orient(self.polygon))[0])
 
-    @property
+    @cached_property
     def bounds(self) -> tuple[float, float, float, float]:
         """West, south, east, north in degrees."""
         west, south, east, north = self.polygon.bounds
@@ -129,9 +129,12 @@ class Area:
 
     def covers(self, camera: Camera) -> bool:
         """Tell whether the camera stands inside the polygon or on its edge."""
+        west, south, east, north = self.bounds
+        if not south <= camera.lat <= north:
+            return False
         # 180 degrees east and west are one meridian.
         lons = (-180.0, 180.0) if abs(camera.lon) == 180 else (camera.lon,)
-        return any(self.polygon.covers(shapely.Point(lon, camera.lat)) for lon in lons)
+        return any(west <= lon <= east and self.polygon.covers(shapely.Point(lon, camera.lat)) for lon in lons)
 
     @classmethod
     def from_geojson(cls, document: Any) -> Area:  # noqa: ANN401 - a parsed document is anything until it is checked

@@ -171,16 +171,39 @@ class Catalog:
         """
         longest = sa.select(_turn.c.longest_ns).scalar_subquery()
         query = (
-            sa.select(*_cameras.c, _clips.c.document)
-            .join(_clips, _clips.c.camera == _cameras.c.id)
+            sa.select(_clips.c.camera, _clips.c.document)
+            .join(_cameras, _clips.c.camera == _cameras.c.id)
             .where(_in_bounds(area))
             .where(_clips.c.start_ns > span.start_ns - longest, _clips.c.start_ns < span.end_ns)
             .where(_clips.c.end_ns > span.start_ns)
             .order_by(_clips.c.camera, _clips.c.start_ns, _clips.c.id)
         )
+        return self._with_cameras(area, query)
+
+    def neighbours(self, area: Area, span: Span) -> list[tuple[Camera, Ingested]]:
+        """Return for each camera in the bounds of `area` its last clip before `span` and its first one after it.
+
+        Of all that a camera recorded outside the span these tell best why it has nothing to show for it; two look-ups
+        a camera, however many clips it has.
+        """
+        mine = sa.select(_clips.c.document).where(_clips.c.camera == _cameras.c.id).limit(1)
+        before = mine.where(_clips.c.start_ns < span.start_ns, _clips.c.end_ns <= span.start_ns)
+        before = before.order_by(_clips.c.start_ns.desc(), _clips.c.id.desc())
+        after = mine.where(_clips.c.start_ns >= span.end_ns).order_by(_clips.c.start_ns, _clips.c.id)
+        cameras = sa.select(_cameras.c.id).where(_in_bounds(area))
+        found = sa.union_all(*(cameras.add_columns(side.scalar_subquery()) for side in (before, after)))
+        return self._with_cameras(area, found)
+
+    def _with_cameras(
+        self, area: Area, query: sa.Select[Any] | sa.CompoundSelect[Any]
+    ) -> list[tuple[Camera, Ingested]]:
+        """Return the rows (camera's id, clip's document) of a query, without those that have no document."""
+        cameras = sa.select(_cameras).where(_in_bounds(area))
         with self._transaction() as run:
             rows = run.execute(query).all()
-        return [(Camera(*row[:-1]), self._archive.clips.load(row[-1])) for row in rows]
+            # Once for all its clips. One that moved away between the two is not there any more.
+            known = {row["id"]: Camera(**row) for row in run.execute(cameras).mappings()}
+        return [(known[camera], self._archive.clips.load(text)) for camera, text in rows if text and camera in known]
 
     def clip(self, clip: str) -> Ingested | None:
         """Return the clip of that id, or None."""

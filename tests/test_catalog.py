@@ -206,6 +206,19 @@ def test_candidates_are_the_clips_of_cameras_in_the_bounds_that_overlap_the_span
         catalog.rebuild()
 
 
+def test_neighbours_are_the_last_clip_before_and_the_first_after_for_each_camera_in_the_bounds(
+    catalog: Catalog,
+) -> None:
+    start, end = REQUEST.span.start_ns, REQUEST.span.end_ns
+    catalog.put_cameras([camera("late"), camera("near"), camera("new"), camera("far", lon=40.0)])
+    before = [clip("near", start - n * MINUTE) for n in (3, 2, 1)]
+    within, into = clip("near", start), clip("late", start - 1)
+    after = [clip(name, end + n * MINUTE) for n in (0, 1) for name in ("near", "late")]
+    catalog.put_clips(map(ingested, [*before, within, into, *after, clip("far", start - MINUTE)]))
+    found = catalog.neighbours(REQUEST.area, REQUEST.span)
+    assert {(by.id, one.clip) for by, one in found} == {("near", before[-1]), ("near", after[0]), ("late", after[1])}
+
+
 def test_clips_at_the_ends_of_time_are_held(catalog: Catalog) -> None:
     clips = [clip(start_ns=0), clip(start_ns=2**63 - 1 - MINUTE)]
     catalog.put_clips(map(ingested, clips))

@@ -73,6 +73,23 @@ def test_every_camera_and_clip_is_in_or_out_with_its_reason(desk: Desk, asked: R
     }
 
 
+def test_of_the_clips_outside_the_asked_time_the_nearest_are_shown(desk: Desk, films: Films, tmp_path: Path) -> None:
+    for after_s in (0, 60, 1000, 1060, 2000, 2060):
+        put_film(films.still, tmp_path / "in", "ask-1", after_s=after_s)
+    for _ in desk.ingest([str(tmp_path / "in")]):
+        pass
+    rows = desk.match(desk.new_request(a_request(start_s=900, end_s=1900)))
+    shown = [(row.match.clip.start_ns, row.match.verdict) for row in rows if row.match.clip]
+    assert [((start_ns - START_NS) // NS, verdict) for start_ns, verdict in shown] == [
+        (60, Verdict.OUTSIDE_SPAN),
+        (1000, Verdict.NO_MOTION),
+        (1060, Verdict.NO_MOTION),
+        (2000, Verdict.OUTSIDE_SPAN),
+    ]
+    silent = {row.match.camera.id: row.match.verdict for row in rows if not row.match.clip}
+    assert silent == dict.fromkeys(("always-1", "ask-2", "never-1"), Verdict.NO_CLIP) | {"far-1": Verdict.OUTSIDE_AREA}
+
+
 def test_before_any_answer_only_what_is_always_shared_leaves(desk: Desk, asked: Request) -> None:
     tally = send(desk, asked)
     assert [receipt.clip for receipt in tally.results] == [desk.catalog.clips("always-1")[0].clip.id]
