@@ -1,6 +1,7 @@
 """A running camera stream, cut into clips on its keyframes: packets are copied, nothing is encoded.
 
-With pipeline/video.py the only door to libav, and the one part of the pipeline that opens a network connection.
+The third door to libav, beside pipeline/video.py and pipeline/packets.py, and the one part of the pipeline that opens
+a network connection. No libav exception leaves it, and no message tells the URL, which may hold a password.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from fractions import Fraction
+from functools import cache
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
 from urllib.parse import urlsplit
@@ -36,8 +39,8 @@ SCHEMES: Final = ("rtsp", "rtsps", "http", "https", "srt")
 _PROTOCOLS: Final = "rtsp,rtp,tcp,tls,http,https,httpproxy,srt"
 _FORMATS: Final = "rtsp,sdp,mpegts,flv,mov,matroska"
 _AUDIO: Final = frozenset({"aac", "mp3", "ac3", "eac3", "opus", "flac", "alac"})  # what an MP4 holds
-_GAP_NS: Final = 2 * NS  # later than this after the time foretold, a stream has stood still
 _JUMP_S: Final = 10  # a stream's own time that jumps further ahead than this is another time
+_KEYLESS_S: Final = 60  # longest wait for a keyframe, in the stream's own time
 _NAL: Final = re.compile(b"\x00\x00\x01")
 
 
@@ -66,7 +69,7 @@ class StreamSettings(BaseModel):
 
 
 class Clock(StrEnum):
-    """Which clock said when a clip began: the camera's, by its stream, or ours, by when its first packet arrived."""
+    """Which clock said when a clip began: the camera's, by its stream, or ours, by when its packets arrived."""
 
     STREAM = "stream"
     ARRIVAL = "arrival"
@@ -89,14 +92,32 @@ class Take:
 
 
 def check_url(url: str) -> None:
-    """Raise ConfigError, without telling the URL, unless it is of a kind that can be recorded."""
+    """Raise ConfigError, without telling the URL, unless it is of a kind that can be recorded here."""
+    known = [scheme for scheme in SCHEMES if _speaks(scheme)]
     try:
         parts = urlsplit(url)
-        ok = parts.scheme in SCHEMES and bool(parts.hostname) and (parts.port is None or parts.port > 0)
+        scheme, ok = parts.scheme, bool(parts.hostname) and (parts.port is None or parts.port > 0)
     except ValueError:
-        ok = False
-    if not ok:
-        raise ConfigError(f"wanted a camera's address such as rtsp://HOST/PATH (or {', '.join(SCHEMES[1:])})")
+        scheme, ok = "", False
+    if not ok or scheme not in SCHEMES:
+        raise ConfigError(f"wanted a camera's address such as rtsp://HOST/PATH (or {', '.join(known[1:])})")
+    if scheme not in known:
+        raise ConfigError(
+            f"the libav inside this PyAV was built without {scheme}; wanted one of {', '.join(known)}, "
+            f"or PyAV built from source against a libav with {scheme}"
+        )
+
+
+@cache
+def _speaks(scheme: str) -> bool:
+    # The protocol is looked up before the whitelist, and that lets nothing connect.
+    try:
+        av.open(f"{scheme}://host/", options={"protocol_whitelist": "none"}).close()
+    except av.ProtocolNotFoundError:
+        return False
+    except av.FFmpegError:
+        return True
+    return True
 
 
 def takes(
@@ -106,42 +127,51 @@ def takes(
 
     A clip begins at a keyframe: the first one, the first after `clip_s` or `clip_bytes`, one with another picture size,
     the first after the stream's time jumped. Its start is what the camera's clock says (RTCP sender reports, which may
-    also come later in the clip), else when its first packet arrived by `now_ns`; the clips of one connection follow
-    each other by the stream's own time unless it stood still.
+    also come later in the clip); else the latest instant with which no frame arrived, by `now_ns`, before it was shown:
+    a server that first sends what it had kept does not move the clip into the future.
 
-    Raises ClipError: "connect" (no answer, refused, no such protocol), "probe" (what comes is no video), "stream" (it
-    broke off or fell silent); never telling the URL.
+    Raises ClipError: "connect" (no answer, refused), "probe" (what comes is no video), "stream" (it broke off, fell
+    silent or has no keyframes), "write" (a clip cannot be written).
     """
-    with _connected(url, settings) as (container, video, audio):
+    with _connected(url, settings, now_ns) as (container, video, audio):
         reel = _Reel(folder, video, audio, settings=settings, now_ns=now_ns)
+        packets = container.demux([video, audio] if audio else [video])
         try:
-            for packet in container.demux([video, audio] if audio else [video]):
-                if stop():
+            while not stop():
+                try:
+                    packet = next(packets)
+                except StopIteration:
                     break
+                except av.FFmpegError as error:
+                    yield from reel.end("end")
+                    raise ClipError("stream", f"broke off: {_text(error, settings.read_timeout_s)}") from None
                 if packet.size:
                     yield from reel.add(packet)
             yield from reel.end("end")
-        except av.FFmpegError as error:
-            yield from reel.end("end")
-            raise ClipError("stream", f"broke off: {_text(error)}") from error
         finally:
             reel.abandon()
 
 
 @contextmanager
-def _connected(url: str, settings: StreamSettings) -> Iterator[tuple[InputContainer, VideoStream, AudioStream | None]]:
+def _connected(
+    url: str, settings: StreamSettings, now_ns: Callable[[], int]
+) -> Iterator[tuple[InputContainer, VideoStream, AudioStream | None]]:
     options = {"protocol_whitelist": _PROTOCOLS, "format_whitelist": _FORMATS, "rtsp_transport": "tcp"}
     # Half a megabyte or a second is enough to know the streams; libav would read for five.
     options |= {"analyzeduration": "1000000", "probesize": "500000"}
     timeout = (settings.open_timeout_s, settings.read_timeout_s)
+    began_ns = now_ns()
+    # "from None": libav's own exceptions hold the URL.
     try:
         container = av.open(url, "r", options=options, timeout=timeout, metadata_errors="replace")
-    except av.InvalidDataError as error:
-        raise ClipError("probe", "what it sends is no video stream that can be recorded") from error
+    except (av.InvalidDataError, av.EOFError, av.ArgumentError):  # the last: a format that is not on the list
+        if now_ns() - began_ns >= settings.open_timeout_s * NS:  # how an RTSP handshake takes a time-out
+            raise ClipError("connect", f"no answer for {settings.open_timeout_s:g} s") from None
+        raise ClipError("probe", "what it sends is no video stream that can be recorded") from None
     except av.FFmpegError as error:
-        raise ClipError("connect", _text(error)) from error
+        raise ClipError("connect", _text(error, settings.open_timeout_s)) from None
     except OSError as error:
-        raise ClipError("connect", (error.strerror or type(error).__name__).lower()) from error
+        raise ClipError("connect", (error.strerror or type(error).__name__).lower()) from None
     with container:
         video = next(iter(container.streams.video), None)
         if video is None or video.codec_context is None or not video.time_base:
@@ -167,11 +197,12 @@ class _Reel:
         self._folder, self._video, self._audio, self._settings = folder, video, audio, settings
         self._now_ns = now_ns
         self._unit = Fraction(video.time_base or 1)
-        self._times = _Times(self._unit, settings.clock_slack_s)
         self._picture = _Picture(video)
         self._film: _Film | None = None
-        self._last: int | None = None  # dts
         self._films = 0
+        self._last: int | None = None  # dts
+        self._keyless: int | None = None  # dts since which a keyframe is waited for
+        self._camera: tuple[int, int] | None = None  # a pts, and when that was by the camera's clock (ns)
 
     def add(self, packet: Packet[Any]) -> Iterator[Take]:
         """Take up one packet; yields the clip that it ends."""
@@ -180,89 +211,69 @@ class _Reel:
                 self._film.add_sound(packet)
             return
         arrived_ns = self._now_ns()
-        if packet.pts is None and packet.dts is None:
-            return  # before the first RTP time is known
         pts = packet.dts if packet.pts is None else packet.pts
         dts = packet.pts if packet.dts is None else packet.dts
-        assert pts is not None  # noqa: S101 - one of them is there
-        assert dts is not None  # noqa: S101
+        if pts is None or dts is None:
+            return  # before the first RTP time is known
         if self._last is not None and not 0 < (dts - self._last) * self._unit < _JUMP_S:
             yield from self.end("time")
-            self._times.forget()
+            self._camera = self._keyless = None
         self._last = dts
-        self._times.note(packet, pts, arrived_ns)
+        self._note_clock(packet, pts, arrived_ns)
         if packet.is_keyframe:
             changed = self._picture.changes(packet)
             why = "picture" if changed else self._film.full(pts, self._settings) if self._film else ""
             if why:
                 yield from self.end(why)
             if self._film is None:
-                self._begin(pts, dts, arrived_ns)
-        film = self._film
-        if film is not None:
-            film.add(packet, pts, dts)
-            if film.bytes > 2 * self._settings.clip_bytes:
-                yield from self.end("size")
+                self._begin(pts, dts)
+        if self._film is None:
+            self._wait_for_keyframe(dts)
+            return
+        self._film.add(packet, pts, dts, arrived_ns=arrived_ns)
+        if self._film.bytes > 2 * self._settings.clip_bytes:
+            yield from self.end("size")
 
     def end(self, why: str) -> Iterator[Take]:
         """End the clip in the making and yield it, if there is one."""
-        film, self._film = self._film, None
-        if film is not None:
+        if (film := self._film) is not None:
             film.close()
-            start_ns, clock = self._times.start(film.first, film.arrived_ns)
+            self._film = None
+            start_ns, clock = film.latest_ns, Clock.ARRIVAL
+            if self._camera is not None:
+                pts, at_ns = self._camera
+                start_ns, clock = at_ns + int((film.first - pts) * self._unit * NS), Clock.STREAM
             yield Take(film.path, start_ns, clock, film.width, film.height, film.packets, why)
 
     def abandon(self) -> None:
         """Throw away the clip in the making, if there is one."""
-        if self._film is not None:
-            self._film.close()
-            self._film.path.unlink(missing_ok=True)
+        if (film := self._film) is not None:
             self._film = None
+            with suppress(ClipError):
+                film.close()
+            film.path.unlink(missing_ok=True)
 
-    def _begin(self, pts: int, dts: int, arrived_ns: int) -> None:
+    def _begin(self, pts: int, dts: int) -> None:
         self._films += 1
-        path = self._folder / f".{arrived_ns}-{self._films}.part"
+        self._keyless = None
+        path = self._folder / f".{self._now_ns()}-{self._films}.part"
         self._film = _Film(path, self._video, self._audio, self._picture, first=pts, dts=dts)
-        self._film.arrived_ns = self._times.arrival(pts, arrived_ns)
 
-
-class _Times:
-    """Knows when a pts was: by the camera's clock and by ours."""
-
-    def __init__(self, unit: Fraction, slack_s: float) -> None:
-        self._unit, self._slack_ns = unit, int(slack_s * NS)
-        self._camera: tuple[int, int] | None = None  # pts, ns
-        self._anchor: tuple[int, int] | None = None
-
-    def note(self, packet: Packet[Any], pts: int, arrived_ns: int) -> None:
+    def _note_clock(self, packet: Packet[Any], pts: int, arrived_ns: int) -> None:
         """Learn the camera's clock from a packet that carries it, where it is near enough to ours."""
         if packet.has_sidedata("prft"):
             # AVProducerReferenceTime: int64 microseconds since 1970, then flags.
             (micros,) = struct.unpack_from("=q", bytes(packet.get_sidedata("prft")))
-            near = abs(micros * 1000 - arrived_ns) <= self._slack_ns
+            near = abs(micros * 1000 - arrived_ns) <= self._settings.clock_slack_s * NS
             self._camera = (pts, micros * 1000) if near else None
 
-    def arrival(self, pts: int, arrived_ns: int) -> int:
-        """Return when `pts` was, by arrival: foretold by the stream's own time, anew after a standstill."""
-        if self._anchor is not None:
-            foretold_ns = self._at(self._anchor, pts)
-            if arrived_ns - foretold_ns <= _GAP_NS:
-                return foretold_ns
-        self._anchor = (pts, arrived_ns)
-        return arrived_ns
-
-    def start(self, pts: int, arrived_ns: int) -> tuple[int, Clock]:
-        """Return when a clip that begins at `pts` began."""
-        if self._camera is not None:
-            return self._at(self._camera, pts), Clock.STREAM
-        return arrived_ns, Clock.ARRIVAL
-
-    def forget(self) -> None:
-        """Forget both clocks: the stream's own time is another one from here on."""
-        self._camera = self._anchor = None
-
-    def _at(self, known: tuple[int, int], pts: int) -> int:
-        return known[1] + int((pts - known[0]) * self._unit * NS)
+    def _wait_for_keyframe(self, dts: int) -> None:
+        if self._keyless is None:
+            self._keyless = dts
+        elif (dts - self._keyless) * self._unit > _KEYLESS_S:
+            raise ClipError(
+                "stream", f"no keyframe for {_KEYLESS_S} s, so no clip can begin; set its keyframe interval"
+            )
 
 
 class _Picture:
@@ -306,7 +317,7 @@ class _Picture:
     def _sets(self, data: bytes) -> bytes:
         """Return the sequence and picture parameter sets among the units of `data` before its first picture."""
         found, starts = [], [match.end() for match in _NAL.finditer(data)]
-        for start, after in zip(starts, [*starts[1:], len(data) + 3], strict=True):
+        for start, after in pairwise([*starts, len(data) + 3]):
             unit = data[start : after - 3]
             if not unit:
                 continue
@@ -319,7 +330,11 @@ class _Picture:
 
 
 class _Film:
-    """One clip in the making."""
+    """One clip in the making.
+
+    first: pts of its first frame. latest_ns: the latest instant at which that can have been shown, by when the packets
+    so far arrived.
+    """
 
     def __init__(
         self,
@@ -332,22 +347,26 @@ class _Film:
         dts: int,
     ) -> None:
         self.path, self.first, self.width, self.height = path, first, picture.width, picture.height
-        self.arrived_ns = self.bytes = self.packets = 0
+        self.latest_ns, self.bytes, self.packets = 0, 0, 0
         self._zero, self._unit = dts, Fraction(video.time_base or 1)
-        self._out: OutputContainer = av.open(f"file:{path}", "w", format="mp4")
-        self._picture = self._out.add_stream_from_template(video, opaque=True)
-        context = cast("Any", self._picture.codec_context)
-        context.width, context.height = picture.width, picture.height
-        if picture.extradata:
-            context.extradata = picture.extradata
-        self._sound = self._out.add_stream_from_template(audio, opaque=True) if audio else None
+        with _writing():
+            self._out: OutputContainer = av.open(f"file:{path}", "w", format="mp4")
+            self._picture = self._out.add_stream_from_template(video, opaque=True)
+            self._picture.time_base = self._unit
+            context = cast("Any", self._picture.codec_context)
+            context.width, context.height = picture.width, picture.height
+            if picture.extradata:
+                context.extradata = picture.extradata
+            self._sound = self._out.add_stream_from_template(audio, opaque=True) if audio else None
         self._sound_unit = Fraction(audio.time_base or 1) if audio else Fraction(1)
         self._sound_last = -1
 
-    def add(self, packet: Packet[Any], pts: int, dts: int) -> None:
+    def add(self, packet: Packet[Any], pts: int, dts: int, *, arrived_ns: int) -> None:
         """Copy a packet of the picture; one shown before the clip's first belongs to the clip before."""
         if pts < self.first:
             return
+        latest_ns = arrived_ns - int((pts - self.first) * self._unit * NS)
+        self.latest_ns = min(self.latest_ns, latest_ns) if self.packets else latest_ns
         packet.pts, packet.dts = pts - self._zero, dts - self._zero
         self._write(packet, self._picture)
         self.packets += 1
@@ -369,13 +388,26 @@ class _Film:
 
     def close(self) -> None:
         """Write the index and close the file."""
-        self._out.close()
+        with _writing():
+            self._out.close()
 
     def _write(self, packet: Packet[Any], stream: Any) -> None:  # noqa: ANN401
         self.bytes += packet.size
         packet.stream = stream
-        self._out.mux(packet)
+        with _writing():
+            self._out.mux(packet)
 
 
-def _text(error: av.FFmpegError) -> str:
+@contextmanager
+def _writing() -> Iterator[None]:
+    try:
+        yield
+    except (av.FFmpegError, ValueError) as error:
+        reason = _text(error) if isinstance(error, av.FFmpegError) else str(error)
+        raise ClipError("write", f"its clip cannot be written: {reason}") from None
+
+
+def _text(error: av.FFmpegError, patience_s: float = 0) -> str:
+    if isinstance(error, av.ExitError):  # libav's word for a time-out of ours
+        return f"no answer for {patience_s:g} s"
     return (error.strerror or type(error).__name__).lower()

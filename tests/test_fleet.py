@@ -47,7 +47,7 @@ from workers.fleet import BucketSink, Feeder, FolderSink, drive, film_reels, foo
 START = parse_iso("2026-01-31T17:00:00Z")
 HERE = BatchSettings(workers=0)
 SMALL: dict[str, Any] = {"width": 128, "height": 96, "rate": Fraction(10), "gop": 20}  # two seconds a group of pictures
-GOLDEN = "ec3c1bf8"
+GOLDEN = "6f867687"
 
 
 def small_fleet(cameras: int = 12, *, hours: int = 2, **fields: Any) -> Fleet:

@@ -247,7 +247,8 @@ def run(folder: Path, *words: str) -> subprocess.Popen[str]:
 
 def test_ctrl_c_ends_the_command_cleanly_and_the_next_run_goes_on(films: Films, tmp_path: Path) -> None:
     (tmp_path / "cameras.csv").write_text("id,lon,lat,owner,sharing\nask-1,4.8,52,olga,ask\n")
-    assert run(tmp_path, "cameras", "import", "cameras.csv").wait() == 0
+    (importing := run(tmp_path, "cameras", "import", "cameras.csv")).communicate()
+    assert importing.returncode == 0
     for number in range(30):
         put_film(films.still, tmp_path / "in", "ask-1", after_s=number * 10)
     process = run(tmp_path, "watch", "in", "--workers", "0", "--json")

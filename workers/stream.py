@@ -18,12 +18,17 @@ from storage.archive import short
 from workers.shard import Upload
 from workers.sources import IngestJob
 
+_STOOD_S = 1.0  # a camera that was not read for longer than this may have lost pictures
 _NAME = re.compile(r"(\d{8}T\d{6})\.(\d{9})Z-(stream|arrival)(?:-\d+)?\.mp4")
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """A camera could not be recorded: `station` is "connect", "probe" or "stream"; never tells its URL."""
+    """A camera could not be recorded, or not all the time; never tells its URL.
+
+    `station` is "connect", "probe", "stream" or "write" (see pipeline.stream.takes), or "full": nothing was read from
+    it while its last clip waited to be accepted.
+    """
 
     camera: str
     station: str
@@ -39,13 +44,13 @@ class Recorder(threading.Thread):
 
     A clip's file is named by its start and by the clock that said so (`20260131T180000.000000000Z-stream.mp4`), which
     its record keeps as the name of its source. The file goes when the clip is accepted; what an earlier run left
-    finished is given first.
+    finished is given first. Without a `url` that is all.
     """
 
     def __init__(
         self,
         camera: str,
-        url: str,
+        url: str | None,
         *,
         spool: Path,
         settings: StreamSettings,
@@ -64,9 +69,9 @@ class Recorder(threading.Thread):
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
             self._take_up()
-            while not self._stop_now.is_set():
+            while self._url is not None and not self._stop_now.is_set():
                 try:
-                    self._record()
+                    self._record(self._url)
                     fault = Fault(self.camera, "stream", "the stream ended")
                 except ClipError as error:
                     fault = Fault(self.camera, error.station, error.reason)
@@ -77,11 +82,15 @@ class Recorder(threading.Thread):
         except BaseException as error:  # noqa: BLE001 - a thread's error must not vanish with it
             self._fail(error)
 
-    def _record(self) -> None:
-        clips = takes(self._url, self._folder, settings=self._settings, stop=self._stop_now.is_set, now_ns=time.time_ns)
+    def _record(self, url: str) -> None:
+        clips = takes(url, self._folder, settings=self._settings, stop=self._stop_now.is_set, now_ns=time.time_ns)
         for take in clips:
             self._pause_s = self._settings.retry_s
+            began = time.monotonic()
             self._offer(self._named(take), time.time_ns())
+            stood_s = time.monotonic() - began
+            if stood_s > _STOOD_S and not self._stop_now.is_set():
+                self._saw(Fault(self.camera, "full", f"the recording stood still for {stood_s:.1f} s: all queues full"))
 
     def _take_up(self) -> None:
         for path in sorted(self._folder.iterdir()):
