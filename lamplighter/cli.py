@@ -17,8 +17,10 @@ from lamplighter import live, picturing, tables
 from lamplighter.demo import run_demo
 from lamplighter.desk import Desk, open_desk, read_cameras
 from lamplighter.doctor import examine
+from lamplighter.explaining import camera_settings, explain_clip
 from lamplighter.fleet import fleet_app
 from lamplighter.options import Json, RayAddress, Workers, exit_code, settings_of
+from lamplighter.tuning import tune
 from pipeline.detect import detect
 from pipeline.errors import ClipError, ConfigError, LamplighterError, RequestRefused, StoreRefused, StoreUnavailable
 from pipeline.motion import measure
@@ -72,25 +74,38 @@ def common(
 @app.command()
 def ingest(
     context: typer.Context,
-    where: Annotated[list[str], typer.Argument(help="Folders, files, patterns, or s3://BUCKET/PREFIX.")],
+    where: Annotated[list[str] | None, typer.Argument(help="Folders, files, patterns, or s3://BUCKET/PREFIX.")] = None,
     *,
     template: Annotated[
         str | None, typer.Option(help="How a path says its camera and start, e.g. {camera}/{start:%Y%m%dT%H%M%SZ}.mp4")
     ] = None,
-    camera: Annotated[str | None, typer.Option(help="The camera of all these clips.")] = None,
+    camera: Annotated[
+        str | None, typer.Option(help="The camera of all these clips; with --remeasure, only its clips.")
+    ] = None,
+    remeasure: Annotated[
+        bool, typer.Option("--remeasure", help="Without WHERE: measure again what is in the store and out of date.")
+    ] = False,
     workers: Workers = None,
     ray_address: RayAddress = None,
     as_json: Json = False,
 ) -> None:
-    """Take clips in: measure the motion in each once, and keep both in the store. What is in already is left alone."""
+    """Take clips in: measure the motion in each once, and keep both in the store. What is in already is left alone.
+
+    With --remeasure, the clips in the store whose motion was measured by another version of Lamplighter, or with other
+    [measure] settings than those in force, are measured again from their stored bytes. `lamplighter show` counts them.
+    A run that is stopped loses nothing: run it again for the rest.
+    """
+    if bool(where) == remeasure:
+        raise ConfigError("wanted places to take clips from, or --remeasure for those in the store, and not both")
     batch = {"workers": workers, "ray_address": ray_address}
     with open_desk(settings_of(context, ingest={"template": template}, batch=batch)) as desk:
-        tally = tables.follow("Ingesting", desk.ingest(where, camera=camera), quiet=as_json)
+        steps = desk.remeasure(camera) if remeasure else desk.ingest(where or (), camera=camera)
+        tally = tables.follow("Remeasuring" if remeasure else "Ingesting", steps, quiet=as_json)
         if as_json:
             clips = [_clip_document(result) for result in tally.results]
             tables.write_json({**tables.tally_document(tally), "clips": sorted(clips, key=lambda clip: clip["source"])})
         else:
-            tables.print_tally(f"Ingested into {desk.archive.store.url}", tally)
+            tables.print_tally(f"{'Remeasured in' if remeasure else 'Ingested into'} {desk.archive.store.url}", tally)
     exit_code(tally)
 
 
@@ -237,11 +252,19 @@ def measure_file(
 def show(
     context: typer.Context,
     thing: Annotated[str | None, typer.Argument(help="A camera, clip or request; without it, the fleet.")] = None,
-    settings: Annotated[bool, typer.Option("--settings", help="The settings in force.")] = False,
+    settings: Annotated[
+        bool, typer.Option("--settings", help="The settings in force; of a camera, also where each comes from.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Show the fleet, or one camera, clip or request, or the settings in force."""
     in_force = settings_of(context)
+    if settings and thing is not None:
+        with open_desk(in_force) as desk:
+            if (camera := desk.catalog.camera(thing)) is None:
+                raise ConfigError(f"there is no camera {thing!r}; of a clip, `lamplighter explain` shows the settings")
+            camera_settings(desk, camera, as_json=as_json)
+        return
     if settings:
         document = in_force.model_dump(mode="json")
         if as_json:
@@ -261,6 +284,8 @@ def show(
         tables.table(f"\n{name}", *rows[0], rows=[list(row.values()) for row in rows])
 
 
+app.command("explain")(explain_clip)
+app.command("tune")(tune)
 app.command("picture")(picturing.picture)
 app.command("watch")(live.watch)
 
@@ -386,10 +411,12 @@ def _clip_document(ingested: Ingested) -> dict[str, Any]:
 def _fleet_document(desk: Desk) -> dict[str, Any]:
     cameras, clips, requests = desk.catalog.cameras(), desk.catalog.clips(), desk.catalog.requests()
     seconds = sum(record.clip.span.duration_ns for record in clips) / NS
+    version = desk.settings.measure.version()
     return {
         "store": desk.archive.store.url,
         "cameras": len(cameras),
         "clips": len(clips),
+        "to remeasure": sum(record.version != version for record in clips),
         "hours": round(seconds / 3600, 3),
         "delivered": sum(len(desk.catalog.deliveries(request.id)) for request in requests),
         "requests": [_request_row(request) for request in requests],
@@ -406,10 +433,14 @@ def _thing_document(desk: Desk, thing: str) -> dict[str, Any]:
         facts = {"owner": camera.owner, "sharing": camera.sharing.value, "lon": camera.lon, "lat": camera.lat}
         return facts | {"clips": [{k: v for k, v in _clip_document(clip).items() if k in _IN_LISTS} for clip in clips]}
     if (ingested := desk.catalog.clip(thing)) is not None:
-        activity = desk.archive.activity(ingested)
-        events = detect(activity, desk.settings.detection)
-        spans = [Span(ingested.clip.time_ns(event.start_pts), ingested.clip.time_ns(event.end_pts)) for event in events]
+        camera = desk.catalog.camera(ingested.clip.camera)
+        if camera is None:
+            raise LamplighterError(f"clip {thing} is of camera {ingested.clip.camera}, which is not in the catalogue")
+        activity, holds = desk.motion(camera, ingested)
+        events = detect(activity, holds.detection)
+        spans = [ingested.clip.between(event.start_pts, event.end_pts) for event in events]
         return _clip_document(ingested) | {
+            "detection": f"of the {holds.profile}",
             "cold frames": activity.cold,
             "events": [{"event": str(span)} for span in spans],
         }

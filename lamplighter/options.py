@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from lamplighter.desk import Tally
 from lamplighter.settings import Settings, load
+from pipeline.errors import ConfigError
 from workers.receipt import Outcome
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of tables.")]
@@ -24,6 +27,17 @@ def settings_of(context: typer.Context, **sections: dict[str, Any]) -> Settings:
         name: {key: value for key, value in section.items() if value is not None} for name, section in sections.items()
     }
     return load(config, flags=flags | {name: section for name, section in given.items() if section})
+
+
+def write_file(path: Path, data: bytes) -> None:
+    """Write a file, whole or not at all, and its folder when it is missing. Raises ConfigError when it cannot be."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        draft = path.with_name(f".{os.getpid()}-{path.name}")
+        draft.write_bytes(data)
+        draft.replace(path)
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be written: {error.strerror}") from error
 
 
 def exit_code(tally: Tally) -> None:

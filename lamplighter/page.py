@@ -4,18 +4,28 @@ from __future__ import annotations
 
 import base64
 import html
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+
+_NUMBER = re.compile(r"-?[0-9,]*\.?[0-9]*")  # or no number where there could be one
+OPERATORS_ONLY = (
+    "This page is for the operator and the camera's owner. Never give it to a requester: it tells what moved."
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """A part of a page: a heading, paragraphs (an empty line between them), a PNG, and a table with its head first."""
+    """A part of a page: a heading, paragraphs (an empty line between them), a PNG, a table (head first), a file's text.
+
+    All but the heading may be left out.
+    """
 
     heading: str
     text: str = ""
     picture: bytes | None = None
     table: Sequence[Sequence[object]] | None = None
+    code: str = ""
 
 
 def page(title: str, sections: Sequence[Section], *, notice: str = "") -> str:
@@ -31,6 +41,8 @@ def page(title: str, sections: Sequence[Section], *, notice: str = "") -> str:
             parts.append(f'<img src="data:image/png;base64,{data}" alt="{_escaped(section.heading)}">')
         if section.table:
             parts.append(_table(section.table))
+        if section.code:
+            parts.append(f"<pre>{_escaped(section.code)}</pre>")
         parts.append("</section>")
     return "\n".join([*parts, "</main></body></html>\n"])
 
@@ -52,6 +64,7 @@ h1 { font-size: 1.6rem; line-height: 1.25; overflow-wrap: anywhere }
 h2 { font-size: 1.2rem; margin: 2rem 0 .5rem; overflow-wrap: anywhere }
 p { max-width: 75ch; white-space: pre-line; overflow-wrap: anywhere }
 .notice { max-width: none; background: var(--mark); border-left: 4px solid #e69f00; padding: .6rem 1rem }
+pre { background: var(--soft); padding: .6rem 1rem; overflow-x: auto; font-size: .9rem }
 img { display: block; max-width: 100%; height: auto; background: #fff; border: 1px solid var(--line) }
 .table { overflow-x: auto; margin: .75rem 0 }
 table { border-collapse: collapse; font-size: .9rem; font-variant-numeric: tabular-nums }
@@ -81,7 +94,7 @@ def _escaped(text: object) -> str:
 def _table(rows: Sequence[Sequence[object]]) -> str:
     head, *body = rows
     right = [
-        bool(body) and all(isinstance(row[at], int | float) for row in body if at < len(row)) for at in range(len(head))
+        bool(body) and all(_NUMBER.fullmatch(str(row[at])) for row in body if at < len(row)) for at in range(len(head))
     ]
 
     def line(row: Sequence[object], tag: str) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import io
 import math
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
@@ -27,11 +27,9 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from pipeline.activity import Activity
-from pipeline.detect import Event, _side
+from pipeline.detect import _side
 from pipeline.span import NS, Span, iso
 
-Stretch = Span | Event | tuple[int, int]
-"""A time: a span (UTC), or an event or (start_pts, end_pts), half-open, in the time base of the activity drawn."""
 Point = tuple[float | None, float | None]
 """Precision and recall, 0 to 1; None where there is none: no event was found, or there was none to find."""
 
@@ -42,6 +40,7 @@ _COLUMNS = WIDTH - _LEFT - _RIGHT
 # Okabe and Ito, "Color Universal Design" (2008): told apart by people with every kind of colour blindness.
 _BLUE, _ORANGE, _GREEN, _RED, _PURPLE = "#0072b2", "#e69f00", "#009e73", "#d55e00", "#cc79a7"
 _ROWS = (_BLUE, _RED, _GREEN, _PURPLE, _ORANGE)
+_MARKS = (("o", _GREEN, 15), ("s", _ORANGE, 10), ("*", _RED, 17))
 _INK, _FAINT = "#222222", "#767676"
 _STEPS_S = (
     *(0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800),
@@ -131,69 +130,75 @@ def warmth(activity: Activity) -> Warmth:
 
 
 def timeline(
-    activity: Activity,
-    clip_start_ns: int | None,
-    rows: Sequence[tuple[str, Sequence[Stretch]]],
-    *,
-    title: str,
-    truth: Sequence[Stretch] | None = None,
-    watched: NDArray[np.bool_] | None = None,
-) -> bytes:
-    """Draw a clip's activity over time, with a row of events for each (name, events), as PNG.
-
-    Times are UTC, or counted from the first frame when `clip_start_ns` is None. `truth`: the labelled times, drawn as a
-    row of their own. `watched`: bool (R, C), the cells of which the largest is shown. Cold frames are shaded. Hours
-    are reduced by the maximum of each pixel column. Raises ValueError for a span without `clip_start_ns`.
-    """
-    start = clip_start_ns or 0
-
-    def instants(stretches: Sequence[Stretch]) -> list[tuple[int, int]]:
-        found = []
-        for one in stretches:
-            if isinstance(one, Span):
-                if clip_start_ns is None:
-                    raise ValueError(f"a span needs the clip's start, got {one} and clip_start_ns=None")
-                found.append((one.start_ns, one.end_ns))
-            else:
-                pts = (one.start_pts, one.end_pts) if isinstance(one, Event) else one
-                found.append((start + _ns(activity, pts[0]), start + _ns(activity, pts[1])))
-        return found
-
-    parts = [strip(activity, start, watched=watched)]
-    drawn = [(name, instants(found)) for name, found in rows]
-    labels = None if truth is None else instants(truth)
-    return _timeline(parts, drawn, truth=labels, title=title, clock=clip_start_ns is not None)
-
-
-def timeline_of_strips(
     strips: Sequence[Strip],
     rows: Sequence[tuple[str, Sequence[Span]]],
     *,
     title: str,
     truth: Sequence[Span] | None = None,
 ) -> bytes:
-    """Draw several clips of one camera one after the other, as `timeline` does; long times between them are left out.
+    """Draw one camera's clips, one after the other in order of time, with a row of events for each (name, events).
 
+    `truth`: the labelled times, drawn as a row of their own. Cold frames are shaded, long times between clips left out.
     Raises ValueError without a strip.
     """
     if not strips:
         raise ValueError("wanted at least one clip to draw, got none")
-    drawn = [(name, [(span.start_ns, span.end_ns) for span in spans]) for name, spans in rows]
-    labels = None if truth is None else [(span.start_ns, span.end_ns) for span in truth]
-    return _timeline(sorted(strips, key=lambda one: one.start_ns), drawn, truth=labels, title=title, clock=True)
+    parts = sorted(strips, key=lambda one: one.start_ns)
+    scale = _Scale(parts)
+    lines = [(name, scale.bars(found), len(found), _ROWS[at % len(_ROWS)]) for at, (name, found) in enumerate(rows)]
+    true = scale.bars(truth or [])
+    lines = lines if truth is None else [("true (labels)", true, len(truth), _INK), *lines]
+    heights = (150, 110, 44 * max(1, len(lines)))
+    figure = _figure(_TOP + sum(heights) + 2 * 16 + 70)
+    panels, top = [], _TOP
+    for height in heights:
+        panels.append(_axes(figure, left=_LEFT, top=top, width=_COLUMNS, height=height))
+        top += height + 16
+    cold = scale.bars([Span(part.start_ns, part.start_ns + part.cold_ns) for part in parts if part.cold_ns])
+    for axes in panels:
+        axes.broken_barh(scale.breaks, (0, 1), transform=axes.get_xaxis_transform(), facecolors="#bdbdbd", zorder=4)
+        axes.broken_barh(
+            cold, (0, 1), transform=axes.get_xaxis_transform(),
+            facecolors="#ececec", edgecolors="#b5b5b5", hatch="///", linewidth=0, zorder=0,
+        )  # fmt: skip
+        axes.set_xlim(0, scale.length)
+        _plain(axes)
+    edges = np.concatenate([left + part.edges for part, left in zip(parts, scale.starts, strict=True)])
+    for axes, name, colour in ((panels[0], "peak", "#4d4d4d"), (panels[1], "area", "#56b4e9")):
+        axes.broken_barh(true, (0, 1), transform=axes.get_xaxis_transform(), facecolors="#f0e442", alpha=0.35, zorder=1)
+        # One curve for all clips, at 0 between them: thousands of curves would take minutes.
+        steps = np.concatenate([np.append(getattr(part, name), 0) for part in parts])[:-1]
+        axes.stairs(100 * steps, edges, fill=True, color=colour, zorder=2, linewidth=0.6)
+        axes.grid(axis="y", color="#dddddd", linewidth=0.8, zorder=1)
+        axes.tick_params(labelbottom=False)
+    panels[0].set(ylim=(0, 104), yticks=(0, 50, 100))
+    # A scale of less than a hundredth would blow noise up to look like motion.
+    panels[1].set_ylim(0, max(1.0, 105 * max(float(part.area.max()) for part in parts)))
+    panels[1].yaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))
+    for axes, text in ((panels[0], "largest cell\nin motion (%)"), (panels[1], "moving area\n(% of picture)")):
+        axes.set_ylabel(text, fontsize=10.5, color=_INK, rotation=0, ha="right", va="center")
+        axes.yaxis.set_label_coords(-46 / _COLUMNS, 0.5)
+    _rows(panels[2], lines)
+    ticks = scale.ticks()
+    panels[2].set_xticks([at for at, _ in ticks], [label for _, label in ticks], fontsize=10)
+    for axes in panels[:2]:
+        axes.set_xticks([at for at, _ in ticks])
+    panels[2].set_xlabel("time (UTC)", fontsize=10.5, color=_INK)
+    _legend(figure, cold=bool(cold), breaks=bool(scale.breaks), truth=bool(true))
+    _title(figure, title, left=24 / WIDTH)
+    return _png(figure)
 
 
 def curve(
     points: Sequence[Point],
     *,
     front: Sequence[Point],
-    default: Point | None,
-    suggested: Point | None,
+    marks: Mapping[str, Point],
     title: str,
 ) -> bytes:
-    """Draw settings by precision and recall: all tried, the Pareto front, the default and the suggested one, as PNG.
+    """Draw settings by precision and recall: all tried, the Pareto front, and up to three that have a name, as PNG.
 
-    A point without precision or recall is left out; the legend says so of the two that are named.
+    A point without precision or recall is left out; the legend says so of those with a name.
     """
     figure = _figure(720)
     axes = figure.add_axes((0.07, 0.1, 0.51, 0.8))
@@ -205,13 +210,11 @@ def curve(
     axes.plot(*known.T[::-1], ".", color="#a8a8a8", markersize=9, mew=0, label=f"{len(known)} settings tried")
     edge = _finite(front)
     edge = edge[np.lexsort((-edge[:, 0], edge[:, 1]))]
-    axes.plot(*edge.T[::-1], "o-", color=_BLUE, markersize=5, label=f"Pareto front ({len(edge)} settings)")
-    marks = (("default", default, "s", _ORANGE, 11), ("suggested", suggested, "*", _RED, 18))
-    for name, point, marker, colour, size in marks:
-        if point is None:
-            continue
+    axes.plot(*edge.T[::-1], "o-", color=_BLUE, markersize=5, label=f"Pareto front, {len(edge)} of them")
+    for (name, point), (marker, colour, size) in zip(marks.items(), _MARKS, strict=False):
         at = _finite([point])
-        label = f"{name}: precision {at[0, 0]:.2f}, recall {at[0, 1]:.2f}" if len(at) else f"{name}: no such point"
+        said = f"precision {at[0, 0]:.2f}, recall {at[0, 1]:.2f}" if len(at) else "no such point"
+        label = f"{_printable(name)}: {said}"
         axes.plot(*at.T[::-1], marker, color=colour, markersize=size, mec="black", label=label, clip_on=False)
     axes.set(xlim=(0, 1), ylim=(0, 1), xticks=np.arange(0, 1.01, 0.1), yticks=np.arange(0, 1.01, 0.1))
     axes.set_xlabel("recall: share of true events that were found", fontsize=11, color=_INK)
@@ -282,8 +285,8 @@ class _Scale:
     A time between two clips longer than a fiftieth of all footage is drawn as a narrow break.
     """
 
-    def __init__(self, parts: Sequence[Strip], *, clock: bool) -> None:
-        self.parts, self.clock = parts, clock
+    def __init__(self, parts: Sequence[Strip]) -> None:
+        self.parts = parts
         footage = sum(part.length_ns for part in parts) / NS
         narrow = footage * min(0.02, 0.2 / len(parts))
         self.breaks: list[tuple[float, float]] = []
@@ -296,11 +299,11 @@ class _Scale:
             self.starts.append(end + max(0.0, min(gap, narrow)))
         self.length = self.starts[-1] + parts[-1].length_ns / NS
 
-    def bars(self, stretches: Sequence[tuple[int, int]]) -> list[tuple[float, float]]:
-        """Return (left, width) of what of the stretches lies in the clips, at least two pixels wide."""
-        if not stretches:
+    def bars(self, spans: Sequence[Span]) -> list[tuple[float, float]]:
+        """Return (left, width) of what of the spans lies in the clips, at least two pixels wide."""
+        if not spans:
             return []
-        begin, end = np.array(stretches, np.int64).T
+        begin, end = np.array([(span.start_ns, span.end_ns) for span in spans], np.int64).T
         found = []
         for part, left in zip(self.parts, self.starts, strict=True):
             low = np.maximum(begin, part.start_ns)
@@ -329,72 +332,12 @@ class _Scale:
                 kept.append((at, t, fine))
         day, labelled = "", []
         for at, t, fine in sorted(kept):
-            label = self._label(t, step, fine=fine)
-            date = iso(t)[:10] if self.clock else ""
+            decimals = f".{t % NS:09d}"[: 1 + math.ceil(-math.log10(step))] if step < 1 else ""
+            label = iso(t)[11 : 19 if fine else 16] + decimals
+            date = iso(t)[:10]
             labelled.append((at, f"{label}\n{date}" if date != day else label))
             day = date
         return labelled
-
-    def _label(self, t: int, step: float, *, fine: bool) -> str:
-        decimals = f".{t % NS:09d}"[: 1 + math.ceil(-math.log10(step))] if step < 1 else ""
-        if self.clock:
-            return iso(t)[11 : 19 if fine else 16] + decimals
-        minutes, seconds = divmod(t // NS, 60)
-        hours, minutes = divmod(minutes, 60)
-        return (f"{hours}:{minutes:02d}" if hours else f"{minutes}") + f":{seconds:02d}{decimals}"
-
-
-def _timeline(
-    parts: Sequence[Strip],
-    rows: Sequence[tuple[str, list[tuple[int, int]]]],
-    *,
-    truth: list[tuple[int, int]] | None,
-    title: str,
-    clock: bool,
-) -> bytes:
-    scale = _Scale(parts, clock=clock)
-    lines = [(name, scale.bars(found), len(found), _ROWS[at % len(_ROWS)]) for at, (name, found) in enumerate(rows)]
-    true = scale.bars(truth or [])
-    lines = lines if truth is None else [("true (labels)", true, len(truth), _INK), *lines]
-    heights = (150, 110, 44 * max(1, len(lines)))
-    figure = _figure(_TOP + sum(heights) + 2 * 16 + 70)
-    panels, top = [], _TOP
-    for height in heights:
-        panels.append(_axes(figure, left=_LEFT, top=top, width=_COLUMNS, height=height))
-        top += height + 16
-    cold = scale.bars([(part.start_ns, part.start_ns + part.cold_ns) for part in parts if part.cold_ns])
-    for axes in panels:
-        axes.broken_barh(scale.breaks, (0, 1), transform=axes.get_xaxis_transform(), facecolors="#bdbdbd", zorder=4)
-        axes.broken_barh(
-            cold, (0, 1), transform=axes.get_xaxis_transform(),
-            facecolors="#ececec", edgecolors="#b5b5b5", hatch="///", linewidth=0, zorder=0,
-        )  # fmt: skip
-        axes.set_xlim(0, scale.length)
-        _plain(axes)
-    edges = np.concatenate([left + part.edges for part, left in zip(parts, scale.starts, strict=True)])
-    for axes, name, colour in ((panels[0], "peak", "#4d4d4d"), (panels[1], "area", "#56b4e9")):
-        axes.broken_barh(true, (0, 1), transform=axes.get_xaxis_transform(), facecolors="#f0e442", alpha=0.35, zorder=1)
-        # One curve for all clips, at 0 between them: thousands of curves would take minutes.
-        steps = np.concatenate([np.append(getattr(part, name), 0) for part in parts])[:-1]
-        axes.stairs(100 * steps, edges, fill=True, color=colour, zorder=2, linewidth=0.6)
-        axes.grid(axis="y", color="#dddddd", linewidth=0.8, zorder=1)
-        axes.tick_params(labelbottom=False)
-    panels[0].set(ylim=(0, 104), yticks=(0, 50, 100))
-    # A scale of less than a hundredth would blow noise up to look like motion.
-    panels[1].set_ylim(0, max(1.0, 105 * max(float(part.area.max()) for part in parts)))
-    panels[1].yaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))
-    for axes, text in ((panels[0], "largest cell\nin motion (%)"), (panels[1], "moving area\n(% of picture)")):
-        axes.set_ylabel(text, fontsize=10.5, color=_INK, rotation=0, ha="right", va="center")
-        axes.yaxis.set_label_coords(-46 / _COLUMNS, 0.5)
-    _rows(panels[2], lines)
-    ticks = scale.ticks()
-    panels[2].set_xticks([at for at, _ in ticks], [label for _, label in ticks], fontsize=10)
-    for axes in panels[:2]:
-        axes.set_xticks([at for at, _ in ticks])
-    panels[2].set_xlabel("time (UTC)" if clock else "time from the first frame (min:s)", fontsize=10.5, color=_INK)
-    _legend(figure, cold=bool(cold), breaks=bool(scale.breaks), truth=bool(true))
-    _title(figure, title, left=24 / WIDTH)
-    return _png(figure)
 
 
 def _rows(axes: Axes, lines: Sequence[tuple[str, list[tuple[float, float]], int, str]]) -> None:

@@ -18,15 +18,14 @@ from numpy.typing import NDArray
 
 from lamplighter import tables
 from lamplighter.desk import Desk, open_desk
-from lamplighter.options import Json, settings_of
-from lamplighter.page import Section, page
-from lamplighter.pictures import WIDTH, Strip, Warmth, heat, strip, timeline_of_strips, warmth
+from lamplighter.options import Json, settings_of, write_file
+from lamplighter.page import OPERATORS_ONLY, Section, page
+from lamplighter.pictures import WIDTH, Strip, Warmth, heat, strip, timeline, warmth
 from lamplighter.settings import Settings, load
 from pipeline.activity import Activity
 from pipeline.clip import Camera, Clip
 from pipeline.detect import Detection, Event, detect, watched_cells
 from pipeline.errors import ClipError, ConfigError
-from pipeline.night import is_night
 from pipeline.span import NS, Span, iso
 from pipeline.video import open_video
 from storage.archive import Ingested
@@ -36,7 +35,6 @@ NOTICE = (
     "This page shows footage. It is for the operator and the camera's owner. Never give it to a requester: "
     "what an owner shares is delivered by `lamplighter deliver` alone."
 )
-_NO_STILL = "This page is for the operator and the camera's owner. Never give it to a requester: it tells what moved."
 _LISTED = 500  # events and clips a page lists; pictures show them all
 
 
@@ -51,13 +49,12 @@ class _Found:
     used: dict[str, Detection] = field(default_factory=dict)
 
     def detection(self, clip: Clip, activity: Activity) -> Detection:
-        night = is_night(self.settings.darkness, self.camera, start_ns=clip.start_ns, luma=activity.luma)
-        holds = self.settings.layers.of(self.camera.id, night=night).detection
-        return self.used.setdefault("night" if night else "day", holds)
+        holds = self.settings.layers.for_clip(self.camera, clip, activity)
+        return self.used.setdefault(holds.profile, holds.detection)
 
     @property
     def spans(self) -> list[Span]:
-        return [Span(clip.time_ns(event.start_pts), clip.time_ns(event.end_pts)) for clip, event in self.events]
+        return [clip.between(event.start_pts, event.end_pts) for clip, event in self.events]
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,14 +96,16 @@ def picture(
         frame = _still(desk, seen) if still else None
     title = f"{'Clip' if clips[0].clip.id == thing else 'Camera'} {thing}"
     drawn = {
-        "timeline.png": timeline_of_strips(
+        "timeline.png": timeline(
             seen.strips, [(one.name, one.spans) for one in found], title=f"{title}: activity and events"
         ),
         "heat.png": heat(seen.warm, frame, watched=seen.watched, title=f"{title}: where it moves"),
     }
     sections = _sections(seen, found, drawn, has_still=frame is not None, asked=still)
-    text = page(f"{title}: motion and events", sections, notice=_NO_STILL if frame is None else NOTICE)
-    files = _write(out, drawn | {"page.html": text.encode()})
+    text = page(f"{title}: motion and events", sections, notice=OPERATORS_ONLY if frame is None else NOTICE)
+    files = {out / name: data for name, data in (drawn | {"page.html": text.encode()}).items()}
+    for path, data in files.items():
+        write_file(path, data)
     events = {one.name: len(one.events) for one in found}
     if as_json:
         tables.write_json(
@@ -264,13 +263,3 @@ def _clip_count(count: int) -> str:
 
 def _second(t_ns: int) -> str:
     return iso(t_ns - t_ns % NS)
-
-
-def _write(folder: Path, files: dict[str, bytes]) -> list[Path]:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for name, data in files.items():
-            (folder / name).write_bytes(data)
-    except OSError as error:
-        raise ConfigError(f"--out {folder}: cannot be written: {error.strerror}") from error
-    return [folder / name for name in files]

@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, NoReturn, get_origin
 
+import tomlkit
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, field_serializer
 from pydantic.fields import FieldInfo
 from pydantic_settings import (
@@ -25,7 +26,7 @@ from pipeline.cut import Profile
 from pipeline.detect import Detection
 from pipeline.errors import ConfigError
 from pipeline.fleet import FleetSettings
-from pipeline.layers import CameraLayer, Layers
+from pipeline.layers import CameraLayer, Layers, Resolved, header
 from pipeline.motion import MeasureSettings
 from pipeline.night import Darkness
 from pipeline.request import Limits
@@ -107,11 +108,16 @@ class Settings(BaseSettings):
     @property
     def layers(self) -> Layers:
         """The detection settings of the fleet and its cameras, by day and by night."""
-        return Layers(self.detection, self.day, self.night, self.camera)
+        return Layers(self.detection, self.day, self.night, self.camera, self.darkness)
 
     def origin(self, *path: str) -> str:
         """Return what set the value at `path`, such as ("camera", "door", "gap_s"): a file, the environment, ..."""
         return next((name for name, layer in reversed(self._sources) if _holds(layer, path)), "default")
+
+    def whence(self, holds: Resolved, key: str) -> str:
+        """Return for people which table and which source the value of a detection key comes from."""
+        origin = self.origin(*holds.tables[key], key)
+        return origin if origin == "default" else f"{header(holds.tables[key])}, {origin}"
 
     @property
     def catalog_url(self) -> str:
@@ -157,6 +163,19 @@ def load(file: Path | None = None, *, flags: Mapping[str, Any] | None = None) ->
         got = "" if isinstance(first["input"], dict) else f", got {first['input']!r}"
         raise ConfigError(f"{source}: {'.'.join(path)}: {first['msg']}{got}") from error
     return settings
+
+
+def revised(text: str, tables: Mapping[tuple[str, ...], Mapping[str, Any]]) -> str:
+    """Return a settings file (TOML) with these values in these tables; comments and all else stay as they are."""
+    document = tomlkit.parse(text)
+    for path, values in sorted(tables.items(), key=lambda item: (len(item[0]), item[0])):
+        table: Any = document
+        for depth, name in enumerate(path, 1):
+            if name not in table:
+                table[name] = tomlkit.table(is_super_table=depth < len(path))
+            table = table[name]
+        table.update(values)
+    return tomlkit.dumps(document)
 
 
 def _read(file: Path) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
@@ -28,6 +29,11 @@ err = Console(stderr=True, highlight=False, soft_wrap=True)
 def write_json(document: object) -> None:
     """Print one JSON document and nothing else."""
     sys.stdout.write(json.dumps(document, indent=2, sort_keys=True, default=str, ensure_ascii=False) + "\n")
+
+
+def warn(text: str) -> None:
+    """Print a warning to standard error; in a terminal it is broken between words."""
+    err.print(f"warning: {text}", markup=False, soft_wrap=not err.is_terminal)
 
 
 @contextmanager
@@ -50,11 +56,14 @@ def follow(label: str, steps: Iterator[tuple[Receipt[Any] | None, Tally]], *, qu
 
 def table(title: str, *columns: str, rows: Sequence[Sequence[object]], right: Sequence[str] = ()) -> None:
     """Print a table; the columns named in `right` are set to the right."""
-    grid = Table(title=title, title_justify="left", title_style="bold", header_style="dim", box=None, pad_edge=False)
+    # A zone or a path in brackets would be taken for markup.
+    grid = Table(
+        title=escape(title), title_justify="left", title_style="bold", header_style="dim", box=None, pad_edge=False
+    )
     for column in columns:
         grid.add_column(column, justify="right" if column in right else "left", overflow="fold")
     for row in rows:
-        grid.add_row(*(str(cell) for cell in row))
+        grid.add_row(*(escape(str(cell)) for cell in row))
     out.print(grid)
 
 

@@ -131,3 +131,7 @@ class Clip:
     def time_ns(self, pts: int) -> int:
         """Return the instant of `pts`, rounded down to a whole nanosecond."""
         return self.start_ns + math.floor((pts - self.stream.first_pts) * self.stream.time_base * NS)
+
+    def between(self, start_pts: int, end_pts: int) -> Span:
+        """Return the time from one pts to another, such as that of an event, both rounded down to a nanosecond."""
+        return Span(self.time_ns(start_pts), self.time_ns(end_pts))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 from skimage.measure import label
 
-from pipeline.detect import Detection, Event, active_frames, detect, events, runs, stretches, trace, watched_cells
+from pipeline.detect import Detection, Event, active_frames, detect, events, runs, stretches, trace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -95,17 +95,17 @@ def explain(activity: Activity, detection: Detection) -> Explanation:
         steps=_steps(activity, found, detection),
         runs=_runs(activity, found, detection),
         events=tuple(happened),
-        obstacles=tuple(obstacles(activity, detection)),
+        obstacles=tuple(obstacles(found, detection)),
         remedies=() if happened else tuple(_remedies(activity, found, detection)),
     )
 
 
-def obstacles(activity: Activity, detection: Detection) -> list[str]:
+def obstacles(found: Trace, detection: Detection) -> list[str]:
     """Return why the settings can never find an event in pictures of this size, none when they can.
 
-    Raises ConfigError for a zone that covers no cell.
+    Of `found` only the watched cells and the level count: what moved in it does not.
     """
-    watched = watched_cells(activity, detection)
+    watched = found.watched
     rows, columns = watched.shape
     if not watched.any():
         return [f"ignore leaves none of the {columns} x {rows} cells to watch"]
@@ -116,7 +116,7 @@ def obstacles(activity: Activity, detection: Detection) -> list[str]:
             f"min_cells {detection.min_cells} is more than the {largest} connected cells that are watched "
             f"of a grid of {columns} x {rows}"
         )
-    covered = detection.min_cells * detection.sensitivity / watched.size
+    covered = detection.min_cells * found.level / (255 * watched.size)
     if covered > detection.max_area:
         said.append(
             f"max_area {detection.max_area:g} is less than the {covered:.4f} of the picture that min_cells "

@@ -5,12 +5,13 @@ from __future__ import annotations
 import csv
 import io
 import json
+from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
 from pipeline.clip import check_id
 from pipeline.errors import ConfigError
-from pipeline.span import Span, parse_iso
+from pipeline.span import Span, merge, parse_iso
 
 Labels: TypeAlias = dict[str, tuple[Span, ...]]
 """The true spans of each camera that was looked at, in order and apart; none: nothing moved there."""
@@ -44,15 +45,17 @@ def read_labels(text: str, *, source: str) -> dict[str, list[Span]]:
 
 def _csv_rows(text: str, source: str) -> list[tuple[str, Sequence[Any]]]:
     reader = csv.DictReader(io.StringIO(text), skipinitialspace=True)
-    columns = [name.strip().lower() for name in reader.fieldnames or ()]
-    missing = [name for name in ("camera", "start", "end") if name not in columns]
-    if missing:
-        raise ConfigError(
-            f"{source}: wanted a first line with camera,start,end, got {','.join(columns) or 'nothing'}; "
-            f"{', '.join(missing)} is missing"
-        )
-    reader.fieldnames = columns
-    return [(f"line {reader.line_num}", (row["camera"], row["start"], row["end"])) for row in reader]
+    try:
+        columns = [name.strip().lower() for name in reader.fieldnames or ()]
+        if missing := [name for name in ("camera", "start", "end") if name not in columns]:
+            raise ConfigError(
+                f"{source}: wanted a first line with camera,start,end, got {','.join(columns) or 'nothing'}; "
+                f"{', '.join(missing)} is missing"
+            )
+        reader.fieldnames = columns
+        return [(f"line {reader.line_num}", (row["camera"], row["start"], row["end"])) for row in reader]
+    except csv.Error as error:
+        raise ConfigError(f"{source}: is not CSV: line {reader.line_num}: {error}") from error
 
 
 def _json_rows(text: str, source: str) -> list[tuple[str, Sequence[Any]]]:
@@ -68,7 +71,7 @@ def _json_rows(text: str, source: str) -> list[tuple[str, Sequence[Any]]]:
             rows += [(f"{camera}, span {number}", (camera, *span)) for number, span in enumerate(spans, 1)]
             if not spans:
                 rows.append((camera, (camera, "", "")))
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise ConfigError(
             f'{source}: wanted JSON such as {{"CAMERA": [["START", "END"], ...]}}, or a .csv file: {error!r}'
         ) from error
@@ -88,26 +91,51 @@ def settle_labels(
     warnings = []
     for camera, spans in sorted(labels.items()):
         if camera not in footage:
-            warnings.append(f"camera {camera} has {len(spans)} labels and no clip: left out; is the id right?")
+            warnings.append(f"camera {camera} has labels and no clip: left out; is the id right?")
             continue
-        apart: list[Span] = []
-        for span in sorted(spans):
-            if apart and span.start_ns < apart[-1].end_ns:
-                warnings.append(f"camera {camera}: label {span} overlaps {apart[-1]}: taken as one true span")
-                apart[-1] = Span(apart[-1].start_ns, max(apart[-1].end_ns, span.end_ns))
-            else:
-                apart.append(span)
-        inside = tuple(span for span in apart if any(span & clip for clip in footage[camera]))
-        warnings += [f"camera {camera}: label {span} lies in no clip: left out" for span in apart if span not in inside]
-        if inside or not apart:
-            settled[camera] = inside
+        apart, overlapping = _apart(spans)
+        filmed = merge(footage[camera])
+        ends = [clip.end_ns for clip in filmed]
+        outside = []
+        for span in apart:
+            at = bisect_right(ends, span.start_ns)  # the first stretch of footage that ends after the label starts
+            if at == len(filmed) or not span & filmed[at]:
+                outside.append(span)
+        if overlapping:
+            warnings.append(f"camera {camera}: {_named(overlapping)}: taken as one true span with what it overlaps")
+        if outside:
+            warnings.append(f"camera {camera}: {_named(outside)}: left out, there is no clip of that time")
+        if len(outside) < len(apart) or not apart:
+            settled[camera] = tuple(span for span in apart if span not in set(outside))
         else:
             warnings.append(f"camera {camera}: none of its labels lies in a clip: the camera is left out")
-    warnings += [
-        f"camera {camera} has no labels: left out of precision and recall" for camera in sorted({*footage} - {*labels})
-    ]
+    if missing := sorted({*footage} - {*labels}):
+        warnings.append(f"no labels for {listed(missing, 'camera')}: left out of precision and recall")
     if not any(settled.values()):
         raise ConfigError(
             "\n  ".join(["no true span lies in a clip, so nothing can be scored; --target needs no labels", *warnings])
         )
     return settled, warnings
+
+
+def _apart(spans: Sequence[Span]) -> tuple[list[Span], list[Span]]:
+    """Return the spans in order, those that overlap as one, and those that were taken into the one before."""
+    apart: list[Span] = []
+    overlapping = []
+    for span in sorted(spans):
+        if apart and span.start_ns < apart[-1].end_ns:
+            overlapping.append(span)
+            apart[-1] = Span(apart[-1].start_ns, max(apart[-1].end_ns, span.end_ns))
+        else:
+            apart.append(span)
+    return apart, overlapping
+
+
+def _named(spans: Sequence[Span]) -> str:
+    return listed([str(span) for span in spans], "label")
+
+
+def listed(names: Sequence[str], kind: str) -> str:
+    """Return the first three names and how many more there are, with what they are names of."""
+    rest = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    return f"{kind}{'s' * (len(names) > 1)} {', '.join(names[:3])}{rest}"

@@ -6,7 +6,6 @@ Nothing here decodes: `trace` is paid once for each clip and sensitivity, the re
 from __future__ import annotations
 
 import itertools
-import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -21,6 +20,7 @@ from pipeline.activity import Activity
 from pipeline.clip import Clip
 from pipeline.detect import Detection, active_frames, detect, runs, stretches, trace
 from pipeline.errors import ConfigError
+from pipeline.explain import obstacles
 from pipeline.labels import Labels
 from pipeline.span import NS, Span
 
@@ -30,6 +30,9 @@ Ints: TypeAlias = NDArray[np.int64]
 
 SWEPT = ("sensitivity", "min_cells", "travel", "max_area", "min_event_s", "gap_s")
 """The knobs a grid is made of; zones and rolls are the operator's choice, no measure of what was found."""
+
+IN_FORCE, DEFAULT, GRID = 0, 1, 2
+"""Where trials stand: the settings in force, the shipped default, and from there on the grid."""
 
 _MOST = 20_000  # settings of one grid: found and false alarms of each are held for every camera
 _PER_DAY = {"hour": Fraction(24), "day": Fraction(1), "week": Fraction(1, 7)}
@@ -82,6 +85,10 @@ class TuneSettings(BaseModel):
             dict(zip(SWEPT, values, strict=True))
             for values in itertools.product(*(getattr(self, name) for name in SWEPT))
         ]
+
+    def trials(self) -> list[Changes]:
+        """Return what a sweep tries: nothing changed, the shipped default, and the grid."""
+        return [{}, {name: getattr(Detection(), name) for name in SWEPT}, *self.grid()]
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,11 +251,16 @@ class Counts:
 
 @dataclass(slots=True, eq=False)
 class Sweep:
-    """The outcome of a sweep: the trials, what they came to on each camera, and the strongest motion there was."""
+    """The outcome of a sweep: the trials, what they came to on each camera, and the strongest motion there was.
+
+    never: the trials that can give no event on any of the clips, with a reason; deaf: the cameras on which the settings
+    in force can give none on some clip, with the reason.
+    """
 
     trials: Sequence[Changes]
     cameras: dict[str, Counts] = field(default_factory=dict)
-    grids: set[tuple[int, int]] = field(default_factory=set)
+    never: dict[int, str] = field(default_factory=dict)
+    deaf: dict[str, str] = field(default_factory=dict)
     peak: float = 0.0
     cells: int = 0
 
@@ -271,15 +283,18 @@ def sweep(
     if not trials or trials[0]:
         raise ValueError("the first trial stands for the settings in force and changes nothing")
     result = Sweep(trials)
-    plans: dict[tuple[Detection, frozenset[str]], _Plan] = {}
+    plans: dict[object, _Plan] = {}
     for item in footage:
         camera = item.clip.camera
         if labels is not None and camera not in labels:
             continue
-        plan = plans.get((item.detection, item.pinned))
+        picture = (item.activity.share.shape[1:], item.activity.width, item.activity.height)
+        plan = plans.get((item.detection, item.pinned, picture))
         if plan is None:
-            plan = plans[item.detection, item.pinned] = _Plan(item, trials, rolls=labels is None)
+            plan = plans[item.detection, item.pinned, picture] = _Plan(item, trials, rolls=labels is None)
         events, trial = plan.events(item, result)
+        if IN_FORCE in plan.never:
+            result.deaf.setdefault(camera, plan.never[IN_FORCE])
         counts = result.cameras.get(camera)
         if counts is None:
             truth = _bounds(labels[camera]) if labels is not None else np.zeros((0, 2), np.int64)
@@ -297,14 +312,20 @@ def sweep(
         counts.clips += 1
     if not result.cameras:
         raise ConfigError("there is no clip to tune on; `lamplighter ingest` takes clips in")
+    common = set.intersection(*(set(plan.never) for plan in plans.values()))
+    result.never = {trial: next(iter(plans.values())).never[trial] for trial in sorted(common)}
     return result
 
 
 class _Plan:
-    """The settings of all trials for clips under the same settings in force, ordered so that work is shared."""
+    """The settings of all trials for clips under the same settings in force, ordered so that work is shared.
+
+    never: the trials that can give no event in a picture of this size, with the reason.
+    """
 
     def __init__(self, item: Footage, trials: Sequence[Changes], *, rolls: bool) -> None:
-        self.trials = len(trials)
+        self.never: dict[int, str] = {}
+        self.seen = False
         off: Changes = {} if rolls else {"pre_roll_s": 0.0, "post_roll_s": 0.0}
         self.tree: dict[float, dict[tuple[int, float, float], list[tuple[int, Detection]]]] = {}
         for number, changes in enumerate(trials):
@@ -315,13 +336,16 @@ class _Plan:
     def events(self, item: Footage, result: Sweep) -> tuple[Ints, Ints]:
         """Return the events of all trials, int64 (E, 2) in ns, and the trial of each; note the strongest motion."""
         activity = item.activity
-        result.grids.add((activity.share.shape[1], activity.share.shape[2]))
         numbers, starts, ends = [], [], []
         for branch in self.tree.values():
             traced = trace(activity, next(iter(branch.values()))[0][1])
             most = int(traced.cells.max())
             result.cells = max(result.cells, most)
             result.peak = max(result.peak, int(traced.peak.max()) / 255)
+            if not self.seen:
+                for leaves in branch.values():
+                    reasons = obstacles(traced, leaves[0][1])
+                    self.never |= {number: reasons[0] for number, _ in leaves if reasons}
             for (least, *_), leaves in branch.items():
                 if most < least:
                     continue
@@ -333,6 +357,7 @@ class _Plan:
                     numbers.append(np.full(len(start), number, np.int64))
                     starts.append(start)
                     ends.append(end)
+        self.seen = True
         if not numbers:
             return np.zeros((0, 2), np.int64), np.zeros(0, np.int64)
         pts = np.stack([np.concatenate(starts), np.concatenate(ends)])
@@ -362,23 +387,23 @@ def _or0(value: float | None) -> float:
     return 0.0 if value is None else value
 
 
-def best(scores: Sequence[Score], settings: TuneSettings, *, than: int = 0, first: int = 2) -> int:
-    """Return the trial with the highest F1; trials from `first` on are the grid, in its order.
+def best(scores: Sequence[Score], settings: TuneSettings, *, than: int = IN_FORCE) -> int:
+    """Return the trial with the highest F1, of the trials of `settings`.
 
-    Trial `than` is kept unless the grid does better. Of several best ones, the one whose neighbours in the grid (one
-    step of one knob) do best: the middle of what works bears another week's weather better than its edge.
+    Trial `than` is kept unless the grid does better. Of several best ones, the one around which the grid does best, one
+    and two steps away: the middle of what works bears another week's weather better than its edge.
     """
-    f1 = np.array([_or0(s.f1) for s in scores[first:]]).reshape(settings.shape())
+    f1 = np.array([_or0(s.f1) for s in scores[GRID:]]).reshape(settings.shape())
     if f1.max() <= _or0(scores[than].f1):
         return than
-    around, count = np.zeros(f1.shape), np.zeros(f1.shape)
-    for axis, length in enumerate(f1.shape):
-        for here, there in ((slice(1, None), slice(None, -1)), (slice(None, -1), slice(1, None))):
-            if length > 1:
-                around[(slice(None),) * axis + (here,)] += f1[(slice(None),) * axis + (there,)]
-                count[(slice(None),) * axis + (here,)] += 1
-    middle = np.where(f1 == f1.max(), around / np.maximum(count, 1), -1)
-    return first + int(middle.argmax())
+    around = f1
+    for _ in range(2):
+        padded = np.pad(around, 1)  # beyond the grid nothing is known to work
+        inner = (slice(1, -1),) * f1.ndim
+        for axis in range(f1.ndim):
+            for part in (slice(None, -2), slice(2, None)):
+                around = around + padded[(*inner[:axis], part, *inner[axis + 1 :])]
+    return GRID + int(np.where(f1 == f1.max(), around, -1).argmax())
 
 
 def parse_rate(text: str) -> Fraction:
@@ -389,30 +414,15 @@ def parse_rate(text: str) -> Fraction:
     return Fraction(found[1]) * _PER_DAY[found[2].lower()]
 
 
-def nearest(cameras: Sequence[Counts], per_day: Fraction, settings: TuneSettings) -> int:
+def nearest(cameras: Sequence[Counts], per_day: Fraction, settings: TuneSettings, *, than: int = IN_FORCE) -> int:
     """Return the trial that gives about so many events a day of each camera, and loses the least of those in force.
 
-    All trials within `near` of the wanted number of events, or of its nearest whole number, are equal; of them the
-    one that keeps the most weight, then the nearer to the target, then the first.
+    All trials within `near` of the wanted number of events, or as near as the nearest, are equal; of them the one that
+    keeps the most weight, then the nearer to the target, then trial `than`, then the first.
     """
     events = np.sum([counts.events for counts in cameras], axis=0)
     wanted = float(per_day * sum(counts.duration_ns for counts in cameras) / (86_400 * NS))
     kept = np.sum([counts.kept for counts in cameras], axis=0)
     off = abs(events - wanted)
     close = np.flatnonzero(off <= max(float(off.min()), settings.near * wanted))
-    return int(min(close, key=lambda i: (-round(float(kept[i]), 6), off[i], i)))
-
-
-def never_fires(detection: Detection, rows: int, columns: int) -> str | None:
-    """Return why no activity on a grid of cells can give an event under these settings, or None when one can."""
-    cells = rows * columns
-    if detection.min_cells > cells:
-        return f"min_cells {detection.min_cells} is more than the {cells} cells of the grid"
-    level = max(1, math.ceil(Fraction(str(detection.sensitivity)) * 255))
-    least = detection.min_cells * level / (255 * cells)
-    if least > detection.max_area:
-        return (
-            f"min_cells {detection.min_cells} at sensitivity {detection.sensitivity} is at least {least:.2g} of the "
-            f"picture in motion, more than max_area {detection.max_area}"
-        )
-    return None
+    return int(min(close, key=lambda i: (-round(float(kept[i]), 6), off[i], i != than, i)))

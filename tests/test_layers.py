@@ -30,17 +30,17 @@ FULL = Layers(
 @pytest.mark.parametrize(
     ("camera", "night", "value", "table"),
     [
-        ("other", False, 0.2, "[day]"),
-        ("other", True, 0.3, "[night]"),
-        ("yard", False, 0.7, '[camera."yard"]'),
-        ("yard", True, 0.7, '[camera."yard"]'),
-        ("door", False, 0.5, '[camera."door".day]'),
-        ("door", True, 0.6, '[camera."door".night]'),
-        ("lane", False, 0.2, "[day]"),
-        ("lane", True, 0.8, '[camera."lane".night]'),
+        ("other", False, 0.2, ("day",)),
+        ("other", True, 0.3, ("night",)),
+        ("yard", False, 0.7, ("camera", "yard")),
+        ("yard", True, 0.7, ("camera", "yard")),
+        ("door", False, 0.5, ("camera", "door", "day")),
+        ("door", True, 0.6, ("camera", "door", "night")),
+        ("lane", False, 0.2, ("day",)),
+        ("lane", True, 0.8, ("camera", "lane", "night")),
     ],
 )
-def test_the_narrower_table_outweighs_the_wider(camera: str, night: bool, value: float, table: str) -> None:
+def test_the_narrower_table_outweighs_the_wider(camera: str, night: bool, value: float, table: tuple[str, ...]) -> None:
     found = FULL.of(camera, night=night)
     assert (found.detection.sensitivity, found.tables["sensitivity"]) == (value, table)
 
@@ -49,7 +49,7 @@ def test_a_key_that_is_not_given_leaves_the_value_of_the_wider_table() -> None:
     layers = Layers(Detection(min_cells=3, gap_s=9), cameras={"door": CameraLayer(gap_s=2.0)})
     found = layers.of("door", night=False)
     assert (found.detection.min_cells, found.detection.gap_s) == (3, 2.0)
-    assert found.tables["min_cells"] == found.tables["sensitivity"] == "[detection]"
+    assert found.tables["min_cells"] == found.tables["sensitivity"] == ("detection",)
     assert found.pinned == {"gap_s"}
 
 

@@ -3,6 +3,7 @@
 import io
 import json
 import re
+from collections.abc import Sequence
 from fractions import Fraction
 from html.parser import HTMLParser
 from pathlib import Path
@@ -17,7 +18,7 @@ from typer.testing import CliRunner
 from fleet_fixtures import CAMERAS, START_NS, Films, put_film
 from lamplighter.cli import app
 from lamplighter.page import Section, page
-from lamplighter.pictures import WIDTH, curve, heat, strip, timeline, timeline_of_strips, warmth
+from lamplighter.pictures import WIDTH, curve, heat, strip, timeline, warmth
 from pipeline.activity import Activity
 from pipeline.detect import Detection, detect, watched_cells
 from pipeline.motion import measure
@@ -48,6 +49,17 @@ def an_activity(
     )
 
 
+def at(start_pts: int, end_pts: int) -> Span:
+    """Return when this is in a clip of `an_activity` that starts at START_NS."""
+    return Span(START_NS + (start_pts - 1000) * 10**6, START_NS + (end_pts - 1000) * 10**6)
+
+
+def drawn(
+    activity: Activity, rows: Sequence[tuple[str, Sequence[Span]]] = (), truth: Sequence[Span] | None = None
+) -> bytes:
+    return timeline([strip(activity, START_NS)], rows, title="t", truth=truth)
+
+
 def pixels(png: bytes) -> Pixels:
     with Image.open(io.BytesIO(png)) as image:
         assert image.format == "PNG"
@@ -68,32 +80,20 @@ def share_of_axis(picture: Pixels, colour: tuple[int, int, int]) -> tuple[float,
 
 def test_events_stand_at_their_time_in_rows_above_each_other() -> None:
     activity = an_activity()
-    picture = pixels(timeline(activity, START_NS, [("one", [(2000, 4000)]), ("two", [(6000, 11_000)])], title="A clip"))
+    picture = pixels(drawn(activity, [("one", [at(2000, 4000)]), ("two", [at(6000, 11_000)])]))
     assert share_of_axis(picture, BLUE) == pytest.approx((0.1, 0.3), abs=0.005)
     assert share_of_axis(picture, RED) == pytest.approx((0.5, 1.0), abs=0.005)
     height = [np.flatnonzero(where(picture, colour).any(1)).mean() for colour in (BLUE, RED)]
     assert height[0] < height[1]
 
 
-def test_spans_events_and_pts_are_the_same_times() -> None:
-    activity = an_activity()
-    (event,) = detect(activity, Detection(travel=0) if "travel" in Detection.model_fields else Detection())
-    first = int(activity.pts[0])
-    span = Span(START_NS + (event.start_pts - first) * 10**6, START_NS + (event.end_pts - first) * 10**6)
-    drawn = {
-        timeline(activity, START_NS, [("x", [one])], title="t")
-        for one in (event, (event.start_pts, event.end_pts), span)
-    }
-    assert len(drawn) == 1
-
-
 def test_the_curves_rise_where_it_moves_and_true_spans_are_shaded() -> None:
     activity = an_activity(moving=range(50, 75))
-    picture = pixels(timeline(activity, None, [("x", [])], truth=[(6000, 8500)], title="t"))
+    picture = pixels(drawn(activity, [("x", [])], [at(6000, 8500)]))
     peak = picture[62:212, LEFT:RIGHT]
     dark = np.flatnonzero(where(peak, (77, 77, 77)).sum(0) > 100) / (RIGHT - LEFT)
     assert (dark[0], dark[-1]) == pytest.approx((0.5, 0.75), abs=0.005)
-    plain = pixels(timeline(activity, None, [("x", [])], title="t"))
+    plain = pixels(drawn(activity, [("x", [])]))
     assert where(picture, (250, 246, 189), 4).sum() > 1000 > where(plain, (250, 246, 189), 4).sum()
 
 
@@ -107,7 +107,7 @@ def test_only_watched_cells_raise_the_upper_curve() -> None:
 
 
 def test_cold_frames_are_shaded() -> None:
-    warm, cold = (pixels(timeline(an_activity(cold=cold), None, [], title="t"))[70:200] for cold in (0, 30))
+    warm, cold = (pixels(drawn(an_activity(cold=cold)))[70:200] for cold in (0, 30))
     differs = np.flatnonzero((warm != cold).any((0, 2))) - LEFT
     assert differs.max() / (RIGHT - LEFT) == pytest.approx(0.3, abs=0.01)
 
@@ -118,8 +118,8 @@ def test_hours_keep_their_shortest_peak_and_stay_small() -> None:
     assert len(reduced.peak) < WIDTH
     assert reduced.peak.max() == pytest.approx(200 / 255)
     assert reduced.edges[reduced.peak.argmax()] == pytest.approx(10_000, abs=40)
-    events = [(1000 + n * 20_000, 6000 + n * 20_000) for n in range(1000)]
-    assert len(timeline(activity, START_NS, [("a", events), ("b", [])], title="A day")) < 200_000
+    events = [at(1000 + n * 20_000, 6000 + n * 20_000) for n in range(1000)]
+    assert len(drawn(activity, [("a", events), ("b", [])])) < 200_000
 
 
 def test_a_column_without_a_frame_shows_the_one_before_it() -> None:
@@ -134,12 +134,11 @@ def test_a_column_without_a_frame_shows_the_one_before_it() -> None:
     assert strip(activity, columns=100).peak[1:97].min() == 1
 
 
-@pytest.mark.parametrize("start_ns", [None, START_NS])
 @pytest.mark.parametrize("cold", [0, 1])
-def test_one_frame_and_no_events_can_be_drawn(start_ns: int | None, cold: int) -> None:
+def test_one_frame_and_no_events_can_be_drawn(cold: int) -> None:
     activity = an_activity(1, moving=range(1), cold=cold)
-    assert pixels(timeline(activity, start_ns, [], title="")).std() > 0
-    assert pixels(timeline(activity, start_ns, [("a", []), ("b", [])], truth=[], title="t")).std() > 0
+    assert pixels(drawn(activity)).std() > 0
+    assert pixels(drawn(activity, [("a", []), ("b", [])], [])).std() > 0
     assert pixels(heat(activity, None, title="t")).std() > 0
 
 
@@ -147,51 +146,50 @@ def test_long_times_between_clips_are_left_out() -> None:
     activity = an_activity()
     strips = [strip(activity, START_NS + day * 86_400 * NS) for day in (1, 0, 5)]
     spans = [Span(START_NS + day * 86_400 * NS + 2 * NS, START_NS + day * 86_400 * NS + 4 * NS) for day in (0, 1, 5)]
-    picture = pixels(timeline_of_strips(strips, [("x", [*spans, Span(1, 2)])], title="t"))
+    picture = pixels(timeline(strips, [("x", [*spans, Span(1, 2)])], title="t"))
     bars = where(picture, BLUE)[:, LEFT:RIGHT].sum(0) > 10
     assert np.count_nonzero(np.diff(bars.astype(int)) == 1) == 3
     assert np.count_nonzero(np.diff((where(picture, (189, 189, 189), 2).sum(0) > 100).astype(int)) == 1) == 2
     with pytest.raises(ValueError, match="at least one clip"):
-        timeline_of_strips([], [], title="t")
+        timeline([], [], title="t")
 
 
 def test_clips_that_overlap_or_touch_are_drawn_without_a_break() -> None:
     strips = [strip(an_activity(), START_NS + second * NS) for second in (0, 5, 15)]
-    picture = pixels(timeline_of_strips(strips, [], title="t"))
+    picture = pixels(timeline(strips, [], title="t"))
     assert not (where(picture, (189, 189, 189), 2).sum(0) > 100).any()
 
 
 def test_a_thousand_clips_are_one_picture() -> None:
     activity = an_activity(20)
     strips = [strip(activity, START_NS + n * 3600 * NS, columns=3) for n in range(1000)]
-    assert len(timeline_of_strips(strips, [("x", [Span(START_NS, START_NS + NS)])], title="t")) < 300_000
-
-
-def test_a_span_without_the_clips_start_is_refused() -> None:
-    with pytest.raises(ValueError, match="needs the clip's start"):
-        timeline(an_activity(), None, [("x", [Span(1, 2)])], title="t")
+    assert len(timeline(strips, [("x", [Span(START_NS, START_NS + NS)])], title="t")) < 300_000
 
 
 @pytest.mark.parametrize("name", ["a $\\frac{1}{0}$ $x", "日本", "x" * 300, "a\nb\tc", "\udcff", ""])
 def test_no_name_breaks_a_picture(name: str) -> None:
-    assert pixels(timeline(an_activity(), START_NS, [(name, [(2000, 3000)])], title=name)).std() > 0
-    assert pixels(curve([], front=[], default=None, suggested=None, title=name)).std() > 0
+    assert pixels(timeline([strip(an_activity(), START_NS)], [(name, [at(2000, 3000)])], title=name)).std() > 0
+    assert pixels(curve([], front=[], marks={name: (0.5, 0.5)}, title=name)).std() > 0
 
 
 def test_the_same_values_give_the_same_bytes() -> None:
-    first, second = (timeline(an_activity(), START_NS, [("x", [(2000, 3000)])], title="t") for _ in range(2))
+    first, second = (drawn(an_activity(), [("x", [at(2000, 3000)])]) for _ in range(2))
     assert first == second
 
 
 def test_a_curve_marks_default_and_suggested() -> None:
     points = [(0.9, 0.2), (0.5, 0.5), (0.2, 0.9), (None, 0.0), (float("nan"), 0.3)]
-    both = pixels(curve(points, front=points, default=(0.5, 0.5), suggested=(0.8, 0.7), title="t"))
+    both = pixels(
+        curve(
+            points, front=points, marks={"now": (0.3, 0.3), "default": (0.5, 0.5), "suggested": (0.8, 0.7)}, title="t"
+        )
+    )
     default = np.argwhere(where(both, (230, 159, 0), 2)[:, :700]).mean(0)
     suggested = np.argwhere(where(both, RED, 2)[:, :700]).mean(0)
     # The axes are 612 pixels wide from 84 and 576 high from 72.
     assert default == pytest.approx((72 + 576 * 0.5, 84 + 612 * 0.5), abs=3)
     assert suggested == pytest.approx((72 + 576 * 0.2, 84 + 612 * 0.7), abs=5)
-    without = pixels(curve(points, front=[], default=(None, 0.0), suggested=None, title="t"))
+    without = pixels(curve(points, front=[], marks={"now": (None, 0.0), "default": (None, 0.0)}, title="t"))
     assert not where(without, (230, 159, 0), 2)[72:648, 84:696].any()
 
 
@@ -284,8 +282,13 @@ def test_real_footage_becomes_timeline_and_heat_map(footage: Path) -> None:
                 break
         base = video.time_base
     activity = measure(first, time_base=base)
-    found = detect(activity, Detection())
-    assert pixels(timeline(activity, START_NS, [("in force", found)], title="Intersection")).std() > 10
+    first_pts = first[0][0]
+    found = [
+        Span(*(START_NS + int((pts - first_pts) * base * NS) for pts in (event.start_pts, event.end_pts)))
+        for event in detect(activity, Detection())
+    ]
+    assert found
+    assert pixels(timeline([strip(activity, START_NS)], [("in force", found)], title="Intersection")).std() > 10
     assert pixels(heat(activity, first[0][1], title="Intersection")).std() > 10
 
 
@@ -303,7 +306,7 @@ class Links(HTMLParser):
 
 
 def test_a_page_holds_everything_and_leads_nowhere() -> None:
-    png = timeline(an_activity(), START_NS, [], title="t")
+    png = drawn(an_activity())
     text = page("T", [Section("H", "one\n\ntwo", png, [("a", "b"), ("x", 1234)])], notice="Mind this")
     parser = Links()
     parser.feed(text)
@@ -403,7 +406,7 @@ def test_a_clip_whose_bytes_are_gone_is_drawn_without_a_still(fleet: Path) -> No
     [
         (("nobody", "--out", "x"), "there is no clip and no camera 'nobody'"),
         (("ask-2", "--out", "x"), "camera ask-2 has no clips yet"),
-        (("ask-1", "--out", "cameras.csv"), "--out cameras.csv: cannot be written"),
+        (("ask-1", "--out", "cameras.csv"), "cameras.csv/timeline.png: cannot be written"),
         (("ask-1", "--out", "x", "--compare", "none.toml"), "none.toml: the settings file cannot be read"),
     ],
 )

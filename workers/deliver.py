@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,8 +10,7 @@ from pipeline.consent import standing
 from pipeline.cut import Cut, Record, make_cut
 from pipeline.errors import ClipError
 from storage.archive import Archive, delivery_key
-from storage.objects import MissingObject
-from workers.ingest import Context
+from workers.ingest import Context, fetch_clip
 from workers.receipt import Outcome, Stopwatch
 
 
@@ -44,7 +42,7 @@ def deliver(job: DeliverJob, context: Context, watch: Stopwatch) -> tuple[Outcom
     with tempfile.TemporaryDirectory(prefix="lamplighter-") as scratch:
         source, target = Path(scratch) / f"source{Path(cut.clip.key).suffix}", Path(scratch) / "cut.mp4"
         with watch("fetch"):
-            _fetch(archive, cut, source)
+            fetch_clip(archive, cut.clip, source)
         with watch("cut"):
             record = make_cut(source, target, cut, key=delivery_key(cut))
         with watch("put"):
@@ -62,14 +60,3 @@ def _check_consent(archive: Archive, cut: Cut) -> None:
     says = standing(camera, cut.clip.id, archive.decisions.get(f"{cut.request}/{camera.owner}"))
     if not says.allowed:
         raise ClipError("consent", f"{says.value}: the clip stays where it is")
-
-
-def _fetch(archive: Archive, cut: Cut, path: Path) -> None:
-    try:
-        archive.store.fetch(cut.clip.key, path)
-    except MissingObject as error:
-        raise ClipError("fetch", f"{cut.clip.key} is not in the store any more") from error
-    with path.open("rb") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()
-    if found != cut.clip.sha256:
-        raise ClipError("fetch", f"its content changed since it was taken in: wanted {cut.clip.sha256}, got {found}")

@@ -1,21 +1,22 @@
-"""One clip's way in, in one process: fetch, decode, measure, put, and the record last."""
+"""One clip's way in, in one process: fetch, decode, measure, put, and the record last; and measuring it again."""
 
 from __future__ import annotations
 
 import hashlib
 import os
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
+from pipeline.activity import Activity
 from pipeline.clip import Clip
 from pipeline.errors import ClipError
 from pipeline.motion import MeasureSettings, measure
 from pipeline.span import iso
-from pipeline.video import open_video
+from pipeline.video import Video, open_video
 from storage.archive import Archive, Ingested, Mark, clip_name, clip_prefix
-from storage.objects import Credentials, ObjectStore, StoreSettings, open_store
+from storage.objects import Credentials, MissingObject, ObjectStore, StoreSettings, open_store
 from workers.patience import Patient
 from workers.receipt import Outcome, Stopwatch
 from workers.sources import IngestJob, read_bytes
@@ -63,6 +64,70 @@ def ingest(job: IngestJob, context: Context, watch: Stopwatch) -> tuple[Outcome,
         return _take_in(job, context, watch, path=path, sha256=sha256, size=size)
 
 
+@dataclass(frozen=True, slots=True)
+class RemeasureJob:
+    """A clip in the store whose activity another `measure` made, or other settings; `known` is its record until now."""
+
+    known: Ingested
+
+    @property
+    def name(self) -> str:
+        """The clip's camera and id."""
+        return f"{self.known.clip.camera}/{self.known.clip.id}"
+
+
+def remeasure(job: RemeasureJob, context: Context, watch: Stopwatch) -> tuple[Outcome, Ingested]:
+    """Measure a stored clip again from its bytes and return its new record; one that is up to date is left as it is.
+
+    The new activity is put beside the old one and the record last, so that at every instant the record names an
+    activity that is there. Who calls removes the old one once nobody can read of it any more. Raises ClipError when
+    the clip or its record is gone or damaged, StoreUnavailable or StoreRefused when the store is.
+    """
+    archive, clip = context.archive, job.known.clip
+    with watch("record"):
+        record = archive.clips.get(clip_name(clip))
+    if record is None:
+        raise ClipError("record", "the store has no record of it any more; `lamplighter catalog rebuild` forgets it")
+    if record.version == context.measure.version():
+        return Outcome.ALREADY, record
+    with tempfile.TemporaryDirectory(prefix="lamplighter-") as scratch:
+        path = Path(scratch) / f"clip{Path(clip.key).suffix}"
+        with watch("fetch"):
+            fetch_clip(archive, clip, path)
+        with open_video(path, max_pixels=context.max_pixels) as video:
+            activity = _measured(video, context, watch)
+    record = replace(record, activity=_activity_key(clip, activity), version=activity.version)
+    with watch("put"):
+        archive.store.put(record.activity, activity.to_bytes())
+        archive.clips.put(record)
+    return Outcome.DONE, record
+
+
+def fetch_clip(archive: Archive, clip: Clip, path: Path) -> None:
+    """Copy a stored clip's bytes to `path`. Raises ClipError when they are gone or are not what was taken in."""
+    try:
+        archive.store.fetch(clip.key, path)
+    except MissingObject as error:
+        raise ClipError("fetch", f"{clip.key} is not in the store any more") from error
+    with path.open("rb") as file:
+        found = hashlib.file_digest(file, "sha256").hexdigest()
+    if found != clip.sha256:
+        raise ClipError("fetch", f"its content changed since it was taken in: wanted {clip.sha256}, got {found}")
+
+
+def _measured(video: Video, context: Context, watch: Stopwatch) -> Activity:
+    with watch("measure"):
+        frames = watch.each("decode", video.luma())
+        activity = measure(frames, time_base=video.time_base, settings=context.measure)
+    watch.seconds["measure"] -= watch.seconds["decode"]
+    return activity
+
+
+def _activity_key(clip: Clip, activity: Activity) -> str:
+    # The version is part of the key: an activity is never overwritten by another measure's.
+    return f"activity/{clip_name(clip)}-{activity.version}.npz"
+
+
 def _take_in(
     job: IngestJob, context: Context, watch: Stopwatch, *, path: Path, sha256: str, size: int
 ) -> tuple[Outcome, Ingested]:
@@ -76,20 +141,15 @@ def _take_in(
         if known is not None:
             archive.sources.put(Mark(job.mark, clip_name(known.clip)))
             return Outcome.ALREADY, known
-        with watch("measure"):
-            frames = watch.each("decode", video.luma())
-            activity = measure(frames, time_base=video.time_base, settings=context.measure)
+        activity = _measured(video, context, watch)
         stream = video.stream
-    watch.seconds["measure"] -= watch.seconds["decode"]
     draft = Clip(job.camera, start_ns, sha256, size, "", stream)
     key = f"clips/{clip_name(draft)}{path.suffix}"
     clip = Clip(job.camera, start_ns, sha256, size, key, stream)
-    # The version is part of the key: an activity is never overwritten by another measure's.
-    activity_key = f"activity/{clip_name(clip)}-{activity.version}.npz"
+    record = Ingested(clip, _activity_key(clip, activity), activity.version, Path(job.place).name)
     with watch("put"):
         archive.store.put(key, path, meta={"sha256": sha256})
-        archive.store.put(activity_key, activity.to_bytes())
-        record = Ingested(clip, activity_key, activity.version, Path(job.place).name)
+        archive.store.put(record.activity, activity.to_bytes())
         archive.clips.put(record)
         archive.sources.put(Mark(job.mark, clip_name(clip)))
     return Outcome.DONE, record
