@@ -34,10 +34,10 @@ class Metrics:
         self.bytes_in = counter("bytes_in", "Bytes of the clips that were accepted")
         self.bytes_done = counter("bytes_done", "Bytes of the clips that were taken in")
         self.station_seconds = counter("station_seconds", "Seconds all workers spent, by station", "station")
-        self.camera_faults = counter("camera_faults", "Cameras by URL that could not be reached or read", "station")
+        self.camera_faults = counter("camera_faults", "Times a camera by URL could not be recorded", "station")
         self.lag = Histogram(
             "lag_seconds",
-            "From the upload's arrival to its record",
+            "Seconds from a clip's arrival to its record",
             namespace=PREFIX,
             registry=self.registry,
             buckets=_LAG_S,
@@ -46,6 +46,7 @@ class Metrics:
         self.clips_waiting = gauge("clips_waiting", "Clips that are accepted and not done")
         self.bytes_waiting = gauge("bytes_waiting", "Bytes of the clips that are accepted and not done")
         self.uploads_waiting = gauge("uploads_waiting", "Uploads that wait to be accepted")
+        self.store_away = gauge("store_away", "1 while a store does not answer, else 0")
 
     def serve(self, host: str, port: int) -> Callable[[], None]:
         """Serve /metrics at `host`:`port`; returns what ends it. Raises ConfigError when the port cannot be had."""

@@ -14,8 +14,9 @@ from typing import Any
 import pytest
 
 from fleet_fixtures import CAMERAS, START_NS, Films, put_film
+from lamplighter.board import Board
 from lamplighter.desk import Desk, open_desk
-from lamplighter.live import Board, run_watch
+from lamplighter.live import run_watch
 from lamplighter.settings import load
 from pipeline.span import NS
 from storage.archive import Mark, clip_name

@@ -1,4 +1,7 @@
-"""Live ingest: watched places and cameras by URL feed the shards, workers take from them, until told to stop."""
+"""Live ingest: watched places and cameras by URL feed the shards, workers take from them, until told to stop.
+
+A program drives it through lamplighter.live.run_watch, which keeps the accounts as well.
+"""
 
 from __future__ import annotations
 
@@ -26,6 +29,7 @@ from workers.watch import Patrol, Place
 _BUSY_S = 0.05  # between two offers to a shard that is full
 _TAKE = 4  # clips taken from a shard at a time
 _LOOK_S = 1.0  # between two looks at shards that said nothing
+_JOIN_S = 5.0  # how long all threads together get to end; one that waits for a silent camera takes longer
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,18 +65,19 @@ class _Lane(threading.Thread):
         super().__init__(name=f"lane {index}", daemon=True)
         self._live, self._waiting = live, deque[tuple[Upload, Callable[[], None]]]()
         self._changed = threading.Condition()
-        self._full, self.offering = "queue", False
+        self._full, self.offering, self.away = "queue", False, ""
 
     def give(self, upload: Upload, settled: Callable[[], None]) -> None:
         """Add an upload; when the lane is full, wait or drop the oldest, as the operator chose."""
         settings, dropped = self._live.settings, None
         with self._changed:
-            if settings.policy == "block":
-                while len(self._waiting) >= settings.backlog and not self._live.ended.is_set():
-                    self._changed.wait(0.2)
+            while settings.policy == "block" and len(self._waiting) >= settings.backlog:
                 if self._live.ended.is_set():
-                    return  # it stays where it is, for the next run
-            elif len(self._waiting) >= settings.backlog:
+                    break
+                self._changed.wait(0.2)
+            if self._live.ended.is_set():
+                return  # it stays where it is, for the next run
+            if len(self._waiting) >= settings.backlog:
                 dropped = self._waiting.popleft()
             self._waiting.append((upload, settled))
             self._changed.notify_all()
@@ -121,9 +126,12 @@ class _Lane(threading.Thread):
         while True:
             try:
                 reply = live.shards.offer(upload)
+                self.away = ""
                 break
-            except StoreUnavailable:
-                # The run's own breaker says when this has lasted too long.
+            except StoreUnavailable as error:
+                # Not for a time only: what waits is nowhere else but with its source, and a run that ended would not
+                # bring the store back.
+                self.away = str(error)
                 if live.ended.wait(pause_s):
                     return Answer.BUSY
                 pause_s = min(30.0, 2 * pause_s)
@@ -160,7 +168,7 @@ class Live(AbstractContextManager["Live"]):
         self.closed, self.ended, self.more = threading.Event(), threading.Event(), threading.Event()
         self._context, self._batch, self._work = context, batch, work
         self._lanes = [_Lane(self, index) for index in range(settings.shards)]
-        self._sources: list[threading.Thread] = []
+        self._sources: list[Patrol | Recorder] = []
         self._failures: queue.SimpleQueue[BaseException] = queue.SimpleQueue()
 
     def __exit__(
@@ -169,17 +177,21 @@ class Live(AbstractContextManager["Live"]):
         """End all threads and the shards' processes; what was accepted stays in the store."""
         self.closed.set()
         self.ended.set()
+        until = time.monotonic() + _JOIN_S
         for thread in (*self._sources, *self._lanes):
             if thread.ident is not None:
-                thread.join(5)
+                thread.join(max(0.0, until - time.monotonic()))
         self.shards.close()
 
     def watch(self, place: Place) -> None:
         """Watch a folder or a bucket prefix."""
         self._sources.append(Patrol(place, self.give, poll_s=self.settings.poll_s, stop=self.closed, fail=self.fail))
 
-    def record(self, camera: str, url: str, *, spool: Path, settings: StreamSettings) -> None:
-        """Record a camera by its URL; its finished clips wait in `spool` to be accepted."""
+    def record(self, camera: str, url: str | None, *, spool: Path, settings: StreamSettings) -> None:
+        """Record a camera by its URL; its finished clips wait in `spool` to be accepted.
+
+        Without a URL only what an earlier run left there is taken up.
+        """
         self._sources.append(
             Recorder(
                 camera,
@@ -204,6 +216,12 @@ class Live(AbstractContextManager["Live"]):
         """Return the uploads that wait to be accepted."""
         return [upload for lane in self._lanes for upload in lane.waiting()]
 
+    @property
+    def away(self) -> str:
+        """What a store says that does not answer, or nothing."""
+        patrols = [source.away for source in self._sources if isinstance(source, Patrol)]
+        return next(filter(None, [*(lane.away for lane in self._lanes), *patrols]), "")
+
     def fail(self, error: BaseException) -> None:
         """Let an error of another thread end the run."""
         self._failures.put(error)
@@ -214,7 +232,7 @@ class Live(AbstractContextManager["Live"]):
         """Run until `stop`, or for `for_s` seconds; yield every clip with its receipt as it is done.
 
         After `stop` only the clips in work are finished. After `for_s` nothing new is looked at, and what was found is
-        worked off for at most `drain_s`. `tick` is called from this thread every moment in which a worker is free.
+        worked off for at most `drain_s`. `tick` is called from this thread whenever a worker is free.
         Raises what the batch dispatcher raises, and any error of a source.
         """
         for thread in (*self._lanes, *self._sources):

@@ -21,6 +21,7 @@ from typing import Any, Literal, Protocol
 from pydantic import BaseModel, ConfigDict, Field
 
 from pipeline.errors import ClipError
+from pipeline.span import NS
 from storage.archive import Archive
 from storage.objects import Credentials, ObjectStore, StoreSettings, check_key, open_store
 from workers.patience import Patient
@@ -94,12 +95,13 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class ShardStatus:
-    """How full a shard is (clips, bytes), and which process it runs in."""
+    """How full a shard is (clips, bytes), which of its cameras are behind, and which process it runs in."""
 
     index: int
     pid: int
     waiting: int
     held_bytes: int
+    behind: frozenset[str]
 
 
 def shard_of(camera: str, shards: int) -> int:
@@ -110,13 +112,13 @@ def shard_of(camera: str, shards: int) -> int:
 class Shard:
     """One shard, in whichever process it was made. `offer` runs in one thread, the rest may in another.
 
-    Nothing is read from the store before the first call: a shard can be made while the store is away.
+    The store is opened and read with the first call, which then says what is wrong with it: an actor that cannot be
+    made is started again for ever.
     """
 
     def __init__(self, index: int, store: StoreSettings, settings: LiveSettings) -> None:
         self._index, self._settings, self._store = index, settings, store
         self._bytes_free = max(1, settings.disk_bytes // settings.shards)
-        self._archive = Archive(Patient(open_store(store, Credentials.from_env(os.environ))))
         self._held: OrderedDict[str, Held] = OrderedDict()
         self._given: set[str] = set()
         self._bytes = 0
@@ -165,8 +167,10 @@ class Shard:
     def status(self) -> ShardStatus:
         """Tell how full the shard is."""
         self._recover()
+        late_ns = time.time_ns() - int(self._settings.behind_s * NS)
         with self._lock:
-            return ShardStatus(self._index, os.getpid(), len(self._held), self._bytes)
+            behind = frozenset(held.job.camera for held in self._held.values() if held.arrived_ns < late_ns)
+            return ShardStatus(self._index, os.getpid(), len(self._held), self._bytes, behind)
 
     def close(self) -> None:
         """Nothing to do: what is held is in the store."""
@@ -176,6 +180,7 @@ class Shard:
         with self._lock:
             if self._ready:
                 return
+            self._archive = Archive(Patient(open_store(self._store, Credentials.from_env(os.environ))))
             found = sorted(inbox(self._archive.store, self._store), key=lambda held: (held.arrived_ns, held.key))
             for held in found:
                 if shard_of(held.job.camera, self._settings.shards) == self._index:
@@ -302,7 +307,9 @@ class _OnRay:
             return self._ray.get(call.remote(*arguments))
         except gone.RayTaskError as error:
             raise error.cause from error
-        except (gone.RayActorError, gone.ActorUnavailableError, gone.PendingCallsLimitExceeded) as error:
+        except (gone.RayActorError, gone.PendingCallsLimitExceeded) as error:
+            if getattr(error, "actor_init_failed", False):
+                raise  # it would fail again: its machine lacks this project, or has another version of it
             raise ShardLost from error
 
 
@@ -316,13 +323,17 @@ class Shards:
             for index in range(settings.shards)
         ]
         # A shard that starts again hands out again what it finds; here is what is being worked on already.
+        self._closed = threading.Event()
         self._out: dict[str, Held] = {}
         self._offered: set[str] = set()
         self.recovered = 0  # clips an earlier run had accepted and not done
         self._unsettled: dict[int, set[str]] = {index: set() for index in range(settings.shards)}
 
     def offer(self, upload: Upload) -> Reply:
-        """Offer to the shard of the upload's camera, again when its process dies meanwhile."""
+        """Offer to the shard of the upload's camera, again when its process dies meanwhile.
+
+        Busy once `close` was called.
+        """
         handle, lost, mark = self._handles[shard_of(upload.job.camera, self.count)], False, upload.job.mark
         before = mark in self._offered
         self._offered.add(mark)
@@ -330,8 +341,9 @@ class Shards:
             try:
                 reply = handle.offer(upload)
             except ShardLost:
+                if self._closed.wait(_AGAIN_S):
+                    return Reply(Answer.BUSY, reason="closed")
                 lost = True
-                time.sleep(_AGAIN_S)
                 continue
             # The process whose answer was lost may have made it durable, and the next one handed it out already.
             if lost and (reply.answer is Answer.HELD or (reply.answer is Answer.ALREADY and mark not in self._offered)):
@@ -377,6 +389,7 @@ class Shards:
 
     def close(self) -> None:
         """End the shards' processes; what they hold stays in the store for the next run."""
+        self._closed.set()
         for handle in self._handles:
             handle.close()
 

@@ -8,10 +8,14 @@ import os
 import stat
 import threading
 import time
+from array import array
+from bisect import bisect_left
 from collections.abc import Callable, Container, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, Protocol
+
+import numpy as np
 
 from pipeline.arrival import PathTemplate
 from pipeline.errors import ClipError, ConfigError, LamplighterError, StoreUnavailable
@@ -62,28 +66,33 @@ class Naming:
 
 
 class _Seen:
-    """Which files were given to be taken in, in which version: 16 bytes for each that is still there."""
+    """Which versions of which files were given to be taken in: 8 bytes for each that is still there, in order."""
 
     def __init__(self) -> None:
-        self._seen: dict[bytes, bytes] = {}
-        self._still: dict[bytes, bytes] = {}
+        self._seen, self._still = array("Q"), array("Q")
+
+    def begin_look(self) -> None:
+        """Forget what a look found that was broken off: it did not see all that is there."""
+        self._still = array("Q")
 
     def is_new(self, place: str, version: str) -> bool:
-        """Tell whether this version of the file was not given yet; it is still there in any case."""
-        key, value = _digest(place), _digest(version)
-        if self._seen.get(key) != value:
+        """Tell whether this version of the file was not given yet."""
+        digest = _digest(place, version)
+        at = bisect_left(self._seen, digest)
+        if at == len(self._seen) or self._seen[at] != digest:
             return True
-        self._still[key] = value
+        self._still.append(digest)
         return False
 
     def end_look(self, given: Iterable[_Found]) -> None:
         """Remember what this look gives; forget what is not there any more."""
-        self._still |= {_digest(found.name): _digest(found.version) for found in given}
-        self._seen, self._still = self._still, {}
+        self._still.extend(_digest(found.name, found.version) for found in given)
+        self._seen = array("Q", np.sort(np.asarray(self._still)).tobytes())
 
 
-def _digest(text: str) -> bytes:
-    return hashlib.blake2b(text.encode("utf-8", "surrogateescape"), digest_size=8).digest()
+def _digest(place: str, version: str) -> int:
+    text = f"{place}\0{version}".encode("utf-8", "surrogateescape")
+    return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "little")
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -118,6 +127,7 @@ class FolderPlace:
     def look(self) -> list[Upload | Receipt[Any]]:
         """See Place."""
         before, self._unsettled = self._unsettled, {}
+        self._seen.begin_look()
         oldest = heapq.nsmallest(_LOOK, self._fresh(before))
         uploads = [self._upload(found) for found in oldest]
         self._seen.end_look(oldest)
@@ -180,6 +190,7 @@ class BucketPlace:
     def look(self) -> list[Upload | Receipt[Any]]:
         """See Place."""
         jsons: set[str] = set()
+        self._seen.begin_look()
         oldest = heapq.nsmallest(_LOOK, self._fresh(jsons))
         uploads = [self._upload(found, jsons) for found in oldest]
         self._seen.end_look(oldest)  # not before: the store may have gone away in the middle
