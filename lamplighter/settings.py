@@ -20,6 +20,7 @@ from pydantic_settings import (
     SettingsConfigDict,
     TomlConfigSettingsSource,
 )
+from tomlkit.items import InlineTable
 
 from pipeline.clip import check_id
 from pipeline.cut import Profile
@@ -172,7 +173,8 @@ def revised(text: str, tables: Mapping[tuple[str, ...], Mapping[str, Any]]) -> s
         table: Any = document
         for depth, name in enumerate(path, 1):
             if name not in table:
-                table[name] = tomlkit.table(is_super_table=depth < len(path))
+                inline = isinstance(table, InlineTable)  # which can hold no other kind
+                table[name] = tomlkit.inline_table() if inline else tomlkit.table(is_super_table=depth < len(path))
             table = table[name]
         table.update(values)
     return tomlkit.dumps(document)

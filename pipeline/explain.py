@@ -165,14 +165,13 @@ def _steps(activity: Activity, found: Trace, detection: Detection) -> tuple[Step
 
 
 def _runs(activity: Activity, found: Trace, detection: Detection) -> tuple[Run, ...]:
-    bare = detection.model_copy(update={"min_event_s": 0.0, "pre_roll_s": 0.0, "post_roll_s": 0.0})
     moving = _warm(activity) & (found.peak >= found.level)
     active = active_frames(activity, found, detection)
     happened = np.zeros(len(moving), np.bool_)
     for _, _, first, last in zip(*stretches(activity, *runs(active), detection), strict=True):
         happened[first:last] = True
     result = []
-    for start, end, first, last in zip(*stretches(activity, *runs(moving), bare), strict=True):
+    for start, end, first, last in zip(*stretches(activity, *runs(moving), _bare(detection)), strict=True):
         part = slice(int(first), int(last))
         why: tuple[str, float, float] = ("", 0.0, 0.0)
         if not (happened[part] & active[part]).any():
@@ -196,11 +195,14 @@ def _why(
         mine = (frame >= part.start) & (frame < part.stop) & (size >= detection.min_cells)
         mine[mine] = found.area[frame[mine]] <= detection.max_area
         return "travel", float(travel[mine].max()), detection.travel
-    bare = detection.model_copy(update={"min_event_s": 0.0, "pre_roll_s": 0.0, "post_roll_s": 0.0})
     inside = np.zeros(len(active), np.bool_)
     inside[part] = active[part]
-    start, end, _, _ = stretches(activity, *runs(inside), bare)
+    start, end, _, _ = stretches(activity, *runs(inside), _bare(detection))
     return "min_event_s", float((end - start).max() * activity.time_base), detection.min_event_s
+
+
+def _bare(detection: Detection) -> Detection:
+    return detection.model_copy(update={"min_event_s": 0.0, "pre_roll_s": 0.0, "post_roll_s": 0.0})
 
 
 def _remedies(activity: Activity, found: Trace, detection: Detection) -> list[Remedy]:
@@ -238,8 +240,7 @@ def _candidates(activity: Activity, found: Trace, detection: Detection) -> dict[
     Numbers are rounded to three decimals to the loose side.
     """
     present = active_frames(activity, found, detection)
-    bare = detection.model_copy(update={"min_event_s": 0.0, "pre_roll_s": 0.0, "post_roll_s": 0.0})
-    start, end, _, _ = stretches(activity, *runs(present), bare)
+    start, end, _, _ = stretches(activity, *runs(present), _bare(detection))
     lengths, gaps = ((ticks * float(activity.time_base)) for ticks in (end - start, start[1:] - end[:-1]))
     found_travel = found.regions[2] if detection.travel else np.zeros(0)
     highest = min(found.level - 1, int(activity.share.max()))

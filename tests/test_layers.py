@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import tomllib
+from fractions import Fraction
 from itertools import product
 from typing import Any
 
 import numpy as np
 import pytest
+import tomlkit
+from hypothesis import given
+from hypothesis import strategies as st
 from pydantic import ValidationError
+from samples import clip
 
+from lamplighter.settings import Settings, revised
+from pipeline.activity import Activity
 from pipeline.clip import Camera
 from pipeline.detect import Detection
-from pipeline.layers import CameraLayer, Layers
+from pipeline.errors import ConfigError
+from pipeline.layers import CameraLayer, Layers, header
 from pipeline.night import Darkness, is_night, sun_elevation_deg
 from pipeline.span import parse_iso
 
@@ -124,3 +133,79 @@ def test_dusk_is_where_its_angle_puts_it() -> None:
         sets = parse_iso("2026-03-20T18:00:00Z") + minutes * 60 * 10**9
         assert not is_night(darkness, camera, start_ns=sets - 3 * 60 * 10**9, luma=still)
         assert is_night(darkness, camera, start_ns=sets + 3 * 60 * 10**9, luma=still)
+
+
+# What is written so that it holds -------------------------------------------------------------------------------------
+
+KEYS = ("sensitivity", "min_cells", "gap_s")
+values = st.fixed_dictionaries({}, optional={key: st.sampled_from([1, 2, 3]) for key in KEYS}).map(
+    lambda found: found | ({"sensitivity": found["sensitivity"] / 10} if "sensitivity" in found else {})
+)
+
+
+@st.composite
+def all_layers(draw: st.DrawFn) -> Layers:
+    def camera() -> CameraLayer:
+        return CameraLayer(**draw(values), day=Detection(**draw(values)), night=Detection(**draw(values)))
+
+    named = {name: camera() for name in draw(st.sets(st.sampled_from(["door", "yard.1"])))}
+    fleet, day, night = (Detection(**draw(values)) for _ in range(3))
+    return Layers(fleet, day, night, named)
+
+
+full = st.fixed_dictionaries({key: st.sampled_from([1, 4, 5]) for key in KEYS}).map(
+    lambda found: found | {"sensitivity": found["sensitivity"] / 10}
+)
+
+
+@given(all_layers(), full, st.dictionaries(st.sampled_from(["door", "yard.1", "new"]), full))
+def test_a_revision_holds_wherever_no_narrower_table_has_the_key(
+    layers: Layers, fleet: dict[str, float], cameras: dict[str, dict[str, float]]
+) -> None:
+    before = {
+        "detection": layers.fleet.model_dump(mode="json"),
+        "day": layers.day.model_dump(mode="json", exclude_unset=True),
+        "night": layers.night.model_dump(mode="json", exclude_unset=True),
+        "camera": {name: own.model_dump(mode="json", exclude_unset=True) for name, own in layers.cameras.items()},
+    }
+    text = revised(tomlkit.dumps(before), layers.revision(fleet, cameras))
+    after = Settings.model_validate(tomllib.loads(text)).layers
+    for camera, night in product(("door", "yard.1", "new", "other"), (False, True)):
+        old, new = layers.of(camera, night=night), after.of(camera, night=night).detection
+        for key in KEYS:
+            wanted = getattr(old.detection, key) if key in old.pinned else cameras.get(camera, fleet)[key]
+            assert getattr(new, key) == wanted
+
+
+def an_activity(luma: int = 90) -> Activity:
+    share = np.zeros((2, 4, 6), np.uint8)
+    return Activity(share, np.arange(2), np.full(2, luma, np.uint8), Fraction(1), 0, 96, 64, "1")
+
+
+def test_one_answer_for_a_clip_by_the_sun_at_its_camera() -> None:
+    camera = Camera("door", 4.8, 52.0, "olga")
+    still = an_activity()
+    for hour, night in ((12, False), (23, True)):
+        taken = clip("door", parse_iso(f"2026-01-31T{hour}:00:00Z"))
+        assert FULL.for_clip(camera, taken, still) == FULL.of("door", night=night)
+
+
+def test_a_zone_that_covers_nothing_is_refused_with_camera_and_table() -> None:
+    speck = ((0.1, 0.1), (0.11, 0.1), (0.11, 0.11))
+    layers = Layers(cameras={"door": CameraLayer(night=Detection(ignore=(speck,)))}, darkness=Darkness(by="picture"))
+    camera = Camera("door", 4.8, 52.0, "olga")
+    with pytest.raises(ConfigError, match=r'^camera door: \[camera\."door"\.night\]: ignore zone 1 .* covers no cell'):
+        layers.for_clip(camera, clip("door"), an_activity(luma=5))
+    assert layers.for_clip(camera, clip("door"), an_activity(luma=200)).detection.ignore == ()
+
+
+@pytest.mark.parametrize(
+    ("table", "text"),
+    [
+        (("detection",), "[detection]"),
+        (("camera", "a.b"), '[camera."a.b"]'),
+        (("camera", "a", "day"), '[camera."a".day]'),
+    ],
+)
+def test_a_table_is_named_as_in_a_settings_file(table: tuple[str, ...], text: str) -> None:
+    assert header(table) == text

@@ -13,7 +13,7 @@ import pytest
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from lamplighter.settings import CONFIGS, Settings, knobs, load
+from lamplighter.settings import CONFIGS, Settings, knobs, load, revised
 from pipeline.errors import ConfigError
 
 DEFAULT = CONFIGS / "default.toml"
@@ -369,10 +369,6 @@ def test_a_file_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch, tmp_
     refused(saying=(str(tmp_path / "gone.toml"), "cannot be read"))
 
 
-if __name__ == "__main__":
-    sys.stdout.write(default_file())
-
-
 # Layers of detection settings -----------------------------------------------------------------------------------------
 
 LAYERED = """
@@ -452,3 +448,58 @@ def test_a_bad_value_of_a_layer_is_named(file: Path, text: str, key: str, got: s
 def test_layers_are_set_in_a_file_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LAMPLIGHTER_NIGHT__SENSITIVITY", "0.3")
     refused(saying=("LAMPLIGHTER_NIGHT__SENSITIVITY", "[night]", "from a settings file alone"))
+
+
+def test_whence_tells_table_and_source(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file.write_text(LAYERED)
+    monkeypatch.setenv("LAMPLIGHTER_DETECTION__MAX_AREA", "0.4")
+    settings = load(file)
+    night, day = (settings.layers.of("door.1", night=night) for night in (True, False))
+    assert settings.whence(night, "min_cells") == f'[camera."door.1".night], {file}'
+    assert settings.whence(day, "min_cells") == f"[detection], {file}"
+    assert settings.whence(night, "sensitivity") == f"[night], {file}"
+    assert settings.whence(day, "sensitivity") == "default"
+    assert settings.whence(day, "max_area") == "[detection], the environment"
+
+
+# Written into the operator's file -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "# ours\n[detection] # of the fleet\ngap_s = 9  # long\n\n[batch]\nworkers = 2 # two\n",
+        "detection.gap_s = 9 # long\nbatch.workers = 2\n",
+        "detection = { gap_s = 9 } # long\n",
+        '[camera."door.1".night]\nmin_cells = 5 # few\n[detection]\ngap_s = 9\n',
+        '[camera]\n"door.1" = { gap_s = 9, night = { min_cells = 5 } } # few\n',
+        'camera."door.1".night.min_cells = 5 # few\n',
+        '[camera."door.1"]\ngap_s = 9\n[batch]\nworkers = 2\n[camera.yard]\ngap_s = 1\n# the end\n',
+        '[camera."door.1"]\r\ngap_s = 9\r\n',
+    ],
+)
+def test_a_revised_file_has_the_new_values_and_all_that_was_there(file: Path, text: str) -> None:
+    file.write_text(text)
+    before = load(file)
+    tables: dict[tuple[str, ...], dict[str, float]] = {
+        ("camera", "door.1", "day"): {"sensitivity": 0.3},
+        ("detection",): {"min_cells": 4, "gap_s": 3.5},
+        ("camera", "door.1"): {"min_cells": 7},
+    }
+    written = revised(text, tables)
+    file.write_text(written)
+    after = load(file)
+    assert (after.detection.min_cells, after.detection.gap_s) == (4, 3.5)
+    assert after.camera["door.1"].min_cells == 7
+    assert after.camera["door.1"].day.sensitivity == 0.3
+    assert after.batch == before.batch
+    for name, old in before.camera.items():
+        assert after.camera[name].night == old.night
+        assert after.camera[name].model_fields_set >= old.model_fields_set
+    for comment in re.findall("#.*", text):
+        assert comment.strip() in written
+
+
+if __name__ == "__main__":
+    sys.stdout.write(default_file())
