@@ -6,7 +6,6 @@ of CDnet 2014 and SBI 2015: 255 moves, 50 is shadow, 85 and 170 are not scored.
 
 from __future__ import annotations
 
-import argparse
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -92,10 +91,10 @@ def opencv(video: Path, make: str) -> NDArray[Any]:
 
 def main() -> None:
     """Measure, write JSON, draw."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--constants", action="store_true", help="also halve and double every setting of measure")
-    options = parser.parse_args()
+    help_text = "also halve and double every setting of measure"
+    options = report.options(__doc__, ("--constants", {"action": "store_true", "help": help_text}))
     folders = sorted(path for path in (_FOOTAGE / "labelled").glob("*") if path.is_dir())
+    folders = [folder for folder in folders if folder.name == "hall"] if options.quick else folders
     if not folders:
         raise SystemExit(f"no labelled footage at {_FOOTAGE}/labelled; set LAMPLIGHTER_FOOTAGE")
     makers: dict[str, Callable[[Path], NDArray[Any]]] = {
@@ -112,7 +111,7 @@ def main() -> None:
                 changed = type(knob.default)(knob.default * factor)
                 settings = MeasureSettings(**{name: changed})
                 results.append(_row(f"{name} {changed:g}", lambda video, s=settings: ours(video, s), folders))  # type: ignore[misc]
-    report.draw(report.write("quality", results))
+    report.draw(report.write("quality", results, folder=options.out, quick=options.quick))
 
 
 def _row(name: str, maker: Callable[[Path], NDArray[Any]], folders: list[Path]) -> dict[str, Any]:

@@ -1,81 +1,152 @@
-"""Clips per second by workers: the same batch in this process, on one Ray worker and on two, in one run."""
+"""Clips a second by workers and by length of clip, what Ray itself costs for each, and the memory all of it takes.
+
+`python -m benchmarks.scaling` (some three minutes), `--quick` (some twenty seconds). The same batch goes through
+`Desk.ingest` in this process, on one Ray worker and on two: new store, new catalogue, every outcome checked. Ray's own
+cost is measured apart, with units that do nothing.
+"""
 
 from __future__ import annotations
 
-import argparse
+import os
 import shutil
 import tempfile
 import time
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from benchmarks import report
+from benchmarks.processes import Tree
 from lamplighter import tables
 from lamplighter.desk import open_desk
 from lamplighter.settings import load
 from pipeline.clip import Camera, Sharing
 from pipeline.scene import Scene
-from workers.batch import run, session
+from workers.batch import BatchSettings, run, session
 from workers.receipt import Outcome, Stopwatch
 from workers.simulate import FilmJob, film
 
-_DISTINCT = 8
+_DISTINCT = 4
+_RATE = 10
+COLUMNS = {
+    "what": "batch",
+    "clips": "clips",
+    "clips_per_s": "clips/s",
+    "work_s_per_clip": "work a clip (s)",
+    "overhead_ms_per_clip": "all else a clip (ms)",
+    "times_one_worker": "times one worker",
+    "peak_mb": "peak memory (MB)",
+}
 
 
-def footage(folder: Path, clips: int, seconds: int) -> None:
+def footage(folder: Path, clips: int, seconds: int) -> Path:
     """Write `clips` files of simulated footage, a few distinct ones under many names: the work is the same."""
+    where = folder / f"{seconds}s"
     originals = []
     for number in range(min(_DISTINCT, clips)):
-        job = FilmJob(Scene(number, frames=seconds * 10, busy=6), folder / "originals" / f"{number}.mp4")
+        job = FilmJob(Scene(number, frames=seconds * _RATE, busy=6), folder / "originals" / f"{seconds}-{number}.mp4")
         film(job, None, Stopwatch())
         originals.append(job.path)
     for number in range(clips):
-        target = folder / "clips" / f"cam-{number:04d}" / "20260131T180000Z.mp4"
+        target = where / f"cam-{number:04d}" / "20260131T180000Z.mp4"
         target.parent.mkdir(parents=True)
         shutil.copyfile(originals[number % len(originals)], target)
+    return where
 
 
-def batch(footage_folder: Path, clips: int, *, workers: int) -> dict[str, Any]:
-    """Ingest all clips into a new store and return clips per second, after every outcome was checked."""
-    data = footage_folder / f"data-{workers}"
+def batch(folder: Path, data: Path, clips: int, *, workers: int, what: str) -> report.Row:
+    """Ingest all clips below `folder` into a new store; return the row, after every outcome was checked."""
     settings = load(flags={"data": data, "batch": {"workers": workers}})
     cameras = [Camera(f"cam-{n:04d}", 4.8, 52.0, "bench", Sharing.ALWAYS) for n in range(clips)]
+    tree = Tree(os.getpid())
     with open_desk(settings) as desk, session(settings.batch):
-        desk.import_cameras(cameras)
+        desk.catalog.put_cameras(cameras)
         if workers:  # the processes are there before the clock runs: a batch is long, its start is not its speed
-            list(
-                run(
-                    [FilmJob(Scene(1, frames=1), data / f"warm-{n}.mp4") for n in range(workers * 2)],
-                    film,
-                    None,
-                    settings=settings.batch,
-                )
-            )
-        start = time.perf_counter()
-        tally = tables.follow("", desk.ingest([str(footage_folder / "clips")]), quiet=True)
-        seconds = time.perf_counter() - start
+            jobs = [FilmJob(Scene(1, frames=1), data / f"warm-{n}.mp4") for n in range(workers * 2)]
+            for _ in run(jobs, film, None, settings=settings.batch):
+                pass
+        with tree.sampling():
+            start = time.perf_counter()
+            tally = tables.follow("", desk.ingest([str(folder)]), quiet=True)
+            seconds = time.perf_counter() - start
+    shutil.rmtree(data)
     if tally.outcomes != {Outcome.DONE: clips}:
         raise SystemExit(f"{workers} workers: wanted {clips} clips done, got {tally.outcomes}")
     work = tally.seconds["total"]
-    shutil.rmtree(data)
-    return {"what": f"{workers} workers" if workers else "in this process", "clips": clips, "seconds": seconds,
-            "clips_per_s": clips / seconds, "work_s_per_clip": work / clips,
-            "dispatch_ms_per_clip": (seconds * max(workers, 1) - work) / clips * 1000}  # fmt: skip
+    return {
+        "what": what,
+        "workers": workers,
+        "clips": clips,
+        "seconds": round(seconds, 2),
+        "clips_per_s": round(clips / seconds, 2),
+        "work_s_per_clip": round(work / clips, 4),
+        "overhead_ms_per_clip": round((seconds * max(workers, 1) - work) / clips * 1000, 2),
+        "cpu_s_per_clip": None if tree.cpu_s is None else round(tree.cpu_s / clips, 4),
+        "peak_mb": round(max((size for _, size in tree.memory_mb), default=0)) or None,
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class _Empty:
+    """A unit of work that is none."""
+
+    name: str
+
+
+def _nothing(_job: object, _context: object, _watch: Stopwatch) -> tuple[Outcome, str]:
+    return Outcome.DONE, ""
+
+
+def empty_units(count: int) -> report.Row:
+    """Return what the dispatcher and Ray cost for one unit of work, with nothing done in it."""
+    settings = BatchSettings(workers=1)
+
+    def units(prefix: str, many: int) -> Iterator[_Empty]:
+        return (_Empty(f"{prefix}-{number}") for number in range(many))
+
+    with session(settings):
+        for _ in run(units("warm", 20), _nothing, None, settings=settings):
+            pass
+        start = time.perf_counter()
+        done = [receipt.outcome for receipt in run(units("empty", count), _nothing, None, settings=settings)]
+        seconds = time.perf_counter() - start
+    if done != [Outcome.DONE] * count:
+        raise SystemExit(f"wanted {count} empty units done, got {len(done)}: their time means nothing")
+    row = {
+        "what": "an empty unit on one Ray worker",
+        "clips": count,
+        "ray_ms_per_clip": round(seconds / count * 1000, 2),
+    }
+    row["overhead_ms_per_clip"] = row["ray_ms_per_clip"]
+    return report.against(row, "ray_ms_per_clip", at_most=5)
 
 
 def main() -> None:
     """Measure, write JSON, draw."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--clips", type=int, default=200)
-    parser.add_argument("--seconds", type=int, default=60, help="length of a clip")
-    options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as scratch:
-        footage(Path(scratch), options.clips, options.seconds)
-        results = [batch(Path(scratch), options.clips, workers=workers) for workers in (0, 1, 2)]
-    one = results[1]["clips_per_s"]
-    for result in results[1:]:
-        result["times_one_worker"] = result["clips_per_s"] / one
-    report.draw(report.write("scaling", results))
+    clips_flag = ("--clips", {"type": int, "default": 200, "help": "clips in the batch"})
+    seconds_flag = ("--seconds", {"type": int, "default": 60, "help": "length of its clips"})
+    chosen = report.options(__doc__, clips_flag, seconds_flag)
+    clips, seconds = (24, 20) if chosen.quick else (chosen.clips, chosen.seconds)
+    lengths = () if chosen.quick else ((2, clips), (15, clips))
+    with tempfile.TemporaryDirectory(prefix="lamplighter-") as scratch:
+        folder = Path(scratch)
+        results = [empty_units(200 if chosen.quick else 1000)]
+        where = footage(folder, clips, seconds)
+        for workers in (0, 1, 2):
+            name = f"{workers} worker{'s' * (workers > 1)} on Ray" if workers else "in this process"
+            what = f"{name}, clips of {seconds} s"
+            results.append(batch(where, folder / f"data-{workers}", clips, workers=workers, what=what))
+        one = results[-2]["clips_per_s"]
+        results[-1]["times_one_worker"] = round(results[-1]["clips_per_s"] / one, 2)
+        if not chosen.quick:
+            report.against(results[-1], "times_one_worker", at_least=1.8)
+        for length, count in lengths:
+            where = footage(folder, count, length)
+            what = f"2 workers on Ray, clips of {length} s"
+            results.append(batch(where, folder / f"data-{length}s", count, workers=2, what=what))
+    for row in results:
+        row["footage"] = f"simulated, 640 x 360, {_RATE} frames/s"
+    report.draw(report.write("scaling", results, folder=chosen.out, quick=chosen.quick, columns=COLUMNS))
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import sys
 import time
@@ -14,6 +15,7 @@ import numpy as np
 import typer
 
 from lamplighter import live, picturing, tables
+from lamplighter.benching import bench
 from lamplighter.demo import run_demo
 from lamplighter.desk import Desk, open_desk, read_cameras
 from lamplighter.doctor import examine
@@ -288,6 +290,7 @@ app.command("explain")(explain_clip)
 app.command("tune")(tune)
 app.command("picture")(picturing.picture)
 app.command("watch")(live.watch)
+app.command("bench")(bench)
 
 
 @app.command()
@@ -368,6 +371,8 @@ def demo(
 
 def main() -> None:
     """Run the command line; an error the user can act on is one line on standard error."""
+    # What was imported stays; walking it again and again would be half the time of a search with many clips.
+    gc.freeze()
     try:
         app(standalone_mode=True)
     except (ConfigError, RequestRefused) as error:

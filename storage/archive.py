@@ -150,7 +150,7 @@ def short(text: str) -> str:
 
 def _printable(text: str) -> str:
     # A file name need not be UTF-8; Python holds what is not as lone surrogates, which no document can.
-    return text.encode("utf-8", "backslashreplace").decode()
+    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()
 
 
 def clip_name(clip: Clip) -> str:

@@ -1,0 +1,144 @@
+"""The pictures of the results, drawn from their JSON alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+_OURS: Final = "#4477aa"
+_PEER: Final = "#bbbbbb"
+_WARN: Final = "#cc3311"
+
+Rows = Sequence[Mapping[str, Any]]
+
+
+def draw(document: Mapping[str, Any], path: Path) -> bool:
+    """Draw a result's plot to `path` (PNG); return whether there is one for it."""
+    panels = _PANELS.get(document["benchmark"], ())
+    drawn = [(panel, rows) for panel, wanted in panels if (rows := [row for row in document["results"] if wanted(row)])]
+    if not drawn:
+        return False
+    mpl.use("Agg")
+    figure = Figure(figsize=(8, 3.6 * len(drawn) + 0.4), layout="constrained")
+    for axes, (panel, rows) in zip(np.atleast_1d(figure.subplots(len(drawn))), drawn, strict=True):
+        panel(axes, rows)
+    quick = ", quick form" if document.get("quick") else ""
+    cores = document["machine"]["cores"]
+    figure.suptitle(f"{document['benchmark']}, commit {document['commit']}, {cores} cores{quick}", fontsize=10)
+    figure.savefig(path, dpi=110)
+    return True
+
+
+def _has(*keys: str) -> Callable[[Mapping[str, Any]], bool]:
+    return lambda row: all(row.get(key) is not None for key in keys)
+
+
+def _of_floor(axes: Axes, rows: Rows) -> None:
+    colours = [_WARN if row.get("met") is False else _OURS for row in rows]
+    bars = axes.barh([row["what"] for row in rows], [row["of_floor"] for row in rows], color=colours)
+    axes.bar_label(bars, fmt="%.2f", padding=3)
+    axes.axvline(1, color="black", linewidth=1)
+    for place, row in enumerate(rows):
+        if str(row.get("target", "")).startswith("of_floor"):
+            limit = float(row["target"].rsplit(" ", 1)[1])
+            axes.plot([limit, limit], [place - 0.4, place + 0.4], color=_WARN, linewidth=2)
+    axes.set_xlim(0, max(1.15, *(row["of_floor"] * 1.15 for row in rows)))
+    axes.invert_yaxis()
+    axes.set_xlabel("speed as a share of the floor's (1 = as fast as the bare library; red line: target)")
+
+
+def _peers(axes: Axes, rows: Rows) -> None:
+    for row in rows:
+        ours = row["what"].startswith("Lamplighter")
+        axes.scatter(row["fps"], row["frame_ap"], color=_OURS if ours else _PEER, edgecolor="black", zorder=3)
+        axes.annotate(
+            row["what"], (row["fps"], row["frame_ap"]), xytext=(6, -3), textcoords="offset points", fontsize=8
+        )
+    axes.set_xscale("log")
+    axes.margins(x=0.35, y=0.15)
+    axes.set_xlabel("frames a second, 1080p, one thread (higher is better)")
+    axes.set_ylabel('average precision of\n"this frame holds motion"')
+    axes.grid(visible=True, alpha=0.3)
+
+
+def _rates(axes: Axes, rows: Rows) -> None:
+    bars = axes.barh([row["what"] for row in rows], [row["clips_per_s"] for row in rows], color=_OURS)
+    axes.bar_label(bars, fmt="%.2f", padding=3)
+    axes.margins(x=0.12)
+    axes.invert_yaxis()
+    axes.set_xlabel("clips a second")
+
+
+def _lags(axes: Axes, rows: Rows) -> None:
+    names = sorted({row["load"] for row in rows})
+    for name in names:
+        mine = [row for row in rows if row["load"] == name]
+        colours = [_OURS if row["sustained"] else _WARN for row in mine]
+        axes.scatter(
+            [row["cameras"] for row in mine],
+            [row["lag_p99_s"] for row in mine],
+            c=colours,
+            marker="os^D"[names.index(name) % 4],
+            label=name,
+            edgecolor="black",
+        )
+    axes.axhline(10, color=_WARN, linewidth=1)
+    axes.set_xscale("log")
+    axes.set_ylim(bottom=0)
+    axes.set_xlabel("cameras (blue: sustained at real time, red: not)")
+    axes.set_ylabel("lag, 99 % (s)")
+    axes.legend(fontsize=8)
+
+
+def _memory(axes: Axes, rows: Rows) -> None:
+    for row in rows:
+        times, sizes = zip(*row["memory_mb_by_s"], strict=True)
+        axes.plot(times, sizes, color=_OURS, label=row["what"])
+    axes.set_ylim(bottom=0)
+    axes.set_xlabel("seconds")
+    axes.set_ylabel("memory of all processes (MB)")
+    axes.legend(fontsize=8)
+
+
+def _growth(axes: Axes, rows: Rows) -> None:
+    for name, colour in (("sparse", _OURS), ("dense", _PEER)):
+        mine = sorted((row for row in rows if row["density"] == name), key=lambda row: row["clips"])
+        if mine:
+            sizes = [row["clips"] for row in mine]
+            label = f"{mine[-1]['found']:,} clips found"
+            axes.plot(sizes, [row["p99_ms"] for row in mine], "o-", color=colour, label=f"99 %, {label}")
+            axes.plot(sizes, [row["p50_ms"] for row in mine], "o:", color=colour, label=f"median, {label}")
+    axes.axhline(50, color=_WARN, linewidth=1)
+    axes.set_xscale("log")
+    axes.set_ylim(bottom=0)
+    axes.set_xlabel("clips in the catalogue (red line: target)")
+    axes.set_ylabel("one request (ms)")
+    axes.legend(fontsize=8)
+
+
+def _by_sequence(axes: Axes, rows: Rows) -> None:
+    names = [key for key, value in rows[0].items() if isinstance(value, float)]
+    width = 0.8 / len(rows)
+    for place, row in enumerate(rows):
+        at = np.arange(len(names)) + place * width
+        axes.bar(at, [row.get(name) or 0 for name in names], width, label=row["what"])
+    axes.set_xticks(np.arange(len(names)) + 0.4 - width / 2, names, fontsize=8)
+    axes.set_ylabel("average precision")
+    axes.set_ylim(0, 1)
+    axes.legend(fontsize=8, ncols=len(rows), loc="lower center")
+
+
+_PANELS: Final[Mapping[str, Sequence[tuple[Callable[[Axes, Rows], None], Callable[[Mapping[str, Any]], bool]]]]] = {
+    "stages": ((_of_floor, _has("of_floor")),),
+    "peers": ((_peers, _has("fps", "frame_ap")),),
+    "scaling": ((_rates, _has("clips_per_s")),),
+    "fleet": ((_lags, _has("cameras", "lag_p99_s", "sustained")), (_memory, _has("memory_mb_by_s"))),
+    "catalogue": ((_growth, _has("density", "p99_ms")),),
+    "quality": ((_by_sequence, lambda row: "mean" in row and " " not in str(row["what"])),),
+}
