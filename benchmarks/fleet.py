@@ -423,7 +423,7 @@ def floor(reels: Path, load_: Load) -> float:
 
 def film_all(reels: Path, loads: Iterable[Load]) -> None:
     """Film the reels that are missing; done once on a machine."""
-    needed = {reel for one in loads if not one.replay for reel in reels_of(one.fleet(8), one.fleet(1, 3).span)}
+    needed = {reel for one in loads if not one.replay for reel in reels_of(one.fleet(8), one.fleet(1).span)}
     settings = BatchSettings(workers=WORKERS)
     for receipt in film_reels(sorted(needed, key=lambda reel: reel.name), reels, settings=settings):
         print(f"filmed {receipt.job.name}: {receipt.outcome} {receipt.reason}", flush=True)
