@@ -74,7 +74,8 @@ class Board:
         with self._lock:
             for station, seconds in receipt.seconds.items():
                 self.seconds[station] = self.seconds.get(station, 0.0) + seconds
-                metrics.station_seconds.labels(station).inc(seconds)
+                if station != "total":  # the sum of the others
+                    metrics.station_seconds.labels(station).inc(seconds)
             if receipt.outcome is Outcome.ASIDE:
                 self._set_aside(receipt)
                 return
@@ -148,7 +149,7 @@ class Board:
                 ("clips a second (last minute)", f"{recent / max(1e-9, min(60, now - self.began)):.2f}"),
                 ("accepted", f"{self.counts['in'] + self.counts['recovered']}"),
                 ("done", f"{self.counts['done']}"),
-                ("repeated", f"{self.counts['repeated'] + self.counts['done before']}"),
+                ("known before", f"{self.counts['repeated'] + self.counts['done before']}"),
                 ("set aside", f"{sum(self.aside.values())}"),
                 ("dropped", f"{sum(self.dropped.values())}"),
                 ("wait in shards / to be accepted", f"{sum(s.waiting for s in self.shards)} / {self.uploads_waiting}"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import re
+from array import array
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -15,7 +15,7 @@ import typer
 
 from lamplighter import tables
 from lamplighter.desk import open_desk
-from lamplighter.options import Json, Workers, settings_of
+from lamplighter.options import Json, Workers, length_ns, settings_of
 from lamplighter.settings import Settings
 from pipeline.errors import ConfigError
 from pipeline.fleet import HOUR_NS, PICTURES, Fleet, dump_fleet, load_fleet, make_fleet
@@ -30,7 +30,7 @@ from workers.receipt import Outcome
 fleet_app = typer.Typer(no_args_is_help=True, help="A synthetic fleet: its cameras, its truth, and its uploads.")
 
 _START = "2026-01-31T00:00:00Z"  # fixed: the same command makes the same bytes on any day
-_UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400}
+_EVENING_NS = 17 * HOUR_NS + 45 * 60 * NS  # into a day: still light, and the streets are busy
 
 Seed = Annotated[int, typer.Option(min=0, help="The same seed makes the same fleet, byte for byte.")]
 Busy = Annotated[float, typer.Option(min=0, max=100, help="A factor on everybody who passes or comes to a door.")]
@@ -101,7 +101,8 @@ def run(
     file: Annotated[Path | None, typer.Option("--fleet", help="A fleet file, or the folder of `fleet make`.")] = None,
     seed: Seed = 1,
     start: Annotated[
-        str | None, typer.Option("--from", help="Where in simulated time to begin (UTC); default: the fleet's start.")
+        str | None,
+        typer.Option("--from", help="Where in simulated time to begin (UTC); default: 17:45, or the fleet's start."),
     ] = None,
     busy: Busy = 1.0,
     continuous: Continuous = 0.15,
@@ -117,11 +118,11 @@ def run(
     Clips lie under {camera}/{start}.mp4 in whole seconds of the camera's own clock, as `ingest` and `watch` read them.
     """
     settings = settings_of(context, batch={"workers": workers})
-    length_ns = _length_ns(length)
+    for_ns = length_ns(length)
     if file is None:
-        begin_ns = _instant("--from", start or _START)
+        begin_ns = _instant("--from", start) if start else _instant("--from", _START) + _EVENING_NS
         begun_ns = begin_ns - begin_ns % HOUR_NS
-        hours = -(-(begin_ns + length_ns - begun_ns) // HOUR_NS)
+        hours = -(-(begin_ns + for_ns - begun_ns) // HOUR_NS)
         fleet = make_fleet(
             1 if cameras is None else cameras,
             seed=seed,
@@ -134,8 +135,8 @@ def run(
         )
     else:
         fleet = _read(file)
-        begin_ns = fleet.start_ns if start is None else _instant("--from", start)
-    span = Span(begin_ns, begin_ns + length_ns)
+        begin_ns = _instant("--from", start) if start else _evening_ns(fleet, for_ns)
+    span = Span(begin_ns, begin_ns + for_ns)
     if fleet.span & span != span:
         raise ConfigError(f"--from, --for: the fleet is simulated from {fleet.span}, not in all of {span}")
     # All of it happens, also where only some cameras upload: who passes does not depend on who looks.
@@ -170,7 +171,7 @@ class _Tally:
         self.clips = self.repeated = self.late = self.frames = self.size = self.things = 0
         self.cameras: set[str] = set()
         self.footage_s = Fraction()
-        self.behind: list[float] = []
+        self.behind = array("f")
         self.interrupted = False
 
     def add(self, fed: Fed) -> None:
@@ -221,8 +222,11 @@ def _follow(fed: Iterator[Fed], tally: _Tally, *, write: Any, quiet: bool) -> No
 
 def _film(fleet: Fleet, span: Span, reels: Path, settings: Settings, *, quiet: bool) -> None:
     needed = reels_of(fleet, span)
+    missing = sum(not (reels / reel.name).exists() for reel in needed)
+    if missing and not quiet:
+        tables.err.print(f"Filming {missing} reels into {reels}, once: up to half a minute of one core for each")
     with tables.progress(quiet=quiet) as bars:
-        task = bars.add_task("Filming reels, once", total=sum(not (reels / reel.name).exists() for reel in needed))
+        task = bars.add_task("Filming reels, once", total=missing)
         for receipt in film_reels(needed, reels, settings=settings.batch):
             if receipt.outcome is Outcome.ASIDE:
                 raise ConfigError(f"{receipt.job.name} cannot be filmed: {receipt.station}: {receipt.reason}")
@@ -269,6 +273,12 @@ def _read(file: Path) -> Fleet:
     return load_fleet(text, name=str(file))
 
 
+def _evening_ns(fleet: Fleet, for_ns: int) -> int:
+    """Return the fleet's first evening, or its start where that much of an evening is not in it."""
+    evening_ns = fleet.start_ns + (_EVENING_NS - fleet.start_ns) % (24 * HOUR_NS)
+    return evening_ns if evening_ns + for_ns <= fleet.span.end_ns else fleet.start_ns
+
+
 def _first(fleet: Fleet, cameras: int) -> Fleet:
     if not 1 <= cameras <= len(fleet.cameras):
         raise ConfigError(f"--cameras: wanted 1 to {len(fleet.cameras)}, as the fleet file has, got {cameras}")
@@ -299,10 +309,3 @@ def _instant(option: str, text: str) -> int:
         return parse_iso(text)
     except ValueError as error:
         raise ConfigError(f"{option}: {error}") from error
-
-
-def _length_ns(text: str) -> int:
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)([smhd]?)", text.strip())
-    if match is None or not (length := Fraction(match[1]) * _UNITS[match[2]] * NS):
-        raise ConfigError(f"--for: wanted a length of time such as 90s, 30m or 2h, got {text!r}")
-    return int(length)

@@ -22,9 +22,10 @@ from lamplighter import tables
 from lamplighter.board import Board
 from lamplighter.desk import Desk, open_desk
 from lamplighter.metrics import Metrics
-from lamplighter.options import Json, RayAddress, Workers, settings_of
+from lamplighter.options import Json, RayAddress, Workers, length_ns, settings_of
 from pipeline.arrival import PathTemplate
 from pipeline.errors import ConfigError, StoreUnavailable
+from pipeline.span import NS
 from pipeline.stream import check_url
 from storage.archive import Aside, short
 from workers.batch import session
@@ -228,7 +229,9 @@ def watch(
         list[str] | None,
         typer.Option(help="ID=URL of a camera to record (rtsp, http); ID=env:NAME takes the URL from a variable."),
     ] = None,
-    for_s: Annotated[float | None, typer.Option("--for", min=0, help="Seconds after which it ends by itself.")] = None,
+    length: Annotated[
+        str | None, typer.Option("--for", help="After how long it ends by itself, such as 90s, 30m or 2h.")
+    ] = None,
     template: Annotated[str | None, typer.Option(help="How a path says its camera and start.")] = None,
     camera: Annotated[str | None, typer.Option(help="The camera of all these clips.")] = None,
     policy: Annotated[str | None, typer.Option(help="When all is full: block, or drop-oldest.")] = None,
@@ -242,7 +245,7 @@ def watch(
     A clip is accepted once it is durable, and never lost after that: what is accepted and not done when this ends is
     taken up by the next run. Ends with exit code 1 when anything was set aside or dropped.
     """
-    urls = _urls(camera_url or [])
+    urls, for_s = _urls(camera_url or []), None if length is None else length_ns(length) / NS
     settings = settings_of(
         context,
         ingest={"template": template},
@@ -250,12 +253,16 @@ def watch(
         live={"policy": policy, "metrics_port": metrics_port},
     )
     stop = threading.Event()
+    if settings.live.metrics_port and not as_json:
+        tables.err.print(f"Metrics: http://{settings.live.metrics_host}:{settings.live.metrics_port}/metrics")
     with open_desk(settings) as desk, _interrupts(stop), _screen(quiet=as_json) as screen:
         board = run_watch(desk, where or [], urls=urls, camera=camera, for_s=for_s, stop=stop, shown=screen)
     if as_json:
         tables.write_json(board.document())
     else:
         tables.out.print(board)
+        if left := sum(shard.waiting for shard in board.shards):
+            tables.err.print(f"{left} clips are accepted and not done; the next run takes them up")
     if board.imperfect:
         raise typer.Exit(1)
 

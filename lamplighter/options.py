@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+from fractions import Fraction
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,7 +13,10 @@ import typer
 from lamplighter.desk import Tally
 from lamplighter.settings import Settings, load
 from pipeline.errors import ConfigError
+from pipeline.span import NS
 from workers.receipt import Outcome
+
+_UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of tables.")]
 Workers = Annotated[
@@ -27,6 +32,14 @@ def settings_of(context: typer.Context, **sections: dict[str, Any]) -> Settings:
         name: {key: value for key, value in section.items() if value is not None} for name, section in sections.items()
     }
     return load(config, flags=flags | {name: section for name, section in given.items() if section})
+
+
+def length_ns(text: str) -> int:
+    """Return a length of time such as 90s, 30m or 2h (without a unit: seconds) in nanoseconds; ConfigError for none."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)([smhd]?)", text.strip())
+    if match is None or not (length := Fraction(match[1]) * _UNITS[match[2]] * NS):
+        raise ConfigError(f"--for: wanted a length of time such as 90s, 30m or 2h, got {text!r}")
+    return int(length)
 
 
 def write_file(path: Path, data: bytes) -> None:
