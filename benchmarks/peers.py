@@ -164,8 +164,8 @@ def main() -> None:
     results = []
     with tempfile.TemporaryDirectory(prefix="lamplighter-") as scratch:
         clip, what = source(Path(scratch))
-        if chosen.quick:
-            clip, what = _beginning(clip, Path(scratch) / "short.mp4", frames=40), f"the beginning of {what}"
+        first = 40 if chosen.quick else 150  # the slowest manage some ten a second
+        clip, what = _beginning(clip, Path(scratch) / "short.mp4", frames=first), f"the first {first} frames of {what}"
         frames = bare_decode(clip)
         floor = speed(lambda video: Seen(bare_decode(video)), clip, frames)
         for name, tool in tools().items():

@@ -12,6 +12,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -128,7 +129,9 @@ def main() -> None:
     chosen = report.options(__doc__, clips_flag, seconds_flag)
     clips, seconds = (24, 20) if chosen.quick else (chosen.clips, chosen.seconds)
     lengths = () if chosen.quick else ((2, clips), (15, clips))
-    with tempfile.TemporaryDirectory(prefix="lamplighter-") as scratch:
+    # In the quick form one Ray serves all; otherwise each has its own, so that its memory is that of its workers.
+    one_ray = session(BatchSettings(workers=2)) if chosen.quick else nullcontext()
+    with tempfile.TemporaryDirectory(prefix="lamplighter-") as scratch, one_ray:
         folder = Path(scratch)
         results = [empty_units(200 if chosen.quick else 1000)]
         where = footage(folder, clips, seconds)
@@ -140,10 +143,11 @@ def main() -> None:
         results[-1]["times_one_worker"] = round(results[-1]["clips_per_s"] / one, 2)
         if not chosen.quick:
             report.against(results[-1], "times_one_worker", at_least=1.8)
-        for length, count in lengths:
-            where = footage(folder, count, length)
-            what = f"2 workers on Ray, clips of {length} s"
-            results.append(batch(where, folder / f"data-{length}s", count, workers=2, what=what))
+        with nullcontext() if chosen.quick else session(BatchSettings(workers=2)):
+            for length, count in lengths:
+                where = footage(folder, count, length)
+                what = f"2 workers on Ray, clips of {length} s"
+                results.append(batch(where, folder / f"data-{length}s", count, workers=2, what=what))
     for row in results:
         row["footage"] = f"simulated, 640 x 360, {_RATE} frames/s"
     report.draw(report.write("scaling", results, folder=chosen.out, quick=chosen.quick, columns=COLUMNS))

@@ -1,6 +1,6 @@
 """What tuning over stored activity costs: a sweep of 500 settings, and `detect` beside measuring again.
 
-`python -m benchmarks.tuning` (24 camera-hours, some two minutes), `--quick` (1 camera-hour). One core, one thread.
+`python -m benchmarks.tuning` (24 camera-hours, over a minute), `--quick` (1 camera-hour). One core, one thread.
 The activity is made of what `measure` gives for real clips (simulated ones where there are none), shifted in time and
 mirrored, on quiet hours with single-cell flicker; the sweep is compared with plain `detect` before its time
 is believed.
@@ -195,14 +195,14 @@ def again(path: Path, rounds: int) -> dict[str, Any]:
 def main() -> None:
     """Measure, write JSON, draw."""
     chosen = report.options(__doc__)
-    cameras, hours = (1, 1) if chosen.quick else (4, 6)
+    cameras = 1 if chosen.quick else 4
     with tempfile.TemporaryDirectory() as scratch:
         paths = sources(Path(scratch))[: 2 if chosen.quick else None]
         results = [again(path, 3 if chosen.quick else 10) for path in paths]
         activities = [measured(path) for path in paths]
         results += [
             a_sweep(Path(scratch) / f"{clip_s}", activities, cameras=cameras, hours=hours, clip_s=clip_s)
-            for clip_s in ((600,) if chosen.quick else (600, 60))
+            for clip_s, hours in (((600, 1),) if chosen.quick else ((600, 6), (60, 2)))
         ]
     report.draw(report.write("tuning", results, folder=chosen.out, quick=chosen.quick, columns=COLUMNS))
 

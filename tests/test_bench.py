@@ -85,8 +85,8 @@ def test_the_table_shows_the_chosen_columns_and_every_target(
 
 ROWS: dict[str, list[dict[str, Any]]] = {
     "peers": [
-        {"what": "Lamplighter", "fps": 400.0, "frame_ap": 0.99, "f1": 0.97},
-        {"what": "DVR", "fps": 20.0, "f1": 0.9},
+        {"what": "Lamplighter", "fps_cpu": 400.0, "frame_ap": 0.99, "f1": 0.97},
+        {"what": "DVR", "fps_cpu": 20.0, "f1": 0.9},
     ],
     "scaling": [{"what": "1 worker", "clips_per_s": 4.0}],
     "fleet": [
