@@ -4,9 +4,10 @@ import json
 import os
 import shutil
 import signal
+import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from hashlib import sha256
 from pathlib import Path
@@ -18,9 +19,10 @@ from fleet_fixtures import START_NS, Films, put_film
 from lamplighter.desk import Desk, Tally
 from pipeline.arrival import PathTemplate
 from pipeline.errors import ConfigError
+from pipeline.motion import MeasureSettings
 from pipeline.span import NS
 from pipeline.video import encode
-from storage.archive import Ingested
+from storage.archive import Ingested, clip_name
 from storage.minio_server import Server
 from storage.objects import DirectoryStore, S3Store, StoreSettings
 from workers.batch import BatchSettings, run
@@ -292,3 +294,178 @@ def test_on_ray_a_clip_that_kills_its_worker_is_set_aside_and_the_rest_is_taken_
     taken_in = receipts["ask-1"].result
     assert taken_in is not None
     assert isinstance(DirectoryStore(tmp_path / "data" / "objects").get(taken_in.clip.key), bytes)
+
+
+# Measured again -------------------------------------------------------------------------------------------------------
+
+
+def newer(desk: Desk, rate_hz: float = 4.0) -> str:
+    """Let the desk measure otherwise from now on, as a new version would; returns that version."""
+    measure = MeasureSettings(rate_hz=rate_hz)
+    desk.settings = desk.settings.model_copy(update={"measure": measure})
+    desk.context = replace(desk.context, measure=measure)
+    return measure.version()
+
+
+def again(desk: Desk, camera: str | None = None) -> Tally:
+    tally = Tally()
+    for _, tally in desk.remeasure(camera):  # noqa: B007
+        pass
+    return tally
+
+
+def kept(desk: Desk, *kinds: str) -> dict[str, bytes]:
+    store = desk.archive.store
+    return {key: store.get(key) for key in store.keys("") if key.partition("/")[0] in kinds}
+
+
+def test_what_another_version_measured_is_measured_again_and_the_catalogue_follows(
+    desk: Desk, films: Films, tmp_path: Path
+) -> None:
+    for camera in ("ask-1", "ask-2"):
+        put_film(films.moving, tmp_path / "in", camera)
+    take_in(desk, tmp_path / "in")
+    version = newer(desk)
+    put_film(films.still, tmp_path / "in", "never-1")
+    take_in(desk, tmp_path / "in")
+    clips, before = kept(desk, "clips", "sources"), desk.catalog.clips()
+    assert again(desk).outcomes == {Outcome.DONE: 2}, "never-1 is up to date"
+    records = desk.catalog.clips()
+    assert {record.version for record in records} == {version}
+    assert [(record.clip, record.source) for record in records] == [(record.clip, record.source) for record in before]
+    assert records == list(desk.archive.clips.all())
+    assert sorted(kept(desk, "activity")) == sorted(record.activity for record in records)
+    assert all(desk.archive.activity(record).version == version for record in records)
+    assert kept(desk, "clips", "sources") == clips
+
+
+def test_remeasuring_gives_what_taking_in_would_have_given(desk: Desk, films: Films, tmp_path: Path) -> None:
+    put_film(films.moving, tmp_path / "in", "ask-1")
+    newer(desk)
+    take_in(desk, tmp_path / "in")
+    fresh = kept(desk, "activity", "ingested")
+    newer(desk, 9.0)
+    again(desk)
+    assert not kept(desk, "activity").keys() & fresh.keys()
+    newer(desk)
+    again(desk)
+    assert kept(desk, "activity", "ingested") == fresh
+
+
+def test_a_second_remeasuring_does_nothing(desk: Desk, films: Films, tmp_path: Path) -> None:
+    put_film(films.moving, tmp_path / "in", "ask-1")
+    take_in(desk, tmp_path / "in")
+    assert (again(desk).planned, again(desk).outcomes) == (0, {})
+    newer(desk)
+    again(desk)
+    before = kept(desk, "activity", "ingested", "audit")
+    assert again(desk).planned == 0
+    assert kept(desk, "activity", "ingested", "audit") == before
+
+
+def test_only_the_camera_that_was_asked_for_is_measured_again(desk: Desk, films: Films, tmp_path: Path) -> None:
+    for camera in ("ask-1", "ask-2"):
+        put_film(films.moving, tmp_path / "in", camera)
+    take_in(desk, tmp_path / "in")
+    version = newer(desk)
+    assert again(desk, "ask-2").outcomes == {Outcome.DONE: 1}
+    assert [record.version == version for record in desk.catalog.clips()] == [False, True]
+    with pytest.raises(ConfigError, match="there is no camera 'nobody'"):
+        again(desk, "nobody")
+
+
+def _without_bytes(desk: Desk, record: Ingested) -> None:
+    desk.archive.store.delete(record.clip.key)
+
+
+def _with_other_bytes(desk: Desk, record: Ingested) -> None:
+    desk.archive.store.put(record.clip.key, b"something else")
+
+
+def _without_record(desk: Desk, record: Ingested) -> None:
+    desk.archive.clips.remove(clip_name(record.clip))
+
+
+HARMED = {
+    "gone": (_without_bytes, "fetch", "is not in the store any more"),
+    "changed": (_with_other_bytes, "fetch", "its content changed since it was taken in"),
+    "forgotten": (_without_record, "record", "the store has no record of it any more"),
+}
+
+
+@pytest.mark.parametrize("how", HARMED)
+def test_a_clip_that_cannot_be_measured_again_keeps_its_activity_and_the_rest_is_done(
+    desk: Desk, films: Films, tmp_path: Path, how: str
+) -> None:
+    harm, station, words = HARMED[how]
+    for camera in ("ask-1", "ask-2"):
+        put_film(films.moving, tmp_path / "in", camera)
+    take_in(desk, tmp_path / "in")
+    bad, _ = desk.catalog.clips()
+    harm(desk, bad)
+    newer(desk)
+    tally = again(desk)
+    assert tally.outcomes == {Outcome.ASIDE: 1, Outcome.DONE: 1}
+    (receipt,) = tally.aside
+    assert (receipt.job.name, receipt.station) == (f"ask-1/{bad.clip.id}", station)
+    assert words in receipt.reason
+    assert desk.archive.activity(bad).version == bad.version
+
+
+@pytest.mark.usefixtures("ray_session")
+def test_clips_are_measured_again_on_ray(desk: Desk, films: Films, tmp_path: Path) -> None:
+    for camera in ("ask-1", "ask-2", "never-1"):
+        put_film(films.moving, tmp_path / "in", camera)
+    take_in(desk, tmp_path / "in")
+    version = newer(desk)
+    desk.settings = desk.settings.model_copy(update={"batch": BatchSettings(workers=2)})
+    tally = again(desk)
+    assert tally.outcomes == {Outcome.DONE: 3}
+    assert {record.version for record in desk.catalog.clips()} == {version}
+    assert {"record", "fetch", "decode", "measure", "put"} <= set(tally.seconds)
+
+
+KILLED_AT_A_WRITE = """
+import os, signal, sys
+from storage.directory import DirectoryStore
+
+put, left = DirectoryStore.put, int(sys.argv.pop(1))
+
+def mortal(store, key, data, **how):
+    global left
+    left -= 1
+    if left < 0:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return put(store, key, data, **how)
+
+DirectoryStore.put = mortal
+from lamplighter.cli import main
+main()
+"""
+
+
+@pytest.mark.parametrize("writes", range(5))
+def test_a_remeasuring_that_is_killed_leaves_every_clip_with_its_activity_and_the_next_one_does_the_rest(
+    desk: Desk, films: Films, tmp_path: Path, writes: int
+) -> None:
+    """Two clips are four writes (activity, record, activity, record) and one line of the audit log."""
+    for camera in ("ask-1", "ask-2"):
+        put_film(films.moving, tmp_path / "in", camera)
+    take_in(desk, tmp_path / "in")
+    version = newer(desk)
+    words = ["--data", str(tmp_path / "data"), "ingest", "--remeasure", "--workers", "0"]
+    done = subprocess.run(
+        [sys.executable, "-c", KILLED_AT_A_WRITE, str(writes), *words],
+        env={**os.environ, "LAMPLIGHTER_MEASURE__RATE_HZ": "4.0"},
+        check=False,
+    )
+    assert done.returncode == -signal.SIGKILL
+    for records in (list(desk.archive.clips.all()), desk.catalog.clips()):
+        assert [desk.archive.activity(record).version for record in records] == [record.version for record in records]
+    assert sum(record.version == version for record in desk.archive.clips.all()) == writes // 2
+    tally = again(desk)
+    expected = {Outcome.ALREADY: writes // 2, Outcome.DONE: 2 - writes // 2} if writes < 4 else {}
+    assert tally.outcomes == {outcome: count for outcome, count in expected.items() if count}
+    assert {record.version for record in desk.catalog.clips()} == {version}
+    assert desk.catalog.clips() == list(desk.archive.clips.all())
+    assert len(kept(desk, "activity")) == 2
