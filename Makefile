@@ -5,7 +5,11 @@ BIN := .venv/bin
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	--no-emit-find-links --no-header --upgrade pyproject.toml --group build
 
-.PHONY: demo test lint types tests minio bench bench-quick lock clean
+# Debian's and Ubuntu's names; the bindings are for the system's own Python.
+SYSTEM_PYTHON := /usr/bin/python3
+RTSP := gir1.2-gst-rtsp-server-1.0 python3-gi gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad
+
+.PHONY: demo test lint types tests minio rtsp bench bench-quick lock clean
 
 demo: .venv/run
 	$(BIN)/lamplighter demo --store $(STORE)
@@ -19,12 +23,23 @@ lint: .venv/dev
 types: .venv/dev
 	$(BIN)/mypy
 
-tests: .venv/dev minio
+tests: .venv/dev minio rtsp
 	$(BIN)/pytest
 
 # Built once per machine, in about four minutes, outside the tests' time limits.
 minio: .venv/run
 	$(BIN)/python -m storage.minio_server
+
+# The camera of the tests. Without it they are skipped, or fail where CI=true.
+rtsp:
+	@$(SYSTEM_PYTHON) tests/rtsp_server.py 2>/dev/null || if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		echo "Installing GStreamer's RTSP server for the tests (once)"; \
+		apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install --no-install-recommends $(RTSP) >/dev/null \
+		|| echo "It cannot be installed; the tests of RTSP cameras cannot run"; \
+	else \
+		echo "No RTSP server, so the tests of RTSP cameras cannot run; on Debian or Ubuntu:"; \
+		echo "sudo apt-get install --no-install-recommends $(RTSP)"; \
+	fi
 
 # Everything, in under 20 minutes on 2 cores; the first run on a machine also films the reels (two minutes, once).
 bench: .venv/dev minio

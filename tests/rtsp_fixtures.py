@@ -13,7 +13,7 @@ from pipeline.scene import Mover, Scene, render
 from pipeline.video import encode
 
 _PYTHON = "/usr/bin/python3"  # Debian's GObject bindings are for this one alone
-_NEEDS = "import gi; gi.require_version('GstRtspServer', '1.0'); from gi.repository import GstRtspServer"
+_SERVER = str(Path(__file__).with_name("rtsp_server.py"))
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Rtsp:
 def rtsp(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rtsp]:
     """Six seconds of film at 10 frames a second with a keyframe every second: "plain", and "reordered" (B-frames)."""
     try:
-        subprocess.run([_PYTHON, "-c", _NEEDS], check=True, capture_output=True)
+        subprocess.run([_PYTHON, _SERVER], check=True, capture_output=True)
     except (OSError, subprocess.CalledProcessError):
         cannot_run("no RTSP server: GStreamer's is not installed; `make rtsp` installs it or says how")
     folder = tmp_path_factory.mktemp("rtsp")
@@ -52,7 +52,7 @@ def rtsp(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rtsp]:
 
 
 def _start(port: int, films: dict[str, Path]) -> tuple[subprocess.Popen[str], int]:
-    words = [_PYTHON, str(Path(__file__).with_name("rtsp_server.py")), str(port), *map(str, films.values())]
+    words = [_PYTHON, _SERVER, str(port), *map(str, films.values())]
     process = subprocess.Popen(words, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     return process, int(process.stdout.readline())

@@ -1,5 +1,6 @@
-"""A real RTSP server for the tests, run with the system's Python: rtsp_server.py PORT FILE...
+"""A real RTSP server for the tests, run with the system's Python: rtsp_server.py [PORT FILE...].
 
+Without arguments it only says by its exit code whether all it needs is installed.
 It serves the H.264 video of each FILE at rtsp://user:secret@127.0.0.1:PORT/STEM, in real time and shared by all who
 ask, and prints PORT (0: any that is free) once it listens.
 """
@@ -15,9 +16,13 @@ gi.require_version("GstRtspServer", "1.0")
 from gi.repository import GLib, Gst, GstRtspServer  # type: ignore[import-not-found, unused-ignore]  # noqa: E402
 
 
-def main(port: str, *files: str) -> None:
+def missing() -> list[str]:
+    """Return the parts of GStreamer that are not installed."""
+    return [name for name in ("filesrc", "qtdemux", "h264parse", "rtph264pay") if not Gst.ElementFactory.find(name)]
+
+
+def serve(port: str, *files: str) -> None:
     """Serve until killed."""
-    Gst.init(None)
     server: Any = GstRtspServer.RTSPServer()
     server.set_address("127.0.0.1")
     server.set_service(port)
@@ -43,4 +48,8 @@ def main(port: str, *files: str) -> None:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    Gst.init(None)
+    if missing():
+        sys.exit(f"not installed: {', '.join(missing())}")
+    if sys.argv[1:]:
+        serve(*sys.argv[1:])
