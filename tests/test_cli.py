@@ -143,6 +143,9 @@ def test_the_exit_code_is_1_when_a_clip_was_set_aside_and_the_rest_is_done(stree
     ("words", "text"),
     [
         (("ingest", "nowhere"), "nowhere: no such file or folder"),
+        (("ingest",), "wanted places to take clips from, or --remeasure for those in the store, and not both"),
+        (("ingest", "in", "--remeasure"), "and not both"),
+        (("ingest", "--remeasure", "--camera", "nobody"), "there is no camera 'nobody'"),
         (("ingest", ".", "--template", "{camera}/{date}.mp4"), "template"),
         (("cameras", "import", "none.csv"), "none.csv: the cameras cannot be read"),
         (("match", "r-none"), "there is no request 'r-none'"),
@@ -201,6 +204,34 @@ def test_measure_refuses_a_bad_file_by_name(run: Run, tmp_path: Path) -> None:
     code, _, errors = run("measure", "letter.mp4", "--out", "grid.npz")
     assert code == 1
     assert "probe" in errors
+
+
+def test_clips_measured_otherwise_are_counted_and_measured_again(street: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert said(street, "show")["to remeasure"] == 0
+    monkeypatch.setenv("LAMPLIGHTER_MEASURE__RATE_HZ", "5")
+    assert said(street, "show")["to remeasure"] == 3
+    before = {clip["clip"]: clip["measured_by"] for clip in said(street, "ingest", "in")["clips"]}
+    one = said(street, "ingest", "--remeasure", "--camera", "front")
+    assert one["outcomes"] == {"done": 1}
+    assert said(street, "show")["to remeasure"] == 2
+    code, printed, _ = street("ingest", "--remeasure")
+    assert code == 0
+    assert re.search(r"2\s+done", printed)
+    assert said(street, "show")["to remeasure"] == 0
+    now = {clip: said(street, "show", clip)["measured_by"] for clip in before}
+    assert set(now.values()).isdisjoint(before.values())
+    assert said(street, "ingest", "--remeasure")["outcomes"] == {}
+    assert said(street, "catalog", "rebuild")["clips"] == 3
+    assert said(street, "show")["to remeasure"] == 0
+
+
+def test_what_matches_is_told_by_the_settings_of_the_night_and_of_the_camera(street: Run, tmp_path: Path) -> None:
+    (tmp_path / "night.toml").write_text("[night]\nmin_cells = 40\n[camera.front.night]\nmin_cells = 2\n")
+    request = said(street, *ASK, "--case", "C-1")["request"]
+    found = {row["camera"]: row["verdict"] for row in said(street, "--config", "night.toml", "match", request)}
+    assert (found["front"], found["back"]) == ("matches", "nothing moved in the span")
+    delivered = said(street, "--config", "night.toml", "deliver", request)["delivered"]
+    assert [record["clip"] for record in delivered] == [said(street, "show", "front")["clips"][0]["clip"]]
 
 
 def test_a_deleted_catalogue_is_rebuilt_from_the_bucket_with_the_same_answers(street: Run, tmp_path: Path) -> None:
