@@ -24,7 +24,7 @@ def main() -> int:
     unknown = [name for name in chosen.names if name not in NAMES]
     if unknown:
         parser.error(f"there is no benchmark {unknown[0]!r}; wanted some of {', '.join(NAMES)}")
-    folder = chosen.out or (report.RESULTS / "quick" if chosen.quick else report.RESULTS)
+    folder = chosen.out or report.folder_of(quick=chosen.quick)
     began, failed = time.monotonic(), []
     names = [name for name in NAMES if name in chosen.names or not chosen.names]
     for name in names:

@@ -310,7 +310,7 @@ def attempt(bench: Bench, load_: Load, cameras: int, window_s: int) -> tuple[rep
     """Let so many cameras upload at real time for `window_s`, and return the row."""
     begin_ns = load_.start_ns + _IN_NS
     course = bench.run(load_.fleet(cameras), Span(begin_ns, begin_ns + window_s * NS))
-    behind = sorted(one.behind_s for one in course.fed)
+    behind = sorted(one.behind_s for one in course.fed) or [0.0]
     lag, late = course.board["lag_s"]["p99"], behind[math.ceil(0.99 * len(behind)) - 1]
     cores = os.cpu_count() or 1
     counted = cameras if not load_.replay else round(course.frames / course.window_s / _RATE)
@@ -331,6 +331,7 @@ def attempt(bench: Bench, load_: Load, cameras: int, window_s: int) -> tuple[rep
         "feeder_late_s": round(late, 2),
         "feeder_cpu_s": round(course.feeder_cpu_s, 1),
         "pipeline_cpu_s": course.pipeline_cpu_s,
+        "station_seconds": course.board["station_seconds"],
         "camera_hours_per_core_hour": hours * 3600 / course.pipeline_cpu_s if course.pipeline_cpu_s else None,
     }
     return row, course

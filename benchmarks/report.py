@@ -38,10 +38,17 @@ def options(description: str | None, *more: tuple[str, Mapping[str, Any]]) -> ar
     """Parse what every benchmark is called with, `--quick` and `--out FOLDER`, and its own options besides."""
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="a small form that shows it works; its figures are rough")
-    parser.add_argument("--out", type=Path, default=RESULTS, help="folder of the JSON result and its plot")
+    parser.add_argument("--out", type=Path, help="folder of the JSON result and its plot")
     for flag, keywords in more:
         parser.add_argument(flag, **keywords)
-    return parser.parse_args()
+    chosen = parser.parse_args()
+    chosen.out = chosen.out or folder_of(quick=chosen.quick)
+    return chosen
+
+
+def folder_of(*, quick: bool) -> Path:
+    """Return where results go: those of quick forms never among the others."""
+    return RESULTS / "quick" if quick else RESULTS
 
 
 def machine() -> dict[str, Any]:
