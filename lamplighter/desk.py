@@ -8,7 +8,7 @@ import io
 import json
 import os
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -179,9 +179,13 @@ class Desk:
         near += self.catalog.neighbours(request.area, request.span)
         return self._rows(request, self.catalog.cameras(), near)
 
-    def _matching(self, request: Request) -> list[Row]:
-        """Return the clips that match alone; what it costs does not grow with the fleet or the age of the catalogue."""
-        found = self.catalog.candidates(request.area, request.span)
+    def _matching(self, request: Request, wanted: Callable[[Camera, Clip], bool]) -> list[Row]:
+        """Return the clips that match alone, of those that are wanted: the motion of no other is looked at.
+
+        What it costs does not grow with the fleet or the age of the catalogue.
+        """
+        near = self.catalog.candidates(request.area, request.span)
+        found = [(camera, record) for camera, record in near if wanted(camera, record.clip)]
         cameras = list({camera.id: camera for camera, _ in found}.values())
         return [row for row in self._rows(request, cameras, found) if row.match.verdict is Verdict.MATCH]
 
@@ -220,12 +224,8 @@ class Desk:
 
         Raises ConfigError for a clip that does not wait for this owner, or an answer that differs from the one given.
         """
-        waiting = [
-            row.match.clip.id
-            for row in self._matching(request)
-            if row.match.clip is not None and row.match.camera.owner == owner and row.standing is not Standing.NEVER
-            if row.match.camera.sharing is Sharing.ASK
-        ]
+        mine = self._matching(request, lambda camera, _: camera.owner == owner and camera.sharing is Sharing.ASK)
+        waiting = [row.match.clip.id for row in mine if row.match.clip]
         chosen = waiting if share is None else list(share)
         for clip in chosen:
             if clip not in waiting:
@@ -247,9 +247,14 @@ class Desk:
 
     def deliver(self, request: Request) -> Iterator[tuple[Receipt[Any] | None, Tally]]:
         """Deliver every clip its owner lets out; yield the plan (None) and then each receipt, with the tally so far."""
+        decisions = self.catalog.decisions(request.id)
+
+        def let_out(camera: Camera, clip: Clip) -> bool:
+            return standing(camera, clip.id, decisions.get(camera.owner)).allowed
+
         jobs = [
             DeliverJob(Cut(request.id, row.match.clip, row.match.span, self.settings.profile))
-            for row in self._matching(request)
+            for row in self._matching(request, let_out)
             if row.standing is not None and row.standing.allowed and row.match.clip and row.match.span
         ]
         tally = Tally(planned=len(jobs))
