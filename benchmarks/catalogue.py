@@ -12,6 +12,7 @@ Target: the 99th percentile at 10,000,000 sparse clips on SQLite at most 50 ms.
 from __future__ import annotations
 
 import gc
+import math
 import sqlite3
 import statistics
 import tempfile
@@ -104,6 +105,11 @@ def fill(path: Path, cameras: int, clips: int, *, every_s: int) -> None:
     database.close()
 
 
+def _town(clips: int) -> int:
+    """Return how many cameras such a catalogue has: about one for every 1000 clips, in a square."""
+    return max(10, math.isqrt(clips // 1000)) ** 2
+
+
 def a_request(cameras: int, clips: int, *, every_s: int, seed: int) -> tuple[Area, Span]:
     """Return a random place with 100 cameras, and four hours in the time the catalogue covers."""
     draw = np.random.default_rng(seed)
@@ -139,7 +145,7 @@ def _overlaps(camera: int, cameras: int, clips: int, span: Span, every_s: int) -
 
 def measure(folder: Path, clips: int, *, density: str, every_s: int, queries: int) -> report.Row:
     """Fill a catalogue and time requests over it; the first ones, with nothing cached, count."""
-    cameras = max(100, clips // 1000)
+    cameras = _town(clips)
     path = folder / f"catalog-{clips}-{density}.sqlite"
     store = DirectoryStore(folder / "objects")
     store.ensure_bucket()
@@ -170,7 +176,7 @@ def measure(folder: Path, clips: int, *, density: str, every_s: int, queries: in
 
 def whole_match(folder: Path, clips: int, *, every_s: int, queries: int) -> report.Row:
     """Time `Desk.match` on such a catalogue: every camera's verdict, and motion read from the store for every clip."""
-    cameras = max(100, clips // 1000)
+    cameras = _town(clips)
     settings = load(
         flags={"data": folder / "desk", "batch": {"workers": 0}, "store": {"path": str(folder / "objects")}}
     )
