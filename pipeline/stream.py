@@ -203,6 +203,7 @@ class _Reel:
         self._last: int | None = None  # dts
         self._keyless: int | None = None  # dts since which a keyframe is waited for
         self._camera: tuple[int, int] | None = None  # a pts, and when that was by the camera's clock (ns)
+        self._reports = 0
 
     def add(self, packet: Packet[Any]) -> Iterator[Take]:
         """Take up one packet; yields the clip that it ends."""
@@ -262,6 +263,9 @@ class _Reel:
     def _note_clock(self, packet: Packet[Any], pts: int, arrived_ns: int) -> None:
         """Learn the camera's clock from a packet that carries it, where it is near enough to ours."""
         if packet.has_sidedata("prft"):
+            self._reports += 1
+            if self._reports == 1:
+                return  # after the first sender report libav's parser gives a frame the time of another (measured)
             # AVProducerReferenceTime: int64 microseconds since 1970, then flags.
             (micros,) = struct.unpack_from("=q", bytes(packet.get_sidedata("prft")))
             near = abs(micros * 1000 - arrived_ns) <= self._settings.clock_slack_s * NS

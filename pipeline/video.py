@@ -1,4 +1,4 @@
-"""The only door to libav: decode luma with exact timestamps, copy packets, encode footage.
+"""The door to libav for clips: decode luma with exact timestamps, copy packets, encode footage.
 
 No libav exception and no libav log line leaves this module: what is wrong with a clip leaves it as a ClipError.
 """

@@ -15,6 +15,8 @@ ROOT = Path(__file__).parents[1]
 FLOORS = ("pipeline", "storage", "workers", "lamplighter", "benchmarks")
 # Who alone may import it: folders end with a slash. A benchmark's floor is the bare library, without our module.
 WALLS = {
+    # Three doors: clips, recordings by packet, running streams. What the wall is for holds at each: no libav exception
+    # and no log line leaves it.
     "av": ("pipeline/video.py", "pipeline/packets.py", "pipeline/stream.py", "benchmarks/"),
     "ffmpeg": ("pipeline/transcode.py",),
     "imageio_ffmpeg": ("pipeline/transcode.py",),
