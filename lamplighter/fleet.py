@@ -145,11 +145,11 @@ def run(
         fleet = _first(fleet, cameras)
     _check_replay(fleet, replay)
     reels = cache or cache_folder() / "reels"
-    _film(fleet, span, reels, settings, quiet=as_json)
     into = into or str(settings.data / "incoming")
     with _sink(into, settings) as (sink, beside):
+        _film(fleet, span, reels, settings, quiet=as_json)
         said = uploads or beside
-        tally = _Tally(speed=speed)
+        tally = _Tally()
         coming = arrivals(
             fleet, {camera.id: seen[camera.id] for camera in fleet.cameras}, settings=settings.fleet, span=span
         )
@@ -166,8 +166,7 @@ def run(
 class _Tally:
     """What was uploaded so far."""
 
-    def __init__(self, *, speed: float) -> None:
-        self.speed = speed
+    def __init__(self) -> None:
         self.clips = self.repeated = self.late = self.frames = self.size = self.things = 0
         self.cameras: set[str] = set()
         self.footage_s = Fraction()

@@ -41,6 +41,8 @@ from pipeline.traffic import Sight, dump_truth, frame_ns, load_truth, sights
 from pipeline.uploads import LONGEST_S, Upload, arrivals, claimed_ns, load_uploads, score_uploads
 from pipeline.video import encode, open_video
 from storage.directory import DirectoryStore
+from storage.minio_server import Server
+from storage.objects import S3Store, StoreSettings
 from workers.batch import BatchSettings
 from workers.fleet import BucketSink, Feeder, FolderSink, drive, film_reels, footage_files, reels_of
 
@@ -580,6 +582,43 @@ def test_a_fleet_is_made_imported_and_driven_into_a_folder_that_can_be_ingested(
     assert {upload.name for upload in uploads} == files
     code, printed, _ = run("ingest", "in", "--json")
     assert (code, json.loads(printed)["outcomes"]) == (0, {"done": len(files)})
+
+
+def test_a_run_begins_in_the_evening_unless_it_is_told_or_the_fleet_has_none(
+    run: Run, tmp_path: Path, reels: Path
+) -> None:
+    for hours, begins in ((2, "2026-01-31T17:45:00Z"), (1, "2026-01-31T17:00:00Z")):
+        (tmp_path / "f.geojson").write_text(dump_fleet(small_fleet(3, hours=hours)))
+        words = ("--fleet", "f.geojson", "--for", "20m", "--speed", "0", "--into", "in", "--cache", str(reels))
+        code, printed, _ = run("fleet", "run", *words, "--json")
+        assert (code, json.loads(printed)["span"].partition("/")[0]) == (0, begins)
+
+
+@pytest.fixture
+def bucket(minio_server: Server, minio_settings: StoreSettings, monkeypatch: pytest.MonkeyPatch) -> S3Store:
+    monkeypatch.setenv("LAMPLIGHTER_S3_ACCESS_KEY", minio_server.credentials.access_key)
+    monkeypatch.setenv("LAMPLIGHTER_S3_SECRET_KEY", minio_server.credentials.secret_key)
+    for name, value in {"kind": "s3", "endpoint": minio_settings.endpoint, "secure": "false"}.items():
+        monkeypatch.setenv(f"LAMPLIGHTER_STORE__{name.upper()}", value)
+    return S3Store(minio_settings, minio_server.credentials)
+
+
+def test_a_fleet_is_driven_into_a_bucket(run: Run, tmp_path: Path, reels: Path, bucket: S3Store) -> None:
+    (tmp_path / "f.geojson").write_text(dump_fleet(small_fleet()))
+    words = ("--fleet", "f.geojson", "--for", "2m", "--speed", "0", "--cache", str(reels), "--uploads", "up.jsonl")
+    name = bucket.url.rpartition("/")[2]
+    code, _, errors = run("fleet", "run", *words, "--into", f"s3://{name}/in", "--json")
+    assert (code, errors) == (0, "")
+    uploads = list(load_uploads((tmp_path / "up.jsonl").read_text().splitlines(), name="up"))
+    assert set(bucket.keys()) == {f"in/{upload.name}" for upload in uploads} != set()
+
+
+def test_a_bucket_that_nobody_may_write_to_is_refused_before_a_reel_is_filmed(run: Run, tmp_path: Path) -> None:
+    words = ("--cameras", "3", "--into", "s3://bucket/in", "--cache", str(tmp_path / "cache"))
+    code, printed, errors = run("fleet", "run", *words)
+    assert (code, printed) == (2, "")
+    assert "needs credentials" in errors
+    assert not (tmp_path / "cache").exists()
 
 
 @pytest.mark.parametrize(
