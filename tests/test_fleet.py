@@ -100,13 +100,18 @@ with t.Feeder(Path(sys.argv[1]), seen, sink=t.FolderSink(Path(sys.argv[2]))) as 
 clip = (Path(sys.argv[2]) / fed.upload.name).read_bytes()
 print(hashlib.sha256(text.encode()).hexdigest(), hashlib.sha256(clip).hexdigest())
 """
-    said = []
-    for seed in ("1", "2"):
-        environment = os.environ | {"PYTHONHASHSEED": seed, "PYTHONPATH": str(Path(__file__).parent)}
-        words = [sys.executable, "-c", program, str(reels), str(tmp_path / seed)]
-        done = subprocess.run(words, env=environment, capture_output=True, text=True, check=True)
-        said.append(done.stdout)
-    assert said[0] == said[1]
+    running = [
+        subprocess.Popen(
+            [sys.executable, "-c", program, str(reels), str(tmp_path / seed)],
+            env=os.environ | {"PYTHONHASHSEED": seed, "PYTHONPATH": str(Path(__file__).parent)},
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for seed in ("1", "2")
+    ]
+    first, second = (process.communicate()[0] for process in running)
+    assert [process.returncode for process in running] == [0, 0]
+    assert first == second != ""
 
 
 def test_a_fleet_file_reads_back_as_it_was_and_imports_as_cameras(tmp_path: Path) -> None:
@@ -485,23 +490,22 @@ def test_real_footage_is_replayed_by_packet_and_nothing_is_claimed_of_it(footage
     fleet = small_fleet(len(names), replay=names)
     assert {camera.replay for camera in fleet.cameras} == set(names)
     seen = sights(fleet)
-    heard: set[str] = set()
+    decoded, firsts = 0, dict[str, Upload]()
+    for upload in arrivals(fleet, seen):
+        firsts.setdefault(upload.camera.id, upload)
+    assert len(firsts) == len(names), "every camera uploads something"
     with Feeder(tmp_path, seen, sink=FolderSink(tmp_path), replay=footage / "clips") as feeder:
-        for fed in drive(arrivals(fleet, seen), feeder, fleet.span, speed=0):
-            if fed.upload.camera.id in heard:
-                continue
-            heard.add(fed.upload.camera.id)
-            path = tmp_path / fed.upload.name
+        for upload in firsts.values():
+            fed, path = feeder.write(upload), tmp_path / upload.name
             assert fed.things is None
             with open_recording(path) as recording:
                 length = sum(group.length for group in recording.groups) * recording.time_base
                 assert recording.groups[0].pts == 0
-            assert length * NS > fed.upload.length_ns * Fraction(99, 100)
-            if path.stat().st_size < 3_000_000:
+            assert length * NS > upload.length_ns * Fraction(99, 100)
+            if path.stat().st_size < 2_000_000:  # decoding the largest would take most of the test's time
                 assert len(luma(path)[0]) == fed.frames
-            if len(heard) == len(names):
-                return
-    pytest.fail("not every camera uploaded something")
+                decoded += 1
+    assert decoded >= 3
 
 
 # The score
