@@ -38,6 +38,7 @@ app = typer.Typer(
     add_completion=False,
     # The pretty traceback prints local variables, and those may hold credentials.
     pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",  # as console markup, [tune] and other names of tables would vanish from the help
     help="The footage of a camera fleet, turned into evidence on request and under each owner's consent.",
 )
 cameras_app = typer.Typer(no_args_is_help=True, help="The cameras of the fleet.")

@@ -33,7 +33,7 @@ from storage.objects import MissingObject
 
 NOTICE = (
     "This page shows footage. It is for the operator and the camera's owner. Never give it to a requester: "
-    "what an owner shares is delivered by `lamplighter deliver` alone."
+    "what an owner shares is delivered by lamplighter deliver alone."
 )
 _LISTED = 500  # events and clips a page lists; pictures show them all
 
@@ -203,7 +203,7 @@ def _sections(
     )
     place = f"{ground} Each cell shows the share of it that moved, on average over all frames with a known background."
     if seen.left_out:
-        place += f" Of {_clip_count(len(seen.clips))}, {seen.left_out:,} are left out: their picture has another size."
+        place += f" Left out, for its picture has another size: {seen.left_out:,} of {_clip_count(len(seen.clips))}."
     if len(found[0].used) > 1:
         place += " The zones are those of the last clip."
     return [

@@ -89,6 +89,12 @@ def test_each_setting_that_drops_a_run_is_named_with_what_was_got_and_wanted(
     assert left(found)[before] > left(found)[after] == 0
 
 
+def test_what_reaches_a_setting_exactly_passes_it() -> None:
+    found = explained((10, 15, 12, 255), max_area=0.5, min_cells=12, sensitivity=1.0, min_event_s=0.5)
+    assert len(found.events) == 1
+    assert set(list(left(found).values())[1:]) == {5}
+
+
 @pytest.mark.parametrize(
     ("moving", "settings", "step"),
     [

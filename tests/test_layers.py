@@ -168,7 +168,11 @@ def test_a_revision_holds_wherever_no_narrower_table_has_the_key(
         "night": layers.night.model_dump(mode="json", exclude_unset=True),
         "camera": {name: own.model_dump(mode="json", exclude_unset=True) for name, own in layers.cameras.items()},
     }
-    text = revised(tomlkit.dumps(before), layers.revision(fleet, cameras))
+    tables = layers.revision(fleet, cameras)
+    assert all(
+        value != fleet[key] for table in tables if table != ("detection",) for key, value in tables[table].items()
+    )
+    text = revised(tomlkit.dumps(before), tables)
     after = Settings.model_validate(tomllib.loads(text)).layers
     for camera, night in product(("door", "yard.1", "new", "other"), (False, True)):
         old, new = layers.of(camera, night=night), after.of(camera, night=night).detection

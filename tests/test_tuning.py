@@ -13,11 +13,15 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from fleet_fixtures import CAMERAS, START_NS, Films, put_film
+from lamplighter import tuning
 from lamplighter.cli import app
+from lamplighter.desk import open_desk
 from lamplighter.settings import load
+from lamplighter.suggestion import Suggestion
 from pipeline.errors import ConfigError, LamplighterError
 from pipeline.scene import Mover, Scene, render
 from pipeline.span import NS, iso
+from pipeline.tune import IN_FORCE, parse_rate
 from pipeline.video import encode
 
 NOON = -6 * 3600  # seconds after the films start: by day, while they are by night
@@ -161,6 +165,20 @@ def test_a_target_is_met_and_what_it_loses_is_shown(events: int) -> None:
     assert again["in_force"]["events"] == events
 
 
+def test_a_camera_s_own_settings_are_those_its_events_are_compared_by(fleet: Path) -> None:
+    settings = load(flags={"data": fleet / "lamplighter-data", "tune": {"min_cells": [2, 900]}})
+    with open_desk(settings) as desk:
+        clips = desk.catalog.clips()
+        swept = tuning._sweep(desk, clips, None, quiet=True)
+        deaf = next(trial for trial, changes in enumerate(swept.trials) if changes.get("min_cells") == 900)
+        suggestion = Suggestion(settings, swept, IN_FORCE, {"ask-2": deaf}, None, parse_rate("6/day"))
+        tuning._look(desk, clips, suggestion, quiet=True)
+    one, other = suggestion.seen["ask-1"], suggestion.seen["ask-2"]
+    assert one.then == [span for span, _ in one.now]
+    assert (len(one.now), len(one.lost)) == (3, 0)
+    assert (len(other.now), len(other.then), len(other.lost)) == (3, 0, 3)
+
+
 @pytest.mark.usefixtures("fleet")
 def test_what_would_be_lost_is_told_the_strongest_first_and_too_little_footage_is_a_warning() -> None:
     found = said("tune", "--target", "1/week")
@@ -207,6 +225,12 @@ def test_tables_fit_100_columns_and_warnings_go_to_standard_error() -> None:
         assert "suggested" in done.stdout
         assert "warning: " in done.stderr
         assert "warning: " not in done.stdout
+
+
+def test_the_help_states_the_rule_and_names_the_tables() -> None:
+    text = " ".join(CliRunner().invoke(app, ["tune", "--help"]).stdout.split())
+    for words in ("A true span is found when an event shares time with it", "section [tune]", "[day], [night]"):
+        assert words in text
 
 
 def test_nothing_is_written_that_was_not_asked_for(fleet: Path) -> None:
