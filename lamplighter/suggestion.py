@@ -109,10 +109,9 @@ class Suggestion:
 
     def pictures(self, text: str) -> dict[str, bytes]:
         """Return the pictures and one page with everything, by file name; `text` is the settings file."""
-        swept = self.swept
         drawn: dict[str, tuple[str, bytes]] = {}
         if self.per_day is None:
-            points = [((score := swept.fleet(trial)).precision, score.recall) for trial in range(len(swept.trials))]
+            points = [(score.precision, score.recall) for score in self.swept.scores()]
             edge = [points[trial] for trial in self._front()]
             marks = {name: points[trial] for name, trial in self._named()}
             title = "All settings tried, over the fleet"
@@ -149,7 +148,7 @@ class Suggestion:
         return sum(rest, first)
 
     def _front(self) -> list[int]:
-        return front([self.swept.fleet(trial) for trial in range(len(self.swept.trials))])
+        return front(self.swept.scores())
 
     def _events(self, trial: int) -> int:
         return int(sum(counts.events[trial] for counts in self.swept.cameras.values()))

@@ -203,14 +203,13 @@ def _choose(
 
 
 def _by_labels(settings: Settings, swept: Sweep, truth: Labels | None, *, per_camera: bool) -> Suggestion:
-    every = range(len(swept.trials))
-    fleet = best([swept.fleet(trial) for trial in every], settings.tune)
+    fleet = best(swept.scores(), settings.tune)
     chosen = Suggestion(settings, swept, fleet, {}, truth, None)
     few = []
     for camera, counts in swept.cameras.items() if per_camera else ():
         if len(counts.truth) < settings.tune.min_labels:
             few.append(camera)
-        elif (own := best([counts.score(trial) for trial in every], settings.tune, than=fleet)) != fleet:
+        elif (own := best(counts.scores(), settings.tune, than=fleet)) != fleet:
             chosen.cameras[camera] = own
     if few:
         chosen.warnings.append(

@@ -248,6 +248,10 @@ class Counts:
         hits = int(self.found[trial].sum())
         return Score(hits, len(self.truth) - hits, int(self.false_alarms[trial]), self.duration_ns)
 
+    def scores(self) -> list[Score]:
+        """Return the score of every trial on this camera."""
+        return _scores(self.found.sum(1), len(self.truth), self.false_alarms, self.duration_ns)
+
 
 @dataclass(slots=True, eq=False)
 class Sweep:
@@ -268,6 +272,20 @@ class Sweep:
         """Return the score of one trial over all cameras."""
         first, *rest = (counts.score(trial) for counts in self.cameras.values())
         return sum(rest, first)
+
+    def scores(self) -> list[Score]:
+        """Return the score of every trial over all cameras."""
+        cameras = self.cameras.values()
+        hits = np.sum([counts.found.sum(1) for counts in cameras], axis=0)
+        false = np.sum([counts.false_alarms for counts in cameras], axis=0)
+        return _scores(hits, sum(len(one.truth) for one in cameras), false, sum(one.duration_ns for one in cameras))
+
+
+def _scores(hits: Ints, truth: int, false: Ints, duration_ns: int) -> list[Score]:
+    return [
+        Score(found, truth - found, wrong, duration_ns)
+        for found, wrong in zip(hits.tolist(), false.tolist(), strict=True)
+    ]
 
 
 def sweep(

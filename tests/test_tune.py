@@ -280,8 +280,10 @@ def test_a_sweep_is_plain_detect_under_every_setting(
     trials: list[Changes] = SMALL.trials()
     swept = sweep(footage, trials, rule=RULE, labels=labels)
     assert set(swept.cameras) == {camera for _, camera, _ in films}
+    assert swept.scores() == [swept.fleet(number) for number in range(len(trials))]
     for camera, counts in swept.cameras.items():
         mine = [item for item in footage if item.clip.camera == camera]
+        assert counts.scores() == [counts.score(number) for number in range(len(trials))]
         assert (counts.clips, counts.duration_ns) == (len(mine), sum(item.clip.span.duration_ns for item in mine))
         for number, changes in enumerate(trials):
             rolls = {"pre_roll_s": 0.0, "post_roll_s": 0.0} if labelled else {}
