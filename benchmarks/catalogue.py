@@ -62,7 +62,7 @@ def clips_a_day(cameras: int = 60) -> float:
 def fill(path: Path, cameras: int, clips: int, *, every_s: int) -> None:
     """Write a town of `cameras` and `clips` rows straight into the tables of an empty catalogue.
 
-    In the order of time, as clips come: those of one request are scattered over the whole file.
+    By camera, which is how the table keeps them, in whatever order they come; so it takes a third of the time.
     """
     side = int(np.ceil(np.sqrt(cameras)))
     archive = Archive(DirectoryStore(path.parent / "objects"))
@@ -72,8 +72,10 @@ def fill(path: Path, cameras: int, clips: int, *, every_s: int) -> None:
     # Its camera and start are each clip's own, so that what is found can be told apart.
     head, tail = document.split('"cam-0"', 1)
     middle, end = tail.split(str(_START_NS), 1)
+    each = clips // cameras
     numbers = "WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i + 1 < ?)"
-    start = "? + i / ? * ? + i % ? * ?"
+    start = "? + i % ? * ? + i / ? * ?"
+    start_of = (_START_NS, each, every_s * NS, each, NS // 10)
     with sqlite3.connect(path) as database:
         for pragma in ("journal_mode=OFF", "synchronous=OFF", "cache_size=-500000"):
             database.execute(f"PRAGMA {pragma}")
@@ -81,25 +83,14 @@ def fill(path: Path, cameras: int, clips: int, *, every_s: int) -> None:
             "INSERT INTO cameras (id, lon, lat, owner, sharing) VALUES (?, ?, ?, ?, ?)",
             [(f"cam-{n}", 4.8 + n % side * _STEP, 52 + n // side * _STEP, f"owner-{n}", "ask") for n in range(cameras)],
         )
-        database.execute("DROP INDEX clips_time")
+        database.execute("DROP INDEX clips_id")
         database.execute(
             f"INSERT INTO clips (id, camera, start_ns, end_ns, document) {numbers} "  # noqa: S608 - no outside text
-            f"SELECT printf('%020x', i), 'cam-' || (i % ?), {start}, {start} + ?, "
-            f"? || '\"cam-' || (i % ?) || '\"' || ? || ({start}) || ? FROM n",
-            (
-                clips,
-                cameras,
-                *(_start := (_START_NS, cameras, every_s * NS, cameras, NS // 10)),
-                *_start,
-                _LENGTH_NS,
-                head,
-                cameras,
-                middle,
-                *_start,
-                end,
-            ),
+            f"SELECT printf('%020x', i), 'cam-' || (i / ?), {start}, {start} + ?, "
+            f"? || '\"cam-' || (i / ?) || '\"' || ? || ({start}) || ? FROM n",
+            (each * cameras, each, *start_of, *start_of, _LENGTH_NS, head, each, middle, *start_of, end),
         )
-        database.execute("CREATE INDEX clips_time ON clips (camera, start_ns, end_ns)")
+        database.execute("CREATE INDEX clips_id ON clips (id)")
         database.execute("UPDATE turn SET longest_ns = ?", (_LENGTH_NS,))
         database.execute("ANALYZE")
     database.close()

@@ -53,15 +53,18 @@ _cameras = sa.Table(
     sa.Column("sharing", sa.String(8), nullable=False),
     sa.Index("cameras_place", "lat", "lon"),
 )
+# The rows themselves lie in the order of camera and time: those of one request are neighbours, and the age of the
+# catalogue costs nothing. (The id follows from the other two and the content.)
 _clips = sa.Table(
     "clips",
     _meta,
+    sa.Column("camera", sa.String(64), primary_key=True),
+    sa.Column("start_ns", sa.BigInteger, primary_key=True, autoincrement=False),
     sa.Column("id", sa.String(20), primary_key=True),
-    sa.Column("camera", sa.String(64), nullable=False),
-    sa.Column("start_ns", sa.BigInteger, nullable=False),
     sa.Column("end_ns", sa.BigInteger, nullable=False),
     sa.Column("document", sa.Text, nullable=False),
-    sa.Index("clips_time", "camera", "start_ns", "end_ns"),
+    sa.Index("clips_id", "id"),
+    sqlite_with_rowid=False,
 )
 _requests = sa.Table(
     "requests",
@@ -420,5 +423,6 @@ def _camera_row(camera: Camera) -> dict[str, Any]:
 def _set_up_sqlite(connection: Any, _record: object) -> None:  # noqa: ANN401 - the driver's own connection
     # A writer waits 30 s for its turn before it gives up, which includes the change to WAL; that lets readers work
     # beside the one writer.
-    for pragma in ("busy_timeout=30000", "journal_mode=WAL", "synchronous=FULL"):
+    # Pages of a new file hold some 30 clips, so that a camera's hours are one or two of them.
+    for pragma in ("busy_timeout=30000", "page_size=16384", "journal_mode=WAL", "synchronous=FULL"):
         connection.execute(f"PRAGMA {pragma}")

@@ -258,7 +258,7 @@ def test_the_filled_catalogue_is_what_the_product_writes(town: Path) -> None:
         indexes = {name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'index'")}
     database.close()
     assert [(one.clip.span.start_ns, one.clip.span.end_ns) for one in clips] == spans
-    assert "clips_time" in indexes
+    assert "clips_id" in indexes
     catalog.close()
 
 
