@@ -331,6 +331,7 @@ def attempt(bench: Bench, load_: Load, cameras: int, window_s: int) -> tuple[rep
         "feeder_late_s": round(late, 2),
         "feeder_cpu_s": round(course.feeder_cpu_s, 1),
         "pipeline_cpu_s": course.pipeline_cpu_s,
+        "peak_mb": max((size for _, size in course.memory_mb), default=None),
         "station_seconds": course.board["station_seconds"],
         "camera_hours_per_core_hour": hours * 3600 / course.pipeline_cpu_s if course.pipeline_cpu_s else None,
     }
@@ -374,8 +375,11 @@ def score(course: Course) -> report.Row:
 
 def soak(bench: Bench, load_: Load, cameras: float, *, hours: float, window_s: float) -> report.Row:
     """Let twice the sustained load run for `hours` of simulated time; account for every clip, watch the memory."""
-    speed = hours * 3600 / window_s
-    count = max(1, math.ceil(2 * cameras / speed))
+    simulated_s = hours * 3600
+    count = max(1, round(2 * cameras * window_s / simulated_s))
+    # Whole cameras: so the time that makes it twice the load, within reason.
+    window_s = min(max(simulated_s * count / (2 * cameras), window_s * 0.8), window_s * 1.4)
+    speed = simulated_s / window_s
     begin_ns = load_.start_ns + _IN_NS
     span = Span(begin_ns, begin_ns + round(hours * HOUR_NS))
     live = {"policy": "drop-oldest", "queue": 8, "backlog": 8}
