@@ -218,7 +218,10 @@ def _places(desk: Desk, where: Sequence[str], *, urls: Mapping[str, str], camera
     if not where and not urls:
         raise ConfigError("there is nothing to watch: wanted folders, s3://BUCKET/PREFIX, or --camera-url ID=URL")
     naming = Naming(PathTemplate(desk.settings.ingest.template), _Known(desk, known), camera)
-    return [open_place(place, desk.context.store, naming) for place in where]
+    places = [open_place(place, desk.context.store, naming) for place in where]
+    if not known:
+        raise ConfigError("the catalogue holds no camera, so every clip would be refused; lamplighter cameras import")
+    return places
 
 
 def watch(
@@ -308,12 +311,11 @@ def _served(metrics: Metrics, settings: LiveSettings) -> Iterator[None]:
 def _interrupts(stop: threading.Event) -> Iterator[None]:
     """Let the first Ctrl-C (or SIGTERM) end the run cleanly, and the second at once."""
 
-    def end(number: int, _frame: FrameType | None) -> None:
+    def end(_number: int, _frame: FrameType | None) -> None:
         if stop.is_set():
             raise KeyboardInterrupt
         stop.set()
         tables.err.print("Ending: clips in work are finished, those accepted stay durable (again Ctrl-C: at once)")
-        del number
 
     before = {number: signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

@@ -5,11 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    disable_created_metrics,
+    start_http_server,
+)
 
 from pipeline.errors import ConfigError
 
 PREFIX: Final = "lamplighter"
+# A gauge beside every counter that says when it began: the process's own start says the same once.
+disable_created_metrics()  # type: ignore[no-untyped-call]
 _LAG_S: Final = (0.25, 0.5, 1, 2, 3, 5, 7.5, 10, 15, 30, 60, 120, 300, 900)
 
 

@@ -12,10 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from fleet_fixtures import START_NS, Films, put_film
+from fleet_fixtures import CAMERAS, START_NS, Films, put_film
 from lamplighter.cli import main
-from lamplighter.desk import Desk
+from lamplighter.desk import Desk, open_desk
 from lamplighter.live import run_watch
+from lamplighter.settings import load
 from pipeline.arrival import PathTemplate
 from pipeline.errors import ConfigError, StoreRefused, StoreUnavailable
 from pipeline.span import NS
@@ -247,9 +248,8 @@ def run(folder: Path, *words: str) -> subprocess.Popen[str]:
 
 
 def test_ctrl_c_ends_the_command_cleanly_and_the_next_run_goes_on(films: Films, tmp_path: Path) -> None:
-    (tmp_path / "cameras.csv").write_text("id,lon,lat,owner,sharing\nask-1,4.8,52,olga,ask\n")
-    (importing := run(tmp_path, "cameras", "import", "cameras.csv")).communicate()
-    assert importing.returncode == 0
+    with open_desk(load(flags={"data": tmp_path / "lamplighter-data"})) as desk:
+        desk.import_cameras(CAMERAS)
     for number in range(30):
         put_film(films.still, tmp_path / "in", "ask-1", after_s=number * 10)
     process = run(tmp_path, "watch", "in", "--workers", "0", "--json")
@@ -262,7 +262,7 @@ def test_ctrl_c_ends_the_command_cleanly_and_the_next_run_goes_on(films: Films, 
     assert (process.returncode, "Ending" in errors, "Traceback" in errors) == (0, True, False)
     first = json.loads(printed)
     assert first["waiting"] == first["in"] - first["done"]
-    process = run(tmp_path, "watch", "in", "--workers", "0", "--json", "--for", "3")
+    process = run(tmp_path, "watch", "in", "--workers", "0", "--json", "--for", "1s")
     printed, errors = process.communicate(timeout=60)
     assert process.returncode == 0, errors
     second = json.loads(printed)
@@ -275,6 +275,7 @@ def test_ctrl_c_ends_the_command_cleanly_and_the_next_run_goes_on(films: Films, 
     ("words", "said"),
     [
         ((), "nothing to watch"),
+        ((".",), "holds no camera"),
         (("nowhere",), "wanted a folder"),
         (("--camera-url", "ask-1"), "ID=URL"),
         (("--camera-url", "ask-1=ftp://u:geheim@host/x"), "wanted a camera's address"),

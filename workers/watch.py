@@ -231,7 +231,8 @@ def _by_time(found: Upload | Receipt[Any]) -> tuple[int, str]:
 class Patrol(threading.Thread):
     """Looks at one place again and again until `stop`, and gives what is new to `give`, which may block.
 
-    A hint makes it look at once. A store that is away is asked again; any other error goes to `fail` and ends it.
+    A look at a large place takes long; it gets at most a fifth of this thread's time. Apart from that a hint makes it
+    look at once. A store that is away is asked again; any other error goes to `fail` and ends it.
     """
 
     def __init__(
@@ -264,13 +265,13 @@ class Patrol(threading.Thread):
                 for upload in found:
                     self._give(upload)
                 if len(found) < _LOOK:
-                    # A look at a large place takes long; it gets at most a fifth of this thread's time.
-                    self._rest(max(self._poll_s, 4 * took_s))
+                    self._stop_now.wait(4 * took_s)
+                    self._await_hint(self._poll_s - 4 * took_s)
         except BaseException as error:  # noqa: BLE001 - a thread's error must not vanish with it
             self._fail(error)
 
-    def _rest(self, pause_s: float) -> None:
-        until = time.monotonic() + pause_s
+    def _await_hint(self, most_s: float) -> None:
+        until = time.monotonic() + most_s
         while not self._stop_now.is_set() and not self._hint.is_set() and (left := until - time.monotonic()) > 0:
             self._hint.wait(min(left, 0.2))
 
