@@ -107,6 +107,8 @@ def ingest(
         if as_json:
             clips = [_clip_document(result) for result in tally.results]
             tables.write_json({**tables.tally_document(tally), "clips": sorted(clips, key=lambda clip: clip["source"])})
+        elif remeasure and not tally.planned:
+            tables.out.print("Every clip is up to date.")
         else:
             tables.print_tally(f"{'Remeasured in' if remeasure else 'Ingested into'} {desk.archive.store.url}", tally)
     exit_code(tally)

@@ -221,6 +221,7 @@ def test_clips_measured_otherwise_are_counted_and_measured_again(street: Run, mo
     now = {clip: said(street, "show", clip)["measured_by"] for clip in before}
     assert set(now.values()).isdisjoint(before.values())
     assert said(street, "ingest", "--remeasure")["outcomes"] == {}
+    assert street("ingest", "--remeasure")[1] == "Every clip is up to date.\n"
     assert said(street, "catalog", "rebuild")["clips"] == 3
     assert said(street, "show")["to remeasure"] == 0
 
