@@ -8,6 +8,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +19,13 @@ from lamplighter.board import Board
 from lamplighter.desk import Desk, open_desk
 from lamplighter.live import run_watch
 from lamplighter.settings import load
+from pipeline.errors import ConfigError
 from pipeline.span import NS
 from storage.archive import Mark, clip_name
 from storage.minio_server import Server
 from storage.objects import S3Store, StoreSettings
 from workers.receipt import Outcome, Stopwatch, Work
-from workers.shard import Answer, LiveSettings, Shard, Shards, Upload, inbox, shard_of
+from workers.shard import Answer, LiveSettings, Reply, Shard, Shards, Upload, inbox, shard_of
 from workers.sources import IngestJob
 
 ONE = LiveSettings(shards=1, queue=3)
@@ -85,6 +87,16 @@ def test_a_shard_is_busy_when_its_disk_is_full_and_refuses_what_never_fits(desk:
     never = small.offer(upload(films.still, number=2))
     assert (never.answer, never.station) == (Answer.ASIDE, "inbox")
     assert "live.disk_bytes" in never.reason
+
+
+def test_a_camera_is_behind_while_a_clip_of_it_waits_too_long(desk: Desk, films: Films) -> None:
+    shard = Shard(0, store_of(desk), LiveSettings(shards=1, behind_s=60))
+    now_ns = time.time_ns()
+    for number, (camera, age_s) in enumerate([("ask-1", 61), ("ask-2", 1), ("ask-1", 0)]):
+        shard.offer(replace(upload(films.still, camera=camera, number=number), arrived_ns=now_ns - age_s * NS))
+    assert shard.status().behind == {"ask-1"}
+    shard.settle(["mark0"])
+    assert shard.status().behind == set()
 
 
 def test_an_upload_that_is_held_or_done_is_not_kept_again(desk: Desk, films: Films, tmp_path: Path) -> None:
@@ -262,6 +274,22 @@ class TestOnRay:
             assert shards.status()[0].waiting == 1
         finally:
             shards.close()
+
+    def test_shards_that_were_closed_or_cannot_open_their_store_say_so_and_are_not_waited_for(
+        self, desk: Desk, films: Films
+    ) -> None:
+        import ray  # noqa: PLC0415
+
+        shards = Shards(store_of(desk), ONE, ray=ray)
+        shards.close()
+        assert shards.offer(upload(films.still)) == Reply(Answer.BUSY, reason="closed")
+        assert (shards.status(), shards.take(1)) == ([], [])
+        nobody = Shards(StoreSettings(kind="s3", endpoint="127.0.0.1:9"), ONE, ray=ray)
+        try:
+            with pytest.raises(ConfigError, match="credentials"):
+                nobody.offer(upload(films.still))
+        finally:
+            nobody.close()
 
     def test_a_run_whose_shard_is_killed_takes_in_every_clip_once(
         self, desk: Desk, films: Films, tmp_path: Path

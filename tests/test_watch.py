@@ -115,6 +115,18 @@ def test_more_than_a_look_gives_comes_with_the_next_looks(tmp_path: Path, monkey
     assert [names(place) for _ in range(4)] == [["ask-1 0", "ask-1 60"], ["ask-1 120", "ask-1 180"], ["ask-1 240"], []]
 
 
+def test_a_look_that_broke_off_neither_forgets_nor_piles_up_what_was_given(tmp_path: Path) -> None:
+    place = FolderPlace(tmp_path, NAMING)
+    moved_in(tmp_path)
+    assert names(place) == ["ask-1 0"]
+    for _ in range(3):
+        place._seen.begin_look()
+        assert list(place._fresh({})) == []
+    assert len(place._seen._still) == 1
+    assert names(place) == []
+    assert place._seen._seen.itemsize * len(place._seen._seen) == 8
+
+
 def test_what_is_refused_by_name_is_told_once_and_taken_when_its_sidecar_comes(tmp_path: Path) -> None:
     place = FolderPlace(tmp_path, NAMING)
     path = moved_in(tmp_path)
