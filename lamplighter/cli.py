@@ -441,10 +441,7 @@ def _thing_document(desk: Desk, thing: str) -> dict[str, Any]:
         facts = {"owner": camera.owner, "sharing": camera.sharing.value, "lon": camera.lon, "lat": camera.lat}
         return facts | {"clips": [{k: v for k, v in _clip_document(clip).items() if k in _IN_LISTS} for clip in clips]}
     if (ingested := desk.catalog.clip(thing)) is not None:
-        camera = desk.catalog.camera(ingested.clip.camera)
-        if camera is None:
-            raise LamplighterError(f"clip {thing} is of camera {ingested.clip.camera}, which is not in the catalogue")
-        activity, holds = desk.motion(camera, ingested)
+        activity, holds = desk.motion(desk.camera_of(ingested), ingested)
         events = detect(activity, holds.detection)
         spans = [ingested.clip.between(event.start_pts, event.end_pts) for event in events]
         return _clip_document(ingested) | {

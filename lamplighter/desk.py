@@ -21,7 +21,7 @@ from pipeline.clip import Camera, Clip, Sharing
 from pipeline.consent import Decision, Standing, standing
 from pipeline.cut import Cut, Record
 from pipeline.detect import detect
-from pipeline.errors import ConfigError
+from pipeline.errors import ConfigError, LamplighterError
 from pipeline.layers import Resolved
 from pipeline.request import Match, Request, Verdict, check, match
 from pipeline.span import Span
@@ -213,6 +213,16 @@ class Desk:
                 stands = standing(camera, verdict.clip.id, decisions.get(camera.owner))
             rows.append(Row(verdict, stands))
         return rows
+
+    def camera_of(self, ingested: Ingested) -> Camera:
+        """Return the camera of a clip. Raises LamplighterError when the catalogue has none of its id."""
+        camera = self.catalog.camera(ingested.clip.camera)
+        if camera is None:
+            raise LamplighterError(
+                f"clip {ingested.clip.id} is of camera {ingested.clip.camera}, which is not in the catalogue; "
+                "import it (lamplighter cameras import)"
+            )
+        return camera
 
     def motion(self, camera: Camera, ingested: Ingested) -> tuple[Activity, Resolved]:
         """Return a clip's stored activity, and the detection settings that hold for it."""

@@ -40,10 +40,9 @@ def explain_clip(
     """
     with open_desk(settings_of(context)) as desk:
         ingested = desk.catalog.clip(clip)
-        camera = None if ingested is None else desk.catalog.camera(ingested.clip.camera)
-        if ingested is None or camera is None:
+        if ingested is None:
             raise ConfigError(f"there is no clip {clip!r}; `lamplighter show CAMERA` lists those of a camera")
-        activity, holds = desk.motion(camera, ingested)
+        activity, holds = desk.motion(desk.camera_of(ingested), ingested)
         found = explain(activity, holds.detection)
         if as_json:
             tables.write_json(_document(desk.settings, ingested.clip, holds, found))

@@ -27,7 +27,7 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from pipeline.activity import Activity
-from pipeline.detect import _side
+from pipeline.detect import cell_side
 from pipeline.span import NS, Span, iso
 
 Point = tuple[float | None, float | None]
@@ -123,7 +123,7 @@ def warmth(activity: Activity) -> Warmth:
     first = activity.cold if activity.cold < frames else 0
     total = activity.share[first:].sum(0, dtype=np.int64)
     down, right = (
-        np.append(np.arange(count) * _side(activity), float(length))
+        np.append(np.arange(count) * cell_side(activity), float(length))
         for count, length in ((rows, activity.height), (columns, activity.width))
     )
     return Warmth(total, frames - first, down, right)

@@ -73,7 +73,7 @@ class Suggestion:
         else:
             what = f"{float(self.per_day):g} events a day of each camera"
         head = f"{_HEAD}: {what}, on {self._hours:.2f} camera-hours."
-        kept = [line for line in revised(base, self.changes()).splitlines() if not line.startswith(_HEAD)]
+        kept = [line for line in revised(base, self.changes()).split("\n") if not line.startswith(_HEAD)]
         return "\n".join([head, *kept]).rstrip() + "\n"
 
     def tables(self) -> list[tuple[str, Rows]]:

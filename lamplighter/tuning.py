@@ -72,7 +72,7 @@ def tune(
             clips = [one for one in clips if one.clip.camera in truth]
         swept = _sweep(desk, clips, truth, quiet=as_json)
         suggestion = _choose(settings, swept, truth, per_day, per_camera=per_camera)
-        suggestion.warnings[:0] = warnings
+        suggestion.warnings = warnings + suggestion.warnings
         if per_day is not None or pictures is not None:
             _look(desk, clips, suggestion, quiet=as_json)
     text = suggestion.toml(base)
@@ -167,7 +167,8 @@ def _footage(desk: Desk, clips: Sequence[Ingested], what: str, *, quiet: bool) -
     cameras = {camera.id: camera for camera in desk.catalog.cameras()}
     with tables.progress(quiet=quiet) as bars:
         for one in bars.track(clips, description=what):
-            activity, holds = desk.motion(cameras[one.clip.camera], one)
+            camera = cameras.get(one.clip.camera) or desk.camera_of(one)
+            activity, holds = desk.motion(camera, one)
             yield Footage(one.clip, activity, holds.detection, holds.pinned)
 
 

@@ -254,8 +254,8 @@ def watched_cells(activity: Activity, detection: Detection) -> NDArray[np.bool_]
 
 def _covered(activity: Activity, zone: Zone, name: str) -> NDArray[np.bool_]:
     rows, columns = activity.share.shape[1:]
-    y = _points(rows, activity.height, _side(activity)) / activity.height
-    x = _points(columns, activity.width, _side(activity)) / activity.width
+    y = _points(rows, activity.height, cell_side(activity)) / activity.height
+    x = _points(columns, activity.width, cell_side(activity)) / activity.width
     grid = np.stack(np.meshgrid(x, y), axis=-1).reshape(-1, 2)
     inside = points_in_poly(grid, np.array(zone))  # type: ignore[no-untyped-call]
     covered: NDArray[np.bool_] = inside.reshape(rows, _FINE, columns, _FINE).mean((1, 3)) >= 0.25
@@ -267,7 +267,7 @@ def _covered(activity: Activity, zone: Zone, name: str) -> NDArray[np.bool_]:
     return covered
 
 
-def _side(activity: Activity) -> float:
+def cell_side(activity: Activity) -> float:
     """Return the side of a cell in pixels: `measure` makes squares of a multiple of 4, the last one takes the rest."""
     rows, columns = activity.share.shape[1:]
     bound: float = min(activity.height / rows, activity.width / columns)

@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from fleet_fixtures import CAMERAS, Films, put_film
 from lamplighter.cli import app
-from pipeline.errors import ConfigError
+from pipeline.errors import ConfigError, LamplighterError
 
 NOON = -6 * 3600
 
@@ -168,6 +168,17 @@ def test_what_is_no_clip_or_no_camera_is_refused_by_name(clips: dict[str, str]) 
     assert "there is no clip 'ask-1'" in refused("explain", "ask-1")
     assert "there is no camera 'nobody'" in refused("show", "nobody", "--settings")
     assert "`lamplighter explain` shows the settings" in refused("show", clips["day"], "--settings")
+
+
+@pytest.mark.parametrize("words", [("explain",), ("show",), ("tune", "--target", "6/day")])
+def test_a_clip_whose_camera_is_not_in_the_catalogue_is_told(
+    clips: dict[str, str], tmp_path: Path, words: tuple[str, ...]
+) -> None:
+    (tmp_path / "lamplighter-data" / "objects" / "cameras" / "ask-1.json").unlink()
+    said("catalog", "rebuild")
+    done = CliRunner().invoke(app, [*words, *([] if words[0] == "tune" else [clips["day"]])])
+    assert isinstance(done.exception, LamplighterError)
+    assert "is of camera ask-1, which is not in the catalogue; import it" in str(done.exception)
 
 
 @pytest.mark.parametrize("words", [("explain",), ("show",), ("picture", "--out", "shown")])
