@@ -194,12 +194,13 @@ def run_until(
     return board, seen[0], seen[1]
 
 
-@pytest.mark.parametrize("policy", ["block", "drop-oldest"])
+@pytest.mark.parametrize(("policy", "full"), [("block", "queue"), ("drop-oldest", "queue"), ("drop-oldest", "disk")])
 def test_at_twice_the_load_all_is_bounded_and_every_clip_is_done_or_counted_as_dropped(
-    desk: Desk, films: Films, tmp_path: Path, policy: str
+    desk: Desk, films: Films, tmp_path: Path, policy: str, full: str
 ) -> None:
     folder, clips = tmp_path / "in", 120
-    watched(desk, folder, shards=2, queue=4, backlog=5, policy=policy)
+    room = {"queue": {"queue": 4}, "disk": {"disk_bytes": 2 * 4 * films.still.stat().st_size}}[full]
+    watched(desk, folder, shards=2, backlog=5, policy=policy, **room)
 
     def film() -> None:  # twice as fast as the work on one core
         for number in range(clips):
@@ -219,8 +220,9 @@ def test_at_twice_the_load_all_is_bounded_and_every_clip_is_done_or_counted_as_d
     dropped = sum(board.dropped.values())
     assert board.counts["done"] == board.counts["in"]
     assert board.counts["done"] + dropped == clips
-    assert bool(dropped) == (policy == "drop-oldest")
-    assert {reason for _, reason in board.dropped} <= {"queue"}
+    assert {reason for _, reason in board.dropped} == ({full} if policy == "drop-oldest" else set())
+    assert {camera for camera, _ in board.dropped} <= {"ask-1", "ask-2", "always-1", "far-1"}
+    assert sum(entry["clips"] for entry in board.document()["dropped"]) == dropped
     assert held <= 2 * 4
     assert uploads <= 2 * (5 + 1)
     assert list(desk.archive.store.keys("inbox/")) == []
