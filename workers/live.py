@@ -129,8 +129,8 @@ class _Lane(threading.Thread):
                 self.away = ""
                 break
             except StoreUnavailable as error:
-                # Not for a time only: what waits is nowhere else but with its source, and a run that ended would not
-                # bring the store back.
+                # Once a clip in work meets it, the run's breaker says when this lasts too long; nothing is lost by
+                # waiting until then.
                 self.away = str(error)
                 if live.ended.wait(pause_s):
                     return Answer.BUSY
