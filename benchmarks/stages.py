@@ -368,7 +368,7 @@ def main() -> None:
         results = pictures(clip, rounds=rounds)
         results += cuts(clip, folder, rounds=rounds)
         results += puts(clip, folder, rounds=rounds)
-        results.append(memory(clip, folder, 300 if chosen.quick else 3600))
+        results.append(memory(clip, folder, 120 if chosen.quick else 3600))
     for row in results:
         row["source"] = what
     report.draw(report.write("stages", results, folder=chosen.out, quick=chosen.quick, columns=COLUMNS))
