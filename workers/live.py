@@ -48,7 +48,11 @@ class Repeated:
 
 @dataclass(frozen=True, slots=True)
 class Dropped:
-    """The upload was given up before it was accepted, since newer ones wait and `reason` ("queue", "disk") is full."""
+    """The upload was given up before it was accepted, since newer ones wait.
+
+    `reason`: what is full, the shard's "queue" or its "disk"; "store" when that is away, and "backlog" when uploads come
+    faster than the shard makes them durable.
+    """
 
     upload: Upload
     reason: str
@@ -65,7 +69,7 @@ class _Lane(threading.Thread):
         super().__init__(name=f"lane {index}", daemon=True)
         self._live, self._waiting = live, deque[tuple[Upload, Callable[[], None]]]()
         self._changed = threading.Condition()
-        self._full, self.offering, self.away = "queue", False, ""
+        self._full, self.offering, self.away = "backlog", False, ""
 
     def give(self, upload: Upload, settled: Callable[[], None]) -> None:
         """Add an upload; when the lane is full, wait or drop the oldest, as the operator chose."""
@@ -82,7 +86,7 @@ class _Lane(threading.Thread):
             self._waiting.append((upload, settled))
             self._changed.notify_all()
         if dropped is not None:
-            self._live.saw(Dropped(dropped[0], self._full))
+            self._live.saw(Dropped(dropped[0], "store" if self.away else self._full))
             dropped[1]()
 
     @property
