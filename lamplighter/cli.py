@@ -171,6 +171,7 @@ def match(
     The requester must not see this: it tells which cameras and owners there are, and who has not answered.
     """
     with open_desk(settings_of(context)) as desk:
+        _warn(desk)
         rows = [row for row in desk.match(desk.request(request)) if owner in {None, row.match.camera.owner}]
     if as_json:
         tables.write_json(tables.match_document(rows))
@@ -278,6 +279,8 @@ def show(
             tables.table("Settings in force", "setting", "value", rows=tables.settings_rows(document))
         return
     with open_desk(in_force) as desk:
+        if thing is None:
+            _warn(desk)
         document = _fleet_document(desk) if thing is None else _thing_document(desk, thing)
     if as_json:
         tables.write_json(document)
@@ -390,6 +393,11 @@ def _fail(error: LamplighterError, code: int) -> None:
     kind = "refused: " if isinstance(error, RequestRefused) else "set aside: " if isinstance(error, ClipError) else ""
     tables.err.print(f"lamplighter: {kind}{error}", markup=False)
     raise SystemExit(code)
+
+
+def _warn(desk: Desk) -> None:
+    for warning in desk.strangers():
+        tables.warn(warning)
 
 
 def _print_server(server: minio_server.Server | None, *, as_json: bool) -> None:

@@ -22,7 +22,7 @@ from pipeline.consent import Decision, Standing, standing
 from pipeline.cut import Cut, Record
 from pipeline.detect import detect
 from pipeline.errors import ConfigError, LamplighterError
-from pipeline.layers import Resolved
+from pipeline.layers import Resolved, header
 from pipeline.request import Match, Request, Verdict, check, match
 from pipeline.span import Span
 from storage import minio_server
@@ -213,6 +213,11 @@ class Desk:
                 stands = standing(camera, verdict.clip.id, decisions.get(camera.owner))
             rows.append(Row(verdict, stands))
         return rows
+
+    def strangers(self) -> list[str]:
+        """Return a warning for every table of the settings that is for a camera there is none of."""
+        names = self.settings.layers.strangers({camera.id for camera in self.catalog.cameras()})
+        return [f"{header(('camera', name))} is for a camera that is not in the catalogue" for name in names]
 
     def camera_of(self, ingested: Ingested) -> Camera:
         """Return the camera of a clip. Raises LamplighterError when the catalogue has none of its id."""

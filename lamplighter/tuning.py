@@ -139,11 +139,7 @@ def _noticed(desk: Desk, clips: Sequence[Ingested]) -> list[str]:
     for key in SWEPT:
         if (origin := settings.origin("detection", key)) in {"the environment", "the command line"}:
             warnings.append(f"detection.{key} is set by {origin}, which outweighs what a settings file says of it")
-    warnings += [
-        f"{header(('camera', name))} is for a camera that is not in the catalogue"
-        for name in layers.strangers({camera.id for camera in desk.catalog.cameras()})
-    ]
-    return warnings
+    return warnings + desk.strangers()
 
 
 def _spans(clips: Sequence[Ingested]) -> dict[str, list[Span]]:

@@ -235,6 +235,14 @@ def test_what_matches_is_told_by_the_settings_of_the_night_and_of_the_camera(str
     assert [record["clip"] for record in delivered] == [said(street, "show", "front")["clips"][0]["clip"]]
 
 
+def test_settings_for_a_camera_that_is_not_there_are_a_warning(street: Run, tmp_path: Path) -> None:
+    (tmp_path / "typo.toml").write_text("[camera.frnt]\nmin_cells = 5\n")
+    request = said(street, *ASK, "--case", "C-1")["request"]
+    for words in (("show",), ("match", request)):
+        code, _, errors = street("--config", "typo.toml", *words)
+        assert (code, errors) == (0, 'warning: [camera."frnt"] is for a camera that is not in the catalogue\n')
+
+
 def test_a_deleted_catalogue_is_rebuilt_from_the_bucket_with_the_same_answers(street: Run, tmp_path: Path) -> None:
     request = said(street, *ASK, "--case", "C-1")["request"]
     said(street, "decide", request, "--owner", "piet", "--share-all")
