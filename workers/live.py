@@ -50,7 +50,7 @@ class Repeated:
 class Dropped:
     """The upload was given up before it was accepted, since newer ones wait.
 
-    `reason`: what is full, the shard's "queue" or its "disk"; "store" when that is away, and "backlog" when uploads come
+    `reason`: what is full, the shard's "queue" or its "disk"; "store" when that is away; "backlog" when uploads come
     faster than the shard makes them durable.
     """
 
