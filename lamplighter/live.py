@@ -158,7 +158,7 @@ def run_watch(
         for place in places:
             live.watch(place)
         spool = settings.data / "spool"
-        left = {path.name for path in spool.iterdir()} if spool.is_dir() else set()
+        left = {path.name for path in spool.iterdir() if path.is_dir()} if spool.is_dir() else set()
         for name in sorted(left | set(urls)):
             live.record(name, urls.get(name), spool=spool, settings=settings.stream)
         shown(board)
