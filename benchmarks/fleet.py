@@ -302,6 +302,7 @@ def capacity(bench: Bench, load_: Load, cameras: int, *, clips: int) -> tuple[fl
     fleet = load_.fleet(cameras)
     span = Span(load_.start_ns + _IN_NS, load_.start_ns + HOUR_NS)
     course = bench.run(fleet, span, speed=0, most=clips)
+    shutil.rmtree(course.data)
     arrived_s = (course.fed[-1].upload.arrival_ns - span.start_ns) / NS
     return course.frames / course.board["run_s"], course.frames / arrived_s / cameras
 

@@ -82,14 +82,10 @@ def _lags(axes: Axes, rows: Rows) -> None:
     for name in names:
         mine = [row for row in rows if row["load"] == name]
         colours = [_OURS if row["sustained"] else _WARN for row in mine]
-        axes.scatter(
-            [row["cameras"] for row in mine],
-            [row["lag_p99_s"] for row in mine],
-            c=colours,
-            marker="os^D"[names.index(name) % 4],
-            label=name,
-            edgecolor="black",
-        )
+        marker = "os^D"[names.index(name) % 4]
+        at = [row["cameras"] for row in mine], [row["lag_p99_s"] for row in mine]
+        axes.scatter(*at, c=colours, marker=marker, edgecolor="black")
+        axes.scatter([], [], color="white", marker=marker, edgecolor="black", label=name)
     axes.axhline(10, color=_WARN, linewidth=1)
     axes.set_xscale("log")
     axes.set_ylim(bottom=0)
