@@ -15,7 +15,9 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from pipeline.activity import Activity
+from pipeline.background import Background, distance, find_background, light, usual_picture
 from pipeline.errors import ClipError
+from pipeline.shake import Shake, moved, shakes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -28,20 +30,20 @@ if TYPE_CHECKING:
     F32: TypeAlias = NDArray[np.float32]
     Seconds: TypeAlias = NDArray[np.float64]
 
-VERSION = 2
+VERSION = 3
 """Raised whenever the same frames and settings would give another Activity."""
 
-_WORK_PIXELS = 28_000  # of a working image: 160 x 120 for 320 x 240, 160 x 90 for 16:9 pictures of any size
+_WORK_PIXELS = 28_000  # of a working image at most: 160 x 120 for 320 x 240, 160 x 90 for 720p, 120 x 67 for 1080p
 _CELLS = 640  # of a grid: bounds what an hour of activity weighs
 _CELL_SIDE = 16  # pixels: below this a cell is sensor noise
 _CHUNK = 16  # working images done by one NumPy call: as many as stay in the second-level cache
-_REGIONS = (3, 4)  # of light, down and across: a cloud is larger than this, a car is smaller
+_SUNLIT = 50  # grey levels: what is darker in the background casts no shadow that can be told from noise
+_SAME_FACTOR = 0.07  # factors this near are one: three grey levels of 40 where two would be noise
 _SUPPORT = 4  # cells' worth of difference within 3 x 3 that let a share stand: a thing of 2 x 2 cells
 _STEP = 8  # of a stored share: finer ones are noise, and would take twice the space
 _UNSEEN = 32  # grey levels: the `contrast` at an edge that shaking brings into the picture
-_REACH = 4  # a camera shakes by a quarter of the picture at most
-_STEADY = 0.25  # working pixels: a displacement below this is not told from noise
-_EVEN = np.uint32(0x00FF00FF)  # every other byte: room for sums of 257 of them
+_EVEN = 0x00FF00FF00FF00FF  # every other byte: room for sums of 257 of them
+_GATHER = 0x0001000100010001
 
 
 class MeasureSettings(BaseModel):
@@ -51,7 +53,7 @@ class MeasureSettings(BaseModel):
 
     rate_hz: float = Field(15.0, gt=0, le=240, description="frames measured at most, the rest is interpolated (Hz)")
     horizon_s: float = Field(120.0, ge=1, le=3600, description="how long before and after the background is from (s)")
-    block_s: float = Field(20.0, ge=0.5, le=600, description="how often the background is found anew (s)")
+    block_s: float = Field(60.0, ge=0.5, le=600, description="how often the background is found anew (s)")
     samples: int = Field(24, ge=3, le=250, description="pictures the background is found from (count)")
     same_levels: int = Field(8, ge=1, le=64, description="values this near are one surface (grey levels of 255)")
     contrast: int = Field(6, ge=0, le=64, description="difference that counts as nothing (grey levels of 255)")
@@ -113,15 +115,11 @@ class _Plan:
     def __init__(self, height: int, width: int) -> None:
         self.size = (height, width)
         side = math.sqrt(height * width / _WORK_PIXELS)
-        # Boxes of 2, or of whole 32-bit words: rows are summed four pixels at a time.
-        self.box = 1 if side <= 1 else 2 if side <= 2 else 4 * math.ceil(side / 4)
+        self.box = 2 ** max(0, math.ceil(math.log2(side)))  # whole 32-bit words: rows are summed four pixels at a time
         if min(height, width) < self.box:  # a sliver: thousands of pixels by a handful
             self.box = 1
         self.shape = (height // self.box, width // self.box)
-        # Every other pixel of three rows is read of a large box: touching all would cost more than the arithmetic
-        # after it, and half as many let moving leaves through, which only a mean over the whole box evens out.
-        self.picked = [0, 1, 2, 3] if self.box == 4 else [(2 * n + 1) * self.box // 6 for n in range(3)]
-        self.scratch = np.empty((2, self.shape[0], self.shape[1] * self.box // 4), np.uint32)
+        self.scratch = np.empty((2, self.shape[0], self.shape[1] * self.box), np.uint8)
         per = max(_CELL_SIDE / self.box, math.sqrt(height * width / _CELLS) / self.box)
         self.per = max(1, math.ceil(per - 1e-9))
         self.grid = (max(1, self.shape[0] // self.per), max(1, self.shape[1] // self.per))
@@ -138,38 +136,50 @@ class _Plan:
             pairs = plane[: 2 * rows, : 2 * columns].view(np.uint16)
             pairs = (pairs & np.uint16(255)) + (pairs >> np.uint16(8))
             return ((pairs[::2] + pairs[1::2] + np.uint16(2)) >> np.uint16(2)).astype(np.uint8)
-        total, more = self.scratch
-        read = [plane[row : box * rows : box, : box * columns].view(np.uint32) for row in self.picked]
-        np.bitwise_and(read[0], _EVEN, out=total)
-        for words in read[1:]:
-            total += np.bitwise_and(words, _EVEN, out=more)
-        sums = total[:, :: box // 4].copy()
-        for word in range(1, box // 4):
-            sums += total[:, word :: box // 4]
-        sums *= np.uint32(0x00010001)  # both 16-bit lanes meet in the upper one
-        sums >>= np.uint32(16)
-        count = len(self.picked) * box // 2
-        sums += np.uint32(count // 2)
-        sums //= np.uint32(count)
-        return sums.astype(np.uint8)
+        # Bytes are summed four or two to a word, in lanes of sixteen bits: every other byte of all four rows of a small
+        # box, all bytes of the middle row of a larger one. Memory bounds the speed: each further row that is touched
+        # costs as much as half of the arithmetic after it.
+        word, even, gather = (np.uint64, _EVEN, _GATHER) if box >= 8 else (np.uint32, _EVEN >> 32, _GATHER >> 32)
+        total, more = (part.view(word) for part in self.scratch)
+        if box == 4:
+            read = [plane[row : box * rows : box, : box * columns].view(word) for row in range(box)]
+            np.bitwise_and(read[0], word(even), out=total)
+            for words in read[1:]:
+                total += np.bitwise_and(words, word(even), out=more)
+        else:
+            words = plane[box // 2 : box * rows : box, : box * columns].view(word)
+            np.right_shift(words, word(8), out=total)
+            total &= word(even)
+            total += np.bitwise_and(words, word(even), out=more)
+        per = max(1, box // 8)
+        sums = total[:, ::per] + total[:, 1::per] if per > 1 else total
+        for n in range(2, per):
+            sums += total[:, n::per]
+        # A multiplication gathers the lanes in the uppermost; they are means of 8 pixels, or of as many as a row has.
+        sums *= word(gather)
+        sums >>= word(8 * word().itemsize - 16)
+        count = max(8, box)
+        sums += word(count // 2)
+        sums >>= word(count.bit_length() - 1)
+        image: U8 = sums.astype(np.uint8)
+        return image
 
     def cells(self, images: U8) -> NDArray[np.int64]:
         """Sum working pixels over cells: (n, rows, columns) to (n, R, C)."""
-        by_row = _fold(images, self.per, self.grid[0], axis=1)
-        return _fold(by_row, self.per, self.grid[1], axis=2).astype(np.int64)
+        by_row = _fold(images, self.per, self.grid[0])
+        return _fold(by_row.swapaxes(1, 2), self.per, self.grid[1]).swapaxes(1, 2).astype(np.int64)
 
 
-def _fold(images: NDArray[np.uint8] | NDArray[np.uint32], per: int, count: int, *, axis: int) -> NDArray[np.uint32]:
-    """Sum runs of `per` along an axis into `count` cells, the last of them taking what remains."""
-    shape = list(images.shape)
-    shape[axis] = count
-    total = np.zeros(shape, np.uint32)
-    source, target = np.moveaxis(images, axis, -1), np.moveaxis(total, axis, -1)
-    length = source.shape[-1]
-    for offset in range(min(per, length)):
-        target += source[..., offset : count * per : per]
-    for rest in range(count * per, length):
-        target[..., -1] += source[..., rest]
+def _fold(images: NDArray[np.unsignedinteger[Any]], per: int, count: int) -> NDArray[np.uint32]:
+    """Sum runs of `per` along the middle axis into `count` cells, the last of them taking what remains."""
+    per = min(per, images.shape[1])
+    whole = images[:, : count * per].reshape(len(images), count, per, -1)
+    sixteen = images.dtype == np.uint8 and per < 255
+    total: NDArray[np.uint32] = np.add.reduce(whole, axis=2, dtype=np.uint16 if sixteen else np.uint32).astype(
+        np.uint32
+    )
+    if count * per < images.shape[1]:
+        total[:, -1] += images[:, count * per :].sum(1, dtype=np.uint32)
     return total
 
 
@@ -244,7 +254,7 @@ class _Reader:
         kept = _spread(at, self.settings.samples, at[0], at[-1])
         later = np.minimum(np.searchsorted(at, at[kept] + self.settings.unrest_lag_s - 1e-6), len(at) - 1)
         earlier = np.where(later > kept, kept, np.maximum(kept - 1, 0))
-        return _Block(stack, at, stack[kept], at[kept], _distance(stack[later], stack[earlier]))
+        return _Block(stack, at, stack[kept], at[kept], distance(stack[later], stack[earlier]))
 
 
 def _spread(times: Seconds, count: int, first: float, last: float) -> NDArray[np.int64]:
@@ -255,17 +265,11 @@ def _spread(times: Seconds, count: int, first: float, last: float) -> NDArray[np
     return np.unique(np.where(wanted - times[left] < times[right] - wanted, left, right))
 
 
-def _distance(a: U8, b: U8) -> U8:
-    """Return |a - b| of uint8 without widening."""
-    high: U8 = np.maximum(a, b)
-    high -= np.minimum(a, b)
-    return high
-
-
 def _with_background(reader: _Reader, settings: MeasureSettings) -> Iterator[list[U8]]:
     """Yield the raw cells of every block in turn, each once the blocks within the horizon after it are read."""
     held: list[_Block] = []
     current = 0
+    finder = _Finder(settings)
     blocks = iter(reader)
     while True:
         while current == len(held) or held[-1].times[-1] - held[current].times[-1] < settings.horizon_s:
@@ -279,198 +283,118 @@ def _with_background(reader: _Reader, settings: MeasureSettings) -> Iterator[lis
         while held[0].times[-1] < block.times[0] - settings.horizon_s:
             del held[0]
             current -= 1
-        yield _compare(block, held, reader.plan, settings)
+        yield _compare(block, *finder(block, held), reader.plan, settings.full)
         block.images = block.kept  # the past is needed for its samples only
         current += 1
 
 
-def _compare(block: _Block, held: list[_Block], plan: _Plan, settings: MeasureSettings) -> list[U8]:
-    times = np.concatenate([b.kept_times for b in held])
-    first = max(times[0], block.times[0] - settings.horizon_s)
-    last = min(times[-1], block.times[-1] + settings.horizon_s)
-    picked = _spread(times, settings.samples, first, last)
-    pool = [pair for b in held for pair in zip(b.kept, b.unrest, strict=True)]
-    samples, restless = (np.stack(images) for images in zip(*(pool[i] for i in picked), strict=True))
-    shake = None
-    if _shakes(np.concatenate([samples[:: len(samples) // 4 + 1], block.kept[:: len(block.kept) // 4 + 1]])):
-        shake = _Shake(block.kept[len(block.kept) // 2])
-        # The first reference is a single picture, blurred perhaps; the second is what most of them agree on.
-        shake = _Shake(_usual(np.stack([shake.steady(image) for image in samples]), settings.same_levels))
-        samples = np.stack([shake.steady(image) for image in samples])
-    usual = _usual(samples, settings.same_levels)
-    noise = np.minimum(_median(restless), _median(_distance(samples, usual)))
-    limit = np.clip(settings.contrast + settings.unrest * noise, 0, 255).round().astype(np.uint8)
+@dataclass(slots=True)
+class _Finder:
+    """Finds the background of a block from the blocks around it; the same pictures are looked at once."""
+
+    settings: MeasureSettings
+    times: Seconds = field(default_factory=lambda: np.empty(0))
+    background: Background | None = None
+
+    def __call__(self, block: _Block, held: list[_Block]) -> tuple[Background, Shake | None]:
+        settings = self.settings
+        times = np.concatenate([b.kept_times for b in held])
+        first = max(times[0], block.times[0] - settings.horizon_s)
+        last = min(times[-1], block.times[-1] + settings.horizon_s)
+        picked = _spread(times, settings.samples, first, last)
+        pool = [pair for b in held for pair in zip(b.kept, b.unrest, strict=True)]
+        samples, restless = (np.stack(images) for images in zip(*(pool[i] for i in picked), strict=True))
+        shake = None
+        if shakes(np.concatenate([samples[:: len(samples) // 4 + 1], block.kept[:: len(block.kept) // 4 + 1]])):
+            shake = Shake(block.kept[len(block.kept) // 2])
+            # The first reference is a single picture, blurred perhaps; the second is what most of them agree on.
+            shake = Shake(usual_picture(np.stack([shake.steady(image) for image in samples]), settings.same_levels))
+            samples = np.stack([shake.steady(image) for image in samples])
+        elif self.background is not None and np.array_equal(times[picked], self.times):
+            return self.background, None
+        found = find_background(
+            samples, restless, same_levels=settings.same_levels, contrast=settings.contrast, unrest=settings.unrest
+        )
+        self.times, self.background = times[picked], None if shake else found
+        return found, shake
+
+
+def _compare(block: _Block, known: Background, shake: Shake | None, plan: _Plan, full: int) -> list[U8]:
+    """Return the raw cells of every working image of a block."""
+    steady = known.lowest, known.highest
     out = []
     for start in range(0, len(block.images), _CHUNK):
         images = block.images[start : start + _CHUNK]
-        if shake is None:
-            expected, limits = np.broadcast_to(usual, images.shape), np.broadcast_to(limit, images.shape)
-        else:
-            shifts = [shake.shift(image) for image in images]
-            expected = np.stack([_moved(usual, *shift) for shift in shifts])
-            limits = np.stack([_moved(limit, *shift, outside=_UNSEEN) for shift in shifts])
-        differs = _distance(images, _same_light(expected, images))
-        np.maximum(differs, limits, out=differs)
-        differs -= limits
-        np.minimum(differs, np.uint8(settings.full), out=differs)
-        sums = plan.cells(differs)
+        here, (lowest, highest) = known, steady
+        if shake is not None:
+            here = _shaken(known, [shake.shift(image) for image in images])
+        gain = light(here.usual, images)
+        if gain is not None:
+            lit = np.minimum(here.usual * gain + np.float32(0.5), np.float32(255)).astype(np.uint8)
+            here = Background(lit, here.below, here.above)
+        if here is not known:
+            lowest, highest = here.lowest, here.highest
+        darker = np.maximum(images, lowest)
+        np.subtract(darker, images, out=darker)
+        _lift_shadows(darker, images, here.usual)
+        brighter = np.maximum(images, highest)
+        np.subtract(brighter, highest, out=brighter)
+        np.maximum(darker, brighter, out=darker)
+        sums = plan.cells(np.minimum(darker, np.uint8(full), out=darker))
         sums *= 255
-        sums //= plan.area * settings.full
+        sums //= plan.area * full
         out.append(sums.astype(np.uint8))
     return out
 
 
-def _usual(samples: U8, near: int) -> U8:
-    """Return the value most samples lie within `near` of, per pixel: uint8 (n, rows, columns) to (rows, columns).
-
-    A mode and not a median: someone who stays for half of the time shifts a median, never a mode.
-    """
-    count = len(samples)
-    votes = np.ones(samples.shape, np.uint8)
-    for lag in range(1, count):
-        agrees = (_distance(samples[lag:], samples[:-lag]) <= near).view(np.uint8)
-        votes[lag:] += agrees
-        votes[:-lag] += agrees
-    best, most = samples[0].copy(), votes[0].copy()
-    for sample, vote in zip(samples[1:], votes[1:], strict=True):
-        better = vote > most
-        np.copyto(best, sample, where=better)
-        np.copyto(most, vote, where=better)
-    inside = _distance(samples, best) <= near
-    total = np.sum(samples, axis=0, dtype=np.uint32, where=inside)
-    members = np.sum(inside, axis=0, dtype=np.uint32)
-    return ((total + members // 2) // members).astype(np.uint8)
-
-
-def _median(samples: U8) -> U8:
-    """Return the lower median over the first axis, found bit by bit: np.median would take ten times as long."""
-    median = np.zeros(samples.shape[1:], np.uint8)
-    half = (len(samples) - 1) // 2
-    for bit in (128, 64, 32, 16, 8, 4, 2, 1):
-        trial = median | np.uint8(bit)
-        below = np.add.reduce((samples < trial).view(np.uint8), axis=0, dtype=np.uint8)
-        np.copyto(median, trial, where=below <= half)
-    return median
-
-
-def _same_light(expected: U8, images: U8) -> U8:
-    """Return the background in the light of each image: the camera's exposure or a cloud scales what is seen.
-
-    The gain is the median ratio in each of 3 x 4 regions, so that moving things do not sway it, and bent smoothly
-    between their middles. A region follows the whole picture within 15 %: what covers more of it is no cloud.
-    """
-    count, rows, columns = images.shape
-    down, across = min(_REGIONS[0], rows), min(_REGIONS[1], columns)
-    high, wide = rows // down, columns // across
-    step = max(1, math.isqrt(high * wide // 100))  # about 100 working pixels a region are enough for a median
-    # 8 grey levels more on both sides: in the dark a ratio is all noise.
-    now, usual = (
-        part[:, : down * high, : across * wide].reshape(-1, down, high, across, wide)[:, :, ::step, :, ::step]
-        for part in (images, expected)
+def _shaken(known: Background, shifts: list[tuple[float, float]]) -> Background:
+    """Return the background as it lies in each of some displaced images; what comes in at an edge is hardly known."""
+    below, above = (
+        np.stack([moved(room, *shift, outside=_UNSEEN) for shift in shifts]) for room in (known.below, known.above)
     )
-    ratio = (now + np.uint16(8)) / (usual + np.float32(8))
-    gain = np.median(ratio.transpose(0, 1, 3, 2, 4).reshape(count, down, across, -1), axis=3)
-    middle = np.median(gain.reshape(count, -1), axis=1)[:, None, None]
-    gain = gain.clip(middle / np.float32(1.15), middle * np.float32(1.15))
-    if (abs(gain - 1) < 1 / 128).all():
-        return expected
-    level = expected * np.matmul(np.matmul(_tent(down, rows), gain), _tent(across, columns).T)
-    level += np.float32(0.5)
-    light: U8 = np.minimum(level, np.float32(255)).astype(np.uint8)
-    return light
+    return Background(np.stack([moved(known.usual, *shift) for shift in shifts]), below, above)
 
 
-def _tent(count: int, length: int) -> F32:
-    """Return float32 (length, count): weights that interpolate linearly between the middles of `count` regions."""
-    at = np.clip((np.arange(length) + 0.5) * count / length - 0.5, 0, count - 1)
-    return np.maximum(0, 1 - abs(at[:, None] - np.arange(count))).astype(np.float32)
+def _lift_shadows(darker: U8, images: U8, usual: U8) -> None:
+    """Let shadows weigh a quarter, in place: `darker` is by how much each working pixel is darker than its background.
 
-
-class _Shake:
-    """Finds how far an image is displaced from a reference, by phase correlation on the working images.
-
-    Kuglin and Hines, "The phase correlation image alignment method", 1975; the peak is refined by a parabola.
+    A shadow darkens what is there by a factor and adds no edge: a pixel and those beside it are that much darker, by
+    half at most and all by the same factor. Not nothing: a plain coat before a plain wall looks the same. In the dark
+    no factor can be told from noise.
     """
+    at = np.flatnonzero(darker > 0)
+    if not len(at):
+        return
+    shown, scene = images.ravel(), usual.ravel()
 
-    def __init__(self, reference: U8) -> None:
-        rows, columns = reference.shape
-        self.reference = reference
-        self.window = np.outer(np.hanning(rows + 2)[1:-1], np.hanning(columns + 2)[1:-1]).astype(np.float32)
-        self.spectrum = np.conj(self._transform(reference))
+    def factor(places: NDArray[np.int64]) -> F32:
+        places = np.clip(places, 0, shown.size - 1)
+        return (shown[places] + np.float32(4)) / (scene[places % scene.size] + np.float32(4))
 
-    def _transform(self, image: U8) -> NDArray[np.complex64]:
-        return np.fft.rfft2((image - np.float32(image.mean())) * self.window).astype(np.complex64)
-
-    def shift(self, image: U8) -> tuple[float, float]:
-        """Return (down, right) in working pixels; (0, 0) unless that explains the image clearly better."""
-        product = self._transform(image) * self.spectrum
-        product /= np.abs(product) + np.float32(1e-6)
-        surface = np.fft.irfft2(product, s=image.shape)
-        reach = np.array(image.shape) // _REACH
-        near = np.roll(surface, tuple(reach), (0, 1))[: 2 * reach[0] + 1, : 2 * reach[1] + 1]
-        y, x = divmod(int(near.argmax()), near.shape[1])
-        down = y - reach[0] + _vertex(near[y - 1 : y + 2, x])
-        right = x - reach[1] + _vertex(near[y, x - 1 : x + 2])
-        if abs(down) < _STEADY and abs(right) < _STEADY:
-            return 0.0, 0.0
-        # A large vehicle can have the highest peak; clipped differences tell whether the whole scene moved with it.
-        still = np.minimum(_distance(image, self.reference), np.uint8(32)).sum()
-        moved = np.minimum(_distance(image, _moved(self.reference, down, right)), np.uint8(32)).sum()
-        return (float(down), float(right)) if moved < 0.9 * still else (0.0, 0.0)
-
-    def steady(self, image: U8) -> U8:
-        """Return the image moved back onto the reference."""
-        down, right = self.shift(image)
-        return _moved(image, -down, -right)
-
-
-def _vertex(values: NDArray[np.floating[Any]]) -> float:
-    """Return where a parabola through three values has its top, -0.5 to 0.5 from the middle one."""
-    if len(values) < 3:
-        return 0.0
-    left, middle, right = (float(v) for v in values)
-    curve = left - 2 * middle + right
-    return min(0.5, max(-0.5, 0.5 * (left - right) / curve)) if curve < 0 else 0.0
-
-
-def _shakes(images: U8) -> bool:
-    """Tell whether two or more of the images are displaced from the middle one."""
-    if min(images.shape[1:]) < 2 * _REACH:
-        return False
-    probe = _Shake(images[len(images) // 2])
-    return sum(probe.shift(image) != (0.0, 0.0) for image in images) >= 2
-
-
-def _moved(image: U8, down: float, right: float, *, outside: int | None = None) -> U8:
-    """Return the image displaced by a fraction of a pixel; what comes in is `outside`, or the edge repeated."""
-    level: F32 = image.astype(np.float32)
-    for axis, by in ((0, down), (1, right)):
-        part = np.float32(by - math.floor(by))
-        at = np.arange(image.shape[axis]) - math.floor(by)
-        last = image.shape[axis] - 1
-        near, far = level.take(at.clip(0, last), axis), level.take((at - 1).clip(0, last), axis)
-        level = near + (far - near) * part
-        if outside is not None:
-            np.moveaxis(level, axis, 0)[(at < math.ceil(part)) | (at > last)] = outside
-    return (level + np.float32(0.5)).astype(np.uint8)
+    at = at[(factor(at) >= 0.5) & (scene[at % scene.size] >= _SUNLIT)]
+    row = images.shape[2]
+    edge = np.maximum(abs(factor(at - 1) - factor(at + 1)), abs(factor(at - row) - factor(at + row)))
+    darker.ravel()[at[edge < _SAME_FACTOR]] >>= 2
 
 
 def _finish(cells: U8, times: Seconds, settings: MeasureSettings) -> U8:
     """Damp what no neighbour in space supports, average neighbours in time, drop what is below the floor."""
-    share = np.empty_like(cells)
+    share = np.zeros_like(cells)
     near = np.concatenate([[False], np.diff(times) <= settings.smooth_s, [False]])
-    for start in range(0, len(cells), 512):
-        stop = min(start + 512, len(cells))
-        low, high = max(0, start - 1), min(len(cells), stop + 1)
-        level = cells[low:high].astype(np.float32)
+    busy = np.pad(cells.any((1, 2)), 1)  # most frames of most cameras hold nothing at all
+    kept = np.flatnonzero(busy[:-2] | busy[1:-1] | busy[2:])
+    last = len(cells) - 1
+    for start in range(0, len(kept), _CHUNK):
+        here = kept[start : start + _CHUNK]
+        # The first has none before it and takes itself for it, with a weight of 0.
+        of, place = np.unique(np.concatenate([here - 1, here, here + 1]).clip(0, last), return_inverse=True)
+        level = cells[of].astype(np.float32)
         level = np.sqrt(level * np.minimum(_around(level) / _SUPPORT, 255))
-        here = np.arange(start - low, stop - low)
-        before, after = (near[start + n : stop + n].astype(np.float32)[:, None, None] for n in (0, 1))
-        # The first has none before it and takes the last's for it, with a weight of 0.
-        total = level[here] + level[here - 1] * before + level[np.minimum(here + 1, len(level) - 1)] * after
-        total /= 1 + before + after
+        earlier, now, later = level[place].reshape(3, len(here), *level.shape[1:])
+        before, after = (near[here + n].astype(np.float32)[:, None, None] for n in (0, 1))
+        total = (now + earlier * before + later * after) / (1 + before + after)
         total[total < settings.floor * 255] = 0
-        share[start:stop] = _stepped(total)
+        share[here] = _stepped(total)
     return share
 
 

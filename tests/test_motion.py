@@ -234,7 +234,7 @@ def test_every_size_and_stride_becomes_a_working_image_of_means(height: int, wid
     assert (rows, columns) == plan.shape
     assert rows * columns <= 30_000 or box == 1
     boxes = plane[: rows * box, : columns * box].reshape(rows, box, columns, box)
-    read = boxes if box <= 2 else boxes[:, plan.picked, :, ::2]
+    read = boxes if box <= 2 else boxes[:, :, :, ::2] if box == 4 else boxes[:, box // 2 : box // 2 + 1]
     assert abs(image - read.mean((1, 3))).max() <= 0.51
     assert plan.cells(image[None]).sum() == image.sum(dtype=np.int64)
     assert np.prod(plan.grid) <= 640 or min(height, width) < 16
