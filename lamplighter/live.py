@@ -10,9 +10,9 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from types import FrameType
+from types import FrameType, TracebackType
 from typing import Annotated, Any
 
 import typer
@@ -39,8 +39,11 @@ _AUDITED = 1000  # clips in one entry of the audit log
 _LOOK_S = 1.0
 
 
-class _Books:
-    """Writes what came of each clip: accounts and catalogue first, then the inbox is cleared, and the shard told."""
+class _Books(AbstractContextManager["_Books"]):
+    """Writes what came of each clip: accounts and catalogue first, then the inbox is cleared, and the shard told.
+
+    At its end it writes the rest; where the store is away, that lies in the inbox for the next run.
+    """
 
     def __init__(self, desk: Desk, live: Live) -> None:
         self._desk, self._live = desk, live
@@ -75,10 +78,13 @@ class _Books:
                 raise
             self._next = time.monotonic() + 5.0
 
-    def close(self) -> None:
-        """Write the rest, and the last entry of the audit log."""
-        self.flush(now=True)
-        self._sign(now=True)
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """See the class."""
+        if not isinstance(error, StoreUnavailable):
+            self.flush(now=True)
+            self._sign(now=True)
 
     def _write(self) -> None:
         archive = self._desk.archive
@@ -162,13 +168,10 @@ def run_watch(
         for name in sorted(left | set(urls)):
             live.record(name, urls.get(name), spool=spool, settings=settings.stream)
         shown(board)
-        with _looking(board, live):
-            try:
-                for held, receipt in live.run(stop=stop or threading.Event(), tick=books[0].flush, for_s=for_s):
-                    board.finished(held, receipt)
-                    books[0].add(held, receipt)
-            finally:
-                books[0].close()
+        with _looking(board, live), books[0]:
+            for held, receipt in live.run(stop=stop or threading.Event(), tick=books[0].flush, for_s=for_s):
+                board.finished(held, receipt)
+                books[0].add(held, receipt)
     return board
 
 
