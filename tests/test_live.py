@@ -61,6 +61,12 @@ def value(families: dict[str, Metric], name: str, **labels: str) -> float:
     return found
 
 
+def wait(over: Callable[[], object]) -> None:
+    until = time.monotonic() + 60
+    while not over() and time.monotonic() < until:
+        time.sleep(0.02)
+
+
 def start(folder: Path, *words: str, **environment: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-m", "lamplighter", *words],
@@ -250,7 +256,15 @@ class Dying:
         }
         words = [str(binary), "server", str(self.folder), "--address", self.endpoint, "--quiet"]
         self.process = subprocess.Popen(words, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        wait(self.ready)
         return self.process
+
+    def ready(self) -> bool:
+        try:
+            with urllib.request.urlopen(f"http://{self.endpoint}/minio/health/ready", timeout=5) as answer:
+                return bool(answer.status == 200)
+        except OSError:
+            return False
 
     def kill(self) -> None:
         self.process.send_signal(signal.SIGKILL)
@@ -278,12 +292,6 @@ def films_before(dying: Dying, films: Films, folder: Path, **batch: Any) -> tupl
     }
     clips = [put_film(films.still, folder / "in", camera.id, after_s=n * 10) for camera in CAMERAS for n in range(6)]
     return load(flags=flags), clips
-
-
-def wait(over: Callable[[], object]) -> None:
-    until = time.monotonic() + 60
-    while not over() and time.monotonic() < until:
-        time.sleep(0.02)
 
 
 def test_a_store_that_is_killed_and_comes_back_loses_no_clip(dying: Dying, films: Films, tmp_path: Path) -> None:
