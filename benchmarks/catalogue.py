@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import gc
 import math
+import shutil
 import sqlite3
 import statistics
 import tempfile
@@ -43,6 +44,7 @@ _DENSE_S = 150
 _LENGTH_NS = 30 * NS
 _HOURS = 4
 _ACTIVITY = "activity/shared.npz"
+_ROW_BYTES = 900  # of disk for a clip while its index is made
 COLUMNS = {
     "what": "catalogue",
     "found": "clips found",
@@ -213,6 +215,11 @@ def main() -> None:
     sparse_s = round(86_400 / clips_a_day())
     with tempfile.TemporaryDirectory(prefix="lamplighter-") as scratch:
         folder = Path(scratch)
+        if shutil.disk_usage(folder).free < sizes[-1] * _ROW_BYTES:
+            raise SystemExit(
+                f"{folder}: {sizes[-1]:,} clips need {sizes[-1] * _ROW_BYTES / 1e9:.0f} GB of disk; "
+                "set TMPDIR to a folder that has them, or ask for fewer: --most"
+            )
         rows = [measure(folder, size, density="sparse", every_s=sparse_s, queries=queries) for size in sizes]
         report.against(rows[-1], "p99_ms", at_most=50)
         rows[-1]["growth"] = round(rows[-1]["p99_ms"] / rows[0]["p99_ms"], 2)
