@@ -10,7 +10,7 @@ import functools
 import math
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import TYPE_CHECKING, Annotated, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
@@ -89,18 +89,41 @@ class Event:
 class Trace:
     """What `events` needs of every frame, made for one sensitivity and one set of zones.
 
-    cells: int64 (N,), size of the largest connected region of moving watched cells, diagonal neighbours included.
+    bound: int64 (N,), how many watched cells move, but 1 where no two of them touch: no less than `cells`, and at
+    least 2 exactly where `cells` is. To label all regions would cost most of the time, and few of them are asked for.
     peak: uint8 (N,), the largest share among watched cells.
     area: float64 (N,), the mean share over the whole picture, 0 to 1: zones do not change what a lamp is.
     share, watched, level: what they were made from: uint8 (N, R, C), bool (R, C), the share from which a cell moves.
     """
 
-    cells: NDArray[np.int64]
+    bound: Ints
     peak: NDArray[np.uint8]
     area: NDArray[np.float64]
     share: NDArray[np.uint8]
     watched: NDArray[np.bool_]
     level: int
+
+    @functools.cached_property
+    def cells(self) -> Ints:
+        """The size of each frame's largest connected region of moving watched cells, diagonal neighbours included."""
+        cells = self.bound.copy()
+        several = np.flatnonzero(cells > 1)
+        cells[several] = self.largest(several)
+        return cells
+
+    def largest(self, frames: Ints) -> Ints:
+        """Return int64 (n,): `cells` of some frames, found for them alone."""
+        found = [np.zeros(0, np.int64)]
+        for start in range(0, len(frames), _CHUNK):
+            part = self.share[frames[start : start + _CHUNK]]
+            found.append(_largest_regions((part >= self.level) & self.watched))
+        return np.concatenate(found)
+
+    def reaching(self, least: int, travel: float) -> NDArray[np.bool_]:
+        """Return bool (N,): whether so many connected cells move, by a motion that travels so far."""
+        if least <= 2 and not travel:
+            return self.bound >= least
+        return self.travelling(travel) >= least
 
     def travelling(self, least: float) -> NDArray[np.int64]:
         """Return int64 (N,): `cells`, counting only regions whose motion travels `least` or more.
@@ -158,27 +181,49 @@ def trace(activity: Activity, detection: Detection) -> Trace:
     frames, rows, columns = share.shape
     watched = watched_cells(activity, detection)
     area = np.zeros(frames)
-    peak = np.zeros(frames, np.uint8)
-    cells = np.zeros(frames, np.int64)
-    busy = np.flatnonzero(share.reshape(frames, -1).max(1))  # most frames of most cameras hold nothing at all
+    peak = share.reshape(frames, -1).max(1)
+    bound = np.zeros(frames, np.int64)
+    busy = np.flatnonzero(peak)  # most frames of most cameras hold nothing at all
     level = _level(detection.sensitivity)
     for start in range(0, len(busy), _CHUNK):
         part = busy[start : start + _CHUNK]
         seen = share[part]
         area[part] = seen.reshape(len(part), -1).sum(1, dtype=np.uint32) / (255 * rows * columns)
-        seen *= watched
-        peak[part] = seen.reshape(len(part), -1).max(1)
+        if not watched.all():
+            seen *= watched
+            peak[part] = seen.reshape(len(part), -1).max(1)
         hit = peak[part] >= level
-        cells[part[hit]] = _largest_regions(seen[hit] >= level)
-    return Trace(cells, peak, area, share, watched, level)
+        bound[part[hit]] = _bound((seen if hit.all() else seen[hit]) >= level)
+    return Trace(bound, peak, area, share, watched, level)
+
+
+def _bound(moving: NDArray[np.bool_]) -> Ints:
+    """Return how many cells of each frame move, but 1 where no two of them touch: bool (n, R, C) to int64 (n,)."""
+    frames, rows, columns = moving.shape
+    if not frames:
+        return np.zeros(0, np.int64)
+    count = moving.view(np.uint8).reshape(frames, -1).sum(1, dtype=np.uint32).astype(np.int64)
+    # A column and a row of stillness keep a cell's neighbours in one flat array its own.
+    wide = columns + 1
+    still = np.zeros((frames, rows + 1, wide), np.bool_)
+    still[:, :rows, :columns] = moving
+    flat = still.reshape(-1)
+    touches = flat[1:-wide] | flat[wide - 1 : -2]
+    touches |= flat[wide:-1]
+    touches |= flat[wide + 1 :]
+    touches &= flat[: -wide - 1]
+    whole = np.concatenate((touches, np.zeros(wide + 1, np.bool_))).reshape(frames, -1)
+    bound: Ints = np.where(whole.any(1), count, np.minimum(count, 1))
+    return bound
 
 
 def events(activity: Activity, found: Trace, detection: Detection) -> list[Event]:
     """Return the events a trace holds; of `detection` everything but `sensitivity` and the zones matters here."""
     active = active_frames(activity, found, detection)
-    size = found.travelling(detection.travel)
+    spans = list(zip(*stretches(activity, *runs(active), detection), strict=True))
+    size = found.travelling(detection.travel) if detection.travel else _peaks(found, active, spans)
     result = []
-    for begin, stop, lo, hi in zip(*stretches(activity, *runs(active), detection), strict=True):
+    for begin, stop, lo, hi in spans:
         cells = np.where(active[lo:hi], size[lo:hi], 0)
         best = int(cells.argmax())
         peak = int(found.peak[lo:hi][active[lo:hi]].max())
@@ -186,9 +231,27 @@ def events(activity: Activity, found: Trace, detection: Detection) -> list[Event
     return result
 
 
+def _peaks(found: Trace, active: NDArray[np.bool_], spans: list[tuple[Any, ...]]) -> Ints:
+    """Return `cells` of every active frame that may have the most in its span, 0 of the others: int64 (N,).
+
+    Those are the frames whose bound is no less than what the one with the highest bound really has.
+    """
+    size = np.zeros_like(found.bound)
+    bound = np.where(active, found.bound, 0)
+    highest = np.array([lo + bound[lo:hi].argmax() for _, _, lo, hi in spans], np.int64)
+    may = [
+        lo + np.flatnonzero(bound[lo:hi] >= most)
+        for (_, _, lo, hi), most in zip(spans, found.largest(highest), strict=True)
+    ]
+    if may:
+        frames = np.concatenate(may)
+        size[frames] = found.largest(frames)
+    return size
+
+
 def active_frames(activity: Activity, found: Trace, detection: Detection) -> NDArray[np.bool_]:
     """Return bool (N,): the active frames; of `detection` only `min_cells`, `max_area` and `travel` matter here."""
-    active = (found.travelling(detection.travel) >= detection.min_cells) & (found.area <= detection.max_area)
+    active = found.reaching(detection.min_cells, detection.travel) & (found.area <= detection.max_area)
     if activity.cold < len(active):
         active[: activity.cold] = False
     return active

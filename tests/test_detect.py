@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
@@ -117,6 +118,20 @@ def test_watching_everything_is_watching_without_zones(activity: Activity, detec
     everywhere = Detection.model_validate(detection.model_dump() | {"watch": (EVERYWHERE,)})
     nowhere = Detection.model_validate(detection.model_dump() | {"watch": ()})
     assert detect(activity, everywhere) == detect(activity, nowhere)
+
+
+@given(activities(), detections(), st.sampled_from([0.0, 0.3]))
+def test_labelling_only_the_frames_that_matter_changes_nothing(
+    activity: Activity, detection: Detection, travel: float
+) -> None:
+    detection = Detection.model_validate(detection.model_dump() | {"travel": travel})
+    found = trace(activity, detection)
+    cells = trace(activity, detection).cells
+    plain = replace(found, bound=cells)  # every frame's regions, labelled beforehand
+    assert events(activity, found, detection) == events(activity, plain, detection)
+    assert (found.bound >= cells).all()
+    assert ((found.bound >= 2) == (cells >= 2)).all()
+    assert ((found.bound >= 1) == (cells >= 1)).all()
 
 
 @given(activities(), detections())
