@@ -114,6 +114,12 @@ class Catalog:
         try:
             with self._transaction() as run:
                 known = set(sa.inspect(run).get_table_names())
+                key = sa.inspect(run).get_pk_constraint("clips")["constrained_columns"] if "clips" in known else None
+            if key not in (None, [column.name for column in _clips.primary_key]):
+                raise ConfigError(
+                    f"catalog.url: {self._place} was made by an earlier version; name a new one "
+                    "(`lamplighter catalog rebuild` fills it from the bucket)"
+                )
             if not known >= set(_meta.tables):
                 self._create()
         except LamplighterError:

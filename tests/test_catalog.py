@@ -206,6 +206,14 @@ def test_candidates_are_the_clips_of_cameras_in_the_bounds_that_overlap_the_span
         catalog.rebuild()
 
 
+def test_a_catalogue_of_an_earlier_version_is_refused_with_what_to_do(archive: Archive, tmp_path: Path) -> None:
+    with sqlite3.connect(tmp_path / "old.sqlite") as database:
+        database.execute("CREATE TABLE clips (id TEXT PRIMARY KEY, camera TEXT, start_ns INTEGER, document TEXT)")
+    database.close()
+    with pytest.raises(ConfigError, match="made by an earlier version; name a new one"):
+        Catalog(f"sqlite:///{tmp_path / 'old.sqlite'}", archive)
+
+
 def test_neighbours_are_the_last_clip_before_and_the_first_after_for_each_camera_in_the_bounds(
     catalog: Catalog,
 ) -> None:
