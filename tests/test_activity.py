@@ -91,6 +91,20 @@ def test_other_tools_read_the_bytes_as_plain_arrays() -> None:
         assert str(arrays["version"]) == one.version
 
 
+def test_what_moves_on_is_stored_cell_by_cell() -> None:
+    share = np.zeros((3000, 12, 16), np.uint8)
+    rng = np.random.default_rng(1)
+    for row, column in np.ndindex(12, 16):  # each cell keeps its level for some frames, unlike its neighbours
+        share[:, row, column] = np.roll(np.repeat(rng.integers(0, 32, 300, np.uint8) * 8, 10), row + column)
+    one = activity(3000, share=share)
+    by_frame = io.BytesIO()
+    np.savez_compressed(by_frame, **one.arrays())
+    assert len(one.to_bytes()) < 0.8 * len(by_frame.getvalue())
+    back = Activity.from_bytes(one.to_bytes())
+    assert same(back, one)
+    assert back.share.flags.c_contiguous  # as `detect` walks it
+
+
 def test_quiet_hours_are_small() -> None:
     hour = activity(54_000, share=np.zeros((54_000, 18, 32), np.uint8))
     assert len(hour.to_bytes()) < 1_000_000
