@@ -126,6 +126,7 @@ class Board:
                 ],
                 "waiting": sum(shard.waiting for shard in self.shards),
                 "uploads_waiting": self.uploads_waiting,
+                "store_away": self.away,
                 "lag_s": {"median": _round(lags, 0.5), "p99": _round(lags, 0.99), "most": _round(lags, 1.0)},
                 "cameras_behind": self.behind,
                 "camera_faults": [

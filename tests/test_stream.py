@@ -232,10 +232,13 @@ def test_what_a_server_had_kept_and_sends_at_once_is_not_dated_into_the_future(w
         assert take.start_ns + (take.packets - 1) * NS // 10 <= now_ns
 
 
-def test_a_picture_that_changes_its_size_begins_another_clip(web: Web, tmp_path: Path) -> None:
-    small = film(tmp_path / "small.ts", frames=25)
-    large = film(tmp_path / "large.ts", frames=25, size=(192, 144), pts=range(25, 50))
-    clips = record(web.serve("size", small.read_bytes(), large.read_bytes()), tmp_path)
+@pytest.mark.parametrize(("suffix", "header"), [(".ts", 0), (".flv", 13)])
+def test_a_picture_that_changes_its_size_begins_another_clip(
+    web: Web, tmp_path: Path, suffix: str, header: int
+) -> None:
+    small = film(tmp_path / f"small{suffix}", frames=25, codec="libx264")
+    large = film(tmp_path / f"large{suffix}", frames=25, size=(192, 144), pts=range(25, 50), codec="libx264")
+    clips = record(web.serve("size", small.read_bytes(), large.read_bytes()[header:]), tmp_path)
     assert [(take.width, take.packets, take.ended) for take in clips] == [
         (128, 20, "length"),
         (128, 5, "picture"),

@@ -1,6 +1,8 @@
 """The source side of a load test: films the reels of a fleet once, and writes its clips by copying packets, in time.
 
-One process and one thread: what it costs is measured beside what it feeds.
+One process and one thread: what it costs is measured beside what it feeds. A program goes from pipeline.fleet's
+`make_fleet` over pipeline.traffic's `sights` and pipeline.uploads' `arrivals` to `film_reels`, and then iterates
+`drive` over a `Feeder`, beside lamplighter.live's `run_watch` in another thread or process.
 """
 
 from __future__ import annotations
