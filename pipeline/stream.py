@@ -41,6 +41,7 @@ _FORMATS: Final = "rtsp,sdp,mpegts,flv,mov,matroska"
 _AUDIO: Final = frozenset({"aac", "mp3", "ac3", "eac3", "opus", "flac", "alac"})  # what an MP4 holds
 _JUMP_S: Final = 10  # a stream's own time that jumps further ahead than this is another time
 _KEYLESS_S: Final = 60  # longest wait for a keyframe, in the stream's own time
+_AHEAD_S: Final = 20  # more than a server keeps of a running camera to send at once
 _NAL: Final = re.compile(b"\x00\x00\x01")
 
 
@@ -130,8 +131,8 @@ def takes(
     also come later in the clip); else the latest instant with which no frame arrived, by `now_ns`, before it was shown:
     a server that first sends what it had kept does not move the clip into the future.
 
-    Raises ClipError: "connect" (no answer, refused), "probe" (what comes is no video), "stream" (it broke off, fell
-    silent or has no keyframes), "write" (a clip cannot be written).
+    Raises ClipError: "connect" (no answer, refused), "probe" (what comes is no video, or a recording and no running
+    camera), "stream" (it broke off, fell silent or has no keyframes), "write" (a clip cannot be written).
     """
     with _connected(url, settings, now_ns) as (container, video, audio):
         reel = _Reel(folder, video, audio, settings=settings, now_ns=now_ns)
@@ -204,6 +205,8 @@ class _Reel:
         self._keyless: int | None = None  # dts since which a keyframe is waited for
         self._camera: tuple[int, int] | None = None  # a pts, and when that was by the camera's clock (ns)
         self._reports = 0
+        self._since: tuple[int, int] | None = None  # a dts, and when it arrived
+        self._arrived_ns = 0
 
     def add(self, packet: Packet[Any]) -> Iterator[Take]:
         """Take up one packet; yields the clip that it ends."""
@@ -218,8 +221,9 @@ class _Reel:
             return  # before the first RTP time is known
         if self._last is not None and not 0 < (dts - self._last) * self._unit < _JUMP_S:
             yield from self.end("time")
-            self._camera = self._keyless = None
+            self._camera = self._keyless = self._since = None
         self._last = dts
+        self._check_pace(dts, arrived_ns)
         self._note_clock(packet, pts, arrived_ns)
         if packet.is_keyframe:
             changed = self._picture.changes(packet)
@@ -270,6 +274,14 @@ class _Reel:
             (micros,) = struct.unpack_from("=q", bytes(packet.get_sidedata("prft")))
             near = abs(micros * 1000 - arrived_ns) <= self._settings.clock_slack_s * NS
             self._camera = (pts, micros * 1000) if near else None
+
+    def _check_pace(self, dts: int, arrived_ns: int) -> None:
+        """Refuse a file behind a URL: it would be dated now, and recorded again and again."""
+        if self._since is None or arrived_ns < self._arrived_ns:  # our own clock was set back
+            self._since = (dts, arrived_ns)
+        self._arrived_ns = arrived_ns
+        if (dts - self._since[0]) * self._unit - Fraction(arrived_ns - self._since[1], NS) > _AHEAD_S:
+            raise ClipError("probe", "it sends a recording faster than time passes; put the file into a watched folder")
 
     def _wait_for_keyframe(self, dts: int) -> None:
         if self._keyless is None:

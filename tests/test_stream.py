@@ -223,6 +223,12 @@ def test_sound_that_an_mp4_can_hold_is_kept(web: Web, tmp_path: Path) -> None:
             assert video.audio is None
 
 
+def test_a_recording_behind_a_url_is_no_camera(web: Web, tmp_path: Path) -> None:
+    data = film(tmp_path / "source.ts", frames=300).read_bytes()
+    error = refused(web.serve("recording", data), tmp_path, settings=StreamSettings(clip_s=30))
+    assert (error.station, "faster than time passes" in error.reason) == ("probe", True)
+
+
 def test_what_a_server_had_kept_and_sends_at_once_is_not_dated_into_the_future(web: Web, tmp_path: Path) -> None:
     data = film(tmp_path / "source.ts").read_bytes()
     clips = record(web.serve("burst", data), tmp_path)
