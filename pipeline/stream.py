@@ -25,6 +25,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from pipeline.errors import ClipError, ConfigError
 from pipeline.span import NS
+from pipeline.video import MAX_PIXELS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -324,6 +325,7 @@ class _Picture:
         decoder = cast("Any", CodecContext.create(self._codec, "r"))
         decoder.thread_count = 1
         decoder.extradata = extradata
+        decoder.options = {"max_pixels": str(MAX_PIXELS)}  # a header may claim any size, and is believed at once
         with suppress(av.FFmpegError):
             for frame in [*decoder.decode(packet), *decoder.decode(None)]:
                 if isinstance(frame, VideoFrame):

@@ -368,6 +368,11 @@ def test_a_folder_that_cannot_be_written_is_told_and_not_taken_for_the_cameras_f
     assert (error.station, "no such file" in error.reason) == ("write", True)
 
 
+def test_a_codec_that_no_mp4_holds_is_told_and_leaves_nothing_behind(web: Web, tmp_path: Path) -> None:
+    data = film(tmp_path / "source.webm", codec="libvpx", options={}).read_bytes()
+    assert refused(web.serve("vp8", data), tmp_path).station == "write"
+
+
 @pytest.mark.parametrize(
     "url",
     [
