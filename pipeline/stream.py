@@ -43,6 +43,8 @@ _AUDIO: Final = frozenset({"aac", "mp3", "ac3", "eac3", "opus", "flac", "alac"})
 _JUMP_S: Final = 10  # a stream's own time that jumps further ahead than this is another time
 _KEYLESS_S: Final = 60  # longest wait for a keyframe, in the stream's own time
 _AHEAD_S: Final = 20  # more than a server keeps of a running camera to send at once
+# A header may claim any size, and memory is taken at once; libav counts whole blocks.
+_LIMIT: Final = {"max_pixels": str(2 * MAX_PIXELS)}
 _NAL: Final = re.compile(b"\x00\x00\x01")
 
 
@@ -160,7 +162,7 @@ def _connected(
 ) -> Iterator[tuple[InputContainer, VideoStream, AudioStream | None]]:
     options = {"protocol_whitelist": _PROTOCOLS, "format_whitelist": _FORMATS, "rtsp_transport": "tcp"}
     # Half a megabyte or a second is enough to know the streams; libav would read for five.
-    options |= {"analyzeduration": "1000000", "probesize": "500000"}
+    options |= {"analyzeduration": "1000000", "probesize": "500000", **_LIMIT}
     timeout = (settings.open_timeout_s, settings.read_timeout_s)
     began_ns = now_ns()
     # "from None": libav's own exceptions hold the URL.
@@ -325,7 +327,7 @@ class _Picture:
         decoder = cast("Any", CodecContext.create(self._codec, "r"))
         decoder.thread_count = 1
         decoder.extradata = extradata
-        decoder.options = {"max_pixels": str(MAX_PIXELS)}  # a header may claim any size, and is believed at once
+        decoder.options = dict(_LIMIT)
         with suppress(av.FFmpegError):
             for frame in [*decoder.decode(packet), *decoder.decode(None)]:
                 if isinstance(frame, VideoFrame):
