@@ -6,8 +6,8 @@ scene filter, and DVR-Scan (defaults and CNT) where `dvr-scan` is on PATH; it is
 PATH). All on one thread but DVR-Scan, which has no such option: frames per second of processor time are the fair ones.
 
 frame_ap: average precision of "this frame holds motion", over sequences that have both kinds of frames. cell_ap: the
-same for cells. f1: of the frames that the tool's own events cover with its default settings, its pre- and post-roll
-included, over all sequences; only tools that decide have one.
+same for cells. f1: of the frames that the tool's own events cover, over all sequences, with its default settings but
+without margins: with them every empty frame of these sequences lies in some event. Only tools that decide have one.
 """
 
 from __future__ import annotations
@@ -57,10 +57,10 @@ class Seen:
 
 
 def ours(video: Path) -> Seen:
-    """Measure and detect with the defaults."""
+    """Measure and detect."""
     activity = measured(video)
     flags = np.zeros(len(activity.pts), np.bool_)
-    for event in detect(activity, Detection()):
+    for event in detect(activity, Detection(pre_roll_s=0, post_roll_s=0, gap_s=0)):
         flags |= (activity.pts >= event.start_pts) & (activity.pts < event.end_pts)
     return Seen(len(activity.pts), activity.share, flags)
 
@@ -82,7 +82,7 @@ def scene_filter(video: Path) -> Seen:
 
 def dvr_scan(video: Path, kind: str) -> Seen:
     """Run DVR-Scan over the clip and read its events."""
-    command = ["dvr-scan", "-i", str(video), "-so", "-q", "--ignore-user-config", "-b", kind]
+    command = ["dvr-scan", "-i", str(video), "-so", "-q", "--ignore-user-config", "-b", kind, "-tb", "0", "-tp", "0"]
     said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     times = [60 * (60 * int(h) + int(m)) + float(s) for h, m, s in _TIME.findall(said)]
     with av.open(str(video)) as container:

@@ -136,7 +136,7 @@ _PANELS: Final[Mapping[str, Sequence[tuple[Callable[[Axes, Rows], None], Callabl
     "stages": ((_of_floor, _has("of_floor")),),
     "peers": (
         (_against_speed("frame_ap", 'average precision of\n"this frame holds motion"'), _has("fps_cpu", "frame_ap")),
-        (_against_speed("f1", "F1 of the frames its\nevents cover, as shipped"), _has("fps_cpu", "f1")),
+        (_against_speed("f1", "F1 of the frames\nits events cover"), _has("fps_cpu", "f1")),
     ),
     "scaling": ((_rates, _has("clips_per_s")),),
     "fleet": ((_lags, _has("cameras", "lag_p99_s", "sustained")), (_memory, _has("memory_mb_by_s"))),
