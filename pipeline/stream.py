@@ -168,7 +168,9 @@ def _connected(
     # "from None": libav's own exceptions hold the URL.
     try:
         container = av.open(url, "r", options=options, timeout=timeout, metadata_errors="replace")
-    except (av.InvalidDataError, av.EOFError, av.ArgumentError):  # the last: a format that is not on the list
+    except av.EOFError:
+        raise ClipError("connect", "the connection was closed before any video came") from None
+    except (av.InvalidDataError, av.ArgumentError):  # the second: a format that is not on the list
         if now_ns() - began_ns >= settings.open_timeout_s * NS:  # how an RTSP handshake takes a time-out
             raise ClipError("connect", f"no answer for {settings.open_timeout_s:g} s") from None
         raise ClipError("probe", "what it sends is no video stream that can be recorded") from None
