@@ -296,6 +296,19 @@ def test_a_camera_that_never_answers_is_given_up_after_its_time_out(tmp_path: Pa
     assert (error.station, error.reason) == ("connect", "no answer for 0.5 s")
 
 
+def test_a_camera_that_hangs_up_is_told_from_one_that_sends_no_video(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def hang_up() -> None:
+            client, _ = server.accept()
+            with client:
+                client.recv(10_000)
+
+        threading.Thread(target=hang_up, daemon=True).start()
+        error = refused(f"http://127.0.0.1:{server.getsockname()[1]}/x", tmp_path)
+    assert (error.station, "closed before any video came" in error.reason) == ("connect", True)
+
+
 def test_a_camera_that_is_not_there_is_refused(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         place = f"127.0.0.1:{free.getsockname()[1]}"
@@ -319,9 +332,8 @@ def test_a_camera_that_sends_garbage_is_no_camera_and_libav_prints_nothing(
 def test_a_page_a_playlist_and_a_file_without_pictures_are_no_camera(web: Web, tmp_path: Path) -> None:
     local = film(tmp_path / "local.ts")
     playlist = f"#EXTM3U\n#EXT-X-TARGETDURATION:6\n#EXTINF:6,\nfile://{local}\n#EXT-X-ENDLIST\n".encode()
-    for name, data in (("page", b"<html>" * 100), ("list.m3u8", playlist)):
+    for name, data in (("page", b"<html>" * 100), ("list.m3u8", playlist), ("empty", b"")):
         assert refused(web.serve(name, data), tmp_path).station == "probe"
-    assert "closed before any video came" in refused(web.serve("empty", b""), tmp_path).reason
 
 
 def test_garbage_in_the_middle_costs_pictures_there_and_no_others(
