@@ -13,7 +13,6 @@ without margins: with them every empty frame of these sequences lies in some eve
 from __future__ import annotations
 
 import re
-import resource
 import shutil
 import subprocess
 import tempfile
@@ -28,7 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks import quality, report
-from benchmarks.stages import bare_decode, measured, source
+from benchmarks.stages import bare_decode, cpu_s, measured, source
 from pipeline.detect import Detection, detect
 from pipeline.transcode import program
 
@@ -116,17 +115,12 @@ def tools() -> dict[str, Callable[[Path], Seen]]:
 
 def speed(tool: Callable[[Path], Seen], clip: Path, frames: int) -> tuple[float, float]:
     """Return frames a second, by the clock and by processor time, after the number of frames was checked."""
-    wall, cpu = time.perf_counter(), _cpu_s()
+    wall, cpu = time.perf_counter(), cpu_s()
     seen = tool(clip)
-    wall, cpu = time.perf_counter() - wall, _cpu_s() - cpu
+    wall, cpu = time.perf_counter() - wall, cpu_s() - cpu
     if seen.frames != frames:
         raise SystemExit(f"{seen.frames} frames were looked at, the clip has {frames}: the time means nothing")
     return frames / wall, frames / cpu
-
-
-def _cpu_s() -> float:
-    used = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-    return sum(one.ru_utime + one.ru_stime for one in used)
 
 
 def judge(tool: Callable[[Path], Seen], folders: list[Path]) -> report.Row:

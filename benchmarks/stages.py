@@ -99,17 +99,17 @@ class Side:
 
     def turn(self, *, times: int = 1) -> None:
         """Do it; the output is checked before the time is believed."""
-        wall, cpu = time.perf_counter(), _cpu_s()
+        wall, cpu = time.perf_counter(), cpu_s()
         for _ in range(times):
             result = self.work()
-        wall, cpu = (time.perf_counter() - wall) / times, (_cpu_s() - cpu) / times
+        wall, cpu = (time.perf_counter() - wall) / times, (cpu_s() - cpu) / times
         if not self.check(result):
             raise SystemExit(f"the output is wrong ({result!r}): its time means nothing")
         self.wall.append(wall)
         self.cpu.append(cpu)
 
 
-def _cpu_s() -> float:
+def cpu_s() -> float:
     """Return the processor time of this process and of the programs it ran and waited for (seconds)."""
     used = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
     return sum(one.ru_utime + one.ru_stime for one in used)
