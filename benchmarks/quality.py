@@ -1,13 +1,16 @@
-"""How well motion is found: ours beside OpenCV's MOG2 and KNN, cell by cell, on labelled footage.
+"""How well motion is found: ours beside OpenCV's MOG2 and KNN, cell by cell, on labelled footage and on hard cases.
 
-`python -m benchmarks.quality`; `--constants` also halves and doubles every setting of `measure`. The labels are those
-of CDnet 2014 and SBI 2015: 255 moves, 50 is shadow, 85 and 170 are not scored.
+`python -m benchmarks.quality`; `--constants` also halves and doubles every setting and constant of `measure`. The
+labels are those of CDnet 2014 and SBI 2015: 255 moves, 50 is shadow, 85 and 170 are not scored; the hard cases are
+those of `benchmarks/composites.py`.
 """
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, nullcontext
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +19,15 @@ from numpy.typing import NDArray
 from PIL import Image
 from skimage.transform import resize
 
-from benchmarks import report
+from benchmarks import composites, report
+from pipeline import background, motion, shake
 from pipeline.motion import MeasureSettings, measure
 from pipeline.video import open_video
 
-_FOOTAGE = Path(os.environ.get("LAMPLIGHTER_FOOTAGE", Path(__file__).parents[2] / "shared" / "footage"))
 _CELL = 16  # pixels of the labelled picture: the cell that is scored
+MODULES = {"motion": motion, "background": background, "shake": shake}
+_CONSTANT = re.compile(r"_[A-Z_]+")
+_WITHOUT_EFFECT = ("motion._CHUNK", "motion._EVEN", "motion._GATHER")  # on the result: how much at once, and masks
 
 Grid = NDArray[np.float64]
 
@@ -35,18 +41,23 @@ def cell_means(frames: NDArray[Any]) -> Grid:
     return means
 
 
-def truth(folder: Path) -> tuple[slice, NDArray[np.bool_], NDArray[np.bool_]]:
-    """Return the scored frames, and for their cells bool (N, R, C): whether they move, whether they are scored.
+def labelled(masks: NDArray[np.uint8]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Return for every cell of labels (N, H, W) whether it moves, and whether it is scored: two bool (N, R, C).
 
     A cell moves when more than 15 % of its known pixels do and is still below 2 %; what lies between is not scored.
     """
-    first, last = (int(number) for number in (folder / "temporalROI.txt").read_text().split()[:2])
-    names = sorted((folder / "groundtruth").glob("*.png"))[first - 1 : last]
-    masks = np.stack([np.asarray(Image.open(name).convert("L")) for name in names])
     known = 1 - cell_means((masks == 85) | (masks == 170))
     moving = cell_means(masks == 255) / np.maximum(known, 1e-6)
     scored = (known > 0.5) & ((moving < 0.02) | (moving > 0.15))
-    return slice(first - 1, first - 1 + len(names)), moving > 0.15, scored
+    return moving > 0.15, scored
+
+
+def truth(folder: Path) -> tuple[slice, NDArray[np.bool_], NDArray[np.bool_]]:
+    """Return the scored frames of a sequence, and for their cells what `labelled` tells."""
+    first, last = (int(number) for number in (folder / "temporalROI.txt").read_text().split()[:2])
+    names = sorted((folder / "groundtruth").glob("*.png"))[first - 1 : last]
+    masks = np.stack([np.asarray(Image.open(name).convert("L")) for name in names])
+    return slice(first - 1, first - 1 + len(names)), *labelled(masks)
 
 
 def average_precision(score: Grid, label: NDArray[np.bool_]) -> float:
@@ -59,11 +70,16 @@ def average_precision(score: Grid, label: NDArray[np.bool_]) -> float:
 def score(grid: NDArray[Any], folder: Path) -> tuple[float, float]:
     """Return average precision over cells, and of "this frame holds motion" (nan where all frames do or none does)."""
     part, moving, scored = truth(folder)
-    cells = grid.astype(np.float64)[part]
+    if len(grid[part]) != len(moving):
+        raise SystemExit(f"{folder.name}: {len(grid[part])} frames measured where {len(moving)} are labelled")
+    return scores(grid[part], moving, scored)
+
+
+def scores(grid: NDArray[Any], moving: NDArray[np.bool_], scored: NDArray[np.bool_]) -> tuple[float, float]:
+    """Return what `score` does, of as many frames as are labelled; a grid of another geometry is resampled."""
+    cells = grid.astype(np.float64)
     if cells.shape[1:] != moving.shape[1:]:
         cells = np.stack([resize(cell, moving.shape[1:], order=1, anti_aliasing=True) for cell in cells])  # type: ignore[no-untyped-call]
-    if len(cells) != len(moving):
-        raise SystemExit(f"{folder.name}: {len(cells)} frames measured where {len(moving)} are labelled")
     holds: NDArray[np.bool_] = np.any(moving & scored, axis=(1, 2))
     by_frame = float("nan") if holds.all() or not holds.any() else average_precision(cells.max((1, 2)), holds)
     return average_precision(cells[scored], moving[scored]), by_frame
@@ -78,25 +94,64 @@ def ours(video: Path, settings: MeasureSettings | None = None) -> NDArray[Any]:
 def opencv(video: Path, make: str) -> NDArray[Any]:
     """Return the share of each cell that an OpenCV subtractor with its defaults calls foreground, shadows left out."""
     import av  # noqa: PLC0415 - a peer's own decoding, in colour
+
+    with av.open(str(video)) as container:
+        return subtracted((frame.to_ndarray(format="bgr24") for frame in container.decode(video=0)), make)
+
+
+def subtracted(pictures: Iterable[NDArray[Any]], make: str) -> NDArray[Any]:
+    """Return what `opencv` does, of pictures (H, W, 3) or (H, W)."""
     import cv2  # noqa: PLC0415 - only this comparison needs it
 
     model = getattr(cv2, make)()
-    shares = []
-    with av.open(str(video)) as container:
-        for frame in container.decode(video=0):
-            mask = cv2.medianBlur((model.apply(frame.to_ndarray(format="bgr24")) == 255).astype(np.uint8), 5)
-            shares.append(cell_means(mask[None])[0])
-    return np.stack(shares)
+    masks = (cv2.medianBlur((model.apply(picture) == 255).astype(np.uint8), 5) for picture in pictures)
+    return np.stack([cell_means(mask[None])[0] for mask in masks])
+
+
+@contextmanager
+def changed(name: str, value: Any) -> Iterator[MeasureSettings]:  # noqa: ANN401 - of any constant
+    """Run with another setting of `measure`, or another constant (MODULE.NAME) of its modules; yield the settings."""
+    if "." not in name:
+        yield MeasureSettings(**{name: value})
+        return
+    home, constant = name.split(".")
+    module = MODULES[home]
+    before = getattr(module, constant)
+    setattr(module, constant, value)
+    background._looked_at.cache_clear()  # noqa: SLF001 - it depends on constants
+    try:
+        yield MeasureSettings()
+    finally:
+        setattr(module, constant, before)
+        background._looked_at.cache_clear()  # noqa: SLF001
+
+
+def variants() -> Iterator[tuple[str, Any]]:
+    """Yield every setting and every constant of measure, halved and doubled, by the name that `changed` takes."""
+    known = {name: knob.default for name, knob in MeasureSettings.model_fields.items()}
+    for module, found in MODULES.items():
+        known |= {f"{module}.{name}": value for name, value in vars(found).items() if _CONSTANT.fullmatch(name)}
+    for name, value in known.items():
+        if name in _WITHOUT_EFFECT:
+            continue
+        for factor in (0.5, 2):
+            if isinstance(value, tuple):
+                yield (
+                    name,
+                    tuple(max(1, round(part * factor)) if isinstance(part, int) else part * factor for part in value),
+                )
+            else:
+                yield name, max(1, round(value * factor)) if isinstance(value, int) else value * factor
 
 
 def main() -> None:
     """Measure, write JSON, draw."""
-    help_text = "also halve and double every setting of measure"
+    help_text = "also halve and double every setting and every constant of measure (some ten minutes)"
     options = report.options(__doc__, ("--constants", {"action": "store_true", "help": help_text}))
-    folders = sorted(path for path in (_FOOTAGE / "labelled").glob("*") if path.is_dir())
+    folders = sorted(path for path in (report.FOOTAGE / "labelled").glob("*") if path.is_dir())
     folders = [folder for folder in folders if folder.name == "hall"] if options.quick else folders
     if not folders:
-        raise SystemExit(f"no labelled footage at {_FOOTAGE}/labelled; set LAMPLIGHTER_FOOTAGE")
+        raise SystemExit(f"no labelled footage at {report.FOOTAGE}/labelled; set LAMPLIGHTER_FOOTAGE")
     makers: dict[str, Callable[[Path], NDArray[Any]]] = {
         "ours": ours,
         "MOG2": lambda video: opencv(video, "createBackgroundSubtractorMOG2"),
@@ -105,13 +160,64 @@ def main() -> None:
     results = [_row(name, maker, folders) for name, maker in makers.items()]
     best = {folder.name: max(row[folder.name] for row in results[1:]) for folder in folders}
     results.append({"what": "better of MOG2 and KNN"} | best | {"mean": round(sum(best.values()) / len(best), 3)})
-    if options.constants:
-        for name, knob in MeasureSettings.model_fields.items():
-            for factor in (0.5, 2):
-                changed = type(knob.default)(knob.default * factor)
-                settings = MeasureSettings(**{name: changed})
-                results.append(_row(f"{name} {changed:g}", lambda video, s=settings: ours(video, s), folders))  # type: ignore[misc]
+    if not options.quick:
+        report.against(results[0], "mean", at_least=0.94)
     report.draw(report.write("quality", results, folder=options.out, quick=options.quick))
+    report.draw(report.write("composites", _cases(quick=options.quick), folder=options.out, quick=options.quick))
+    if options.constants:
+        table = _constants(folders, quick=options.quick)
+        report.draw(report.write("constants", table, folder=options.out, quick=options.quick))
+
+
+def _cases(*, quick: bool) -> list[report.Row]:
+    """Return a row for each hard case: ours, MOG2 and KNN, over cells and over frames."""
+    footage = composites.Footage(report.FOOTAGE)
+    results: list[report.Row] = []
+    for name in list(composites.CASES)[: 1 if quick else None]:
+        case = composites.CASES[name](footage)
+        grids = {"ours": _measured(case, MeasureSettings())}
+        for peer in ("MOG2", "KNN"):
+            grids[peer] = subtracted(case.frames, f"createBackgroundSubtractor{peer}")
+        row: report.Row = {"what": name}
+        for who, grid in grids.items():
+            cell, frame = scores(grid, *labelled(case.masks))
+            row |= {who: round(cell, 3), f"{who}, frames": round(frame, 3)}
+        results.append(row)
+    keys = [key for key in results[0] if key != "what"]
+    results.append({"what": "mean"} | {key: round(float(np.nanmean([row[key] for row in results])), 3) for key in keys})
+    return results
+
+
+def _constants(folders: list[Path], *, quick: bool) -> list[report.Row]:
+    """Return the mean scores over labelled sequences and over hard cases, with every constant halved and doubled."""
+    footage = composites.Footage(report.FOOTAGE)
+    every = [("as it is", None), *variants()]
+    found: dict[str, list[list[float]]] = {"labelled": [[] for _ in every], "hard cases": [[] for _ in every]}
+    cases: list[Path | Callable[[composites.Footage], composites.Case]]
+    cases = [*folders, *list(composites.CASES.values())[: 1 if quick else None]]
+    for case in cases:
+        if isinstance(case, Path):
+            kind, (part, moving, scored) = "labelled", truth(case)
+            with open_video(case / "video.mp4") as video:
+                frames = [(pts, plane.copy()) for pts, plane in video.luma()]
+            time_base = video.time_base
+        else:
+            made = case(footage)
+            kind, part, (moving, scored) = "hard cases", slice(None), labelled(made.masks)
+            frames, time_base = list(enumerate(made.frames)), Fraction(1, composites.RATE)
+        for (name, value), into in zip(every, found[kind], strict=True):
+            with changed(name, value) if value is not None else nullcontext(MeasureSettings()) as settings:
+                grid = measure(frames, time_base=time_base, settings=settings).share
+                into.append(scores(grid[part], moving, scored)[0])
+    return [
+        {"what": name if value is None else f"{name} = {value}"}
+        | {kind: round(sum(rows[n]) / len(rows[n]), 3) for kind, rows in found.items()}
+        for n, (name, value) in enumerate(every)
+    ]
+
+
+def _measured(case: composites.Case, settings: MeasureSettings) -> NDArray[Any]:
+    return measure(enumerate(case.frames), time_base=Fraction(1, composites.RATE), settings=settings).share
 
 
 def _row(name: str, maker: Callable[[Path], NDArray[Any]], folders: list[Path]) -> dict[str, Any]:

@@ -22,8 +22,9 @@ if TYPE_CHECKING:
     Bool: TypeAlias = NDArray[np.bool_]
 
 _REGIONS = (3, 4)  # of light, down and across: a cloud is larger than this, a car is smaller
-_REGION_PIXELS = 100  # of a region are looked at: a median of so many is good to a sixth of their spread
-_REGION_GAIN = 1.15  # a region's light differs this much from the picture's at most: what covers more is no cloud
+_REGION_PIXELS = 49  # of a region are looked at: a median of so many is good to a sixth of their spread
+_REGION_MORE = 0.15  # by what a region's light differs from the picture's at most: what covers more is no cloud
+_SAME_LIGHT = 1 / 64  # a gain this near 1 is none: four grey levels of 255, less than the `contrast` of a difference
 _LASTS = 8  # what shows in an eighth of the samples, and in one after another, lasts: half a minute of four
 _THING = 24  # working pixels, a third of a cell: of anything smaller too little outline is seen
 _OUTLINE = 0.5  # three quarters of what changes along a rim must vanish: half would by chance, sun and shade do more
@@ -98,8 +99,8 @@ def light(expected: U8, images: U8) -> F32 | None:
     middle = at.shape[2] // 2
     gain = np.partition(ratio, middle, axis=3)[..., middle]
     whole = np.median(gain.reshape(count, -1), axis=1)[:, None, None]
-    gain = gain.clip(whole / np.float32(_REGION_GAIN), whole * np.float32(_REGION_GAIN))
-    if (abs(gain - 1) < 1 / 128).all():  # four grey levels of 255 at most, less than the `contrast` of a difference
+    gain = gain.clip(whole / np.float32(1 + _REGION_MORE), whole * np.float32(1 + _REGION_MORE))
+    if (abs(gain - 1) < _SAME_LIGHT).all():
         return None
     field: F32 = np.matmul(np.matmul(_tent(gain.shape[1], rows), gain), _tent(gain.shape[2], columns).T)
     return field

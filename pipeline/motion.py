@@ -37,6 +37,8 @@ _WORK_PIXELS = 28_000  # of a working image at most: 160 x 120 for 320 x 240, 16
 _CELLS = 640  # of a grid: bounds what an hour of activity weighs
 _CELL_SIDE = 16  # pixels: below this a cell is sensor noise
 _CHUNK = 16  # working images done by one NumPy call: as many as stay in the second-level cache
+_SHADE = 0.5  # of its light is the least that a shadow leaves: the sky lights it still
+_SHADE_WEIGHT = 0.25  # of a difference that may be a shadow's: a plain coat before a plain wall looks the same
 _SUNLIT = 50  # grey levels: what is darker in the background casts no shadow that can be told from noise
 _SAME_FACTOR = 0.07  # factors this near are one: three grey levels of 40 where two would be noise
 _SUPPORT = 4  # cells' worth of difference within 3 x 3 that let a share stand: a thing of 2 x 2 cells
@@ -356,11 +358,10 @@ def _shaken(known: Background, shifts: list[tuple[float, float]]) -> Background:
 
 
 def _lift_shadows(darker: U8, images: U8, usual: U8) -> None:
-    """Let shadows weigh a quarter, in place: `darker` is by how much each working pixel is darker than its background.
+    """Let shadows weigh little, in place: `darker` is by how much each working pixel is darker than its background.
 
-    A shadow darkens what is there by a factor and adds no edge: a pixel and those beside it are that much darker, by
-    half at most and all by the same factor. Not nothing: a plain coat before a plain wall looks the same. In the dark
-    no factor can be told from noise.
+    A shadow darkens what is there by a factor and adds no edge: a pixel and those beside it are that much darker, and
+    all by the same factor.
     """
     at = np.flatnonzero(darker > 0)
     if not len(at):
@@ -371,10 +372,12 @@ def _lift_shadows(darker: U8, images: U8, usual: U8) -> None:
         places = np.clip(places, 0, shown.size - 1)
         return (shown[places] + np.float32(4)) / (scene[places % scene.size] + np.float32(4))
 
-    at = at[(factor(at) >= 0.5) & (scene[at % scene.size] >= _SUNLIT)]
+    at = at[(factor(at) >= _SHADE) & (scene[at % scene.size] >= _SUNLIT)]
     row = images.shape[2]
     edge = np.maximum(abs(factor(at - 1) - factor(at + 1)), abs(factor(at - row) - factor(at + row)))
-    darker.ravel()[at[edge < _SAME_FACTOR]] >>= 2
+    at = at[edge < _SAME_FACTOR]
+    flat = darker.ravel()
+    flat[at] = (flat[at] * np.float32(_SHADE_WEIGHT)).astype(np.uint8)
 
 
 def _finish(cells: U8, times: Seconds, settings: MeasureSettings) -> U8:

@@ -98,7 +98,7 @@ def test_what_moves_on_is_stored_cell_by_cell() -> None:
         share[:, row, column] = np.roll(np.repeat(rng.integers(0, 32, 300, np.uint8) * 8, 10), row + column)
     one = activity(3000, share=share)
     by_frame = io.BytesIO()
-    np.savez_compressed(by_frame, **one.arrays())
+    np.savez_compressed(by_frame, allow_pickle=False, **one.arrays())
     assert len(one.to_bytes()) < 0.8 * len(by_frame.getvalue())
     back = Activity.from_bytes(one.to_bytes())
     assert same(back, one)

@@ -10,11 +10,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
 from pydantic import ValidationError
 
+from pipeline.detect import Detection, detect
 from pipeline.errors import ClipError
 from pipeline.motion import VERSION, MeasureSettings, _Plan, measure
+from pipeline.scene import Scene, render
 from pipeline.video import open_video
 
 if TYPE_CHECKING:
@@ -176,6 +178,117 @@ def test_leaves_weigh_less_than_a_visitor_of_the_same_contrast() -> None:
     visitor = activity.share[101:119, 4:7, 7:9].astype(float).mean()
     leaves = activity.share[:, :4, :5].astype(float).mean()
     assert visitor > 5 * leaves
+
+
+def test_somebody_who_stays_for_most_of_a_clip_is_told_from_the_scene_by_the_outline() -> None:
+    still, rng = scene(), np.random.default_rng(13)
+    coat = noisy(np.full((48, 32), 40, np.uint8), rng, 8)
+
+    def planes(first: int, last: int) -> Iterator[NDArray[np.uint8]]:
+        for number in range(300):
+            plane = noisy(still, rng)
+            if first <= number < last:
+                plane[32:80, 64:96] = coat
+            yield plane
+
+    for first, last in ((75, 300), (60, 255), (0, 195)):  # who stays to the end; who leaves; who was there first
+        activity = measure(timed(planes(first, last), fps=5), time_base=MS)
+        there = np.zeros(300, np.bool_)
+        there[first:last] = True
+        inside = moves(activity)[:, 2:5, 4:6].mean((1, 2))
+        assert inside[there].mean() > 0.95
+        assert inside[~there].mean() < 0.05
+        assert moves(activity)[:, :, 7:].mean() < 0.002
+
+
+def test_a_cast_shadow_weighs_less_than_half_of_who_casts_it() -> None:
+    still, rng = np.maximum(scene(14, 240, 320), 80), np.random.default_rng(14)
+
+    def planes() -> Iterator[NDArray[np.uint8]]:
+        for number in range(150):
+            plane = still.astype(np.float64)
+            if 50 <= number < 65:
+                plane[32:128, 64:128] *= 0.6
+                plane[128:224, 192:256] = 20 + 0.3 * plane[0:96, 192:256]
+            yield noisy(plane.astype(np.uint8), rng)
+
+    activity = measure(timed(planes()), time_base=MS)
+    shadow = activity.share[52:63, 2:8, 4:8].astype(float).mean()
+    visitor = activity.share[52:63, 8:14, 12:16].astype(float).mean()
+    assert visitor > 150
+    assert shadow < visitor / 2
+
+
+def test_noise_of_night_is_no_motion_but_a_visitor_in_the_dark_is() -> None:
+    dark, rng = scene() // 5, np.random.default_rng(15)
+
+    def planes() -> Iterator[NDArray[np.uint8]]:
+        for number in range(200):
+            plane = dark.copy()
+            if 80 <= number < 120:
+                plane[32:80, 64:96] = 70
+            yield noisy(plane, rng, 6)
+
+    activity = measure(timed(planes()), time_base=MS)
+    assert moves(activity)[81:119, 2:5, 4:6].mean() > 0.9
+    assert moves(activity, 26)[:79].mean() < 0.002
+
+
+def test_rain_and_insects_before_the_lens_are_no_event_but_a_visitor_is() -> None:
+    still, rng = scene(), np.random.default_rng(16)
+
+    def planes(*, visitor: bool) -> Iterator[NDArray[np.uint8]]:
+        for number in range(200):
+            plane = still.astype(np.float64)
+            for top, left in zip(rng.integers(0, H - 24, 30), rng.integers(0, W, 30), strict=True):
+                plane[top : top + 24, left] += 40
+            if number % 10 == 0:
+                top, left = rng.integers(0, H - 10), rng.integers(0, W - 10)
+                plane[top : top + 10, left : left + 10] += 80
+            if visitor and 100 <= number < 140:
+                plane[32:80, 64:96] = 30
+            yield noisy(plane.clip(0, 255).astype(np.uint8), rng)
+
+    assert detect(measure(timed(planes(visitor=False)), time_base=MS), Detection()) == []
+    (event,) = detect(measure(timed(planes(visitor=True)), time_base=MS), Detection(pre_roll_s=0, post_roll_s=0))
+    assert abs(event.start_pts - 10_000) <= 200
+    assert abs(event.end_pts - 14_000) <= 200
+
+
+def test_lamps_that_switch_again_and_again_and_headlights_are_no_motion() -> None:
+    still, rng = scene(), np.random.default_rng(17)
+    gains = np.repeat(np.resize([1.0, 0.6, 0.8], 10), 20)
+    gains[90:96] = 1.4  # headlights shine into the scene
+    planes = (noisy((still * gain).clip(0, 255).astype(np.uint8), rng) for gain in gains)
+    assert (measure(timed(planes), time_base=MS).share > 0).mean() < 0.01
+
+
+@pytest.mark.parametrize(("height", "width", "size"), [(240, 320, 10), (720, 1280, 24), (1080, 1920, 32)])
+def test_a_clock_burnt_into_the_picture_raises_no_event(height: int, width: int, size: int) -> None:
+    still, rng = scene(18, height, width), np.random.default_rng(18)
+    font = ImageFont.load_default(size)
+
+    def planes() -> Iterator[NDArray[np.uint8]]:
+        for number in range(150):
+            picture = Image.fromarray(noisy(still, rng))
+            text = f"2026-03-01 12:{number // 5 // 60:02}:{number // 5 % 60:02}"
+            ImageDraw.Draw(picture).text((size // 2, size // 2), text, fill=255, font=font)
+            yield np.array(picture)
+
+    assert detect(measure(timed(planes(), fps=5), time_base=MS), Detection()) == []
+
+
+@pytest.mark.parametrize("kind", [{}, {"night": True}, {"rain": True}, {"clouds": True}], ids=str)
+def test_an_empty_street_has_no_event_in_any_weather(kind: dict[str, bool]) -> None:
+    street = Scene(5, frames=300, width=480, height=270, movers=(), **kind)  # type: ignore[arg-type]
+    frames = ((number * 100, picture[:270]) for number, picture in enumerate(render(street)))
+    assert detect(measure(frames, time_base=MS), Detection()) == []
+
+
+def test_a_clip_is_measured_by_its_own_frames_alone() -> None:
+    first = measure(timed(crossing(60)), time_base=MS).to_bytes()
+    measure(timed(noisy(scene(20), np.random.default_rng(20)) for _ in range(60)), time_base=MS)  # another camera's
+    assert measure(timed(crossing(60)), time_base=MS).to_bytes() == first
 
 
 @pytest.mark.parametrize("fps", [1, 5, 30, 60])

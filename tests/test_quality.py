@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from benchmarks.quality import average_precision, cell_means, score, truth
+from benchmarks.quality import MODULES, average_precision, cell_means, changed, score, truth, variants
+from pipeline.motion import MeasureSettings
 
 
 def test_a_perfect_ranking_scores_one_and_a_reversed_one_the_least() -> None:
@@ -55,3 +56,18 @@ def test_a_grid_that_misses_frames_is_refused(tmp_path: Path) -> None:
     _sequence(tmp_path)
     with pytest.raises(SystemExit, match="2 frames measured where 3 are labelled"):
         score(np.zeros((3, 2, 3), np.uint8), tmp_path)
+
+
+def test_every_constant_of_measure_is_halved_and_doubled_and_put_back() -> None:
+    tried = list(variants())
+    names = {name for name, _ in tried}
+    assert set(MeasureSettings.model_fields) <= names
+    assert {"motion._SUPPORT", "motion._WORK_PIXELS", "background._REGIONS", "shake._REACH"} <= names
+    for name, value in tried:
+        with changed(name, value) as settings:
+            if "." not in name:
+                assert getattr(settings, name) == value
+                continue
+            module, constant = name.split(".")
+            assert getattr(MODULES[module], constant) == value
+    assert list(variants()) == tried
