@@ -5,9 +5,11 @@
 arrival, none is left over, and the feeder was not late. The speed at which a heap of the same clips is worked off says
 where to begin: with 95 % of that. After a try that fails come fewer cameras, three tries at most, two for other loads.
 
+At the busiest hour of daylight:
+
 - continuous: 1080p at 15 frames a second, recorded on end; every frame is decoded and measured.
-- motion: the same cameras upload only what motion sets off, at the busiest hour of daylight. This is what "clips that
-  only have to be indexed" is taken to mean: the camera has chosen them; even so every frame of them is measured.
+- motion: the same cameras upload only what motion sets off. This is what "clips that only have to be indexed" is taken
+  to mean: the camera has chosen them; even so every frame of them is measured.
 - replay: real footage, whose packets cost more to decode than a simulated camera's; cameras are counted as 15 frames a
   second each.
 - soak: two simulated hours at twice the load that was sustained, time running faster, dropping the oldest when full.
@@ -21,45 +23,31 @@ from __future__ import annotations
 import itertools
 import json
 import math
-import multiprocessing
 import os
 import shutil
 import statistics
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
-from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from multiprocessing.synchronize import Event
 from pathlib import Path
-from typing import Any
 
 from benchmarks import report
-from benchmarks.processes import Tree
+from benchmarks.course import WORKERS, Bench, Course, settings_in
 from benchmarks.stages import bare_decode
-from lamplighter.desk import Tally, open_desk
-from lamplighter.live import run_watch
-from lamplighter.settings import Settings, load
-from pipeline.clip import Sharing
+from lamplighter.desk import open_desk
 from pipeline.detect import detect
 from pipeline.fleet import HOUR_NS, Fleet, FleetSettings, make_fleet
-from pipeline.request import Area, Request
-from pipeline.scene import Scene
 from pipeline.span import NS, Span, parse_iso
-from pipeline.traffic import Sight, sights
-from pipeline.uploads import Upload, arrivals, load_uploads, score_uploads
+from pipeline.uploads import load_uploads, score_uploads
 from storage.minio_server import cache_folder
-from workers.batch import BatchSettings, run, session
-from workers.fleet import Fed, Feeder, FolderSink, drive, film_reels, footage_files, reels_of
-from workers.simulate import FilmJob, film
+from workers.batch import BatchSettings
+from workers.fleet import film_reels, footage_files, reels_of
 
-WORKERS = 2
 LAG_S = 10.0
 _NOON_NS = parse_iso("2026-01-31T12:00:00Z")
 _BUSY_NS = parse_iso("2026-01-31T17:00:00Z")
 _IN_NS = 600 * NS  # after the fleet's start: by then somebody is under way in every street
-_LEAD_NS = 120 * NS  # recorded before the first second that counts, so that from then on clips arrive as ever
 _RATE = 15
 _MAKES = ("Arundel", "Brook")
 COLUMNS = {
@@ -95,208 +83,6 @@ class Load:
             return made
         files = itertools.cycle(self.replay)
         return replace(made, cameras=tuple(replace(camera, replay=next(files)) for camera in made.cameras))
-
-
-@dataclass
-class Course:
-    """What one run came to: the board's figures, what was fed, and what both cost."""
-
-    fleet: Fleet
-    board: dict[str, Any]
-    fed: list[Fed]
-    window_s: float
-    pipeline_cpu_s: float | None
-    feeder_cpu_s: float
-    memory_mb: list[tuple[float, float]]
-    data: Path
-
-    @property
-    def frames(self) -> int:
-        """How many frames were uploaded."""
-        return sum(one.frames for one in self.fed)
-
-
-class Bench:
-    """The pipeline in a process of its own, with one Ray for all runs; the feeder is here."""
-
-    def __init__(self, scratch: Path, reels: Path) -> None:
-        self._scratch, self._reels, self._numbers = scratch, reels, itertools.count()
-        context = multiprocessing.get_context("spawn")
-        self._ready: Event = context.Event()
-        self._pool = ProcessPoolExecutor(1, mp_context=context, initializer=_begin, initargs=(self._ready,))
-        self.pid: int = self._pool.submit(_warm, str(scratch / "warm")).result()
-
-    def close(self) -> None:
-        """End the pipeline's process and its Ray."""
-        self._pool.submit(_end).result()
-        self._pool.shutdown()
-
-    def run(
-        self,
-        fleet: Fleet,
-        span: Span,
-        *,
-        speed: float = 1.0,
-        live: dict[str, Any] | None = None,
-        most: int | None = None,
-        rules: FleetSettings | None = None,
-    ) -> Course:
-        """Let the clips that arrive in `span` arrive and be taken in; speed 0: all (at most `most`) are there before.
-
-        Raises SystemExit when a clip that was fed is neither done nor accounted for, or has other frames.
-        """
-        data = self._scratch / f"run-{next(self._numbers)}"
-        incoming = data / "incoming"
-        incoming.mkdir(parents=True)
-        seen = sights(fleet)
-        coming = _arriving(fleet, seen, span, rules)
-        window_s = span.duration_ns / NS / (speed or 1)
-        replay = report.FOOTAGE / "clips"
-        job = {
-            "data": str(data),
-            "live": {"drain_s": 300.0} | (live or {}),
-            "for_s": window_s + 6 if speed else 3.0,
-            "cameras": [replace(camera.camera, sharing=Sharing.ALWAYS) for camera in fleet.cameras],
-        }
-        with Feeder(self._reels, seen, sink=FolderSink(incoming), replay=replay) as feeder:
-            if speed:
-                watched = self._watch(job)
-                tree = Tree(self.pid)
-                with tree.sampling():
-                    cpu_s = time.process_time()
-                    fed = list(drive(coming, feeder, span, speed=speed))
-                    feeder_cpu_s = time.process_time() - cpu_s
-                    board = watched.result()
-            else:
-                fed = [feeder.write(upload) for upload in itertools.islice(coming, most)]
-                feeder_cpu_s, tree = 0.0, Tree(self.pid)
-                with tree.sampling():
-                    board = self._watch(job).result()
-        course = Course(
-            fleet=fleet,
-            board=board,
-            fed=fed,
-            window_s=window_s,
-            pipeline_cpu_s=tree.cpu_s,
-            feeder_cpu_s=feeder_cpu_s,
-            memory_mb=tree.memory_mb,
-            data=data,
-        )
-        _account(course)
-        shutil.rmtree(incoming)
-        return course
-
-    def deliver(self, course: Course) -> report.Row:
-        """Answer one request over all that a course took in."""
-        return self._pool.submit(_deliver, str(course.data), course.fleet).result()
-
-    def _watch(self, job: dict[str, Any]) -> Future[dict[str, Any]]:
-        self._ready.clear()
-        watched = self._pool.submit(_watch, job)
-        while not self._ready.wait(0.1):
-            if watched.done():
-                watched.result()  # raises what went wrong
-        return watched
-
-
-def _arriving(fleet: Fleet, seen: dict[str, list[Sight]], span: Span, rules: FleetSettings | None) -> Iterator[Upload]:
-    """Yield what arrives in a span; a clip that was on its way before is there in its first seconds."""
-    recorded = Span(max(fleet.start_ns, span.start_ns - _LEAD_NS), span.end_ns)
-    coming = arrivals(fleet, seen, settings=rules, span=recorded)
-    return (upload for upload in coming if upload.arrival_ns >= span.start_ns)
-
-
-def _account(course: Course) -> None:
-    """Raise SystemExit unless every clip that was fed is accounted for and holds the frames that were fed."""
-    board = course.board
-    dropped = sum(entry["clips"] for entry in board["dropped"])
-    fed = {one.upload.name: one.frames for one in course.fed}
-    done: dict[str, int] = board["frames"]
-    refused = sum(board["set_aside"].values())
-    wrong = [name for name, frames in done.items() if fed.get(name) != frames]
-    if wrong:
-        raise SystemExit(f"{len(wrong)} clips have other frames than were fed, the first is {wrong[0]}")
-    lost = len(fed) - len(done) - dropped - refused
-    if lost > 0 or board["waiting"] or board["uploads_waiting"]:
-        raise SystemExit(
-            f"{len(fed)} clips were fed, {len(done)} done, {dropped} dropped, {refused} set aside, "
-            f"{board['waiting'] + board['uploads_waiting']} wait: {lost} are lost"
-        )
-
-
-# In the pipeline's process --------------------------------------------------------------------------------------------
-
-_open = ExitStack()
-_told: list[Event] = []
-
-
-def _begin(ready: Event) -> None:
-    _told.append(ready)
-
-
-def _warm(folder: str) -> int:
-    """Start Ray and its workers, so that the first clip does not wait for them; return this process's id."""
-    settings = BatchSettings(workers=WORKERS)
-    _open.enter_context(session(settings))
-    jobs = [FilmJob(Scene(1, frames=2), Path(folder) / f"{n}.mp4") for n in range(2 * WORKERS)]
-    for _ in run(jobs, film, None, settings=settings):
-        pass
-    return os.getpid()
-
-
-def _end() -> None:
-    _open.close()
-
-
-def _settings(data: Path, live: dict[str, Any] | None = None) -> Settings:
-    return load(flags={"data": data, "batch": {"workers": WORKERS}, "live": live or {}})
-
-
-def _watch(job: dict[str, Any]) -> dict[str, Any]:
-    """Run live ingest over one folder and return the board's figures, and the frames of every clip by its name."""
-    data = Path(job["data"])
-    with open_desk(_settings(data, job["live"])) as desk:
-        desk.catalog.put_cameras(job["cameras"])
-        began = time.monotonic()
-
-        def shown(_board: object) -> None:
-            nonlocal began
-            began = time.monotonic()
-            _told[0].set()
-
-        board = run_watch(desk, [str(data / "incoming")], for_s=job["for_s"], shown=shown)
-        run_s = time.monotonic() - began
-        frames = {f"{one.clip.camera}/{one.source}": one.clip.stream.frames for one in desk.catalog.clips()}
-        return board.document() | {"frames": frames, "run_s": run_s, "refused": board.counts["refused"]}
-
-
-def _deliver(data: str, fleet: Fleet) -> report.Row:
-    """Ask for the whole neighbourhood of a fleet and deliver what moved; return the time to the last clip."""
-    lons, lats = [camera.lon for camera in fleet.cameras], [camera.lat for camera in fleet.cameras]
-    west, east, south, north = min(lons) - 0.002, max(lons) + 0.002, min(lats) - 0.0013, max(lats) + 0.0013
-    area = Area((((west, south), (east, south), (east, north), (west, north), (west, south)),))
-    span = Span(fleet.start_ns, fleet.start_ns + HOUR_NS // 2)
-    made_ns = span.end_ns + HOUR_NS
-    with open_desk(_settings(Path(data))) as desk:
-        began = time.monotonic()
-        asked = desk.new_request(Request(area, span, "BENCH-1", "Bench agency", "desk 1", "burglary", made_ns))
-        tally = Tally()
-        for _, tally in desk.deliver(asked):  # noqa: B007 - the last one counts
-            pass
-        took_s = time.monotonic() - began
-        size = sum(record.size for record in desk.catalog.deliveries(asked.id))
-    if tally.aside or len(tally.results) != tally.planned or not tally.planned:
-        raise SystemExit(f"{len(tally.results)} of {tally.planned} clips were delivered: the time means nothing")
-    return {
-        "what": f"one request over {len(fleet.cameras)} cameras, to its last delivered clip",
-        "seconds": round(took_s, 2),
-        "delivered": tally.planned,
-        "megabytes_out": round(size / 1e6, 2),
-        "seconds_per_clip": round(took_s / tally.planned, 3),
-    }
-
-
-# The loads ------------------------------------------------------------------------------------------------------------
 
 
 def capacity(bench: Bench, load_: Load, cameras: int, *, clips: int) -> tuple[float, float]:
@@ -361,7 +147,7 @@ def search(
 
 def score(course: Course) -> report.Row:
     """Return recall and precision of the events found in this course, by the truth of its fleet."""
-    settings = _settings(course.data)
+    settings = settings_in(course.data)
     with open_desk(settings) as desk:
         found, cameras = {}, {camera.id: camera for camera in desk.catalog.cameras()}
         for one in desk.catalog.clips():
@@ -480,18 +266,20 @@ def measure_all(bench: Bench, reels: Path, loads: Sequence[Load], *, quick: bool
             report.against(rows[-1], key, at_least=limit)
             rows[-1]["met"] = rows[-1]["met"] and figure is not None
     hours, soak_s = (0.2, 12.0) if quick else (2.0, 90.0)
-    return [*rows, *extra, *soak(bench, loads[0], sustained, hours=hours, window_s=soak_s)]
+    # It goes on for hours, which at the busiest one would lead into the night, of which other reels would be needed.
+    day = replace(loads[0], start_ns=_NOON_NS)
+    return [*rows, *extra, *soak(bench, day, sustained, hours=hours, window_s=soak_s)]
 
 
 def main() -> None:
     """Measure, write JSON, draw."""
     chosen = report.options(__doc__)
     makes = ("Dunmore",) if chosen.quick else _MAKES
-    loads = [Load("continuous", makes, _NOON_NS, 1.0)]
+    loads = [Load("continuous", makes, _BUSY_NS, 1.0)]
     if not chosen.quick:
         loads.append(Load("motion", makes, _BUSY_NS, 0.0))
         real = _real()
-        loads += [Load("replay", makes, _NOON_NS, 1.0, real)] if real else []
+        loads += [Load("replay", makes, _BUSY_NS, 1.0, real)] if real else []
     reels = cache_folder() / "reels"
     film_all(reels, loads)
     with tempfile.TemporaryDirectory(prefix="lamplighter-") as scratch:

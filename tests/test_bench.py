@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from benchmarks import catalogue, fleet, peers, plots, quality, report, scaling, stages
+from benchmarks import course as course_of
 from benchmarks.processes import Tree
 from pipeline.fleet import FleetSettings, make_fleet
 from pipeline.request import Area
@@ -307,15 +308,16 @@ def test_the_cost_of_a_process_counts_its_children_ended_ones_too() -> None:
 
 
 @pytest.fixture(scope="module")
-def course(tmp_path_factory: pytest.TempPathFactory) -> fleet.Course:
+def course(tmp_path_factory: pytest.TempPathFactory) -> course_of.Course:
     """Eight clips of a small fleet taken in by the pipeline in its own process, scored and delivered."""
     folder = tmp_path_factory.mktemp("fleet")
-    load = fleet.Load("continuous", ("Dunmore",), NOON_NS, 1.0)
+    busy_ns = NOON_NS + 5 * 3600 * NS
+    load = fleet.Load("motion", ("Dunmore",), busy_ns, 0.0)
     made = load.fleet(12)
-    span = Span(NOON_NS + 600 * NS, NOON_NS + 700 * NS)
+    span = Span(busy_ns + 600 * NS, busy_ns + 1800 * NS)
     for _ in film_reels(reels_of(made, span), folder / "reels"):
         pass
-    bench = fleet.Bench(folder, folder / "reels")
+    bench = course_of.Bench(folder, folder / "reels")
     try:
         done = bench.run(made, span, speed=0, most=8)
         done.board["delivered"] = bench.deliver(done)
@@ -324,27 +326,27 @@ def course(tmp_path_factory: pytest.TempPathFactory) -> fleet.Course:
     return done
 
 
-def test_a_course_is_accounted_for_scored_and_delivered(course: fleet.Course) -> None:
+def test_a_course_is_accounted_for_scored_and_delivered(course: course_of.Course) -> None:
     assert len(course.board["frames"]) == len(course.fed) == 8
     assert course.pipeline_cpu_s is None or course.pipeline_cpu_s > 0
     assert course.board["delivered"]["delivered"] > 0
     assert {"recall", "precision", "things_seen"} == set(fleet.score(course))
-    fleet._account(course)
+    course_of.account(course)
 
 
-def test_a_course_that_loses_a_clip_or_a_frame_stops_the_benchmark(course: fleet.Course) -> None:
+def test_a_course_that_loses_a_clip_or_a_frame_stops_the_benchmark(course: course_of.Course) -> None:
     name, frames = next(iter(course.board["frames"].items()))
     shorter = replace(course, board=course.board | {"frames": course.board["frames"] | {name: frames - 1}})
     with pytest.raises(SystemExit, match=f"1 clips have other frames than were fed, the first is {name}"):
-        fleet._account(shorter)
+        course_of.account(shorter)
     left = {key: value for key, value in course.board["frames"].items() if key != name}
     with pytest.raises(SystemExit, match="8 clips were fed, 7 done, 0 dropped, 0 set aside, 0 wait: 1 are lost"):
-        fleet._account(replace(course, board=course.board | {"frames": left}))
-    fleet._account(
+        course_of.account(replace(course, board=course.board | {"frames": left}))
+    course_of.account(
         replace(course, board=course.board | {"frames": left, "dropped": [{"camera": "c", "reason": "q", "clips": 1}]})
     )
     with pytest.raises(SystemExit, match="2 wait"):
-        fleet._account(replace(course, board=course.board | {"waiting": 2}))
+        course_of.account(replace(course, board=course.board | {"waiting": 2}))
 
 
 def test_clips_arrive_from_the_first_second_as_ever_after() -> None:
@@ -352,7 +354,7 @@ def test_clips_arrive_from_the_first_second_as_ever_after() -> None:
     span = Span(NOON_NS + 600 * NS, NOON_NS + 660 * NS)
     seen: dict[str, list[Sight]] = {camera.id: [] for camera in made.cameras}
     coming = [
-        upload for upload in fleet._arriving(made, seen, span, FleetSettings()) if upload.arrival_ns < span.end_ns
+        upload for upload in course_of.arriving(made, seen, span, FleetSettings()) if upload.arrival_ns < span.end_ns
     ]
     halves = [
         sum((upload.arrival_ns < span.start_ns + 30 * NS) is first for upload in coming) for first in (True, False)
