@@ -35,7 +35,7 @@ from workers.shard import Held, LiveSettings
 from workers.watch import Naming, Place, open_place
 
 _FLUSH_S, _FLUSH = 0.5, 100  # the accounts are written this often, and for so many clips at most
-_AUDITED = 1000  # clips in one entry of the audit log
+_AUDITED, _AUDITED_S = 1000, 60.0  # clips in one entry of the audit log at most, and how long one waits for it
 _LOOK_S = 1.0
 
 
@@ -51,7 +51,7 @@ class _Books(AbstractContextManager["_Books"]):
         self._refused: deque[Receipt[Any]] = deque()
         self._asides = set(desk.archive.aside.names())
         self._audit, self._ids = hashlib.sha256(), 0
-        self._next = 0.0
+        self._next, self._next_entry = 0.0, time.monotonic() + _AUDITED_S
         # What is done counts as waiting until it is written: a small queue must not stand still for that.
         settings = live.settings
         self._most = max(1, min(_FLUSH, settings.shards * settings.queue // 4))
@@ -66,12 +66,12 @@ class _Books(AbstractContextManager["_Books"]):
 
     def flush(self, *, now: bool = False) -> None:
         """Write what is due. A store or catalogue that is away is tried again later, unless it is `now` or never."""
-        if not (self._pending or self._refused) and not now:
-            return
-        if not now and (time.monotonic() < self._next and len(self._pending) < self._most):
+        due = time.monotonic() >= self._next or len(self._pending) >= self._most
+        if not now and not (due and (self._pending or self._refused or self._ids)):
             return
         try:
             self._write()
+            self._sign(now=now)
             self._next = time.monotonic() + _FLUSH_S
         except StoreUnavailable:
             if now:
@@ -84,7 +84,6 @@ class _Books(AbstractContextManager["_Books"]):
         """See the class."""
         if not isinstance(error, StoreUnavailable):
             self.flush(now=True)
-            self._sign(now=True)
 
     def _write(self) -> None:
         archive = self._desk.archive
@@ -107,19 +106,19 @@ class _Books(AbstractContextManager["_Books"]):
         for result in done:
             self._audit.update(f"{result.clip.id}\n".encode())
             self._ids += 1
-        self._sign()
 
     def _account(self, receipt: Receipt[Any]) -> None:
         self._desk.archive.aside.put(Aside(receipt.job.name, receipt.station, receipt.reason))
         self._asides.add(short(receipt.job.name))
 
-    def _sign(self, *, now: bool = False) -> None:
-        if self._ids >= _AUDITED or (now and self._ids):
+    def _sign(self, *, now: bool) -> None:
+        if self._ids and (now or self._ids >= _AUDITED or time.monotonic() >= self._next_entry):
             detail = f"live; sha256 of ids in order {self._audit.hexdigest()}"
             self._desk.catalog.append(
                 time.time_ns(), "operator", action="clips ingested", subject=f"{self._ids} clips", detail=detail
             )
             self._audit, self._ids = hashlib.sha256(), 0
+            self._next_entry = time.monotonic() + _AUDITED_S
 
 
 def run_watch(

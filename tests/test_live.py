@@ -343,3 +343,24 @@ def test_a_store_that_stays_away_ends_the_run_and_the_next_one_goes_on(
         assert not board.imperfect
         assert len(desk.catalog.clips()) == len(clips)
         assert list(desk.archive.store.keys("inbox/")) == []
+
+
+def test_what_was_taken_in_is_in_the_audit_log_before_the_run_is_over(
+    desk: Desk, films: Films, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lamplighter.live._AUDITED_S", 0.0)
+    put_film(films.still, tmp_path / "in", "ask-1")
+    stop, early = threading.Event(), list[str]()
+
+    def look() -> None:
+        def written() -> bool:
+            early[:] = [entry.subject for entry in desk.archive.audit.all() if entry.action == "clips ingested"]
+            return bool(early)
+
+        wait(written)
+        stop.set()
+
+    looking = threading.Thread(target=look)
+    run_watch(desk, [str(tmp_path / "in")], stop=stop, shown=lambda _: looking.start())
+    looking.join()
+    assert early == ["1 clips"]
