@@ -125,7 +125,7 @@ def empty_units(count: int) -> report.Row:
 def main() -> None:
     """Measure, write JSON, draw."""
     clips_flag = ("--clips", {"type": int, "default": 200, "help": "clips in the batch"})
-    seconds_flag = ("--seconds", {"type": int, "default": 75, "help": "length of its clips; 0.2 s of work at least"})
+    seconds_flag = ("--seconds", {"type": int, "default": 45, "help": "length of its clips; 0.2 s of work at least"})
     chosen = report.options(__doc__, clips_flag, seconds_flag)
     clips, seconds = (24, 20) if chosen.quick else (chosen.clips, chosen.seconds)
     lengths = () if chosen.quick else ((2, clips), (15, clips))
