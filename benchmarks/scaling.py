@@ -128,7 +128,7 @@ def main() -> None:
     seconds_flag = ("--seconds", {"type": int, "default": 45, "help": "length of its clips; 0.2 s of work at least"})
     chosen = report.options(__doc__, clips_flag, seconds_flag)
     clips, seconds = (24, 20) if chosen.quick else (chosen.clips, chosen.seconds)
-    lengths = () if chosen.quick else ((2, clips), (15, clips))
+    lengths = () if chosen.quick else ((2, clips // 2), (15, clips // 2))
     # In the quick form one Ray serves all; otherwise each has its own, so that its memory is that of its workers.
     one_ray = session(BatchSettings(workers=2)) if chosen.quick else nullcontext()
     with tempfile.TemporaryDirectory(prefix="lamplighter-") as scratch, one_ray:

@@ -358,9 +358,9 @@ def child(name: str) -> None:
 
 def main() -> None:
     """Measure, write JSON, draw."""
-    rounds_flag = ("--rounds", {"type": int, "default": 0, "help": "turns to compare (default 15, quick 3)"})
+    rounds_flag = ("--rounds", {"type": int, "default": 0, "help": "turns to compare (default 11, quick 3)"})
     chosen = report.options(__doc__, rounds_flag)
-    rounds = chosen.rounds or (3 if chosen.quick else 15)
+    rounds = chosen.rounds or (3 if chosen.quick else 11)
     with tempfile.TemporaryDirectory(prefix="lamplighter-") as scratch:
         folder = Path(scratch)
         clip, what = source(folder)
