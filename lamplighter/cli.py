@@ -199,7 +199,7 @@ def decide(
     if as_json:
         tables.write_json({"request": request, "owner": owner, "clips": settled.clips, "at": iso(settled.decided_ns)})
     else:
-        answer = f"shares {len(settled.clips)} clips" if settled.clips else "declines"
+        answer = f"shares {tables.clip_count(len(settled.clips))}" if settled.clips else "declines"
         tables.out.print(f"owner {owner} {answer} for request {request}")
 
 

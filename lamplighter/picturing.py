@@ -118,7 +118,7 @@ def picture(
         )
         return
     counts = ", ".join(f"{name}: {count:,} events" for name, count in events.items())
-    tables.out.print(f"{title}: {_clip_count(len(clips))}; {counts}", markup=False)
+    tables.out.print(f"{title}: {tables.clip_count(len(clips))}; {counts}", markup=False)
     tables.table("Written", "file", "bytes", rows=[(file, f"{file.stat().st_size:,}") for file in files])
     if frame is not None:
         tables.out.print("The heat map and the page show footage: for the operator and the owner, never a requester.")
@@ -189,7 +189,7 @@ def _sections(
     first, last = seen.clips[0].clip.span, seen.clips[-1].clip.span
     versions = sorted({one.version for one in seen.clips})
     activity = (
-        f"{_clip_count(len(seen.clips))} of camera {seen.clips[0].clip.camera}, {hours:.2f} hours "
+        f"{tables.clip_count(len(seen.clips))} of camera {seen.clips[0].clip.camera}, {hours:.2f} hours "
         f"from {_second(first.start_ns)} to {_second(last.end_ns)}, measured by {', '.join(versions)}.\n\n"
         "The upper curve is the share in motion of the watched cell that moves most, the lower one the share of the "
         "whole picture, each the highest of its pixel column. Below are the events, pre- and post-roll included."
@@ -203,7 +203,9 @@ def _sections(
     )
     place = f"{ground} Each cell shows the share of it that moved, on average over all frames with a known background."
     if seen.left_out:
-        place += f" Left out, for its picture has another size: {seen.left_out:,} of {_clip_count(len(seen.clips))}."
+        place += (
+            f" Left out, for its picture has another size: {seen.left_out:,} of {tables.clip_count(len(seen.clips))}."
+        )
     if len(found[0].used) > 1:
         place += " The zones are those of the last clip."
     return [
@@ -255,10 +257,6 @@ def _clip_rows(seen: _Seen, found: Sequence[_Found]) -> list[Sequence[object]]:
 
 def _cut_short(count: int) -> str:
     return f"The first {_LISTED} of {count:,} are listed; the pictures show all." if count > _LISTED else ""
-
-
-def _clip_count(count: int) -> str:
-    return f"{count:,} {'clip' if count == 1 else 'clips'}"
 
 
 def _second(t_ns: int) -> str:

@@ -67,6 +67,11 @@ def table(title: str, *columns: str, rows: Sequence[Sequence[object]], right: Se
     out.print(grid)
 
 
+def clip_count(count: int) -> str:
+    """Return "1 clip", "1,200 clips"."""
+    return f"{count:,} {'clip' if count == 1 else 'clips'}"
+
+
 def tally_rows(tally: Tally) -> list[tuple[str, int]]:
     """Return how many units came to which outcome, those with none left out."""
     return [(outcome.value, count) for outcome in Outcome if (count := tally.outcomes.get(outcome, 0))]
