@@ -18,7 +18,7 @@ def main() -> int:
     """Run those asked for (all by default), say which targets are missed; 1 when one of them failed."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(NAMES))
-    parser.add_argument("--quick", action="store_true", help="small forms, under two minutes together")
+    parser.add_argument("--quick", action="store_true", help="small forms, some minutes together")
     parser.add_argument("--out", type=Path, help="folder of results and plots")
     chosen = parser.parse_args()
     unknown = [name for name in chosen.names if name not in NAMES]
