@@ -19,7 +19,7 @@ from storage.archive import Archive, Ingested, Mark, clip_name, clip_prefix
 from storage.objects import Credentials, MissingObject, ObjectStore, StoreSettings, open_store
 from workers.patience import Patient
 from workers.receipt import Outcome, Stopwatch
-from workers.sources import IngestJob, read_bytes
+from workers.sources import IngestJob, copy_bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ def ingest(job: IngestJob, context: Context, watch: Stopwatch) -> tuple[Outcome,
         # From here on only this copy is read: what was hashed is what is measured and stored.
         path = Path(scratch) / f"clip{Path(job.place).suffix.lower()}"
         with watch("fetch"):
-            sha256, size = _copy(job, path, context)
+            sha256, size = copy_bytes(job.place, path, context.open_bucket)
         return _take_in(job, context, watch, path=path, sha256=sha256, size=size)
 
 
@@ -153,17 +153,6 @@ def _take_in(
         archive.clips.put(record)
         archive.sources.put(Mark(job.mark, clip_name(clip)))
     return Outcome.DONE, record
-
-
-def _copy(job: IngestJob, path: Path, context: Context) -> tuple[str, int]:
-    digest, size = hashlib.sha256(), 0
-    with path.open("wb") as file:
-        for piece in read_bytes(job.place, context.open_bucket):
-            digest.update(piece)
-            size += file.write(piece)
-    if not size:
-        raise ClipError("fetch", "the file is empty (0 bytes); upload it again")
-    return digest.hexdigest(), size
 
 
 def _same_start(archive: Archive, camera: str, start_ns: int, sha256: str) -> Ingested | None:

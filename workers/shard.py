@@ -25,7 +25,7 @@ from pipeline.span import NS
 from storage.archive import Archive
 from storage.objects import Credentials, ObjectStore, StoreSettings, check_key, open_store
 from workers.patience import Patient
-from workers.sources import IngestJob, read_bytes
+from workers.sources import IngestJob, copy_bytes
 
 _PREFIX = "inbox/"
 _NAME_CHARS = 400  # of an upload's own name that are kept; percent-encoded they must fit into S3's 2048 bytes
@@ -202,19 +202,14 @@ class Shard:
     def _keep(self, upload: Upload) -> Held:
         job = upload.job
         with tempfile.TemporaryDirectory(prefix="lamplighter-") as scratch:
-            path, digest, size = Path(scratch) / "clip", hashlib.sha256(), 0
-            with path.open("wb") as file:
-                for piece in read_bytes(job.place, self._bucket):
-                    digest.update(piece)
-                    size += file.write(piece)
-            if not size:
-                raise ClipError("fetch", "the file is empty (0 bytes); upload it again")
+            path = Path(scratch) / "clip"
+            sha256, size = copy_bytes(job.place, path, self._bucket)
             key = f"{_PREFIX}{job.camera}/{job.mark}/{_file_name(job.place)}"
             meta = {
                 "name": job.name.encode("utf-8", "backslashreplace").decode()[-_NAME_CHARS:],
                 "start": "" if job.start_ns is None else str(job.start_ns),
                 "arrived": str(upload.arrived_ns),
-                "sha256": digest.hexdigest(),
+                "sha256": sha256,
             }
             # One put holds all there is to know, so there is no moment at which half of it is durable.
             self._archive.store.put(key, path, meta=meta)

@@ -82,6 +82,21 @@ def read_bytes(place: str, open_bucket: OpenBucket) -> Iterator[bytes]:
         raise ClipError("fetch", f"the file cannot be read: {error.strerror or error}") from error
 
 
+def copy_bytes(place: str, path: Path, open_bucket: OpenBucket) -> tuple[str, int]:
+    """Copy a source to `path`; return its SHA-256 in hexadecimal and its size in bytes.
+
+    Raises ClipError("fetch", ...) as `read_bytes` does, and when there is not one byte.
+    """
+    digest, size = hashlib.sha256(), 0
+    with path.open("wb") as file:
+        for piece in read_bytes(place, open_bucket):
+            digest.update(piece)
+            size += file.write(piece)
+    if not size:
+        raise ClipError("fetch", "the file is empty (0 bytes); upload it again")
+    return digest.hexdigest(), size
+
+
 def _in_ranges(store: ObjectStore, key: str) -> Iterator[bytes]:
     start, step = 0, 8 << 20
     while piece := store.read(key, start=start, length=step):
