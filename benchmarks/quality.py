@@ -23,14 +23,19 @@ from PIL import Image
 from skimage.transform import resize
 
 from benchmarks import composites, report
-from pipeline import background, motion, shake
+from pipeline import background, grid, leaves, motion, shake
 from pipeline.motion import MeasureSettings, measure
 from pipeline.video import open_video
 
 _CELL = 16  # pixels of the labelled picture: the cell that is scored
-MODULES = {"motion": motion, "background": background, "shake": shake}
+MODULES = {"motion": motion, "background": background, "grid": grid, "leaves": leaves, "shake": shake}
 _CONSTANT = re.compile(r"_[A-Z_]+")
-_WITHOUT_EFFECT = ("motion._CHUNK", "motion._EVEN", "motion._GATHER")  # on the result: how much at once, and masks
+_WITHOUT_EFFECT = (
+    "motion._CHUNK",
+    "motion._UNIT",
+    "grid._EVEN",
+    "grid._GATHER",
+)  # on the result: how much at once, and masks
 
 Grid = NDArray[np.float64]
 
@@ -189,8 +194,8 @@ def _case(name: str) -> report.Row:
     for peer in ("MOG2", "KNN"):
         grids[peer] = subtracted(case.frames, f"createBackgroundSubtractor{peer}")
     row: report.Row = {"what": name}
-    for who, grid in grids.items():
-        cell, frame = scores(grid, *labelled(case.masks))
+    for who, share in grids.items():
+        cell, frame = scores(share, *labelled(case.masks))
         row |= {who: round(cell, 3), f"{who}, frames": round(frame, 3)}
     return row
 

@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import hashlib
 import math
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from pipeline.activity import Activity
-from pipeline.background import Background, distance, find_background, light, usual_picture
+from pipeline.background import Background, bent, distance, find_background, light, usual_picture
 from pipeline.errors import ClipError
+from pipeline.grid import Plan, around
+from pipeline.leaves import Whole, calmed, leaves_of
 from pipeline.shake import Shake, moved, shakes
 
 if TYPE_CHECKING:
@@ -30,22 +32,18 @@ if TYPE_CHECKING:
     F32: TypeAlias = NDArray[np.float32]
     Seconds: TypeAlias = NDArray[np.float64]
 
-VERSION = 3
+VERSION = 4
 """Raised whenever the same frames and settings would give another Activity."""
 
-_WORK_PIXELS = 28_000  # of a working image at most: 160 x 120 for 320 x 240, 160 x 90 for 720p, 120 x 67 for 1080p
-_CELLS = 640  # of a grid: bounds what an hour of activity weighs
-_CELL_SIDE = 16  # pixels: below this a cell is sensor noise
 _CHUNK = 16  # working images done by one NumPy call: as many as stay in the second-level cache
 _SHADE = 0.5  # of its light is the least that a shadow leaves: the sky lights it still
-_SHADE_WEIGHT = 0.25  # of a difference that may be a shadow's: a plain coat before a plain wall looks the same
+_SHADE_BITS = 2  # a difference that may be a shadow's is a quarter: a plain coat before a plain wall looks the same
 _SUNLIT = 50  # grey levels: what is darker in the background casts no shadow that can be told from noise
 _SAME_FACTOR = 0.07  # factors this near are one: three grey levels of 40 where two would be noise
 _SUPPORT = 4  # cells' worth of difference within 3 x 3 that let a share stand: a thing of 2 x 2 cells
 _STEP = 8  # of a stored share: finer ones are noise, and would take twice the space
 _UNSEEN = 32  # grey levels: the `contrast` at an edge that shaking brings into the picture
-_EVEN = 0x00FF00FF00FF00FF  # every other byte: room for sums of 257 of them
-_GATHER = 0x0001000100010001
+_UNIT = 8192  # of a factor in sixteen bits
 
 
 class MeasureSettings(BaseModel):
@@ -83,7 +81,8 @@ def measure(
     A cell's share is the mean over its working pixels of how far each is from the background (0 below the pixel's own
     noise, 1 at `contrast + full` grey levels), damped where the cells around do not agree: the geometric mean with a
     quarter of the sum over 3 x 3 cells, which halves a single cell and leaves a thing of 2 x 2 cells as it is.
-    Changes of light and shaking of the camera are taken out first. Shares are stored in steps of 1/32.
+    Changes of light and shaking of the camera are taken out first. Of cells of leaves and water the mean is looked at
+    too, and what they usually show is taken off. Shares are stored in steps of 1/32.
 
     Deterministic. Memory is bounded by `horizon_s` times `rate_hz` working images (about 15 to 28 kB each) besides
     the result. Raises ClipError when there are no frames, when their size changes or when time runs backwards.
@@ -91,12 +90,13 @@ def measure(
     settings = settings or MeasureSettings()
     second = float(time_base)
     reader = _Reader(frames, second, settings)
-    cells = [grid for block in _with_background(reader, settings) for grid in block]
+    blocks = list(_with_background(reader, settings))
     if reader.plan is None:
         raise ClipError("decode", "wanted at least one frame, got no frames; the clip holds no picture")
     times = np.array(reader.pts, np.int64)
     index = np.array(reader.chosen, np.int64)
-    share = _finish(np.concatenate(cells), (times[index] * second).astype(np.float64), settings)
+    at = (times[index] * second).astype(np.float64)
+    share = _finish(calmed(blocks, at), at, settings)
     before = np.searchsorted(index, np.arange(len(times)), side="right") - 1  # the measured frame at or before each
     height, width = reader.plan.size
     return Activity(
@@ -109,80 +109,6 @@ def measure(
         height=height,
         version=settings.version(),
     )
-
-
-class _Plan:
-    """How one size of picture becomes working images and cells."""
-
-    def __init__(self, height: int, width: int) -> None:
-        self.size = (height, width)
-        side = math.sqrt(height * width / _WORK_PIXELS)
-        self.box = 2 ** max(0, math.ceil(math.log2(side)))  # whole 32-bit words: rows are summed four pixels at a time
-        if min(height, width) < self.box:  # a sliver: thousands of pixels by a handful
-            self.box = 1
-        self.shape = (height // self.box, width // self.box)
-        self.scratch = np.empty((2, self.shape[0], self.shape[1] * self.box), np.uint8)
-        per = max(_CELL_SIDE / self.box, math.sqrt(height * width / _CELLS) / self.box)
-        self.per = max(1, math.ceil(per - 1e-9))
-        self.grid = (max(1, self.shape[0] // self.per), max(1, self.shape[1] // self.per))
-        self.area = self.cells(np.ones((1, *self.shape), np.uint8))  # working pixels of each cell
-
-    def reduce(self, plane: U8) -> U8:
-        """Return the working image of a plane: box means, uint8 (rows, columns)."""
-        box, (rows, columns) = self.box, self.shape
-        if plane.strides[1] != 1:
-            plane = np.ascontiguousarray(plane)
-        if box == 1:
-            return plane[:rows, :columns].copy()
-        if box == 2:
-            pairs = plane[: 2 * rows, : 2 * columns].view(np.uint16)
-            pairs = (pairs & np.uint16(255)) + (pairs >> np.uint16(8))
-            return ((pairs[::2] + pairs[1::2] + np.uint16(2)) >> np.uint16(2)).astype(np.uint8)
-        # Bytes are summed four or two to a word, in lanes of sixteen bits: every other byte of all four rows of a small
-        # box, all bytes of the middle row of a larger one. Memory bounds the speed: each further row that is touched
-        # costs as much as half of the arithmetic after it.
-        word, even, gather = (np.uint64, _EVEN, _GATHER) if box >= 8 else (np.uint32, _EVEN >> 32, _GATHER >> 32)
-        total, more = (part.view(word) for part in self.scratch)
-        if box == 4:
-            read = [plane[row : box * rows : box, : box * columns].view(word) for row in range(box)]
-            np.bitwise_and(read[0], word(even), out=total)
-            for words in read[1:]:
-                total += np.bitwise_and(words, word(even), out=more)
-        else:
-            words = plane[box // 2 : box * rows : box, : box * columns].view(word)
-            np.right_shift(words, word(8), out=total)
-            total &= word(even)
-            total += np.bitwise_and(words, word(even), out=more)
-        per = max(1, box // 8)
-        sums = total[:, ::per] + total[:, 1::per] if per > 1 else total
-        for n in range(2, per):
-            sums += total[:, n::per]
-        # A multiplication gathers the lanes in the uppermost; they are means of 8 pixels, or of as many as a row has.
-        sums *= word(gather)
-        sums >>= word(8 * word().itemsize - 16)
-        count = max(8, box)
-        sums += word(count // 2)
-        sums >>= word(count.bit_length() - 1)
-        image: U8 = sums.astype(np.uint8)
-        return image
-
-    def cells(self, images: U8) -> NDArray[np.int64]:
-        """Sum working pixels over cells: (n, rows, columns) to (n, R, C)."""
-        by_row = _fold(images, self.per, self.grid[0])
-        return _fold(by_row.swapaxes(1, 2), self.per, self.grid[1]).swapaxes(1, 2).astype(np.int64)
-
-
-def _fold(images: NDArray[np.unsignedinteger[Any]], per: int, count: int) -> NDArray[np.uint32]:
-    """Sum runs of `per` along the middle axis into `count` cells, the last of them taking what remains."""
-    per = min(per, images.shape[1])
-    whole = images[:, : count * per].reshape(len(images), count, per, -1)
-    sixteen = images.dtype == np.uint8 and per < 255
-    total: NDArray[np.uint32] = np.add.reduce(whole, axis=2, dtype=np.uint16 if sixteen else np.uint32).astype(
-        np.uint32
-    )
-    if count * per < images.shape[1]:
-        total[:, -1] += images[:, count * per :].sum(1, dtype=np.uint32)
-    return total
 
 
 @dataclass(slots=True)
@@ -206,13 +132,13 @@ class _Reader:
     pts: list[int] = field(default_factory=list)
     chosen: list[int] = field(default_factory=list)
     luma: list[U8] = field(default_factory=list)  # mean brightness of the measured frames, block by block
-    plan: _Plan | None = None
+    plan: Plan | None = None
 
     def _reduce(self, plane: U8) -> U8:
         if self.plan is None:
             if plane.dtype != np.uint8 or plane.ndim != 2 or 0 in plane.shape:
                 raise ValueError(f"wanted luma planes uint8 (H, W), got {plane.dtype} {plane.shape}")
-            self.plan = _Plan(*plane.shape)
+            self.plan = Plan(*plane.shape)
         if plane.shape != self.plan.size:
             (h, w), (new_h, new_w) = self.plan.size, plane.shape
             raise ClipError(
@@ -267,8 +193,11 @@ def _spread(times: Seconds, count: int, first: float, last: float) -> NDArray[np
     return np.unique(np.where(wanted - times[left] < times[right] - wanted, left, right))
 
 
-def _with_background(reader: _Reader, settings: MeasureSettings) -> Iterator[list[U8]]:
-    """Yield the raw cells of every block in turn, each once the blocks within the horizon after it are read."""
+def _with_background(reader: _Reader, settings: MeasureSettings) -> Iterator[tuple[U8, F32]]:
+    """Yield the raw cells of every block in turn, and how much each is one of leaves (see `calmed`).
+
+    Each comes once the blocks within the horizon after it are read.
+    """
     held: list[_Block] = []
     current = 0
     finder = _Finder(settings)
@@ -285,20 +214,30 @@ def _with_background(reader: _Reader, settings: MeasureSettings) -> Iterator[lis
         while held[0].times[-1] < block.times[0] - settings.horizon_s:
             del held[0]
             current -= 1
-        yield _compare(block, *finder(block, held), reader.plan, settings.full)
+        scene = finder(block, held, reader.plan)
+        yield np.concatenate(_compare(block, scene, reader.plan, settings.full)), scene.leaves
         block.images = block.kept  # the past is needed for its samples only
         current += 1
 
 
+class _Scene(NamedTuple):
+    """What a block is compared with."""
+
+    background: Background
+    shake: Shake | None
+    leaves: F32
+    whole: Whole | None
+
+
 @dataclass(slots=True)
 class _Finder:
-    """Finds the background of a block from the blocks around it; the same pictures are looked at once."""
+    """Finds the scene of a block from the blocks around it; the same pictures are looked at once."""
 
     settings: MeasureSettings
     times: Seconds = field(default_factory=lambda: np.empty(0))
-    background: Background | None = None
+    scene: _Scene | None = None
 
-    def __call__(self, block: _Block, held: list[_Block]) -> tuple[Background, Shake | None]:
+    def __call__(self, block: _Block, held: list[_Block], plan: Plan) -> _Scene:
         settings = self.settings
         times = np.concatenate([b.kept_times for b in held])
         first = max(times[0], block.times[0] - settings.horizon_s)
@@ -312,18 +251,23 @@ class _Finder:
             # The first reference is a single picture, blurred perhaps; the second is what most of them agree on.
             shake = Shake(usual_picture(np.stack([shake.steady(image) for image in samples]), settings.same_levels))
             samples = np.stack([shake.steady(image) for image in samples])
-        elif self.background is not None and np.array_equal(times[picked], self.times):
-            return self.background, None
-        found = find_background(
+        elif self.scene is not None and np.array_equal(times[picked], self.times):
+            return self.scene
+        known = find_background(
             samples, restless, same_levels=settings.same_levels, contrast=settings.contrast, unrest=settings.unrest
         )
-        self.times, self.background = times[picked], None if shake else found
-        return found, shake
+        leaves = leaves_of(known, plan)
+        whole = Whole.find(samples, known, leaves, plan) if leaves.any() and not shake else None
+        found = _Scene(known, shake, leaves, whole)
+        self.times, self.scene = times[picked], None if shake else found
+        return found
 
 
-def _compare(block: _Block, known: Background, shake: Shake | None, plan: _Plan, full: int) -> list[U8]:
+def _compare(block: _Block, scene: _Scene, plan: Plan, full: int) -> list[U8]:
     """Return the raw cells of every working image of a block."""
+    known, shake, _, whole = scene
     steady = known.lowest, known.highest
+    most = np.full_like(known.usual, full)  # a scalar in its place would take twenty times as long
     out = []
     for start in range(0, len(block.images), _CHUNK):
         images = block.images[start : start + _CHUNK]
@@ -332,8 +276,9 @@ def _compare(block: _Block, known: Background, shake: Shake | None, plan: _Plan,
             here = _shaken(known, [shake.shift(image) for image in images])
         gain = light(here.usual, images)
         if gain is not None:
-            lit = np.minimum(here.usual * gain + np.float32(0.5), np.float32(255)).astype(np.uint8)
-            here = Background(lit, here.below, here.above)
+            lit = here.usual * bent(gain, *images.shape[1:])
+            lit += np.float32(0.5)
+            here = replace(here, usual=np.minimum(lit, np.float32(255), out=lit).astype(np.uint8))
         if here is not known:
             lowest, highest = here.lowest, here.highest
         darker = np.maximum(images, lowest)
@@ -342,10 +287,11 @@ def _compare(block: _Block, known: Background, shake: Shake | None, plan: _Plan,
         brighter = np.maximum(images, highest)
         np.subtract(brighter, highest, out=brighter)
         np.maximum(darker, brighter, out=darker)
-        sums = plan.cells(np.minimum(darker, np.uint8(full), out=darker))
+        sums = plan.cells(np.minimum(darker, most, out=darker), full)
         sums *= 255
         sums //= plan.area * full
-        out.append(sums.astype(np.uint8))
+        cells = sums.astype(np.uint8)
+        out.append(cells if whole is None else whole.look(cells, images, gain, plan, full))
     return out
 
 
@@ -354,7 +300,7 @@ def _shaken(known: Background, shifts: list[tuple[float, float]]) -> Background:
     below, above = (
         np.stack([moved(room, *shift, outside=_UNSEEN) for shift in shifts]) for room in (known.below, known.above)
     )
-    return Background(np.stack([moved(known.usual, *shift) for shift in shifts]), below, above)
+    return Background(np.stack([moved(known.usual, *shift) for shift in shifts]), below, above, known.trembles)
 
 
 def _lift_shadows(darker: U8, images: U8, usual: U8) -> None:
@@ -363,21 +309,22 @@ def _lift_shadows(darker: U8, images: U8, usual: U8) -> None:
     A shadow darkens what is there by a factor and adds no edge: a pixel and those beside it are that much darker, and
     all by the same factor.
     """
-    at = np.flatnonzero(darker > 0)
-    if not len(at):
+    if not darker.any():
         return
-    shown, scene = images.ravel(), usual.ravel()
-
-    def factor(places: NDArray[np.int64]) -> F32:
-        places = np.clip(places, 0, shown.size - 1)
-        return (shown[places] + np.float32(4)) / (scene[places % scene.size] + np.float32(4))
-
-    at = at[(factor(at) >= _SHADE) & (scene[at % scene.size] >= _SUNLIT)]
-    row = images.shape[2]
-    edge = np.maximum(abs(factor(at - 1) - factor(at + 1)), abs(factor(at - row) - factor(at + row)))
-    at = at[edge < _SAME_FACTOR]
-    flat = darker.ravel()
-    flat[at] = (flat[at] * np.float32(_SHADE_WEIGHT)).astype(np.uint8)
+    columns = images.shape[2]
+    shown, shade = (part.reshape(len(images), -1) for part in (images, darker))
+    scene = usual.reshape(-1, shown.shape[1])
+    # In sixteen bits, which hold the factor of any scene of 29 grey levels and more.
+    factor = (_UNIT / (scene + np.float32(4))).clip(0, 252).astype(np.uint16) * (shown + np.uint16(4))
+    shadow = shade > 0
+    shadow &= factor >= _SHADE * _UNIT
+    shadow &= scene >= _SUNLIT
+    same = np.uint16(_SAME_FACTOR * _UNIT)
+    for beside in (1, columns):
+        apart = factor[:, 2 * beside :] - factor[:, : -2 * beside]
+        apart += same  # negative ones wrap around
+        shadow[:, beside:-beside] &= apart <= 2 * same
+    np.right_shift(shade, shadow * np.uint8(_SHADE_BITS), out=shade)
 
 
 def _finish(cells: U8, times: Seconds, settings: MeasureSettings) -> U8:
@@ -392,7 +339,7 @@ def _finish(cells: U8, times: Seconds, settings: MeasureSettings) -> U8:
         # The first has none before it and takes itself for it, with a weight of 0.
         of, place = np.unique(np.concatenate([here - 1, here, here + 1]).clip(0, last), return_inverse=True)
         level = cells[of].astype(np.float32)
-        level = np.sqrt(level * np.minimum(_around(level) / _SUPPORT, 255))
+        level = np.sqrt(level * np.minimum(around(level) / _SUPPORT, 255))
         earlier, now, later = level[place].reshape(3, len(here), *level.shape[1:])
         before, after = (near[here + n].astype(np.float32)[:, None, None] for n in (0, 1))
         total = (now + earlier * before + later * after) / (1 + before + after)
@@ -403,14 +350,6 @@ def _finish(cells: U8, times: Seconds, settings: MeasureSettings) -> U8:
 
 def _stepped(level: F32) -> U8:
     return np.minimum(np.round(level / _STEP) * _STEP, np.float32(255)).astype(np.uint8)
-
-
-def _around(level: F32) -> F32:
-    """Sum the 3 x 3 cells around each cell, those there are: (n, R, C) to (n, R, C)."""
-    padded = np.pad(level, ((0, 0), (1, 1), (1, 1)))
-    rows = padded[:, :-2] + padded[:, 1:-1] + padded[:, 2:]
-    total: F32 = rows[:, :, :-2] + rows[:, :, 1:-1] + rows[:, :, 2:]
-    return total
 
 
 def _between(share: U8, before: NDArray[np.int64], index: NDArray[np.int64], times: NDArray[np.int64]) -> U8:

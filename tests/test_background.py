@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from pipeline.background import Background, find_background, light
+from pipeline.background import Background, bent, find_background, light
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -74,10 +74,13 @@ def test_what_trembles_has_a_range_and_what_stands_still_has_none() -> None:
     assert (scene.lowest[2:-2, 2:28] < 60).mean() > 0.95
     assert scene.above[:, 34:].max() <= 12
     assert scene.below[:, 34:].max() <= 12
+    assert (scene.trembles[:, :28] == 255).mean() > 0.95
+    assert not scene.trembles[:, 34:].any()
 
 
 def test_room_never_leaves_the_range_of_a_byte() -> None:
-    scene = Background(np.array([[3, 250]], np.uint8), np.full((1, 2), 10, np.uint8), np.full((1, 2), 10, np.uint8))
+    room = np.full((1, 2), 10, np.uint8)
+    scene = Background(np.array([[3, 250]], np.uint8), room, room, np.zeros_like(room))
     assert scene.lowest.tolist() == [[0, 240]]
     assert scene.highest.tolist() == [[13, 255]]
 
@@ -92,4 +95,4 @@ def test_light_follows_a_cloud_and_no_visitor() -> None:
     shade = np.linspace(0.8, 1.0, W)
     gain = light(expected, (expected * shade).astype(np.uint8)[None])
     assert gain is not None
-    assert np.abs(gain[0, :, 10:-10] - shade[10:-10]).max() < 0.05
+    assert np.abs(bent(gain, H, W)[0, :, 10:-10] - shade[10:-10]).max() < 0.05

@@ -16,7 +16,7 @@ from pydantic import ValidationError
 from pipeline.activity import Activity
 from pipeline.detect import Detection, Event, Trace, detect, events, trace, watched_cells
 from pipeline.errors import ConfigError
-from pipeline.motion import _Plan
+from pipeline.grid import Plan
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -257,7 +257,7 @@ def test_a_zone_that_covers_no_cell_is_named() -> None:
 @pytest.mark.parametrize("size", [(240, 360), (480, 640), (1080, 1920), (577, 769), (1000, 1000), (2160, 3840)])
 def test_zones_lie_on_the_cells_that_measure_makes(size: tuple[int, int]) -> None:
     height, width = size
-    plan = _Plan(height, width)
+    plan = Plan(height, width)
     rows, columns = plan.grid
     side = plan.per * plan.box
     still, dark = np.zeros((1, *plan.grid), np.uint8), np.zeros(1, np.uint8)

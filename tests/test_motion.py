@@ -8,14 +8,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from PIL import Image, ImageDraw, ImageFont
 from pydantic import ValidationError
 
 from pipeline.detect import Detection, detect
 from pipeline.errors import ClipError
-from pipeline.motion import VERSION, MeasureSettings, _Plan, measure
+from pipeline.motion import VERSION, MeasureSettings, measure
 from pipeline.scene import Scene, render
 from pipeline.video import open_video
 
@@ -335,35 +333,12 @@ def test_a_plane_is_read_before_the_next_step_and_never_kept() -> None:
     assert np.array_equal(measure(timed(reused()), time_base=MS).share, expected.share)
 
 
-@settings(max_examples=60, deadline=None)
-@given(height=st.integers(1, 900), width=st.integers(1, 1300), pad=st.integers(0, 9), seed=st.integers(0, 9))
-def test_every_size_and_stride_becomes_a_working_image_of_means(height: int, width: int, pad: int, seed: int) -> None:
-    plan = _Plan(height, width)
-    plane = np.random.default_rng(seed).integers(0, 256, (height, width + pad), np.uint8)[:, pad:]
-    image = plan.reduce(plane)
-    rows, columns = image.shape
-    box = plan.box
-    assert image.dtype == np.uint8
-    assert (rows, columns) == plan.shape
-    assert rows * columns <= 30_000 or box == 1
-    boxes = plane[: rows * box, : columns * box].reshape(rows, box, columns, box)
-    read = boxes if box <= 2 else boxes[:, :, :, ::2] if box == 4 else boxes[:, box // 2 : box // 2 + 1]
-    assert abs(image - read.mean((1, 3))).max() <= 0.51
-    assert plan.cells(image[None]).sum() == image.sum(dtype=np.int64)
-    assert np.prod(plan.grid) <= 640 or min(height, width) < 16
-
-
 @pytest.mark.parametrize("size", [(16, 16), (1, 1), (9, 300), (1080, 1920), (1920, 1080), (577, 769)])
 def test_any_size_is_measured(size: tuple[int, int]) -> None:
     still = scene(11, *size)
     activity = measure(timed([still, still, still, 255 - still]), time_base=MS)
     assert not activity.share[:2].any()  # the third has a neighbour in time
     assert activity.share[3].any() or size == (1, 1)
-
-
-def test_large_pictures_of_any_shape_get_about_as_many_cells() -> None:
-    for size in [(1080, 1920), (1920, 1080), (2160, 3840), (720, 1280), (480, 640), (576, 768)]:
-        assert 400 <= np.prod(_Plan(*size).grid) <= 640
 
 
 def test_the_same_frames_give_the_same_bytes() -> None:
