@@ -39,7 +39,7 @@ _CHUNK = 16  # working images done by one NumPy call: as many as stay in the sec
 _SHADE = 0.5  # of its light is the least that a shadow leaves: the sky lights it still
 _SHADE_BITS = 2  # a difference that may be a shadow's is a quarter: a plain coat before a plain wall looks the same
 _SUNLIT = 50  # grey levels: what is darker in the background casts no shadow that can be told from noise
-_SAME_FACTOR = 0.07  # factors this near are one: three grey levels of 40 where two would be noise
+_SAME_FACTOR = 0.05  # factors this near are one: two grey levels of 40, or sensor noise would hide a shadow
 _SUPPORT = 4  # cells' worth of difference within 3 x 3 that let a share stand: a thing of 2 x 2 cells
 _STEP = 8  # of a stored share: finer ones are noise, and would take twice the space
 _UNSEEN = 32  # grey levels: the `contrast` at an edge that shaking brings into the picture
@@ -306,8 +306,8 @@ def _shaken(known: Background, shifts: list[tuple[float, float]]) -> Background:
 def _lift_shadows(darker: U8, images: U8, usual: U8) -> None:
     """Let shadows weigh little, in place: `darker` is by how much each working pixel is darker than its background.
 
-    A shadow darkens what is there by a factor and adds no edge: a pixel and those beside it are that much darker, and
-    all by the same factor.
+    A shadow darkens what is there by a factor and adds no edge: inside of it those on both sides of a pixel are that
+    much darker, by the same factor. Its rim is what is next to that.
     """
     if not darker.any():
         return
@@ -316,14 +316,20 @@ def _lift_shadows(darker: U8, images: U8, usual: U8) -> None:
     scene = usual.reshape(-1, shown.shape[1])
     # In sixteen bits, which hold the factor of any scene of 29 grey levels and more.
     factor = (_UNIT / (scene + np.float32(4))).clip(0, 252).astype(np.uint16) * (shown + np.uint16(4))
-    shadow = shade > 0
-    shadow &= factor >= _SHADE * _UNIT
-    shadow &= scene >= _SUNLIT
+    may = shade > 0
+    may &= factor >= _SHADE * _UNIT
+    may &= scene >= _SUNLIT
+    inside = may.copy()
     same = np.uint16(_SAME_FACTOR * _UNIT)
     for beside in (1, columns):
         apart = factor[:, 2 * beside :] - factor[:, : -2 * beside]
         apart += same  # negative ones wrap around
-        shadow[:, beside:-beside] &= apart <= 2 * same
+        inside[:, beside:-beside] &= apart <= 2 * same
+    shadow = inside.copy()
+    for beside in (1, columns):
+        shadow[:, beside:] |= inside[:, :-beside]
+        shadow[:, :-beside] |= inside[:, beside:]
+    shadow &= may
     np.right_shift(shade, shadow * np.uint8(_SHADE_BITS), out=shade)
 
 
