@@ -93,10 +93,10 @@ def strip(
 ) -> Strip:
     """Reduce an activity to at most `columns` steps, each the maximum over its frames. `watched`: bool (R, C)."""
     frames = len(activity.pts)
-    flat = activity.share.reshape(frames, -1)
-    seen = flat if watched is None else flat[:, watched.ravel()]
-    peak = seen.max(1) / 255 if seen.shape[1] else np.zeros(frames)
-    area = flat.sum(1, dtype=np.uint32) / (255 * flat.shape[1])
+    cells = activity.share.T.reshape(-1, frames)
+    seen = cells if watched is None else cells[watched.T.ravel()]
+    peak = seen.max(0, initial=0) / 255
+    area = cells.sum(0, dtype=np.uint32) / (255 * len(cells))
     # The last frame is shown as long as the one before it, as in `detect`.
     step = int(activity.pts[-1] - activity.pts[-2]) if frames > 1 else 1
     length_ns = max(1, _ns(activity, int(activity.pts[-1]) + step))

@@ -152,8 +152,7 @@ def _look(desk: Desk, clips: Sequence[Ingested], found: Sequence[_Found], *, qui
                 one.events.extend((clip, event) for event in detect(activity, one.detection(clip, activity)))
     fitting = [part for part in warm if part.fits(warm[-1])]
     total = reduce(add, fitting)
-    flat = activity.share.reshape(len(activity.pts), -1).sum(1, dtype=np.uint32)
-    quiet_pts = int(activity.pts[flat.argmin()])
+    quiet_pts = int(activity.pts[activity.share.sum((1, 2), dtype=np.uint32).argmin()])
     return _Seen(list(clips), strips, cold, total, len(warm) - len(fitting), watched, quiet_pts)
 
 

@@ -31,7 +31,9 @@ class Activity:
     width, height: size of the picture in pixels, for zones and pictures.
     version: which `measure`, with which settings, made it; never empty.
 
-    The arrays are made read-only. Raises ValueError when shapes, dtypes or order are wrong.
+    Shares are laid out cell by cell, the frames of each side by side (Fortran order), whatever layout they come in: so
+    they are stored, and so `detect` walks them. The arrays are made read-only. Raises ValueError when shapes, dtypes
+    or order are wrong.
     """
 
     share: NDArray[np.uint8]
@@ -60,6 +62,7 @@ class Activity:
             raise ValueError(f"cold counts leading frames, 0 to {len(self.pts)}, got {self.cold}")
         if min(self.width, self.height) < 1 or not self.version:
             raise ValueError(f"a picture has pixels and a version, got {self.width} x {self.height}, {self.version!r}")
+        object.__setattr__(self, "share", np.asfortranarray(self.share))
         self.share.setflags(write=False)
         self.pts.setflags(write=False)
         self.luma.setflags(write=False)
@@ -79,16 +82,15 @@ class Activity:
     def to_bytes(self) -> bytes:
         """Return the arrays as a compressed .npz.
 
-        The same activity gives the same bytes, so that a retry writes what is already there. Shares are laid out cell
-        by cell (Fortran order, which every reader of .npy knows): a cell repeats itself from frame to frame more than
-        its neighbours, and half of the bytes are saved.
+        The same activity gives the same bytes, so that a retry writes what is already there. That shares lie
+        cell by cell saves half of the bytes: a cell repeats itself from frame to frame more than its neighbours.
         """
         out = io.BytesIO()
         # np.savez_compressed stamps each member with the time of day: two runs would then differ.
         with zipfile.ZipFile(out, "w") as archive:
             for name, array in self.arrays().items():
                 member = io.BytesIO()
-                np.lib.format.write_array(member, np.asarray(array, order="F"), allow_pickle=False)
+                np.lib.format.write_array(member, array, allow_pickle=False)
                 archive.writestr(zipfile.ZipInfo(f"{name}.npy"), member.getvalue(), zipfile.ZIP_DEFLATED, 6)
         return out.getvalue()
 
@@ -105,7 +107,7 @@ class Activity:
             width, height = size.tolist()
             numerator, denominator = time_base.tolist()
             base = Fraction(numerator, denominator)
-            return cls(np.ascontiguousarray(share), pts, luma, base, cold.item(), width, height, str(version.item()))
+            return cls(share, pts, luma, base, cold.item(), width, height, str(version.item()))
         except _NOT_OURS as error:
             raise ValueError(
                 f"wanted a stored activity (.npz with share, pts, ...), got something else: {error}"

@@ -1,6 +1,6 @@
 """Finds events in an Activity: arithmetic on a coarse grid that never sees a pixel.
 
-Two steps, so that a sweep over settings pays for the first only when sensitivity or zones change: `trace` makes three
+Two steps, so that a sweep over settings pays for the first only when sensitivity or zones change: `trace` makes a few
 numbers of every frame, `events` makes spans of them.
 """
 
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     Ints: TypeAlias = NDArray[np.int64]
 
 _CHUNK = 4096  # frames labelled at once: bounds the memory of hours of footage
+_BLOCK = 1024  # frames traced at once: what is made of them stays in the cache
+_LIKELY = 4  # frames of an event that are labelled first, to know how many cells its peak has at least
 _TRUE = np.ones(1, np.bool_)
 _FINE = 4  # points along a cell's side by which its cover is found
 
@@ -89,41 +91,79 @@ class Event:
 class Trace:
     """What `events` needs of every frame, made for one sensitivity and one set of zones.
 
-    bound: int64 (N,), how many watched cells move, but 1 where no two of them touch: no less than `cells`, and at
-    least 2 exactly where `cells` is. To label all regions would cost most of the time, and few of them are asked for.
     peak: uint8 (N,), the largest share among watched cells.
-    area: float64 (N,), the mean share over the whole picture, 0 to 1: zones do not change what a lamp is.
+    moving: unsigned (C, N), how many watched cells of each column move.
+    block: uint8 (N,), the most cells that move in any 2 x 2 of watched ones.
     share, watched, level: what they were made from: uint8 (N, R, C), bool (R, C), the share from which a cell moves.
+
+    To label the regions of all frames would cost most of the time, and few of them are asked for.
     """
 
-    bound: Ints
     peak: NDArray[np.uint8]
-    area: NDArray[np.float64]
+    moving: NDArray[np.unsignedinteger[Any]]
+    block: NDArray[np.uint8]
     share: NDArray[np.uint8]
     watched: NDArray[np.bool_]
     level: int
 
     @functools.cached_property
+    def count(self) -> Ints:
+        """How many watched cells move in each frame."""
+        count: Ints = self.moving.sum(0, dtype=np.int64)
+        return count
+
+    @functools.cached_property
+    def bound(self) -> Ints:
+        """The count, but 1 where no two cells touch: at least `cells`, and the same up to 2."""
+        return np.where(self.block > 1, self.count, self.block)
+
+    def closer(self, frames: Ints) -> Ints:
+        """Return int64 (n,), a closer bound of some frames: a region does not reach over a column that is still."""
+        moving = self.moving[:, frames]
+        total = moving.cumsum(0, dtype=np.int64)
+        before = np.maximum.accumulate(np.where(moving, 0, total), axis=0)
+        bound: Ints = (total - before).max(0)
+        return bound
+
+    @functools.cached_property
     def cells(self) -> Ints:
         """The size of each frame's largest connected region of moving watched cells, diagonal neighbours included."""
-        cells = self.bound.copy()
-        several = np.flatnonzero(cells > 1)
-        cells[several] = self.largest(several)
-        return cells
+        return self.largest(np.arange(len(self.bound)))
+
+    @functools.cached_property
+    def area(self) -> NDArray[np.float64]:
+        """The mean share over the whole picture, 0 to 1: zones do not change what a lamp is."""
+        area: NDArray[np.float64] = self.share.sum((1, 2), dtype=np.uint32) / (255 * self.watched.size)
+        return area
 
     def largest(self, frames: Ints) -> Ints:
         """Return int64 (n,): `cells` of some frames, found for them alone."""
-        found = [np.zeros(0, np.int64)]
-        for start in range(0, len(frames), _CHUNK):
-            part = self.share[frames[start : start + _CHUNK]]
-            found.append(_largest_regions((part >= self.level) & self.watched))
-        return np.concatenate(found)
+        cells = self.bound[frames]
+        unsure = np.flatnonzero(cells > 2)
+        for start in range(0, len(unsure), _CHUNK):
+            part = unsure[start : start + _CHUNK]
+            moving = (self.share.T[..., frames[part]] >= self.level) & self.watched.T[..., None]
+            cells[part] = _largest_regions(np.moveaxis(moving, -1, 0))
+        return cells
 
     def reaching(self, least: int, travel: float) -> NDArray[np.bool_]:
         """Return bool (N,): whether so many connected cells move, by a motion that travels so far."""
-        if least <= 2 and not travel:
-            return self.bound >= least
-        return self.travelling(travel) >= least
+        if travel:
+            return self.travelling(travel) >= least
+        reach = self.block >= least
+        if least > 2:
+            unsure = np.flatnonzero(~reach & (self.bound >= least))
+            unsure = unsure[self.closer(unsure) >= least]
+            reach[unsure] = self.largest(unsure) >= least
+        return reach
+
+    def calm(self, most: float) -> NDArray[np.bool_]:
+        """Return bool (N,): whether `area` is at most so much, without finding it where it cannot be more."""
+        cells = self.watched.size
+        still = int(self.watched.sum()) - int(self.count.max())
+        if (255 * (cells - still) + (self.level - 1) * still) / (255 * cells) <= most:
+            return np.ones(len(self.peak), np.bool_)
+        return self.area <= most
 
     def travelling(self, least: float) -> NDArray[np.int64]:
         """Return int64 (N,): `cells`, counting only regions whose motion travels `least` or more.
@@ -135,7 +175,7 @@ class Trace:
             return self.cells
         frame, cells, travel = self.regions
         far = travel >= least
-        largest = np.zeros_like(self.cells)
+        largest = np.zeros(len(self.peak), np.int64)
         np.maximum.at(largest, frame[far], cells[far])
         return largest
 
@@ -143,9 +183,9 @@ class Trace:
     def regions(self) -> tuple[Ints, Ints, NDArray[np.float64]]:
         """Every region of every frame: its frame, its size in cells, and how far its motion travels in all.
 
-        Found when it is first asked for: it costs as much as the rest of the trace, and most settings do without.
+        Found when it is first asked for: it costs more than the rest of the trace, and most settings do without.
         """
-        busy = np.flatnonzero(self.peak >= self.level)
+        busy = np.flatnonzero(self.block)
         found = [(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0))]
         start = 0
         while start < len(busy):
@@ -153,7 +193,8 @@ class Trace:
             breaks = np.flatnonzero(np.diff(part) > 1)
             if start + _CHUNK < len(busy) and len(breaks):  # cut where nothing moves
                 part = part[: breaks[-1] + 1]
-            frame, cells, travel = _followed(self.share[part] * self.watched, self.level, part)
+            seen = self.share.T[..., part] * self.watched.T[..., None]
+            frame, cells, travel = _followed(np.moveaxis(seen, -1, 0), self.level, part)
             found.append((part[frame], cells, travel))
             start += len(part)
         frames, sizes, travels = zip(*found, strict=True)
@@ -173,85 +214,88 @@ def detect(activity: Activity, detection: Detection) -> list[Event]:
 
 
 def trace(activity: Activity, detection: Detection) -> Trace:
-    """Reduce an activity to three numbers a frame; of `detection` only `sensitivity` and the zones matter.
+    """Reduce an activity to a few numbers a frame; of `detection` only `sensitivity` and the zones matter.
 
     Raises ConfigError for a zone that covers no cell.
     """
-    share = activity.share
-    frames, rows, columns = share.shape
     watched = watched_cells(activity, detection)
-    area = np.zeros(frames)
-    peak = share.reshape(frames, -1).max(1)
-    bound = np.zeros(frames, np.int64)
-    busy = np.flatnonzero(peak)  # most frames of most cameras hold nothing at all
     level = _level(detection.sensitivity)
-    for start in range(0, len(busy), _CHUNK):
-        part = busy[start : start + _CHUNK]
-        seen = share[part]
-        area[part] = seen.reshape(len(part), -1).sum(1, dtype=np.uint32) / (255 * rows * columns)
-        if not watched.all():
-            seen *= watched
-            peak[part] = seen.reshape(len(part), -1).max(1)
-        hit = peak[part] >= level
-        bound[part[hit]] = _bound((seen if hit.all() else seen[hit]) >= level)
-    return Trace(bound, peak, area, share, watched, level)
+    # The frames of a cell lie side by side, so that each step takes as many frames at once as the cache holds.
+    share = activity.share.T
+    columns, rows, frames = share.shape
+    everywhere = bool(watched.all())
+    peak, block = np.zeros((2, frames), np.uint8)
+    moving = np.zeros((columns, frames), np.min_scalar_type(rows))
+    for start in range(0, frames, _BLOCK):
+        part: Any = slice(start, start + _BLOCK)
+        seen = share[..., part]
+        peak[part] = seen.max((0, 1)) if everywhere else seen[watched.T].max(0, initial=0)
+        busy = start + np.flatnonzero(peak[part] >= level)
+        if not len(busy):
+            continue
+        if 3 * len(busy) < seen.shape[2]:
+            part, seen = busy, share[..., busy]
+        over = seen >= level
+        if not everywhere:
+            over &= watched.T[..., None]
+        moving[:, part] = over.view(np.uint8).sum(1, dtype=moving.dtype)
+        block[part] = _block(over.view(np.uint8))
+    return Trace(peak, moving, block, activity.share, watched, level)
 
 
-def _bound(moving: NDArray[np.bool_]) -> Ints:
-    """Return how many cells of each frame move, but 1 where no two of them touch: bool (n, R, C) to int64 (n,)."""
-    frames, rows, columns = moving.shape
-    if not frames:
-        return np.zeros(0, np.int64)
-    count = moving.view(np.uint8).reshape(frames, -1).sum(1, dtype=np.uint32).astype(np.int64)
-    # A column and a row of stillness keep a cell's neighbours in one flat array its own.
-    wide = columns + 1
-    still = np.zeros((frames, rows + 1, wide), np.bool_)
-    still[:, :rows, :columns] = moving
-    flat = still.reshape(-1)
-    touches = flat[1:-wide] | flat[wide - 1 : -2]
-    touches |= flat[wide:-1]
-    touches |= flat[wide + 1 :]
-    touches &= flat[: -wide - 1]
-    whole = np.concatenate((touches, np.zeros(wide + 1, np.bool_))).reshape(frames, -1)
-    bound: Ints = np.where(whole.any(1), count, np.minimum(count, 1))
-    return bound
+def _block(moving: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return the most moving cells in a 2 x 2: 0 or 1 (C, R, n) to uint8 (n,). Two that touch are in one."""
+    if len(moving) > 1:
+        moving = moving[1:] + moving[:-1]
+    if moving.shape[1] > 1:
+        moving = moving[:, 1:] + moving[:, :-1]
+    most: NDArray[np.uint8] = moving.max((0, 1))
+    return most
 
 
 def events(activity: Activity, found: Trace, detection: Detection) -> list[Event]:
     """Return the events a trace holds; of `detection` everything but `sensitivity` and the zones matters here."""
     active = active_frames(activity, found, detection)
-    spans = list(zip(*stretches(activity, *runs(active), detection), strict=True))
-    size = found.travelling(detection.travel) if detection.travel else _peaks(found, active, spans)
+    travelling = found.travelling(detection.travel) if detection.travel else None
     result = []
-    for begin, stop, lo, hi in spans:
-        cells = np.where(active[lo:hi], size[lo:hi], 0)
-        best = int(cells.argmax())
-        peak = int(found.peak[lo:hi][active[lo:hi]].max())
-        result.append(Event(int(begin), int(stop), int(activity.pts[lo + best]), peak / 255, int(cells[best])))
+    spans = stretches(activity, *runs(active), detection)
+    for begin, stop, first, last in zip(*(ends.tolist() for ends in spans), strict=True):
+        frames = first + np.flatnonzero(active[first:last])
+        at, cells = _peak(found, frames) if travelling is None else _first_of_most(frames, travelling[frames])
+        result.append(Event(begin, stop, int(activity.pts[at]), int(found.peak[frames].max()) / 255, cells))
     return result
 
 
-def _peaks(found: Trace, active: NDArray[np.bool_], spans: list[tuple[Any, ...]]) -> Ints:
-    """Return `cells` of every active frame that may have the most in its span, 0 of the others: int64 (N,).
+def _first_of_most(frames: Ints, cells: Ints) -> tuple[int, int]:
+    most = int(cells.max())
+    return int(frames[cells == most].min()), most
 
-    Those are the frames whose bound is no less than what the one with the highest bound really has.
+
+def _peak(found: Trace, frames: Ints) -> tuple[int, int]:
+    """Return the first of the frames with the most `cells`, and how many.
+
+    A few likely ones are labelled, then only those that by their bounds may have more, or as many and come before.
     """
-    size = np.zeros_like(found.bound)
-    bound = np.where(active, found.bound, 0)
-    highest = np.array([lo + bound[lo:hi].argmax() for _, _, lo, hi in spans], np.int64)
-    may = [
-        lo + np.flatnonzero(bound[lo:hi] >= most)
-        for (_, _, lo, hi), most in zip(spans, found.largest(highest), strict=True)
-    ]
-    if may:
-        frames = np.concatenate(may)
-        size[frames] = found.largest(frames)
-    return size
+    bound = found.bound[frames]
+    likely = frames
+    if len(frames) > _LIKELY:
+        high = frames[np.argpartition(bound, -4 * _LIKELY)[-4 * _LIKELY :]] if len(frames) > 4 * _LIKELY else frames
+        likely = high[np.argpartition(found.closer(high), -_LIKELY)[-_LIKELY:]]
+    at, most = _first_of_most(likely, found.largest(likely))
+    known = np.zeros(len(found.peak), np.bool_)
+    known[likely] = True
+    rest = frames[(bound >= most) & ~known[frames]]
+    closer = found.closer(rest)
+    rest = rest[(closer > most) | ((closer == most) & (rest < at))]
+    if not len(rest):
+        return at, most
+    other, more = _first_of_most(rest, found.largest(rest))
+    return (other, more) if (more, -other) > (most, -at) else (at, most)
 
 
 def active_frames(activity: Activity, found: Trace, detection: Detection) -> NDArray[np.bool_]:
     """Return bool (N,): the active frames; of `detection` only `min_cells`, `max_area` and `travel` matter here."""
-    active = found.reaching(detection.min_cells, detection.travel) & (found.area <= detection.max_area)
+    active = found.reaching(detection.min_cells, detection.travel) & found.calm(detection.max_area)
     if activity.cold < len(active):
         active[: activity.cold] = False
     return active
@@ -360,7 +404,7 @@ def _whole(seconds: float, numerator: int, denominator: int, rounding: Callable[
 
 
 def _largest_regions(moving: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """Return the size of the largest region of each frame: bool (n, R, C) to int64 (n,).
+    """Return the size of the largest region of each frame: bool (n, C, R) to int64 (n,).
 
     All frames are labelled as one tall picture, an empty row between them keeping their regions apart.
     """
@@ -380,15 +424,16 @@ def _largest_regions(moving: NDArray[np.bool_]) -> NDArray[np.int64]:
 
 
 def _labelled(moving: NDArray[np.bool_]) -> Ints:
-    """Return the regions of all frames, numbered from 1: bool (n, R, C) to int (n, R + 1, C)."""
-    frames, rows, columns = moving.shape
-    tall = np.pad(moving, ((0, 0), (0, 1), (0, 0))).reshape(-1, columns)
-    labels: Ints = label(tall, connectivity=2)  # type: ignore[no-untyped-call]
-    return labels.reshape(frames, rows + 1, columns)
+    """Return the regions of all frames, numbered from 1: bool (n, C, R) to int (n, C + 1, R)."""
+    frames, columns, rows = moving.shape
+    tall = np.zeros((frames, columns + 1, rows), np.bool_)
+    tall[:, :-1] = moving
+    labels: Ints = label(tall.reshape(-1, rows), connectivity=2)  # type: ignore[no-untyped-call]
+    return labels.reshape(tall.shape)
 
 
 def _followed(seen: NDArray[np.uint8], level: int, index: Ints) -> tuple[Ints, Ints, NDArray[np.float64]]:
-    """Return every region's frame (a place in `index`), size and travel: uint8 (n, R, C) of frames `index`, int (n,).
+    """Return every region's frame (a place in `index`), size and travel: uint8 (n, C, R) of frames `index`, int (n,).
 
     Frames that do not follow each other are kept apart by an empty one, in a volume whose third axis is time.
     """
@@ -398,7 +443,7 @@ def _followed(seen: NDArray[np.uint8], level: int, index: Ints) -> tuple[Ints, I
     volume[slots] = moving
     motions = label(volume, connectivity=3)[slots][moving] - 1  # type: ignore[no-untyped-call]
     regions = _labelled(moving)[:, :-1][moving] - 1
-    frame, down, right = np.nonzero(moving)
+    frame, right, down = np.nonzero(moving)
     sizes = np.bincount(regions)
     frame_of, motion_of = np.zeros((2, len(sizes)), np.int64)
     frame_of[regions], motion_of[regions] = frame, motions

@@ -148,7 +148,7 @@ def _steps(activity: Activity, found: Trace, detection: Detection) -> tuple[Step
     left = _warm(activity)
     steps = [Step("cold", int(left.sum()))]
     gates = [
-        ("sensitivity", activity.share.reshape(len(left), -1).max(1) >= found.level),
+        ("sensitivity", activity.share.max((1, 2)) >= found.level),
         ("watch, ignore", found.peak >= found.level),
         ("min_cells", found.cells >= detection.min_cells),
         ("max_area", found.area <= detection.max_area),

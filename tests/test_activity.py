@@ -98,11 +98,21 @@ def test_what_moves_on_is_stored_cell_by_cell() -> None:
         share[:, row, column] = np.roll(np.repeat(rng.integers(0, 32, 300, np.uint8) * 8, 10), row + column)
     one = activity(3000, share=share)
     by_frame = io.BytesIO()
-    np.savez_compressed(by_frame, allow_pickle=False, **one.arrays())
+    np.savez_compressed(by_frame, allow_pickle=False, **(one.arrays() | {"share": np.ascontiguousarray(one.share)}))
     assert len(one.to_bytes()) < 0.8 * len(by_frame.getvalue())
     back = Activity.from_bytes(one.to_bytes())
     assert same(back, one)
-    assert back.share.flags.c_contiguous  # as `detect` walks it
+    assert back.share.flags.f_contiguous  # as `detect` walks it
+
+
+def test_shares_lie_cell_by_cell_however_they_came() -> None:
+    one = activity(share=np.zeros((5, 3, 4), np.uint8))
+    assert one.share.T.flags.c_contiguous
+    old = io.BytesIO()
+    np.savez_compressed(old, allow_pickle=False, **(one.arrays() | {"share": np.ascontiguousarray(one.share)}))
+    read = Activity.from_bytes(old.getvalue())
+    assert read.share.T.flags.c_contiguous
+    assert same(read, one)
 
 
 def test_quiet_hours_are_small() -> None:

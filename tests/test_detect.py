@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from fractions import Fraction
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
@@ -14,7 +13,18 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from pipeline.activity import Activity
-from pipeline.detect import Detection, Event, Trace, detect, events, trace, watched_cells
+from pipeline.detect import (
+    Detection,
+    Event,
+    Trace,
+    active_frames,
+    detect,
+    events,
+    runs,
+    stretches,
+    trace,
+    watched_cells,
+)
 from pipeline.errors import ConfigError
 from pipeline.grid import Plan
 
@@ -120,18 +130,34 @@ def test_watching_everything_is_watching_without_zones(activity: Activity, detec
     assert detect(activity, everywhere) == detect(activity, nowhere)
 
 
-@given(activities(), detections(), st.sampled_from([0.0, 0.3]))
+@given(activities(), detections(), st.sampled_from([0.0, 0.3]), st.sampled_from([(), (LEFT,)]))
 def test_labelling_only_the_frames_that_matter_changes_nothing(
-    activity: Activity, detection: Detection, travel: float
+    activity: Activity, detection: Detection, travel: float, ignore: tuple[Any, ...]
 ) -> None:
-    detection = Detection.model_validate(detection.model_dump() | {"travel": travel})
+    detection = Detection.model_validate(detection.model_dump() | {"travel": travel, "ignore": ignore})
     found = trace(activity, detection)
-    cells = trace(activity, detection).cells
-    plain = replace(found, bound=cells)  # every frame's regions, labelled beforehand
-    assert events(activity, found, detection) == events(activity, plain, detection)
-    assert (found.bound >= cells).all()
-    assert ((found.bound >= 2) == (cells >= 2)).all()
-    assert ((found.bound >= 1) == (cells >= 1)).all()
+    size = found.travelling(travel)  # every frame's regions
+    active = (size >= detection.min_cells) & (found.area <= detection.max_area)
+    if activity.cold < len(active):
+        active[: activity.cold] = False
+    assert active_frames(activity, trace(activity, detection), detection).tolist() == active.tolist()
+    spans = zip(*stretches(activity, *runs(active), detection), strict=True)
+    peaks = [(lo + int(np.where(active[lo:hi], size[lo:hi], 0).argmax())) for _, _, lo, hi in spans]
+    assert [(event.peak_pts, event.cells) for event in events(activity, found, detection)] == [
+        (int(activity.pts[at]), int(size[at])) for at in peaks
+    ]
+
+
+@given(activities(), detections())
+def test_bounds_are_no_less_than_the_largest_region_and_exact_up_to_two(
+    activity: Activity, detection: Detection
+) -> None:
+    found = trace(activity, detection)
+    every = np.arange(len(found.cells))
+    assert (found.closer(every) >= found.cells).all()
+    assert (found.bound >= found.cells).all()
+    assert (np.minimum(found.bound, 2) == np.minimum(found.cells, 2)).all()
+    assert (found.block <= found.cells).all()
 
 
 @given(activities(), detections())
