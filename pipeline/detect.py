@@ -128,7 +128,10 @@ class Trace:
     @functools.cached_property
     def cells(self) -> Ints:
         """The size of each frame's largest connected region of moving watched cells, diagonal neighbours included."""
-        return self.largest(np.arange(len(self.bound)))
+        if "regions" not in vars(self):
+            return self.largest(np.arange(len(self.peak)))
+        frame, cells, _ = self.regions
+        return self._most(frame, cells)
 
     @functools.cached_property
     def area(self) -> NDArray[np.float64]:
@@ -148,7 +151,7 @@ class Trace:
 
     def reaching(self, least: int, travel: float) -> NDArray[np.bool_]:
         """Return bool (N,): whether so many connected cells move, by a motion that travels so far."""
-        if travel:
+        if travel or "cells" in vars(self):
             return self.travelling(travel) >= least
         reach = self.block >= least
         if least > 2:
@@ -175,9 +178,12 @@ class Trace:
             return self.cells
         frame, cells, travel = self.regions
         far = travel >= least
-        largest = np.zeros(len(self.peak), np.int64)
-        np.maximum.at(largest, frame[far], cells[far])
-        return largest
+        return self._most(frame[far], cells[far])
+
+    def _most(self, frame: Ints, cells: Ints) -> Ints:
+        most = np.zeros(len(self.peak), np.int64)
+        np.maximum.at(most, frame, cells)
+        return most
 
     @functools.cached_property
     def regions(self) -> tuple[Ints, Ints, NDArray[np.float64]]:
@@ -314,35 +320,42 @@ def runs(active: NDArray[np.bool_]) -> tuple[Ints, Ints]:
 def stretches(activity: Activity, first: Ints, last: Ints, detection: Detection) -> tuple[Ints, Ints, Ints, Ints]:
     """Return the start and end pts of every event, rolls included, and its first and one past its last active frame.
 
-    Four int64 (E,) from the `runs` of active frames, without the facts of an `Event`: a sweep asks for the times
-    alone, some hundred thousand times, so every call of NumPy counts here.
+    Four int64 (E,) from the `runs` of active frames, without the facts of an `Event`.
     """
-    if not len(first):
-        return first, last, first, last
-    pts, base = activity.pts, activity.time_base
-    close = int(pts[-1] + (pts[-1] - pts[-2] if len(pts) > 1 else 1))  # the last frame lasts as long as the one before
-    start, end = pts[first], pts.take(last, mode="clip")
-    if last[-1] == len(pts):
-        end[-1] = close
-    if len(first) > 1:
-        apart = start[1:] - end[:-1] > _ticks(detection.gap_s, base, math.floor)
-        head, tail = _beside(apart)
-        first, last, start, end = first[head], last[tail], start[head], end[tail]
-    long = end - start >= _ticks(detection.min_event_s, base, math.ceil)
-    first, last, start, end = first[long], last[long], start[long], end[long]
-    if detection.pre_roll_s:
-        start = np.maximum(start - _ticks(detection.pre_roll_s, base, math.ceil), pts[0])
-    if detection.post_roll_s:
-        end = np.minimum(end + _ticks(detection.post_roll_s, base, math.ceil), close)
-    if len(first) > 1:
-        head, tail = _beside(start[1:] > end[:-1])
-        first, last, start, end = first[head], last[tail], start[head], end[tail]
+    start, end, first, last, _ = stretches_of(activity, first, last, np.zeros_like(first), detection)
     return start, end, first, last
 
 
-def _beside(apart: NDArray[np.bool_]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Return which of n + 1 stretches begin and which end one, by whether neighbours are apart: bool (n,)."""
-    return np.concatenate((_TRUE, apart)), np.concatenate((apart, _TRUE))
+def stretches_of(
+    activity: Activity, first: Ints, last: Ints, whose: Ints, detection: Detection
+) -> tuple[Ints, Ints, Ints, Ints, Ints]:
+    """Return the `stretches` of many settings at once and whose each is; `whose`: int64 (n,), the runs of one together.
+
+    A sweep asks for the events of hundreds of settings in each clip: what NumPy does for one costs little more than to
+    call it, so it is called once for all that join, drop and roll alike.
+    """
+    pts, base = activity.pts, activity.time_base
+    close = int(pts[-1] + (pts[-1] - pts[-2] if len(pts) > 1 else 1))  # the last frame lasts as long as the one before
+    start, end = pts[first], pts.take(last, mode="clip")
+    end[last == len(pts)] = close
+    head = np.stack([start, first, whose])
+    tail = np.stack([end, last])
+    head, tail = _joined(head, tail, _ticks(detection.gap_s, base, math.floor))
+    long = tail[0] - head[0] >= _ticks(detection.min_event_s, base, math.ceil)
+    head, tail = head[:, long], tail[:, long]
+    if detection.pre_roll_s or detection.post_roll_s:
+        head[0] = np.maximum(head[0] - _ticks(detection.pre_roll_s, base, math.ceil), pts[0])
+        tail[0] = np.minimum(tail[0] + _ticks(detection.post_roll_s, base, math.ceil), close)
+        head, tail = _joined(head, tail, 0)
+    return head[0], tail[0], head[1], tail[1], head[2]
+
+
+def _joined(head: Ints, tail: Ints, gap: int) -> tuple[Ints, Ints]:
+    """Join neighbours at most `gap` apart: heads (start, first, whose) and tails (end, last) of n to those of fewer."""
+    if head.shape[1] < 2:
+        return head, tail
+    apart = (head[0, 1:] - tail[0, :-1] > gap) | (head[2, 1:] != head[2, :-1])
+    return head[:, np.concatenate((_TRUE, apart))], tail[:, np.concatenate((apart, _TRUE))]
 
 
 def watched_cells(activity: Activity, detection: Detection) -> NDArray[np.bool_]:

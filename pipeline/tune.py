@@ -1,6 +1,7 @@
 """Tunes detection over stored activity: true spans, the rule that matches events to them, the sweep, the suggestion.
 
-Nothing here decodes: `trace` is paid once for each clip and sensitivity, the rest of a grid is arithmetic on runs.
+Nothing here decodes: `trace` is paid once for each clip and sensitivity, the rest of a grid is arithmetic on runs, all
+settings at once.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from pipeline.activity import Activity
 from pipeline.clip import Clip
-from pipeline.detect import Detection, active_frames, detect, runs, stretches, trace
+from pipeline.detect import Detection, active_frames, detect, runs, stretches_of, trace
 from pipeline.errors import ConfigError
 from pipeline.explain import obstacles
 from pipeline.labels import Labels
@@ -310,7 +311,7 @@ def sweep(
         plan = plans.get((item.detection, item.pinned, picture))
         if plan is None:
             plan = plans[item.detection, item.pinned, picture] = _Plan(item, trials, rolls=labels is None)
-        events, trial = plan.events(item, result)
+        events, whose = plan.events(item, result)
         if IN_FORCE in plan.never:
             result.deaf.setdefault(camera, plan.never[IN_FORCE])
         counts = result.cameras.get(camera)
@@ -319,13 +320,14 @@ def sweep(
             counts = result.cameras[camera] = Counts.none(truth, len(trials))
         if labels is None:
             mine = detect(item.activity, item.detection)
-            found, false = _match(events, trial, events[trial == 0], len(trials), rule=rule)
-            counts.kept += found @ np.array([event.peak * event.cells for event in mine])
+            in_force = events[whose == plan.of[IN_FORCE]]
+            found, false = _match(events, whose, in_force, plan.size, rule=rule)
+            counts.kept += (found @ np.array([event.peak * event.cells for event in mine]))[plan.of]
         else:
-            found, false = _match(events, trial, counts.truth, len(trials), rule=rule)
-            counts.found |= found  # a true span may reach from clip to clip
-        counts.events += np.bincount(trial, minlength=len(trials))
-        counts.false_alarms += false
+            found, false = _match(events, whose, counts.truth, plan.size, rule=rule)
+            counts.found |= found[plan.of]  # a true span may reach from clip to clip
+        counts.events += np.bincount(whose, minlength=plan.size)[plan.of]
+        counts.false_alarms += false[plan.of]
         counts.duration_ns += item.clip.span.duration_ns
         counts.clips += 1
     if not result.cameras:
@@ -338,48 +340,72 @@ def sweep(
 class _Plan:
     """The settings of all trials for clips under the same settings in force, ordered so that work is shared.
 
+    of: int64 (T,), which of `size` different settings each trial is: where knobs are pinned, many are alike.
     never: the trials that can give no event in a picture of this size, with the reason.
     """
 
     def __init__(self, item: Footage, trials: Sequence[Changes], *, rolls: bool) -> None:
+        off: Changes = {} if rolls else {"pre_roll_s": 0.0, "post_roll_s": 0.0}
+        tried = [item.under({**changes}).model_copy(update=off) for changes in trials]
+        different = {chosen: number for number, chosen in enumerate(dict.fromkeys(tried))}
+        self.of = np.array([different[chosen] for chosen in tried], np.int64)
+        self.size = len(different)
         self.never: dict[int, str] = {}
         self.seen = False
-        off: Changes = {} if rolls else {"pre_roll_s": 0.0, "post_roll_s": 0.0}
-        self.tree: dict[float, dict[tuple[int, float, float], list[tuple[int, Detection]]]] = {}
-        for number, changes in enumerate(trials):
-            chosen = item.under({**changes}).model_copy(update=off)
-            branch = self.tree.setdefault(chosen.sensitivity, {})
-            branch.setdefault((chosen.min_cells, chosen.max_area, chosen.travel), []).append((number, chosen))
+        # Settings with the same active frames are a row; those that join them alike share one call for all rows.
+        row = {knobs: number for number, knobs in enumerate(dict.fromkeys(map(_activating, different)))}
+        self.row = np.array([row[_activating(chosen)] for chosen in tried], np.int64)
+        self.rows: dict[float, dict[int, Detection]] = {}
+        self.joins: dict[tuple[float, ...], tuple[Detection, Ints]] = {}
+        for chosen, number in different.items():
+            mine = row[_activating(chosen)]
+            self.rows.setdefault(chosen.sensitivity, {}).setdefault(mine, chosen)
+            _, settings = self.joins.setdefault(_joining(chosen), (chosen, np.full(len(row), -1)))
+            settings[mine] = number
 
     def events(self, item: Footage, result: Sweep) -> tuple[Ints, Ints]:
-        """Return the events of all trials, int64 (E, 2) in ns, and the trial of each; note the strongest motion."""
+        """Return the events of all settings, int64 (E, 2) in ns, and whose each is; note the strongest motion."""
         activity = item.activity
-        numbers, starts, ends = [], [], []
-        for branch in self.tree.values():
-            traced = trace(activity, next(iter(branch.values()))[0][1])
+        firsts, lasts, whose = [], [], []
+        for rows in self.rows.values():
+            traced = trace(activity, next(iter(rows.values())))
+            if any(chosen.travel for chosen in rows.values()):
+                _ = traced.regions  # holds what `cells` asks for, so that nothing is labelled twice
             most = int(traced.cells.max())
             result.cells = max(result.cells, most)
             result.peak = max(result.peak, int(traced.peak.max()) / 255)
-            if not self.seen:
-                for leaves in branch.values():
-                    reasons = obstacles(traced, leaves[0][1])
-                    self.never |= {number: reasons[0] for number, _ in leaves if reasons}
-            for (least, *_), leaves in branch.items():
-                if most < least:
+            for number, chosen in rows.items():
+                if not self.seen and (reasons := obstacles(traced, chosen)):
+                    self.never |= dict.fromkeys(np.flatnonzero(self.row == number).tolist(), reasons[0])
+                if most < chosen.min_cells:
                     continue
-                first, last = runs(active_frames(activity, traced, leaves[0][1]))
-                if not len(first):
-                    continue
-                for number, chosen in leaves:
-                    start, end, _, _ = stretches(activity, first, last, chosen)
-                    numbers.append(np.full(len(start), number, np.int64))
-                    starts.append(start)
-                    ends.append(end)
+                first, last = runs(active_frames(activity, traced, chosen))
+                firsts.append(first)
+                lasts.append(last)
+                whose.append(np.full(len(first), number, np.int64))
         self.seen = True
-        if not numbers:
+        if not sum(map(len, firsts)):
             return np.zeros((0, 2), np.int64), np.zeros(0, np.int64)
-        pts = np.stack([np.concatenate(starts), np.concatenate(ends)])
-        return item.times(pts.ravel()).reshape(2, -1).T, np.concatenate(numbers)
+        first, last, row = (np.concatenate(parts) for parts in (firsts, lasts, whose))
+        starts, ends, settings = [], [], []
+        for chosen, of_row in self.joins.values():
+            mine = of_row[row] >= 0
+            start, end, _, _, found = stretches_of(activity, first[mine], last[mine], row[mine], chosen)
+            starts.append(start)
+            ends.append(end)
+            settings.append(of_row[found])
+        pts = np.concatenate([*starts, *ends])
+        return item.times(pts).reshape(2, -1).T, np.concatenate(settings)
+
+
+def _activating(chosen: Detection) -> tuple[float, ...]:
+    """Return the knobs that decide which frames are active."""
+    return chosen.sensitivity, chosen.min_cells, chosen.travel, chosen.max_area
+
+
+def _joining(chosen: Detection) -> tuple[float, ...]:
+    """Return the knobs that make events of active frames."""
+    return chosen.min_event_s, chosen.gap_s, chosen.pre_roll_s, chosen.post_roll_s
 
 
 def front(scores: Sequence[Score]) -> list[int]:
