@@ -12,6 +12,10 @@ _NUMBER = re.compile(r"-?[0-9,]*\.?[0-9]*")  # or no number where there could be
 OPERATORS_ONLY = (
     "This page is for the operator and the camera's owner. Never give it to a requester: it tells what moved."
 )
+SHOWS_FOOTAGE = (
+    "This page shows footage. It is for the operator and the camera's owner. Never give it to a requester: "
+    "what an owner shares is delivered by lamplighter deliver alone."
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,39 +2,28 @@
 
 from __future__ import annotations
 
-import tempfile
-import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import reduce
-from operator import add
 from pathlib import Path
 from typing import Annotated
 
-import numpy as np
 import typer
-from numpy.typing import NDArray
 
 from lamplighter import tables
 from lamplighter.desk import Desk, open_desk
 from lamplighter.options import Json, settings_of, write_file
-from lamplighter.page import OPERATORS_ONLY, Section, page
-from lamplighter.pictures import WIDTH, Strip, Warmth, heat, strip, timeline, warmth
+from lamplighter.page import OPERATORS_ONLY, SHOWS_FOOTAGE, Section, page
+from lamplighter.pictures import WIDTH, Strip, strip, timeline
+from lamplighter.place import HeatMap, Place
 from lamplighter.settings import Settings, load
 from pipeline.activity import Activity
 from pipeline.clip import Camera, Clip
 from pipeline.detect import Detection, Event, detect, watched_cells
-from pipeline.errors import ClipError, ConfigError
+from pipeline.errors import ConfigError
 from pipeline.span import NS, Span, iso
-from pipeline.video import open_video
 from storage.archive import Ingested
-from storage.objects import MissingObject
 
-NOTICE = (
-    "This page shows footage. It is for the operator and the camera's owner. Never give it to a requester: "
-    "what an owner shares is delivered by lamplighter deliver alone."
-)
 _LISTED = 500  # events and clips a page lists; pictures show them all
 
 
@@ -59,15 +48,12 @@ class _Found:
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    """What the pictures need of the clips, in order of time. `quiet_pts`: the quietest frame of the last clip."""
+    """What the pictures need of the clips, in order of time."""
 
     clips: list[Ingested]
     strips: list[Strip]
     cold: list[int]
-    warm: Warmth
-    left_out: int
-    watched: NDArray[np.bool_]
-    quiet_pts: int
+    place: Place
 
 
 def picture(
@@ -93,16 +79,17 @@ def picture(
         if compare is not None and other is not None:
             found.append(_Found(compare.name, other, camera))
         seen = _look(desk, clips, found, quiet=as_json)
-        frame = _still(desk, seen) if still else None
-    title = f"{'Clip' if clips[0].clip.id == thing else 'Camera'} {thing}"
+        title = f"{'Clip' if clips[0].clip.id == thing else 'Camera'} {thing}"
+        heat = seen.place.draw(desk, title=f"{title}: where it moves", still=still)
     drawn = {
         "timeline.png": timeline(
             seen.strips, [(one.name, one.spans) for one in found], title=f"{title}: activity and events"
         ),
-        "heat.png": heat(seen.warm, frame, watched=seen.watched, title=f"{title}: where it moves"),
+        "heat.png": heat.picture,
     }
-    sections = _sections(seen, found, drawn, has_still=frame is not None, asked=still)
-    text = page(f"{title}: motion and events", sections, notice=OPERATORS_ONLY if frame is None else NOTICE)
+    sections = _sections(seen, found, drawn["timeline.png"], heat)
+    notice = SHOWS_FOOTAGE if heat.shows_footage else OPERATORS_ONLY
+    text = page(f"{title}: motion and events", sections, notice=notice)
     files = {out / name: data for name, data in (drawn | {"page.html": text.encode()}).items()}
     for path, data in files.items():
         write_file(path, data)
@@ -113,14 +100,14 @@ def picture(
                 "written": [str(file) for file in files],
                 "clips": len(clips),
                 "events": events,
-                "shows_footage": frame is not None,
+                "shows_footage": heat.shows_footage,
             }
         )
         return
     counts = ", ".join(f"{name}: {count:,} events" for name, count in events.items())
     tables.out.print(f"{title}: {tables.clip_count(len(clips))}; {counts}", markup=False)
     tables.table("Written", "file", "bytes", rows=[(file, f"{file.stat().st_size:,}") for file in files])
-    if frame is not None:
+    if heat.shows_footage:
         tables.out.print("The heat map and the page show footage: for the operator and the owner, never a requester.")
 
 
@@ -136,54 +123,24 @@ def _clips(desk: Desk, thing: str) -> tuple[Camera, list[Ingested]]:
 
 
 def _look(desk: Desk, clips: Sequence[Ingested], found: Sequence[_Found], *, quiet: bool) -> _Seen:
-    """Read each activity once; a heat map holds the clips with the last one's size of picture."""
+    """Read each activity once."""
     footage = sum(one.clip.span.duration_ns for one in clips)
-    strips, cold, warm = [], [], list[Warmth]()
+    seen = _Seen(list(clips), [], [], Place())
     with tables.progress(quiet=quiet or len(clips) < 20) as bars:
         for ingested in bars.track(clips, description="Reading activity"):
             clip, activity = ingested.clip, desk.archive.activity(ingested)
             watched = watched_cells(activity, found[0].detection(clip, activity))
             # A month of a camera holds 39 million frames: a clip gets the pixel columns it will be drawn with.
             columns = 2 + WIDTH * clip.span.duration_ns // footage
-            strips.append(strip(activity, clip.start_ns, columns=columns, watched=watched))
-            cold.append(activity.cold)
-            warm.append(warmth(activity))
+            seen.strips.append(strip(activity, clip.start_ns, columns=columns, watched=watched))
+            seen.cold.append(activity.cold)
+            seen.place.add(clip, activity, watched)
             for one in found:
                 one.events.extend((clip, event) for event in detect(activity, one.detection(clip, activity)))
-    fitting = [part for part in warm if part.fits(warm[-1])]
-    total = reduce(add, fitting)
-    quiet_pts = int(activity.pts[activity.share.sum((1, 2), dtype=np.uint32).argmin()])
-    return _Seen(list(clips), strips, cold, total, len(warm) - len(fitting), watched, quiet_pts)
+    return seen
 
 
-def _still(desk: Desk, seen: _Seen) -> NDArray[np.uint8] | None:
-    """Return the quietest frame of the last clip, uint8 (H, W): what is looked at is the place, not the people.
-
-    None when the clip's bytes are gone or cannot be read. That a frame was looked at goes into the audit log first.
-    """
-    clip = seen.clips[-1].clip
-    at = iso(clip.time_ns(seen.quiet_pts))
-    desk.catalog.append(
-        time.time_ns(), "operator", action="still taken", subject=clip.id, detail=f"frame at {at}, for a picture"
-    )
-    with tempfile.TemporaryDirectory(prefix="lamplighter-") as scratch:
-        path = Path(scratch) / f"clip{Path(clip.key).suffix}"
-        try:
-            desk.archive.store.fetch(clip.key, path)
-            with open_video(
-                path, max_pixels=desk.settings.ingest.max_pixels, loop_filter=True, start_pts=seen.quiet_pts
-            ) as video:
-                for pts, plane in video.luma():
-                    if pts >= seen.quiet_pts:
-                        return plane.copy()
-        except (MissingObject, ClipError) as error:
-            tables.err.print(f"lamplighter: no still of clip {clip.id}: {error}", markup=False)
-    return None
-
-
-def _sections(
-    seen: _Seen, found: Sequence[_Found], drawn: dict[str, bytes], *, has_still: bool, asked: bool
-) -> list[Section]:
+def _sections(seen: _Seen, found: Sequence[_Found], drawn: bytes, heat: HeatMap) -> list[Section]:
     hours = sum(one.clip.span.duration_ns for one in seen.clips) / NS / 3600
     first, last = seen.clips[0].clip.span, seen.clips[-1].clip.span
     versions = sorted({one.version for one in seen.clips})
@@ -193,23 +150,9 @@ def _sections(
         "The upper curve is the share in motion of the watched cell that moves most, the lower one the share of the "
         "whole picture, each the highest of its pixel column. Below are the events, pre- and post-roll included."
     )
-    ground = (
-        f"The ground is the quietest frame of the clip of {_second(last.start_ns)}."
-        if has_still
-        else "It was asked for without a still."
-        if not asked
-        else "The clip's footage could not be read, so there is no still below it."
-    )
-    place = f"{ground} Each cell shows the share of it that moved, on average over all frames with a known background."
-    if seen.left_out:
-        place += (
-            f" Left out, for its picture has another size: {seen.left_out:,} of {tables.clip_count(len(seen.clips))}."
-        )
-    if len(found[0].used) > 1:
-        place += " The zones are those of the last clip."
     return [
-        Section("Activity and events", activity, drawn["timeline.png"]),
-        Section("Where it moves", place, drawn["heat.png"]),
+        Section("Activity and events", activity, drawn),
+        Section("Where it moves", heat.text, heat.picture),
         Section("Settings", _differences(found), table=_settings(found)),
         Section("Events", _cut_short(max(len(one.events) for one in found)), table=_events(found)),
         Section("Clips", _cut_short(len(seen.clips)), table=_clip_rows(seen, found)),

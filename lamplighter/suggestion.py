@@ -8,8 +8,9 @@ from fractions import Fraction
 from typing import Any, TypeAlias
 
 from lamplighter import tables
-from lamplighter.page import OPERATORS_ONLY, Section, page
+from lamplighter.page import OPERATORS_ONLY, SHOWS_FOOTAGE, Section, page
 from lamplighter.pictures import Strip, curve, timeline
+from lamplighter.place import HeatMap, Place
 from lamplighter.settings import Settings, revised
 from pipeline.detect import Event
 from pipeline.labels import Labels
@@ -27,13 +28,18 @@ _SCORE = ("found", "missed", "false", "precision", "recall", "F1", "false/h")
 
 @dataclass(slots=True)
 class Seen:
-    """What the settings in force and the suggested ones find on one camera, and what is drawn of it."""
+    """What the settings in force and the suggested ones find on one camera, and what is drawn of it.
+
+    heat: of the place, where pictures are asked for.
+    """
 
     now: list[tuple[Span, Event]] = field(default_factory=list)
     then: list[Span] = field(default_factory=list)
     lost: list[tuple[Span, Event]] = field(default_factory=list)
     strips: list[Strip] = field(default_factory=list)
     gained: int = 0
+    place: Place = field(default_factory=Place)
+    heat: HeatMap | None = None
 
 
 @dataclass(slots=True)
@@ -109,27 +115,34 @@ class Suggestion:
 
     def pictures(self, text: str) -> dict[str, bytes]:
         """Return the pictures and one page with everything, by file name; `text` is the settings file."""
-        drawn: dict[str, tuple[str, bytes]] = {}
+        drawn: dict[str, Section] = {}
         if self.per_day is None:
             points = [(score.precision, score.recall) for score in self.swept.scores()]
             edge = [points[trial] for trial in self._front()]
             marks = {name: points[trial] for name, trial in self._named()}
             title = "All settings tried, over the fleet"
-            drawn["precision-recall.png"] = (
-                "Precision and recall",
-                curve(points[GRID:], front=edge, marks=marks, title=title),
-            )
+            picture = curve(points[GRID:], front=edge, marks=marks, title=title)
+            drawn["precision-recall.png"] = Section("Precision and recall", picture=picture)
         for camera, seen in self.seen.items():
             rows = [("in force", [span for span, _ in seen.now]), ("suggested", seen.then)]
             truth = None if self.labels is None else self.labels[camera]
             picture = timeline(seen.strips, rows, title=f"Camera {camera}", truth=truth)
-            drawn[f"timeline-{camera}.png"] = f"Camera {camera}", picture
+            drawn[f"timeline-{camera}.png"] = Section(f"Camera {camera}", picture=picture)
+            if seen.heat is not None:
+                where = Section(f"Camera {camera}: where it moves", seen.heat.text, seen.heat.picture)
+                drawn[f"heat-{camera}.png"] = where
         sections = [Section("Noticed", "\n\n".join(self.warnings))] if self.warnings else []
         sections += [Section(title, table=rows) for title, rows in self.tables()]
-        sections += [Section(title, picture=picture) for title, picture in drawn.values()]
+        sections += drawn.values()
         sections.append(Section("The suggestion, as a settings file", code=text))
-        files = {name: picture for name, (_, picture) in drawn.items()}
-        return files | {"page.html": page("Detection settings", sections, notice=OPERATORS_ONLY).encode()}
+        files = {name: section.picture for name, section in drawn.items() if section.picture}
+        notice = SHOWS_FOOTAGE if self.shows_footage else OPERATORS_ONLY
+        return files | {"page.html": page("Detection settings", sections, notice=notice).encode()}
+
+    @property
+    def shows_footage(self) -> bool:
+        """Whether a picture shows a frame of the footage."""
+        return any(seen.heat is not None and seen.heat.shows_footage for seen in self.seen.values())
 
     @property
     def _hours(self) -> float:

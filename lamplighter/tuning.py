@@ -16,7 +16,7 @@ from lamplighter.options import Json, settings_of, write_file
 from lamplighter.pictures import WIDTH, strip
 from lamplighter.settings import Settings, revised
 from lamplighter.suggestion import Seen, Suggestion, is_ours
-from pipeline.detect import detect
+from pipeline.detect import detect, watched_cells
 from pipeline.errors import ConfigError
 from pipeline.labels import Labels, listed, read_labels, settle_labels
 from pipeline.layers import header
@@ -43,6 +43,7 @@ def tune(
         Path | None, typer.Option(help="Write the settings file in use, with the suggestion in it, to this file.")
     ] = None,
     pictures: Annotated[Path | None, typer.Option(help="Folder for pictures and one page of them.")] = None,
+    still: Annotated[bool, typer.Option(help="Draw heat maps over a frame of each camera's footage.")] = True,
     as_json: Json = False,
 ) -> None:
     """Try a grid of detection settings on stored activity, and suggest the best. Nothing is measured again.
@@ -75,6 +76,9 @@ def tune(
         suggestion.warnings = warnings + suggestion.warnings
         if per_day is not None or pictures is not None:
             _look(desk, clips, suggestion, quiet=as_json)
+        if pictures is not None:
+            for name, seen in suggestion.seen.items():
+                seen.heat = seen.place.draw(desk, title=f"Camera {name}: where it moves", still=still)
     text = suggestion.toml(base)
     files = {} if pictures is None else {pictures / name: data for name, data in suggestion.pictures(text).items()}
     if write is not None:
@@ -267,7 +271,10 @@ def _look(desk: Desk, clips: Sequence[Ingested], suggestion: Suggestion, *, quie
         seen.lost += [(span, event) for span, event in pairs[0] if span in gone]
         seen.gained += len(missed(now, then, rule=rule))
         footage = suggestion.swept.cameras[clip.camera].duration_ns
-        seen.strips.append(strip(item.activity, clip.start_ns, columns=2 + WIDTH * clip.span.duration_ns // footage))
+        watched = watched_cells(item.activity, item.detection)
+        columns = 2 + WIDTH * clip.span.duration_ns // footage
+        seen.strips.append(strip(item.activity, clip.start_ns, columns=columns, watched=watched))
+        seen.place.add(clip, item.activity, watched)
 
 
 def _print(suggestion: Suggestion, written: Sequence[Path], *, kept: bool) -> None:
@@ -284,3 +291,5 @@ def _print(suggestion: Suggestion, written: Sequence[Path], *, kept: bool) -> No
         tables.out.print("\nNothing that was tried does better than the settings in force: they stay.")
     for path in written:
         tables.out.print(f"written: {path}", markup=False)
+    if written and suggestion.shows_footage:
+        tables.out.print("Heat maps and the page show footage: for the operator and the owner, never a requester.")

@@ -13,12 +13,14 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from PIL import Image
+from samples import clip, stream
 from typer.testing import CliRunner
 
 from fleet_fixtures import CAMERAS, START_NS, Films, put_film
 from lamplighter.cli import app
 from lamplighter.page import Section, page
 from lamplighter.pictures import WIDTH, curve, heat, strip, timeline, warmth
+from lamplighter.place import Place
 from pipeline.activity import Activity
 from pipeline.detect import Detection, detect, watched_cells
 from pipeline.motion import measure
@@ -246,6 +248,20 @@ def test_warmth_adds_up_over_clips_of_one_size_only() -> None:
     assert pixels(heat(both, None, title="t")).std() > 0
     with pytest.raises(ValueError, match="one size of picture"):
         one + other
+
+
+def test_a_place_is_that_of_the_last_clip_s_size() -> None:
+    place, small, large = Place(), an_activity(), an_activity(rows=9, columns=12)
+    film = clip(stream=stream(width=128, height=96))
+    for activity in (small, large, small, small):
+        place.add(film, activity, np.ones(activity.share.shape[1:], np.bool_))
+    warm, clips = place.warm[-1]
+    assert (clips, warm.frames) == (3, 300)
+    assert (warm.total == 3 * warmth(small).total).all()
+    before = place.zones_changed  # other cells are no other zones
+    place.add(film, small, np.zeros(small.share.shape[1:], np.bool_))
+    assert (before, place.zones_changed) == (False, True)
+    assert place.quiet_pts in small.pts[:40]
 
 
 def test_a_still_or_zones_of_another_size_are_refused() -> None:

@@ -201,7 +201,7 @@ class Links(HTMLParser):
 @pytest.mark.parametrize("words", [("labels.csv",), ("--target", "4000/day")])
 def test_pictures_are_drawn_as_png_and_as_one_page_that_leads_nowhere(fleet: Path, words: tuple[str, ...]) -> None:
     found = said("tune", *words, "--pictures", "shown")
-    names = {f"timeline-{camera}.png" for camera in ("ask-1", "ask-2", "never-1")}
+    names = {f"{kind}-{camera}.png" for camera in ("ask-1", "ask-2", "never-1") for kind in ("timeline", "heat")}
     names |= {"precision-recall.png"} if words == ("labels.csv",) else set()
     assert {Path(name).name for name in found["written"]} == names | {"page.html"}
     assert {path.name for path in (fleet / "shown").iterdir()} == names | {"page.html"}
@@ -215,6 +215,19 @@ def test_pictures_are_drawn_as_png_and_as_one_page_that_leads_nowhere(fleet: Pat
     assert all(link.startswith("data:image/png;base64,") for link in parser.links)
     assert not re.search(r"https?:", text)
     assert "[detection]" in text or found["suggested"]["settings"] == found["in_force"]["settings"]
+    assert "This page shows footage" in text
+    stills = [path for path in (fleet / "lamplighter-data").rglob("audit/*.json") if "still taken" in path.read_text()]
+    assert len(stills) == 3, "one frame of each camera was looked at"
+
+
+def test_heat_maps_show_no_footage_where_none_is_wanted(fleet: Path) -> None:
+    said("tune", "labels.csv", "--camera", "ask-1", "--pictures", "bare", "--no-still")
+    text = (fleet / "bare" / "page.html").read_text(encoding="utf-8")
+    assert "This page shows footage" not in text
+    assert "It was asked for without a still." in text
+    assert "still taken" not in "".join(path.read_text() for path in (fleet / "lamplighter-data").rglob("audit/*.json"))
+    said("tune", "labels.csv", "--camera", "ask-1", "--pictures", "shown")
+    assert (fleet / "bare" / "heat-ask-1.png").read_bytes() != (fleet / "shown" / "heat-ask-1.png").read_bytes()
 
 
 @pytest.mark.usefixtures("fleet")
