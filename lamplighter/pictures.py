@@ -40,7 +40,7 @@ _COLUMNS = WIDTH - _LEFT - _RIGHT
 # Okabe and Ito, "Color Universal Design" (2008): told apart by people with every kind of colour blindness.
 _BLUE, _ORANGE, _GREEN, _RED, _PURPLE = "#0072b2", "#e69f00", "#009e73", "#d55e00", "#cc79a7"
 _ROWS = (_BLUE, _RED, _GREEN, _PURPLE, _ORANGE)
-_MARKS = (("o", _GREEN, 15), ("s", _ORANGE, 10), ("*", _RED, 17))
+_MARKS = (("o", _GREEN, 21), ("s", _ORANGE, 13), ("*", _RED, 10))  # smaller and smaller: they often lie on one place
 _INK, _FAINT = "#222222", "#767676"
 _STEPS_S = (
     *(0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800),
