@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 _OURS: Final = "#4477aa"
 _PEER: Final = "#bbbbbb"
 _WARN: Final = "#cc3311"
+_A_LINE: Final = 0.28  # inches of a row of bars
 
 Rows = Sequence[Mapping[str, Any]]
 
@@ -25,8 +26,10 @@ def draw(document: Mapping[str, Any], path: Path) -> bool:
     if not drawn:
         return False
     mpl.use("Agg")
-    figure = Figure(figsize=(8, 3.6 * len(drawn) + 0.4), layout="constrained")
-    for axes, (panel, rows) in zip(np.atleast_1d(figure.subplots(len(drawn))), drawn, strict=True):
+    heights = [max(3.6, _A_LINE * len(rows)) for _, rows in drawn]
+    figure = Figure(figsize=(8, sum(heights) + 0.4), layout="constrained")
+    panels = figure.subplots(len(drawn), height_ratios=heights)
+    for axes, (panel, rows) in zip(np.atleast_1d(panels), drawn, strict=True):
         panel(axes, rows)
     quick = ", quick form" if document.get("quick") else ""
     cores = document["machine"]["cores"]
@@ -39,18 +42,38 @@ def _has(*keys: str) -> Callable[[Mapping[str, Any]], bool]:
     return lambda row: all(row.get(key) is not None for key in keys)
 
 
-def _of_floor(axes: Axes, rows: Rows) -> None:
-    colours = [_WARN if row.get("met") is False else _OURS for row in rows]
-    axes.barh([row["what"] for row in rows], [row["of_floor"] for row in rows], color=colours)
-    axes.axvline(1, color="black", linewidth=1)
-    for place, row in enumerate(rows):
-        axes.text(max(row["of_floor"], 1) + 0.02, place, f"{row['of_floor']:.2f}", va="center")
-        if str(row.get("target", "")).startswith("of_floor"):
-            limit = float(row["target"].rsplit(" ", 1)[1])
-            axes.plot([limit, limit], [place - 0.4, place + 0.4], color="black", linewidth=2, linestyle=":")
-    axes.set_xlim(0, max(1.15, *(row["of_floor"] * 1.15 for row in rows)))
-    axes.invert_yaxis()
-    axes.set_xlabel("share of the bare library's speed (dotted: target; red: missed)")
+def _bars(
+    key: str, label: str, *, line: float | None = None, beside: tuple[str, str] | None = None
+) -> Callable[[Axes, Rows], None]:
+    """Draw a bar a row, its target dotted. `line`: where all are held against; `beside`: a thinner bar, (key, name)."""
+
+    def panel(axes: Axes, rows: Rows) -> None:
+        names, values = [row["what"] for row in rows], [row[key] for row in rows]
+        axes.barh(names, values, color=[_WARN if row.get("met") is False else _OURS for row in rows])
+        if beside is not None:
+            axes.barh(names, [row.get(beside[0], 0) for row in rows], 0.4, color=_PEER, label=beside[1])
+            axes.legend(fontsize=8, loc="lower right", bbox_to_anchor=(1, 1), frameon=False)
+        if line is not None:
+            axes.axvline(line, color="black", linewidth=1)
+        limits = [_limit(row, key) for row in rows]
+        highest = max([*values, line or 0, *(limit for limit in limits if limit is not None)])
+        for place, (value, limit) in enumerate(zip(values, limits, strict=True)):
+            text = f"{value:,.3g}" if value < 1000 else f"{value:,.0f}"
+            axes.text(value + 0.01 * highest, place, text, va="center")
+            if limit is not None:
+                axes.plot([limit, limit], [place - 0.4, place + 0.4], color="black", linewidth=2, linestyle=":")
+        axes.set_xlim(0, 1.15 * highest)
+        axes.set_ylim(max(len(rows), 3) - 0.5, -0.5)  # a few bars would be as thick as beams
+        targets = any(limit is not None for limit in limits)
+        axes.set_xlabel(f"{label}\n(dotted: target; red: missed)" if targets else label)
+
+    return panel
+
+
+def _limit(row: Mapping[str, Any], key: str) -> float | None:
+    """Return what a row's target asks of `key`."""
+    name, _, limit = str(row.get("target", "")).partition(" ")
+    return float(limit[1:].replace(",", "")) if name == key else None
 
 
 def _against_speed(key: str, label: str) -> Callable[[Axes, Rows], None]:
@@ -67,14 +90,6 @@ def _against_speed(key: str, label: str) -> Callable[[Axes, Rows], None]:
         axes.grid(visible=True, alpha=0.3)
 
     return panel
-
-
-def _rates(axes: Axes, rows: Rows) -> None:
-    bars = axes.barh([row["what"] for row in rows], [row["clips_per_s"] for row in rows], color=_OURS)
-    axes.bar_label(bars, fmt="%.2f", padding=3)
-    axes.margins(x=0.12)
-    axes.invert_yaxis()
-    axes.set_xlabel("clips a second")
 
 
 def _lags(axes: Axes, rows: Rows) -> None:
@@ -132,14 +147,60 @@ def _by_sequence(axes: Axes, rows: Rows) -> None:
     axes.legend(fontsize=8, ncols=len(rows), loc="lower center")
 
 
+def _by_case(axes: Axes, rows: Rows) -> None:
+    makers = [key for key in rows[0] if f"{key}, frames" in rows[0]]
+    names, places = [row["what"] for row in rows], np.arange(len(rows))
+    for maker, marker, colour in zip(makers, "osD", (_OURS, _PEER, "white"), strict=False):
+        cells = [row[maker] for row in rows]
+        axes.scatter(cells, places, color=colour, edgecolor="black", marker=marker, label=maker, zorder=3)
+    lowest, highest = zip(*((min(row[m] for m in makers), max(row[m] for m in makers)) for row in rows), strict=True)
+    axes.hlines(places, lowest, highest, color="#dddddd", zorder=1)
+    axes.set_yticks(places, names, fontsize=8)
+    axes.invert_yaxis()
+    axes.set_xlim(0, 1.02)
+    axes.grid(visible=True, axis="x", alpha=0.3)
+    axes.set_xlabel("average precision over cells (higher is better)")
+    axes.legend(fontsize=8, loc="lower right", bbox_to_anchor=(1, 1), ncols=len(makers), frameon=False)
+
+
+def _by_constant(axes: Axes, rows: Rows) -> None:
+    as_it_is, *changed = rows
+    places = np.arange(len(changed))
+    for kind, marker, colour in (("labelled", "o", _OURS), ("hard cases", "s", _PEER)):
+        moved = [row[kind] - as_it_is[kind] for row in changed]
+        label = f"{kind}: {as_it_is[kind]:.3f} as it is"
+        axes.scatter(moved, places, color=colour, edgecolor="black", marker=marker, label=label, zorder=3)
+    axes.axvline(0, color="black", linewidth=1)
+    axes.set_yticks(places, [row["what"] for row in changed], fontsize=8)
+    axes.set_ylim(len(changed) - 0.5, -0.5)
+    axes.grid(visible=True, alpha=0.3)
+    axes.set_xlabel("change of the mean average precision (left of the line: worse)")
+    axes.legend(fontsize=8, loc="lower right", bbox_to_anchor=(1, 1), ncols=2, frameon=False)
+
+
+_TIMES_FASTER: Final = _bars(
+    "times_faster",
+    "times faster than to decode and measure again",
+    beside=("times_faster_with_reading", "reading included"),
+)
 _PANELS: Final[Mapping[str, Sequence[tuple[Callable[[Axes, Rows], None], Callable[[Mapping[str, Any]], bool]]]]] = {
-    "stages": ((_of_floor, _has("of_floor")),),
+    "stages": ((_bars("of_floor", "share of the bare library's speed", line=1), _has("of_floor")),),
     "peers": (
         (_against_speed("frame_ap", 'average precision of\n"this frame holds motion"'), _has("fps_cpu", "frame_ap")),
         (_against_speed("f1", "F1 of the frames\nits events cover"), _has("fps_cpu", "f1")),
     ),
-    "scaling": ((_rates, _has("clips_per_s")),),
+    "scaling": ((_bars("clips_per_s", "clips a second"), _has("clips_per_s")),),
     "fleet": ((_lags, _has("cameras", "lag_p99_s", "sustained")), (_memory, _has("memory_mb_by_s"))),
     "catalogue": ((_growth, _has("density", "p99_ms")),),
+    "tuning": (
+        (_TIMES_FASTER, _has("times_faster")),
+        (_bars("cpu_seconds", "processor time of a sweep (s)"), _has("cpu_seconds")),
+    ),
+    "activity": (
+        (_bars("mb_per_hour", "stored activity of a camera-hour (MB)"), _has("mb_per_hour")),
+        (_TIMES_FASTER, _has("times_faster")),
+    ),
+    "composites": ((_by_case, _has("ours", "ours, frames")),),
+    "constants": ((_by_constant, _has("labelled", "hard cases")),),
     "quality": ((_by_sequence, lambda row: "mean" in row and " " not in str(row["what"])),),
 }
