@@ -1,6 +1,6 @@
 """What tuning over stored activity costs: a sweep of 500 settings, and `detect` beside measuring again.
 
-`python -m benchmarks.tuning` (24 camera-hours, over a minute), `--quick` (1 camera-hour). One core, one thread.
+`python -m benchmarks.tuning` (24 camera-hours, about a minute), `--quick` (1 camera-hour). One core, one thread.
 The activity is made of what `measure` gives for real clips (simulated ones where there are none), shifted in time and
 mirrored, on quiet hours with single-cell flicker; the sweep is compared with plain `detect` before its time
 is believed.
@@ -27,7 +27,7 @@ from pipeline.detect import Detection, detect
 from pipeline.labels import Labels
 from pipeline.scene import Scene, render
 from pipeline.span import NS, Span, parse_iso
-from pipeline.tune import Changes, Footage, Sweep, TuneSettings, score, sweep
+from pipeline.tune import IN_FORCE, Changes, Footage, Sweep, TuneSettings, score, sweep
 from pipeline.video import encode
 
 RATE = 15
@@ -114,11 +114,15 @@ def footage(clips: list[tuple[Clip, Path]]) -> Iterator[Footage]:
 
 
 def agrees(swept: Sweep, clips: list[tuple[Clip, Path]], labels: Labels, settings: TuneSettings) -> bool:
-    """Tell whether plain `detect`, clip by clip, gives the same counts and scores for some of the settings."""
-    chosen = [0, *np.random.default_rng(1).choice(len(swept.trials), 8, replace=False).tolist()]
-    spans: dict[tuple[str, int], list[Span]] = {(camera, trial): [] for camera in labels for trial in chosen}
+    """Tell whether plain `detect`, clip by clip, gives the same counts and scores.
+
+    All clips of a camera under the settings in force and two of the grid, each camera under others.
+    """
+    rng = np.random.default_rng(1)
+    chosen = {camera: [IN_FORCE, *rng.choice(len(swept.trials), 2, replace=False).tolist()] for camera in labels}
+    spans: dict[tuple[str, int], list[Span]] = {(camera, trial): [] for camera in labels for trial in chosen[camera]}
     for item in footage(clips):
-        for trial in chosen:
+        for trial in chosen[item.clip.camera]:
             detection = item.under({**swept.trials[trial], "pre_roll_s": 0.0, "post_roll_s": 0.0})
             spans[item.clip.camera, trial] += [
                 Span(item.clip.time_ns(event.start_pts), item.clip.time_ns(event.end_pts))
@@ -167,8 +171,8 @@ def a_sweep(folder: Path, activities: list[Activity], *, cameras: int, hours: in
     return report.against(row, "cpu_seconds", at_most=limit)
 
 
-def again(path: Path, rounds: int) -> dict[str, Any]:
-    """Time `detect` over a stored activity beside decoding and measuring the clip again."""
+def again(path: Path, rounds: int) -> tuple[dict[str, Any], Activity]:
+    """Time `detect` over a stored activity beside decoding and measuring the clip again; return the activity too."""
     activity, _, once = clocked(lambda: measured(path))
     stored = activity.to_bytes()
     detect(activity, Detection())
@@ -189,7 +193,7 @@ def again(path: Path, rounds: int) -> dict[str, Any]:
         "times_faster": round(once / min(in_memory)),
         "times_faster_with_reading": round(once / min(from_store)),
     }
-    return report.against(row, "times_faster", at_least=_LIMIT_TIMES)
+    return report.against(row, "times_faster", at_least=_LIMIT_TIMES), activity
 
 
 def main() -> None:
@@ -198,10 +202,10 @@ def main() -> None:
     cameras = 1 if chosen.quick else 4
     with tempfile.TemporaryDirectory() as scratch:
         paths = sources(Path(scratch))[: 2 if chosen.quick else None]
-        results = [again(path, 3 if chosen.quick else 10) for path in paths]
-        activities = [measured(path) for path in paths]
+        rows, activities = zip(*(again(path, 3 if chosen.quick else 10) for path in paths), strict=True)
+        results = list(rows)
         results += [
-            a_sweep(Path(scratch) / f"{clip_s}", activities, cameras=cameras, hours=hours, clip_s=clip_s)
+            a_sweep(Path(scratch) / f"{clip_s}", list(activities), cameras=cameras, hours=hours, clip_s=clip_s)
             for clip_s, hours in (((600, 1),) if chosen.quick else ((600, 6), (60, 2)))
         ]
     report.draw(report.write("tuning", results, folder=chosen.out, quick=chosen.quick, columns=COLUMNS))
