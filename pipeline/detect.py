@@ -399,6 +399,7 @@ def _points(count: int, length: int, side: float) -> NDArray[np.float64]:
     return (edges[:-1, None] + np.diff(edges)[:, None] * steps).ravel()
 
 
+@functools.lru_cache(1024)
 def _level(sensitivity: float) -> int:
     """Return the smallest stored value that reaches a share."""
     return max(1, math.ceil(Fraction(str(sensitivity)) * 255))
