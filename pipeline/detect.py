@@ -234,7 +234,7 @@ def trace(activity: Activity, detection: Detection) -> Trace:
     peak, block = np.zeros((2, frames), np.uint8)
     moving = np.zeros((columns, frames), np.min_scalar_type(rows))
     for start in range(0, frames, _BLOCK):
-        part: Any = slice(start, start + _BLOCK)
+        part: slice | Ints = slice(start, start + _BLOCK)
         seen = share[..., part]
         peak[part] = seen.max((0, 1)) if everywhere else seen[watched.T].max(0, initial=0)
         busy = start + np.flatnonzero(peak[part] >= level)
@@ -289,8 +289,9 @@ def _peak(found: Trace, frames: Ints) -> tuple[int, int]:
     known = np.zeros(len(found.peak), np.bool_)
     known[likely] = True
     rest = frames[(bound >= most) & ~known[frames]]
-    closer = found.closer(rest)
-    rest = rest[(closer > most) | ((closer == most) & (rest < at))]
+    if len(rest):
+        closer = found.closer(rest)
+        rest = rest[(closer > most) | ((closer == most) & (rest < at))]
     if not len(rest):
         return at, most
     other, more = _first_of_most(rest, found.largest(rest))
