@@ -110,7 +110,9 @@ def obstacles(found: Trace, detection: Detection) -> list[str]:
     if not watched.any():
         return [f"ignore leaves none of the {columns} x {rows} cells to watch"]
     said = []
-    largest = int(np.bincount(label(watched, connectivity=2)[watched]).max())  # type: ignore[no-untyped-call]
+    # Labels of integers: for bools scikit-image loads half of itself, which takes longer than most explanations.
+    regions = label(watched.view(np.uint8), connectivity=2)  # type: ignore[no-untyped-call]
+    largest = int(np.bincount(regions[watched]).max())
     if detection.min_cells > largest:
         said.append(
             f"min_cells {detection.min_cells} is more than the {largest} connected cells that are watched "
