@@ -86,7 +86,8 @@ def tune(
     for path, data in files.items():
         write_file(path, data)
     if as_json:
-        tables.write_json(suggestion.document() | {"toml": text, "written": [str(path) for path in files]})
+        written = {"written": [str(path) for path in files], "shows_footage": suggestion.shows_footage}
+        tables.write_json(suggestion.document() | {"toml": text} | written)
     else:
         _print(suggestion, list(files), kept=write is not None)
 

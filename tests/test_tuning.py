@@ -221,12 +221,13 @@ def test_pictures_are_drawn_as_png_and_as_one_page_that_leads_nowhere(fleet: Pat
 
 
 def test_heat_maps_show_no_footage_where_none_is_wanted(fleet: Path) -> None:
-    said("tune", "labels.csv", "--camera", "ask-1", "--pictures", "bare", "--no-still")
+    found = said("tune", "labels.csv", "--camera", "ask-1", "--pictures", "bare", "--no-still")
+    assert found["shows_footage"] is False
     text = (fleet / "bare" / "page.html").read_text(encoding="utf-8")
     assert "This page shows footage" not in text
     assert "It was asked for without a still." in text
     assert "still taken" not in "".join(path.read_text() for path in (fleet / "lamplighter-data").rglob("audit/*.json"))
-    said("tune", "labels.csv", "--camera", "ask-1", "--pictures", "shown")
+    assert said("tune", "labels.csv", "--camera", "ask-1", "--pictures", "shown")["shows_footage"]
     assert (fleet / "bare" / "heat-ask-1.png").read_bytes() != (fleet / "shown" / "heat-ask-1.png").read_bytes()
 
 
