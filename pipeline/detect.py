@@ -108,13 +108,13 @@ class Trace:
     level: int
 
     @functools.cached_property
-    def count(self) -> Ints:
+    def count(self) -> NDArray[np.unsignedinteger[Any]]:
         """How many watched cells move in each frame."""
-        count: Ints = self.moving.sum(0, dtype=np.int64)
+        count: NDArray[np.unsignedinteger[Any]] = self.moving.sum(0, dtype=np.min_scalar_type(self.watched.size))
         return count
 
     @functools.cached_property
-    def bound(self) -> Ints:
+    def bound(self) -> NDArray[np.unsignedinteger[Any]]:
         """The count, but 1 where no two cells touch: at least `cells`, and the same up to 2."""
         return np.where(self.block > 1, self.count, self.block)
 
@@ -142,7 +142,7 @@ class Trace:
 
     def largest(self, frames: Ints) -> Ints:
         """Return int64 (n,): `cells` of some frames, found for them alone."""
-        cells = self.bound[frames]
+        cells = self.bound[frames].astype(np.int64)
         unsure = np.flatnonzero(cells > 2)
         for start in range(0, len(unsure), _LABELLED):
             part = unsure[start : start + _LABELLED]
