@@ -28,13 +28,12 @@ from benchmarks import report
 from lamplighter.desk import open_desk
 from lamplighter.settings import load
 from pipeline.activity import Activity
-from pipeline.clip import Clip, Stream
 from pipeline.fleet import make_fleet
 from pipeline.request import Area, Request
 from pipeline.span import NS, Span
 from pipeline.traffic import sights
 from pipeline.uploads import arrivals
-from storage.archive import Archive, Ingested
+from storage.archive import Archive
 from storage.catalog import Catalog
 from storage.objects import DirectoryStore
 
@@ -67,13 +66,6 @@ def fill(path: Path, cameras: int, clips: int, *, every_s: int) -> None:
     By camera, which is how the table keeps them, in whatever order they come; so it takes a third of the time.
     """
     side = int(np.ceil(np.sqrt(cameras)))
-    archive = Archive(DirectoryStore(path.parent / "objects"))
-    stream = Stream("h264", 1920, 1080, Fraction(1, 15360), 0, 30 * 15360, 450)
-    clip = Clip("cam-0", _START_NS, "0" * 64, 2_000_000, "clips/cam-0/20260101T000000.mp4", stream)
-    document = archive.clips.dump(Ingested(clip, _ACTIVITY, "2-0", "20260101T000000Z.mp4"))
-    # Its camera and start are each clip's own, so that what is found can be told apart.
-    head, tail = document.split('"cam-0"', 1)
-    middle, end = tail.split(str(_START_NS), 1)
     each = clips // cameras
     numbers = "WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i + 1 < ?)"
     start = "? + i % ? * ? + i / ? * ?"
@@ -87,10 +79,11 @@ def fill(path: Path, cameras: int, clips: int, *, every_s: int) -> None:
         )
         database.execute("DROP INDEX clips_id")
         database.execute(
-            f"INSERT INTO clips (id, camera, start_ns, end_ns, document) {numbers} "  # noqa: S608 - no outside text
-            f"SELECT printf('%020x', i), 'cam-' || (i / ?), {start}, {start} + ?, "
-            f"? || '\"cam-' || (i / ?) || '\"' || ? || ({start}) || ? FROM n",
-            (each * cameras, each, *start_of, *start_of, _LENGTH_NS, head, each, middle, *start_of, end),
+            f"INSERT INTO clips {numbers} "  # noqa: S608 - no outside text
+            f"SELECT 'cam-' || (i / ?), {start}, printf('%020x', i), {start} + ?, "
+            "?, 2000000 + i % 1000, 'clips/cam-' || (i / ?) || '/20260101T000000.mp4', "
+            "'h264', 1920, 1080, '1/15360', 0, 460800, 450, NULL, ?, '2-0', '20260101T000000Z.mp4' FROM n",
+            (each * cameras, each, *start_of, *start_of, _LENGTH_NS, "0" * 64, each, _ACTIVITY),
         )
         database.execute("CREATE INDEX clips_id ON clips (id)")
         database.execute("UPDATE turn SET longest_ns = ?", (_LENGTH_NS,))

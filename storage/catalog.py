@@ -5,17 +5,19 @@ SQLite (WAL) for one machine, PostgreSQL by URL for a cluster. Everything in it 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, fields
+from fractions import Fraction
+from functools import lru_cache
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy import event
 
-from pipeline.clip import Camera, Clip
+from pipeline.clip import Camera, Clip, Stream
 from pipeline.consent import Decision
 from pipeline.cut import Record
 from pipeline.errors import ConfigError, LamplighterError, RequestRefused, StoreUnavailable
@@ -24,6 +26,7 @@ from pipeline.span import Span
 from storage.archive import Archive, Ingested
 from storage.audit import GENESIS, Entry
 
+T = TypeVar("T")
 _SQLITE, _POSTGRESQL = "sqlite+pysqlite", "postgresql+psycopg"
 _DRIVERS = {
     **dict.fromkeys(("sqlite", _SQLITE), _SQLITE),
@@ -54,7 +57,8 @@ _cameras = sa.Table(
     sa.Index("cameras_place", "lat", "lon"),
 )
 # The rows themselves lie in the order of camera and time: those of one request are neighbours, and the age of the
-# catalogue costs nothing. (The id follows from the other two and the content.)
+# catalogue costs nothing. (The id follows from the other two and the content.) What a record says is in columns of its
+# own: to parse thousands of documents was most of what a search cost, and half of the catalogue's size their keys.
 _clips = sa.Table(
     "clips",
     _meta,
@@ -62,10 +66,25 @@ _clips = sa.Table(
     sa.Column("start_ns", sa.BigInteger, primary_key=True, autoincrement=False),
     sa.Column("id", sa.String(20), primary_key=True),
     sa.Column("end_ns", sa.BigInteger, nullable=False),
-    sa.Column("document", sa.Text, nullable=False),
+    sa.Column("sha256", sa.String(64), nullable=False),
+    sa.Column("size", sa.BigInteger, nullable=False),
+    sa.Column("key", sa.Text, nullable=False),
+    sa.Column("codec", sa.Text, nullable=False),
+    sa.Column("width", sa.Integer, nullable=False),
+    sa.Column("height", sa.Integer, nullable=False),
+    sa.Column("time_base", sa.Text, nullable=False),
+    sa.Column("first_pts", sa.BigInteger, nullable=False),
+    sa.Column("end_pts", sa.BigInteger, nullable=False),
+    sa.Column("frames", sa.BigInteger, nullable=False),
+    sa.Column("audio", sa.Text),
+    sa.Column("activity", sa.Text, nullable=False),
+    sa.Column("version", sa.Text, nullable=False),
+    sa.Column("source", sa.Text, nullable=False),
     sa.Index("clips_id", "id"),
     sqlite_with_rowid=False,
 )
+# The fields of a clip, of its stream and of its record, in their order.
+_record = [column for column in _clips.c if column.name not in {"id", "end_ns"}]
 _requests = sa.Table(
     "requests",
     _meta,
@@ -114,8 +133,8 @@ class Catalog:
         try:
             with self._transaction() as run:
                 known = set(sa.inspect(run).get_table_names())
-                key = sa.inspect(run).get_pk_constraint("clips")["constrained_columns"] if "clips" in known else None
-            if key not in (None, [column.name for column in _clips.primary_key]):
+                clips = sa.inspect(run).get_columns("clips") if "clips" in known else []
+            if clips and [column["name"] for column in clips] != _clips.c.keys():
                 raise ConfigError(
                     f"catalog.url: {self._place} was made by an earlier version; name a new one "
                     "(`lamplighter catalog rebuild` fills it from the bucket)"
@@ -146,17 +165,17 @@ class Catalog:
         if area is not None:
             query = query.where(_in_bounds(area))
         with self._transaction() as run:
-            return [Camera(**row) for row in run.execute(query).mappings()]
+            return [Camera(*row) for row in run.execute(query)]
 
     def camera(self, camera: str) -> Camera | None:
         """Return the camera of that id, or None."""
         with self._transaction() as run:
-            row = run.execute(sa.select(_cameras).where(_cameras.c.id == camera)).mappings().first()
-        return Camera(**row) if row else None
+            row = run.execute(sa.select(_cameras).where(_cameras.c.id == camera)).first()
+        return Camera(*row) if row else None
 
     def put_clips(self, clips: Iterable[Ingested]) -> None:
         """Index clips whose records are in the bucket."""
-        rows = [self._clip_row(ingested) for ingested in clips]
+        rows = [_clip_row(ingested) for ingested in clips]
         longest_ns = max((row["end_ns"] - row["start_ns"] for row in rows), default=0)
         with self._transaction() as run:
             # Before the clips: a reader that does not know of a long clip yet must not find it missing.
@@ -165,13 +184,13 @@ class Catalog:
 
     def clips(self, camera: str | None = None, span: Span | None = None) -> list[Ingested]:
         """Return the clips of one camera or of all, those that overlap `span` or all, by camera and time."""
-        query = sa.select(_clips.c.document).order_by(_clips.c.camera, _clips.c.start_ns, _clips.c.id)
+        query = sa.select(*_record).order_by(_clips.c.camera, _clips.c.start_ns, _clips.c.id)
         if camera is not None:
             query = query.where(_clips.c.camera == camera)
         if span is not None:
             query = query.where(_clips.c.start_ns < span.end_ns, _clips.c.end_ns > span.start_ns)
         with self._transaction() as run:
-            return [self._archive.clips.load(text) for text in run.scalars(query)]
+            return [_ingested(row) for row in run.execute(query)]
 
     def candidates(self, area: Area, span: Span) -> list[tuple[Camera, Ingested]]:
         """Return the clips that overlap `span`, of the cameras in the bounds of `area`, by camera and time.
@@ -180,7 +199,7 @@ class Catalog:
         """
         longest = sa.select(_turn.c.longest_ns).scalar_subquery()
         query = (
-            sa.select(_clips.c.camera, _clips.c.document)
+            sa.select(*_record)
             .join(_cameras, _clips.c.camera == _cameras.c.id)
             .where(_in_bounds(area))
             .where(_clips.c.start_ns > span.start_ns - longest, _clips.c.start_ns < span.end_ns)
@@ -195,30 +214,29 @@ class Catalog:
         Of all that a camera recorded outside the span these tell best why it has nothing to show for it; two look-ups
         a camera, however many clips it has.
         """
-        mine = sa.select(_clips.c.document).where(_clips.c.camera == _cameras.c.id).limit(1)
+        mine = sa.select(_clips.c.id).where(_clips.c.camera == _cameras.c.id).limit(1)
         before = mine.where(_clips.c.start_ns < span.start_ns, _clips.c.end_ns <= span.start_ns)
         before = before.order_by(_clips.c.start_ns.desc(), _clips.c.id.desc())
         after = mine.where(_clips.c.start_ns >= span.end_ns).order_by(_clips.c.start_ns, _clips.c.id)
-        cameras = sa.select(_cameras.c.id).where(_in_bounds(area))
-        found = sa.union_all(*(cameras.add_columns(side.scalar_subquery()) for side in (before, after)))
-        return self._with_cameras(area, found)
+        found = sa.union_all(
+            *(sa.select(side.scalar_subquery().label("id")).where(_in_bounds(area)) for side in (before, after))
+        ).subquery()
+        return self._with_cameras(area, sa.select(*_record).join(found, _clips.c.id == found.c.id))
 
-    def _with_cameras(
-        self, area: Area, query: sa.Select[Any] | sa.CompoundSelect[Any]
-    ) -> list[tuple[Camera, Ingested]]:
-        """Return the rows (camera's id, clip's document) of a query, without those that have no document."""
+    def _with_cameras(self, area: Area, query: sa.Select[Any]) -> list[tuple[Camera, Ingested]]:
+        """Return the clips of a query, each with its camera."""
         cameras = sa.select(_cameras).where(_in_bounds(area))
         with self._transaction() as run:
             rows = run.execute(query).all()
             # Once for all its clips. One that moved away between the two is not there any more.
-            known = {row["id"]: Camera(**row) for row in run.execute(cameras).mappings()}
-        return [(known[camera], self._archive.clips.load(text)) for camera, text in rows if text and camera in known]
+            known = {row.id: Camera(*row) for row in run.execute(cameras)}
+        return [(known[row[0]], _ingested(row)) for row in rows if row[0] in known]
 
     def clip(self, clip: str) -> Ingested | None:
         """Return the clip of that id, or None."""
         with self._transaction() as run:
-            text = run.scalar(sa.select(_clips.c.document).where(_clips.c.id == clip))
-        return self._archive.clips.load(text) if text else None
+            row = run.execute(sa.select(*_record).where(_clips.c.id == clip)).first()
+        return _ingested(row) if row else None
 
     def put_request(self, request: Request, *, max_per_incident: int) -> None:
         """Settle a request for good. Raises RequestRefused when the agency asked often enough for this case."""
@@ -299,7 +317,7 @@ class Catalog:
         archive = self._archive
         sources: list[tuple[sa.Table, Iterable[Any], Callable[[Any], dict[str, Any]]]] = [
             (_cameras, archive.cameras.all(), _camera_row),
-            (_clips, archive.clips.all(), self._clip_row),
+            (_clips, archive.clips.all(), _clip_row),
             (_requests, archive.requests.all(), self._request_row),
             (_decisions, archive.decisions.all(), self._decision_row),
             (_deliveries, archive.records.all(), self._record_row),
@@ -362,16 +380,6 @@ class Catalog:
         rows = sorted(rows, key=lambda row: [row[key] for key in keys])
         run.execute(statement.on_conflict_do_update(index_elements=keys, set_=others), rows)
 
-    def _clip_row(self, ingested: Ingested) -> dict[str, Any]:
-        clip: Clip = ingested.clip
-        return {
-            "id": clip.id,
-            "camera": clip.camera,
-            "start_ns": clip.span.start_ns,
-            "end_ns": clip.span.end_ns,
-            "document": self._archive.clips.dump(ingested),
-        }
-
     def _request_row(self, request: Request) -> dict[str, Any]:
         return {
             "id": request.id,
@@ -424,6 +432,40 @@ def _in_bounds(area: Area) -> sa.ColumnElement[bool]:
 
 def _camera_row(camera: Camera) -> dict[str, Any]:
     return {**asdict(camera), "sharing": camera.sharing.value}
+
+
+def _clip_row(ingested: Ingested) -> dict[str, Any]:
+    row = asdict(ingested)
+    clip = row.pop("clip")
+    stream = clip.pop("stream")
+    row |= {**clip, **stream, "time_base": str(stream["time_base"])}
+    return {"id": ingested.clip.id, "end_ns": ingested.clip.span.end_ns, **row}
+
+
+def _ingested(row: Sequence[Any]) -> Ingested:
+    """Return the record in a row of `_record`."""
+    stream = _unchecked(Stream, (*row[5:8], _time_base(row[8]), *row[9:13]))
+    clip = _unchecked(Clip, (*row[:5], stream))
+    return _unchecked(Ingested, (clip, *row[13:]))
+
+
+_time_base = lru_cache(1024)(Fraction)
+
+
+def _unchecked(kind: type[T], values: Iterable[Any]) -> T:
+    """Return a frozen `kind` of its fields' values, past its checks.
+
+    They were held when the row was written, and for thousands of rows they cost twice what all else of them does.
+    """
+    made = object.__new__(kind)
+    for put, value in zip(_SLOTS[kind], values, strict=True):
+        put(made, value)
+    return made
+
+
+_SLOTS: dict[type, list[Callable[[Any, Any], None]]] = {
+    kind: [getattr(kind, one.name).__set__ for one in fields(kind)] for kind in (Stream, Clip, Ingested)
+}
 
 
 def _set_up_sqlite(connection: Any, _record: object) -> None:  # noqa: ANN401 - the driver's own connection

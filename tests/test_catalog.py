@@ -9,7 +9,8 @@ import tempfile
 import warnings
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import FrozenInstanceError, replace
+from fractions import Fraction
 from functools import partial
 from operator import methodcaller
 from pathlib import Path
@@ -175,6 +176,18 @@ def test_clips_are_found_by_camera_and_by_time(catalog: Catalog) -> None:
     assert [one.clip for one in catalog.clips(span=first.span)] == [first, other]
     assert catalog.clip(first.id) == ingested(first)
     assert catalog.clip("0" * 20) is None
+
+
+def test_a_record_is_read_back_exactly_and_as_frozen_as_it_was(catalog: Catalog) -> None:
+    odd = stream(time_base=Fraction(1001, 30000), first_pts=-512, end_pts=2**33, frames=2**33, audio="aac")
+    taken = [ingested(clip(stream=odd, size=2**40), source="ü 日本.mp4"), ingested(clip("cam-2"))]
+    catalog.put_cameras([camera("cam-1"), camera("cam-2")])
+    catalog.put_clips(taken)
+    for found in (catalog.clips(), [one for _, one in catalog.candidates(REQUEST.area, REQUEST.span)]):
+        assert found == taken
+        assert [repr(one) for one in found] == [repr(one) for one in taken]
+        with pytest.raises(FrozenInstanceError):
+            found[0].clip.start_ns = 0  # type: ignore[misc]
 
 
 def test_a_clip_that_only_touches_a_span_is_not_in_it(catalog: Catalog) -> None:
