@@ -173,6 +173,7 @@ def match(
     with open_desk(settings_of(context)) as desk:
         _warn(desk)
         rows = [row for row in desk.match(desk.request(request)) if owner in {None, row.match.camera.owner}]
+        tables.warn_of_deaf(rows)
     if as_json:
         tables.write_json(tables.match_document(rows))
     else:
@@ -194,8 +195,9 @@ def decide(
     if sum((bool(share), share_all, decline)) != 1:
         raise ConfigError("wanted one of --share CLIP, --share-all and --decline")
     with open_desk(settings_of(context)) as desk:
-        chosen = None if share_all else (share or [])
-        settled = desk.decide(desk.request(request), owner, share=chosen)
+        chosen, asked = None if share_all else (share or []), desk.request(request)
+        tables.warn_of_deaf(desk.asked_of(asked, owner))
+        settled = desk.decide(asked, owner, share=chosen)
     if as_json:
         tables.write_json({"request": request, "owner": owner, "clips": settled.clips, "at": iso(settled.decided_ns)})
     else:

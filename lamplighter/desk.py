@@ -14,21 +14,21 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from lamplighter.finding import find
 from lamplighter.settings import Settings
 from pipeline.activity import Activity
 from pipeline.arrival import PathTemplate
 from pipeline.clip import Camera, Clip, Sharing
 from pipeline.consent import Decision, Standing, standing
 from pipeline.cut import Cut, Record
-from pipeline.detect import detect
 from pipeline.errors import ConfigError, LamplighterError
 from pipeline.layers import Resolved, header
 from pipeline.request import Match, Request, Verdict, check, match
-from pipeline.span import Span
 from storage import minio_server
 from storage.archive import Archive, Aside, Ingested, short
 from storage.catalog import Catalog
 from storage.objects import ACCESS_KEY, SECRET_KEY, Credentials, StoreSettings, open_store
+from storage.rows import Motion
 from workers.batch import run
 from workers.deliver import DeliverJob, deliver
 from workers.ingest import Context, RemeasureJob, ingest, remeasure
@@ -41,10 +41,11 @@ _BATCH = 200  # clips the catalogue learns of in one transaction
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One line of a match: the verdict, and for a clip that matches how it stands with its owner."""
+    """One line of a match: the verdict, what moved in its clip, and how the owner of one that matches stands to it."""
 
     match: Match
     standing: Standing | None = None
+    motion: Motion | None = None
 
 
 @dataclass
@@ -179,39 +180,44 @@ class Desk:
         near += self.catalog.neighbours(request.area, request.span)
         return self._rows(request, self.catalog.cameras(), near)
 
-    def _matching(self, request: Request, wanted: Callable[[Camera, Clip], bool]) -> list[Row]:
-        """Return the clips that match alone, of those that are wanted: the motion of no other is looked at.
+    def asked(self, request: Request, wanted: Callable[[Camera, Clip], bool]) -> list[Row]:
+        """Return the verdict on the clips that are wanted of those that share time with the request, and on no other.
 
-        What it costs does not grow with the fleet or the age of the catalogue.
+        What it costs does not grow with the fleet or the age of the catalogue, and no other clip's motion is looked at.
         """
         near = self.catalog.candidates(request.area, request.span)
         found = [(camera, record) for camera, record in near if wanted(camera, record.clip)]
-        cameras = list({camera.id: camera for camera, _ in found}.values())
-        return [row for row in self._rows(request, cameras, found) if row.match.verdict is Verdict.MATCH]
+        return self._rows(request, list({camera.id: camera for camera, _ in found}.values()), found)
+
+    def asked_of(self, request: Request, owner: str) -> list[Row]:
+        """Return the verdict on the clips about which an owner is asked."""
+        return self.asked(request, lambda camera, _: camera.owner == owner and camera.sharing is Sharing.ASK)
 
     def _rows(self, request: Request, cameras: list[Camera], near: list[tuple[Camera, Ingested]]) -> list[Row]:
         decisions = self.catalog.decisions(request.id)
-        ingested = {record.clip.id: record for _, record in near}
-        places = {camera.id: camera for camera in cameras}
-        by_camera: dict[str, list[Clip]] = {}
-        for record in sorted(ingested.values(), key=lambda record: (record.clip.start_ns, record.clip.id)):
-            by_camera.setdefault(record.clip.camera, []).append(record.clip)
+        ingested: dict[str, dict[str, Ingested]] = {}
+        for _, record in sorted(near, key=lambda one: one[1].clip.start_ns):
+            ingested.setdefault(record.clip.camera, {})[record.clip.id] = record
+        looked_at = [
+            (camera, record)
+            for camera in cameras
+            if camera.id in ingested and request.area.covers(camera)
+            for record in ingested[camera.id].values()
+            if request.span & record.clip.span
+        ]
+        layers, archive, catalog = self.settings.layers, self.archive, self.catalog
+        motions = find(request, looked_at, layers=layers, archive=archive, catalog=catalog)
 
         def clips(camera: Camera) -> list[Clip]:
-            return by_camera.get(camera.id, [])
-
-        def events(clip: Clip) -> list[Span]:
-            activity, holds = self.motion(places[clip.camera], ingested[clip.id])
-            found = detect(activity, holds.detection)
-            return [clip.between(event.start_pts, event.end_pts) for event in found]
+            return [record.clip for record in ingested.get(camera.id, {}).values()]
 
         rows = []
-        for verdict in match(request, cameras, clips=clips, events=events):
-            stands = None
+        for verdict in match(request, cameras, clips=clips, events=lambda clip: motions[clip.id].events):
+            stands, motion = None, motions.get(verdict.clip.id) if verdict.clip else None
             if verdict.verdict is Verdict.MATCH and verdict.clip is not None:
                 camera = verdict.camera
                 stands = standing(camera, verdict.clip.id, decisions.get(camera.owner))
-            rows.append(Row(verdict, stands))
+            rows.append(Row(verdict, stands, motion))
         return rows
 
     def strangers(self) -> list[str]:
@@ -239,8 +245,8 @@ class Desk:
 
         Raises ConfigError for a clip that does not wait for this owner, or an answer that differs from the one given.
         """
-        mine = self._matching(request, lambda camera, _: camera.owner == owner and camera.sharing is Sharing.ASK)
-        waiting = [row.match.clip.id for row in mine if row.match.clip]
+        mine = self.asked_of(request, owner)
+        waiting = [row.match.clip.id for row in mine if row.match.verdict is Verdict.MATCH and row.match.clip]
         chosen = waiting if share is None else list(share)
         for clip in chosen:
             if clip not in waiting:
@@ -269,7 +275,7 @@ class Desk:
 
         jobs = [
             DeliverJob(Cut(request.id, row.match.clip, row.match.span, self.settings.profile))
-            for row in self._matching(request, let_out)
+            for row in self.asked(request, let_out)
             if row.standing is not None and row.standing.allowed and row.match.clip and row.match.span
         ]
         tally = Tally(planned=len(jobs))

@@ -17,6 +17,7 @@ from rich.table import Table
 from lamplighter.desk import Row, Tally
 from pipeline.consent import Standing
 from pipeline.cut import Record
+from pipeline.labels import listed
 from pipeline.request import Verdict
 from pipeline.span import NS, Span, iso
 from workers.receipt import Outcome, Receipt
@@ -119,6 +120,19 @@ def print_match(rows: Sequence[Row]) -> None:
     reasons = Counter(row.match.verdict for row in rows if row.match.verdict is not Verdict.MATCH)
     if reasons:
         table("\nNot matched", "count", "reason", rows=[(count, why.value) for why, count in reasons.most_common()])
+
+
+def warn_of_deaf(rows: Sequence[Row]) -> None:
+    """Warn of settings that can never fire, once for each reason, naming the cameras and the half of the day.
+
+    Not for a requester: it tells of cameras that nothing was delivered of.
+    """
+    deaf: dict[tuple[str, str], set[str]] = {}
+    for camera, motion in ((row.match.camera.id, row.motion) for row in rows if row.motion):
+        for reason in motion.never:
+            deaf.setdefault(("night" if motion.night else "day", reason), set()).add(camera)
+    for (half, reason), cameras in sorted(deaf.items()):
+        warn(f"{listed(sorted(cameras), 'camera')}: the settings in force by {half} can never fire: {reason}")
 
 
 def match_document(rows: Sequence[Row]) -> list[dict[str, Any]]:

@@ -5,19 +5,16 @@ SQLite (WAL) for one machine, PostgreSQL by URL for a cluster. Everything in it 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, fields
-from fractions import Fraction
-from functools import lru_cache
 from itertools import islice
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import event
 
-from pipeline.clip import Camera, Clip, Stream
+from pipeline.clip import Camera, Clip
 from pipeline.consent import Decision
 from pipeline.cut import Record
 from pipeline.errors import ConfigError, LamplighterError, RequestRefused, StoreUnavailable
@@ -25,8 +22,8 @@ from pipeline.request import Area, Request
 from pipeline.span import Span
 from storage.archive import Archive, Ingested
 from storage.audit import GENESIS, Entry
+from storage.rows import Motion, camera_row, clip_row, motion_row, read_clip, read_motion
 
-T = TypeVar("T")
 _SQLITE, _POSTGRESQL = "sqlite+pysqlite", "postgresql+psycopg"
 _DRIVERS = {
     **dict.fromkeys(("sqlite", _SQLITE), _SQLITE),
@@ -85,6 +82,17 @@ _clips = sa.Table(
 )
 # The fields of a clip, of its stream and of its record, in their order.
 _record = [column for column in _clips.c if column.name not in {"id", "end_ns"}]
+# What moved in a clip, found once; one row a clip at most, in the order of the clips. No truth: who reads one asks
+# whether it is stale, and a rebuild forgets them all.
+_motions = sa.Table(
+    "motions",
+    _meta,
+    sa.Column("camera", sa.String(64), primary_key=True),
+    sa.Column("start_ns", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("id", sa.String(20), primary_key=True),
+    sa.Column("document", sa.Text, nullable=False),
+    sqlite_with_rowid=False,
+)
 _requests = sa.Table(
     "requests",
     _meta,
@@ -157,7 +165,7 @@ class Catalog:
             with self._turn() as run:
                 for camera in batch:
                     self._archive.cameras.put(camera)
-                self._upsert(run, _cameras, [_camera_row(camera) for camera in batch])
+                self._upsert(run, _cameras, [camera_row(camera) for camera in batch])
 
     def cameras(self, area: Area | None = None) -> list[Camera]:
         """Return all cameras, or those in the bounds of `area` (a superset of those inside it), in order of id."""
@@ -175,7 +183,7 @@ class Catalog:
 
     def put_clips(self, clips: Iterable[Ingested]) -> None:
         """Index clips whose records are in the bucket."""
-        rows = [_clip_row(ingested) for ingested in clips]
+        rows = [clip_row(ingested) for ingested in clips]
         longest_ns = max((row["end_ns"] - row["start_ns"] for row in rows), default=0)
         with self._transaction() as run:
             # Before the clips: a reader that does not know of a long clip yet must not find it missing.
@@ -190,23 +198,15 @@ class Catalog:
         if span is not None:
             query = query.where(_clips.c.start_ns < span.end_ns, _clips.c.end_ns > span.start_ns)
         with self._transaction() as run:
-            return [_ingested(row) for row in run.execute(query)]
+            return [read_clip(row) for row in run.execute(query)]
 
     def candidates(self, area: Area, span: Span) -> list[tuple[Camera, Ingested]]:
         """Return the clips that overlap `span`, of the cameras in the bounds of `area`, by camera and time.
 
         A superset of what matches: whether a camera stands inside the polygon is not asked here.
         """
-        longest = sa.select(_turn.c.longest_ns).scalar_subquery()
-        query = (
-            sa.select(*_record)
-            .join(_cameras, _clips.c.camera == _cameras.c.id)
-            .where(_in_bounds(area))
-            .where(_clips.c.start_ns > span.start_ns - longest, _clips.c.start_ns < span.end_ns)
-            .where(_clips.c.end_ns > span.start_ns)
-            .order_by(_clips.c.camera, _clips.c.start_ns, _clips.c.id)
-        )
-        return self._with_cameras(area, query)
+        query = _near(sa.select(*_record), _clips, area, span).where(_clips.c.end_ns > span.start_ns)
+        return self._with_cameras(area, query.order_by(_clips.c.camera, _clips.c.start_ns, _clips.c.id))
 
     def neighbours(self, area: Area, span: Span) -> list[tuple[Camera, Ingested]]:
         """Return for each camera in the bounds of `area` its last clip before `span` and its first one after it.
@@ -230,13 +230,25 @@ class Catalog:
             rows = run.execute(query).all()
             # Once for all its clips. One that moved away between the two is not there any more.
             known = {row.id: Camera(*row) for row in run.execute(cameras)}
-        return [(known[row[0]], _ingested(row)) for row in rows if row[0] in known]
+        return [(known[row[0]], read_clip(row)) for row in rows if row[0] in known]
 
     def clip(self, clip: str) -> Ingested | None:
         """Return the clip of that id, or None."""
         with self._transaction() as run:
             row = run.execute(sa.select(*_record).where(_clips.c.id == clip)).first()
-        return _ingested(row) if row else None
+        return read_clip(row) if row else None
+
+    def put_motions(self, motions: Iterable[tuple[Clip, Motion]]) -> None:
+        """Keep what moved in these clips, in place of what was kept of them before."""
+        rows = [motion_row(clip, motion) for clip, motion in motions]
+        with self._transaction() as run:
+            self._upsert(run, _motions, rows)
+
+    def motions(self, area: Area, span: Span) -> dict[str, Motion]:
+        """Return what is kept of the `candidates` of an area and a span, by clip; some of it may be stale."""
+        with self._transaction() as run:
+            rows = run.execute(_near(sa.select(_motions.c.id, _motions.c.document), _motions, area, span)).all()
+        return {clip: read_motion(document) for clip, document in rows}
 
     def put_request(self, request: Request, *, max_per_incident: int) -> None:
         """Settle a request for good. Raises RequestRefused when the agency asked often enough for this case."""
@@ -316,8 +328,8 @@ class Catalog:
         """Empty every table and read it back from the bucket, in one transaction; return the rows by table."""
         archive = self._archive
         sources: list[tuple[sa.Table, Iterable[Any], Callable[[Any], dict[str, Any]]]] = [
-            (_cameras, archive.cameras.all(), _camera_row),
-            (_clips, archive.clips.all(), _clip_row),
+            (_cameras, archive.cameras.all(), camera_row),
+            (_clips, archive.clips.all(), clip_row),
             (_requests, archive.requests.all(), self._request_row),
             (_decisions, archive.decisions.all(), self._decision_row),
             (_deliveries, archive.records.all(), self._record_row),
@@ -327,6 +339,7 @@ class Catalog:
             for table, documents, row in sources:
                 run.execute(table.delete())
                 self._upsert(run, table, [row(document) for document in documents])
+            run.execute(_motions.delete())
             longest = sa.select(sa.func.coalesce(sa.func.max(_clips.c.end_ns - _clips.c.start_ns), 0)).scalar_subquery()
             run.execute(_turn.update().values(longest_ns=longest))
             return {table.name: run.scalar(sa.select(sa.func.count()).select_from(table)) or 0 for table, *_ in sources}
@@ -358,7 +371,9 @@ class Catalog:
             else:
                 run.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK)))
             _meta.create_all(run)
-            self._upsert(run, _turn, [{"id": 1, "n": 0}])
+            # Another process may have come first, and have put clips in since.
+            if run.scalar(sa.select(_turn.c.id)) is None:
+                self._upsert(run, _turn, [{"id": 1, "n": 0}])
 
     @contextmanager
     def _turn(self) -> Iterator[sa.Connection]:
@@ -422,50 +437,22 @@ def _engine(url: str) -> sa.Engine:
     return engine
 
 
+def _near(query: sa.Select[Any], table: sa.Table, area: Area, span: Span) -> sa.Select[Any]:
+    """Limit a query to the cameras in the bounds of `area`, and to starts of clips that may reach into `span`."""
+    longest = sa.select(_turn.c.longest_ns).scalar_subquery()
+    return (
+        query.join(_cameras, table.c.camera == _cameras.c.id)
+        .where(_in_bounds(area))
+        .where(table.c.start_ns > span.start_ns - longest, table.c.start_ns < span.end_ns)
+    )
+
+
 def _in_bounds(area: Area) -> sa.ColumnElement[bool]:
     west, south, east, north = area.bounds
     # The two sides of the antimeridian are one, and a camera on it may be noted on either.
     edge = [-180.0, 180.0] if west == -180 or east == 180 else []
     inside = sa.or_(_cameras.c.lon.between(west, east), _cameras.c.lon.in_(edge))
     return _cameras.c.lat.between(south, north) & inside
-
-
-def _camera_row(camera: Camera) -> dict[str, Any]:
-    return {**asdict(camera), "sharing": camera.sharing.value}
-
-
-def _clip_row(ingested: Ingested) -> dict[str, Any]:
-    row = asdict(ingested)
-    clip = row.pop("clip")
-    stream = clip.pop("stream")
-    row |= {**clip, **stream, "time_base": str(stream["time_base"])}
-    return {"id": ingested.clip.id, "end_ns": ingested.clip.span.end_ns, **row}
-
-
-def _ingested(row: Sequence[Any]) -> Ingested:
-    """Return the record in a row of `_record`."""
-    stream = _unchecked(Stream, (*row[5:8], _time_base(row[8]), *row[9:13]))
-    clip = _unchecked(Clip, (*row[:5], stream))
-    return _unchecked(Ingested, (clip, *row[13:]))
-
-
-_time_base = lru_cache(1024)(Fraction)
-
-
-def _unchecked(kind: type[T], values: Iterable[Any]) -> T:
-    """Return a frozen `kind` of its fields' values, past its checks.
-
-    They were held when the row was written, and for thousands of rows they cost twice what all else of them does.
-    """
-    made = object.__new__(kind)
-    for put, value in zip(_SLOTS[kind], values, strict=True):
-        put(made, value)
-    return made
-
-
-_SLOTS: dict[type, list[Callable[[Any, Any], None]]] = {
-    kind: [getattr(kind, one.name).__set__ for one in fields(kind)] for kind in (Stream, Clip, Ingested)
-}
 
 
 def _set_up_sqlite(connection: Any, _record: object) -> None:  # noqa: ANN401 - the driver's own connection

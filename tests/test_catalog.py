@@ -30,6 +30,7 @@ from storage.archive import Archive
 from storage.audit import GENESIS, Entry, verify
 from storage.catalog import Catalog
 from storage.objects import DirectoryStore
+from storage.rows import Motion
 
 REQUEST = request()
 
@@ -238,6 +239,40 @@ def test_neighbours_are_the_last_clip_before_and_the_first_after_for_each_camera
     catalog.put_clips(map(ingested, [*before, within, into, *after, clip("far", start - MINUTE)]))
     found = catalog.neighbours(REQUEST.area, REQUEST.span)
     assert {(by.id, one.clip) for by, one in found} == {("near", before[-1]), ("near", after[0]), ("late", after[1])}
+
+
+def test_what_moved_is_kept_of_each_candidate_in_place_of_what_was_before(catalog: Catalog, archive: Archive) -> None:
+    start, end = REQUEST.span.start_ns, REQUEST.span.end_ns
+    catalog.put_cameras([camera("near"), camera("far", lon=40.0)])
+    into, after, far = clip("near", start - MINUTE + 1), clip("near", end), clip("far", start)
+    for one in (into, after, far):
+        archive.clips.put(ingested(one))
+    catalog.put_clips(map(ingested, (into, after, far)))
+    old = Motion("a", night=False, events=(), never=("min_cells 9 is more than the 4 'ü'",))
+    new = Motion("b", night=True, events=(Span(start, start + 1), Span(start + 5, 2**63 - 1)))
+    catalog.put_motions([])
+    catalog.put_motions([(into, old), (after, old), (far, old)])
+    assert catalog.motions(REQUEST.area, REQUEST.span) == {into.id: old}
+    catalog.put_motions([(into, new)])
+    assert catalog.motions(REQUEST.area, REQUEST.span) == {into.id: new}
+    catalog.rebuild()
+    assert catalog.motions(REQUEST.area, REQUEST.span) == {}
+
+
+def test_a_catalogue_that_lacks_a_table_gets_it_and_still_knows_its_longest_clip(
+    url: str, catalog: Catalog, archive: Archive
+) -> None:
+    long = clip("near", REQUEST.span.start_ns - 50 * MINUTE, stream=stream(end_pts=3600 * 15360))
+    catalog.put_cameras([camera("near")])
+    catalog.put_clips([ingested(long)])
+    engine = sa.create_engine(catalog._engine.url)
+    with engine.begin() as run:
+        run.execute(sa.text("DROP TABLE motions"))
+    engine.dispose()
+    again = Catalog(url, archive)
+    assert again.motions(REQUEST.area, REQUEST.span) == {}
+    assert [one.clip for _, one in again.candidates(REQUEST.area, REQUEST.span)] == [long]
+    again.close()
 
 
 def test_clips_at_the_ends_of_time_are_held(catalog: Catalog) -> None:

@@ -243,6 +243,29 @@ def test_settings_for_a_camera_that_is_not_there_are_a_warning(street: Run, tmp_
         assert (code, errors) == (0, 'warning: [camera."frnt"] is for a camera that is not in the catalogue\n')
 
 
+def test_settings_that_can_never_fire_are_a_warning_of_match_and_decide_and_never_of_deliver(
+    street: Run, tmp_path: Path
+) -> None:
+    (tmp_path / "deaf.toml").write_text("[night]\nmin_cells = 100\n")
+    (tmp_path / "one.toml").write_text("[camera.back.night]\nmin_cells = 100\n")
+    request = said(street, *ASK, "--case", "C-1")["request"]
+    wanted = "the settings in force by night can never fire: min_cells 100 is more than the"
+    for _ in range(2):  # the second time from what is kept
+        for words in (("match", request), ("match", request, "--json")):
+            code, _, errors = street("--config", "deaf.toml", *words)
+            assert code == 0
+            (line,) = errors.splitlines()
+            assert line.startswith(f"warning: cameras back, front: {wanted}")
+    assert street("--config", "one.toml", "match", request)[2].startswith(f"warning: camera back: {wanted}")
+    assert street("--config", "one.toml", "match", request, "--owner", "olga")[2] == ""
+    code, printed, errors = street("--config", "deaf.toml", "deliver", request)
+    assert (code, [word for word in ("warning", "front", "back") if word in printed + errors]) == (0, [])
+    errors = street("--config", "one.toml", "decide", request, "--owner", "piet", "--share-all")[2]
+    assert errors.startswith(f"warning: camera back: {wanted}")
+    assert "no clip of owner piet matches" in errors
+    assert street("match", request)[2] == ""
+
+
 def test_a_deleted_catalogue_is_rebuilt_from_the_bucket_with_the_same_answers(street: Run, tmp_path: Path) -> None:
     request = said(street, *ASK, "--case", "C-1")["request"]
     said(street, "decide", request, "--owner", "piet", "--share-all")

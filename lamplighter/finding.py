@@ -1,0 +1,105 @@
+"""What moved in the clips of a request: found once for each clip and the settings that hold for it, then kept."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from contextlib import suppress
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+
+import pipeline
+from pipeline.clip import Camera, Clip
+from pipeline.detect import events, trace
+from pipeline.errors import ConfigError, StoreUnavailable
+from pipeline.explain import obstacles
+from pipeline.layers import Layers
+from pipeline.night import is_night
+from pipeline.request import Request
+from storage.archive import Archive, Ingested
+from storage.catalog import Catalog
+from storage.rows import Motion
+
+_BATCH = 500  # clips the catalogue learns of in one transaction
+
+
+def find(
+    request: Request,
+    clips: Iterable[tuple[Camera, Ingested]],
+    *,
+    layers: Layers,
+    archive: Archive,
+    catalog: Catalog,
+) -> dict[str, Motion]:
+    """Return what moved in each of these clips of the request's area and span, by clip.
+
+    The catalogue is asked first. What it does not know, or knows by other settings, of another activity or from other
+    code, is found from the stored activity. Raises LamplighterError when that is gone or damaged, ConfigError for a
+    zone that covers no cell of it.
+    """
+    kept = catalog.motions(request.area, request.span)
+    state = _State(layers)
+    found: dict[str, Motion] = {}
+    fresh: list[tuple[Clip, Motion]] = []
+    try:
+        for camera, ingested in clips:
+            clip = ingested.clip
+            name, by = clip.id, state.by(camera, ingested)
+            motion = kept.get(name)
+            if motion is None or motion.by != by:
+                motion = _look(camera, ingested, by, layers=layers, archive=archive)
+                fresh.append((clip, motion))
+                if len(fresh) == _BATCH:
+                    _keep(catalog, fresh)
+            found[name] = motion
+    finally:
+        _keep(catalog, fresh)
+    return found
+
+
+def _keep(catalog: Catalog, fresh: list[tuple[Clip, Motion]]) -> None:
+    # The answer stands without: a catalogue that is busy or may only be read costs the next request its time.
+    with suppress(ConfigError, StoreUnavailable):
+        catalog.put_motions(fresh)
+    fresh.clear()
+
+
+def _look(camera: Camera, ingested: Ingested, by: str, *, layers: Layers, archive: Archive) -> Motion:
+    clip, activity = ingested.clip, archive.activity(ingested)
+    holds = layers.for_clip(camera, clip, activity)
+    traced = trace(activity, holds.detection)
+    spans = tuple(clip.between(event.start_pts, event.end_pts) for event in events(activity, traced, holds.detection))
+    return Motion(by, holds.night, spans, () if spans else tuple(obstacles(traced, holds.detection)))
+
+
+class _State:
+    """Tells for any clip by one digest what its motion follows from: settings, stored activity, and our own code."""
+
+    def __init__(self, layers: Layers) -> None:
+        self._layers = layers
+        self._settings: dict[tuple[str, tuple[bool, ...]], str] = {}
+
+    def by(self, camera: Camera, ingested: Ingested) -> str:
+        darkness = self._layers.darkness
+        if darkness.by == "picture":  # only the activity tells which half of the day it is: both count
+            halves: tuple[bool, ...] = (False, True)
+        else:
+            halves = (is_night(darkness, camera, start_ns=ingested.clip.start_ns, luma=_UNSEEN),)
+        # What no table is for has the fleet's settings, whatever its name.
+        key = camera.id if camera.id in self._layers.cameras else "", halves
+        if key not in self._settings:
+            held = [self._layers.of(key[0], night=night).detection.model_dump_json() for night in halves]
+            self._settings[key] = "\n".join([_code(), darkness.model_dump_json(), repr(halves), *held])
+        return hashlib.sha256(f"{self._settings[key]}\n{ingested.activity}".encode()).hexdigest()
+
+
+_UNSEEN = np.zeros(0, np.uint8)
+
+
+@lru_cache(1)
+def _code() -> str:
+    """Return a digest of all of `pipeline`: a version number that somebody has to raise is forgotten one day."""
+    sources = sorted(Path(pipeline.__path__[0]).glob("*.py"))
+    return hashlib.sha256(b"\0".join(source.read_bytes() for source in sources)).hexdigest()
