@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, fields, make_dataclass
 from fractions import Fraction
 from functools import lru_cache
 from typing import Any, TypeVar
@@ -50,8 +50,9 @@ def clip_row(ingested: Ingested) -> dict[str, Any]:
 
 def read_clip(row: Sequence[Any]) -> Ingested:
     """Return the record in a row: the fields of the clip, of its stream and of the record, in their order."""
-    stream = _unchecked(Stream, (*row[5:8], _time_base(row[8]), *row[9:13]))
-    return _unchecked(Ingested, (_unchecked(Clip, (*row[:5], stream)), *row[13:]))
+    camera, start_ns, sha256, size, key, codec, width, height, base, first, end, frames, audio, *record = row
+    stream = _stream(codec, width, height, _time_base(base), first, end, frames, audio)
+    return _ingested(_clip(camera, start_ns, sha256, size, key, stream), *record)
 
 
 def motion_row(clip: Clip, motion: Motion) -> dict[str, Any]:
@@ -65,20 +66,21 @@ def read_motion(document: str) -> Motion:
     return _motions.validate_json(document)
 
 
-_time_base = lru_cache(1024)(Fraction)
+def _unchecked(kind: type[T]) -> Callable[..., T]:
+    """Return what makes a frozen `kind` of its fields' values, past its checks.
 
-
-def _unchecked(kind: type[T], values: Iterable[Any]) -> T:
-    """Return a frozen `kind` of its fields' values, past its checks.
-
-    Those held when the row was written; held again, for thousands of rows, they cost as much as all else of a search.
+    Those held when the row was written; held again, they would cost more than all else of a search that finds
+    thousands. A twin that is not frozen is filled and then becomes one of `kind`, as classes of the same slots may.
     """
-    made = object.__new__(kind)
-    for put, value in zip(_SLOTS[kind], values, strict=True):
-        put(made, value)
-    return made
+    twin = make_dataclass(kind.__name__, [one.name for one in fields(kind)], slots=True)  # type: ignore[arg-type]
+
+    def make(*values: Any) -> T:  # noqa: ANN401 - the fields' own types
+        made: Any = twin(*values)
+        made.__class__ = kind
+        return made  # type: ignore[no-any-return]
+
+    return make
 
 
-_SLOTS: dict[type, list[Callable[[Any, Any], None]]] = {
-    kind: [getattr(kind, one.name).__set__ for one in fields(kind)] for kind in (Stream, Clip, Ingested)
-}
+_time_base = lru_cache(1024)(Fraction)
+_stream, _clip, _ingested = _unchecked(Stream), _unchecked(Clip), _unchecked(Ingested)
