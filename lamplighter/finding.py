@@ -12,7 +12,7 @@ import numpy as np
 
 import pipeline
 from pipeline.clip import Camera, Clip
-from pipeline.detect import events, trace
+from pipeline.detect import active_frames, runs, stretches, trace
 from pipeline.errors import ConfigError, StoreUnavailable
 from pipeline.explain import obstacles
 from pipeline.layers import Layers
@@ -70,7 +70,10 @@ def _look(camera: Camera, ingested: Ingested, by: str, *, layers: Layers, archiv
     clip, activity = ingested.clip, archive.activity(ingested)
     holds = layers.for_clip(camera, clip, activity)
     traced = trace(activity, holds.detection)
-    spans = tuple(clip.between(event.start_pts, event.end_pts) for event in events(activity, traced, holds.detection))
+    # The times alone: the other facts of an event cost as much as all else of it.
+    active = active_frames(activity, traced, holds.detection)
+    starts, ends, _, _ = stretches(activity, *runs(active), holds.detection)
+    spans = tuple(clip.between(start, end) for start, end in zip(starts.tolist(), ends.tolist(), strict=True))
     return Motion(by, holds.night, spans, () if spans else tuple(obstacles(traced, holds.detection)))
 
 
