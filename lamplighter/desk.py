@@ -205,8 +205,8 @@ class Desk:
             for record in ingested[camera.id].values()
             if request.span & record.clip.span
         ]
-        layers, archive, catalog = self.settings.layers, self.archive, self.catalog
-        motions = find(request, looked_at, layers=layers, archive=archive, catalog=catalog)
+        layers, store = self.settings.layers, self.context.store
+        motions = find(request, looked_at, layers=layers, store=store, catalog=self.catalog)
 
         def clips(camera: Camera) -> list[Clip]:
             return [record.clip for record in ingested.get(camera.id, {}).values()]

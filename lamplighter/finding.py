@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 import pipeline
+from pipeline.activity import Activity
 from pipeline.clip import Camera, Clip
 from pipeline.detect import active_frames, runs, stretches, trace
 from pipeline.errors import ConfigError, StoreUnavailable
@@ -18,9 +19,11 @@ from pipeline.explain import obstacles
 from pipeline.layers import Layers
 from pipeline.night import is_night
 from pipeline.request import Request
-from storage.archive import Archive, Ingested
+from storage.archive import Ingested
 from storage.catalog import Catalog
+from storage.objects import StoreSettings
 from storage.rows import Motion
+from workers.reading import activities
 
 _BATCH = 500  # clips the catalogue learns of in one transaction
 
@@ -30,7 +33,7 @@ def find(
     clips: Iterable[tuple[Camera, Ingested]],
     *,
     layers: Layers,
-    archive: Archive,
+    store: StoreSettings,
     catalog: Catalog,
 ) -> dict[str, Motion]:
     """Return what moved in each of these clips of the request's area and span, by clip.
@@ -42,18 +45,21 @@ def find(
     kept = catalog.motions(request.area, request.span)
     state = _State(layers)
     found: dict[str, Motion] = {}
+    unknown: list[tuple[Camera, Ingested, str]] = []
+    for camera, ingested in clips:
+        name, by = ingested.clip.id, state.by(camera, ingested)
+        if name in kept and kept[name].by == by:
+            found[name] = kept[name]
+        else:
+            unknown.append((camera, ingested, by))
     fresh: list[tuple[Clip, Motion]] = []
     try:
-        for camera, ingested in clips:
-            clip = ingested.clip
-            name, by = clip.id, state.by(camera, ingested)
-            motion = kept.get(name)
-            if motion is None or motion.by != by:
-                motion = _look(camera, ingested, by, layers=layers, archive=archive)
-                fresh.append((clip, motion))
-                if len(fresh) == _BATCH:
-                    _keep(catalog, fresh)
-            found[name] = motion
+        read = activities([ingested for _, ingested, _ in unknown], store)
+        for (camera, ingested, by), activity in zip(unknown, read, strict=True):
+            fresh.append((ingested.clip, _look(camera, ingested.clip, activity, by=by, layers=layers)))
+            found[ingested.clip.id] = fresh[-1][1]
+            if len(fresh) == _BATCH:
+                _keep(catalog, fresh)
     finally:
         _keep(catalog, fresh)
     return found
@@ -66,8 +72,7 @@ def _keep(catalog: Catalog, fresh: list[tuple[Clip, Motion]]) -> None:
     fresh.clear()
 
 
-def _look(camera: Camera, ingested: Ingested, by: str, *, layers: Layers, archive: Archive) -> Motion:
-    clip, activity = ingested.clip, archive.activity(ingested)
+def _look(camera: Camera, clip: Clip, activity: Activity, *, by: str, layers: Layers) -> Motion:
     holds = layers.for_clip(camera, clip, activity)
     traced = trace(activity, holds.detection)
     # The times alone: the other facts of an event cost as much as all else of it.

@@ -29,7 +29,7 @@ from pipeline.request import Request, Verdict
 from pipeline.span import Span
 from storage.archive import Archive, Ingested
 from storage.catalog import Catalog
-from storage.objects import DirectoryStore
+from storage.objects import DirectoryStore, StoreSettings
 from storage.rows import Motion
 
 ASKED = request(span=Span(NOON - 9 * 3600 * 10**9, NOON + 1800 * 10**9))
@@ -39,13 +39,14 @@ ASKED = request(span=Span(NOON - 9 * 3600 * 10**9, NOON + 1800 * 10**9))
 class Street:
     """Two cameras, with bright and dark clips by day and by night; one of each shows motion, one nothing."""
 
+    store: StoreSettings
     archive: Archive
     catalog: Catalog
     file: Path
 
     def find(self, layers: Layers) -> dict[str, Motion]:
         near = self.catalog.candidates(ASKED.area, ASKED.span)
-        return find(ASKED, near, layers=layers, archive=self.archive, catalog=self.catalog)
+        return find(ASKED, near, layers=layers, store=self.store, catalog=self.catalog)
 
     def afresh(self, layers: Layers) -> dict[str, tuple[bool, tuple[Span, ...]]]:
         found = {}
@@ -80,7 +81,10 @@ def make(folder: Path) -> Street:
     store = DirectoryStore(folder / "objects")
     store.ensure_bucket()
     archive = Archive(store)
-    street = Street(archive, Catalog(f"sqlite:///{folder / 'catalog.sqlite'}", archive), folder / "catalog.sqlite")
+    settings = StoreSettings(path=str(folder / "objects"))
+    street = Street(
+        settings, archive, Catalog(f"sqlite:///{folder / 'catalog.sqlite'}", archive), folder / "catalog.sqlite"
+    )
     street.catalog.put_cameras([camera("door"), camera("yard")])
     for name in ("door", "yard"):
         for number, start_ns in enumerate((NOON, NOON - 8 * 3600 * 10**9)):
@@ -191,7 +195,7 @@ def test_a_camera_that_moves_into_the_night_is_looked_at_by_the_settings_of_the_
         (camera(by.id, lon=by.lon - 180), one) for by, one in street.catalog.candidates(ASKED.area, ASKED.span)
     ]
     at_noon = [(by, one) for by, one in asked if one.clip.start_ns >= NOON]
-    found = find(ASKED, at_noon, layers=layers, archive=street.archive, catalog=street.catalog)
+    found = find(ASKED, at_noon, layers=layers, store=street.store, catalog=street.catalog)
     assert [(motion.night, motion.events) for motion in found.values()] == [(True, ())] * 4
 
 

@@ -1,0 +1,45 @@
+"""Many small objects read ahead, several at once: on S3 each of them is a wait and hardly a transfer."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+
+from pipeline.activity import Activity
+from storage.archive import Archive, Ingested
+from storage.objects import Credentials, StoreSettings, open_store
+from workers.patience import Patient
+
+_AT_ONCE = 16
+
+
+def activities(clips: Iterable[Ingested], store: StoreSettings) -> Iterator[Activity]:
+    """Yield the stored activity of each clip, in their order; at most some dozens are held in memory.
+
+    Raises LamplighterError at the first that is gone or damaged, StoreUnavailable or StoreRefused when the store is.
+    """
+    own = threading.local()  # a store serves one thread at a time
+
+    def read(ingested: Ingested) -> Activity:
+        if not hasattr(own, "archive"):
+            own.archive = Archive(Patient(open_store(store, Credentials.from_env(os.environ))))
+        found: Activity = own.archive.activity(ingested)
+        return found
+
+    if store.kind == "directory":  # it answers at once, and threads would only take turns
+        yield from map(read, clips)
+        return
+    pool = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="reading")
+    ahead: deque[Future[Activity]] = deque()
+    try:
+        for ingested in clips:
+            ahead.append(pool.submit(read, ingested))
+            if len(ahead) == 2 * _AT_ONCE:
+                yield ahead.popleft().result()
+        while ahead:
+            yield ahead.popleft().result()
+    finally:
+        pool.shutdown(cancel_futures=True)
