@@ -203,7 +203,7 @@ def main() -> None:
     """Measure, write JSON, draw."""
     most = ("--most", {"type": int, "default": 10_000_000, "help": "clips in the largest catalogue"})
     chosen = report.options(__doc__, most)
-    largest, queries = (100_000, 40) if chosen.quick else (chosen.most, 300)
+    largest, queries = (100_000, 40) if chosen.quick else (chosen.most, 200)
     sizes = [size for size in (10_000, 100_000, 1_000_000, 10_000_000) if size <= largest]
     sparse_s = round(86_400 / clips_a_day())
     with tempfile.TemporaryDirectory(prefix="lamplighter-") as scratch:

@@ -25,8 +25,6 @@ from storage.objects import StoreSettings
 from storage.rows import Motion
 from workers.reading import activities
 
-_BATCH = 500  # clips the catalogue learns of in one transaction
-
 
 def find(
     request: Request,
@@ -56,20 +54,14 @@ def find(
     try:
         read = activities([ingested for _, ingested, _ in unknown], store)
         for (camera, ingested, by), activity in zip(unknown, read, strict=True):
-            fresh.append((ingested.clip, _look(camera, ingested.clip, activity, by=by, layers=layers)))
-            found[ingested.clip.id] = fresh[-1][1]
-            if len(fresh) == _BATCH:
-                _keep(catalog, fresh)
+            motion = _look(camera, ingested.clip, activity, by=by, layers=layers)
+            fresh.append((ingested.clip, motion))
+            found[ingested.clip.id] = motion
     finally:
-        _keep(catalog, fresh)
+        # The answer stands without: a catalogue that is busy or may only be read costs the next request its time.
+        with suppress(ConfigError, StoreUnavailable):
+            catalog.put_motions(fresh)
     return found
-
-
-def _keep(catalog: Catalog, fresh: list[tuple[Clip, Motion]]) -> None:
-    # The answer stands without: a catalogue that is busy or may only be read costs the next request its time.
-    with suppress(ConfigError, StoreUnavailable):
-        catalog.put_motions(fresh)
-    fresh.clear()
 
 
 def _look(camera: Camera, clip: Clip, activity: Activity, *, by: str, layers: Layers) -> Motion:
@@ -96,11 +88,11 @@ class _State:
         else:
             halves = (is_night(darkness, camera, start_ns=ingested.clip.start_ns, luma=_UNSEEN),)
         # What no table is for has the fleet's settings, whatever its name.
-        key = camera.id if camera.id in self._layers.cameras else "", halves
-        if key not in self._settings:
-            held = [self._layers.of(key[0], night=night).detection.model_dump_json() for night in halves]
-            self._settings[key] = "\n".join([_code(), darkness.model_dump_json(), repr(halves), *held])
-        return hashlib.sha256(f"{self._settings[key]}\n{ingested.activity}".encode()).hexdigest()
+        table = camera.id if camera.id in self._layers.cameras else ""
+        if (table, halves) not in self._settings:
+            held = [self._layers.of(table, night=night).detection.model_dump_json() for night in halves]
+            self._settings[table, halves] = "\n".join([_code(), darkness.model_dump_json(), repr(halves), *held])
+        return hashlib.sha256(f"{self._settings[table, halves]}\n{ingested.activity}".encode()).hexdigest()
 
 
 _UNSEEN = np.zeros(0, np.uint8)

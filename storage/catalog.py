@@ -228,7 +228,7 @@ class Catalog:
         """Return the clips of a query, each with its camera, by camera and time."""
         cameras = sa.select(_cameras).where(_in_bounds(area))
         with self._transaction() as run:
-            # They come camera by camera; to sort them here costs less than to have the database do it.
+            # To sort them here costs less than to have the database write them out in order.
             rows = sorted(run.execute(query), key=itemgetter(0, 1, 2))
             # Once for all its clips. One that moved away between the two is not there any more.
             known = {row.id: Camera(*row) for row in run.execute(cameras)}
@@ -250,7 +250,7 @@ class Catalog:
         """Return what is kept of the `candidates` of an area and a span, by clip; some of it may be stale."""
         with self._transaction() as run:
             rows = run.execute(_near(sa.select(_motions.c.id, _motions.c.document), _motions, area, span)).all()
-        return {clip: read_motion(document) for clip, document in rows}
+        return {clip: motion for clip, document in rows if (motion := read_motion(document))}
 
     def put_request(self, request: Request, *, max_per_incident: int) -> None:
         """Settle a request for good. Raises RequestRefused when the agency asked often enough for this case."""

@@ -8,7 +8,7 @@ from fractions import Fraction
 from functools import lru_cache
 from typing import Any, TypeVar
 
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 
 from pipeline.clip import Camera, Clip, Stream
 from pipeline.span import Span
@@ -61,9 +61,12 @@ def motion_row(clip: Clip, motion: Motion) -> dict[str, Any]:
     return {"camera": clip.camera, "start_ns": clip.start_ns, "id": clip.id, "document": document}
 
 
-def read_motion(document: str) -> Motion:
-    """Read what `motion_row` wrote."""
-    return _motions.validate_json(document)
+def read_motion(document: str) -> Motion | None:
+    """Read what `motion_row` wrote, None for what another version wrote."""
+    try:
+        return _motions.validate_json(document)
+    except ValidationError:
+        return None
 
 
 def _unchecked(kind: type[T]) -> Callable[..., T]:

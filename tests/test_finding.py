@@ -208,6 +208,14 @@ def test_other_code_finds_it_anew(street: Street, monkeypatch: pytest.MonkeyPatc
         street.find(Layers())
 
 
+def test_what_a_later_version_kept_is_found_anew(street: Street) -> None:
+    found = street.find(Layers())
+    with sqlite3.connect(street.file) as database:
+        database.execute("UPDATE motions SET document = '{\"by\": 7}'")
+    database.close()
+    assert street.find(Layers()) == found
+
+
 def test_why_settings_can_never_fire_is_kept_too(street: Street) -> None:
     deaf = Layers(night=Detection(min_cells=145))
     for _ in range(2):
