@@ -23,7 +23,7 @@ from pipeline.request import Area, Request
 from pipeline.span import Span
 from storage.archive import Archive, Ingested
 from storage.audit import GENESIS, Entry
-from storage.rows import Motion, camera_row, clip_row, motion_row, read_clip, read_motion
+from storage.rows import Motion, camera_row, clip_row, motion_row, read_camera, read_clip, read_motion
 
 _SQLITE, _POSTGRESQL = "sqlite+pysqlite", "postgresql+psycopg"
 _DRIVERS = {
@@ -174,13 +174,13 @@ class Catalog:
         if area is not None:
             query = query.where(_in_bounds(area))
         with self._transaction() as run:
-            return [Camera(*row) for row in run.execute(query)]
+            return [read_camera(row) for row in run.execute(query)]
 
     def camera(self, camera: str) -> Camera | None:
         """Return the camera of that id, or None."""
         with self._transaction() as run:
             row = run.execute(sa.select(_cameras).where(_cameras.c.id == camera)).first()
-        return Camera(*row) if row else None
+        return read_camera(row) if row else None
 
     def put_clips(self, clips: Iterable[Ingested]) -> None:
         """Index clips whose records are in the bucket."""
@@ -231,7 +231,7 @@ class Catalog:
             # To sort them here costs less than to have the database write them out in order.
             rows = sorted(run.execute(query), key=itemgetter(0, 1, 2))
             # Once for all its clips. One that moved away between the two is not there any more.
-            known = {row.id: Camera(*row) for row in run.execute(cameras)}
+            known = {row.id: read_camera(row) for row in run.execute(cameras)}
         return [(known[row[0]], read_clip(row)) for row in rows if row[0] in known]
 
     def clip(self, clip: str) -> Ingested | None:
@@ -460,6 +460,6 @@ def _in_bounds(area: Area) -> sa.ColumnElement[bool]:
 def _set_up_sqlite(connection: Any, _record: object) -> None:  # noqa: ANN401 - the driver's own connection
     # A writer waits 30 s for its turn before it gives up, which includes the change to WAL; that lets readers work
     # beside the one writer.
-    # Pages of a new file hold some 30 clips, so that a camera's hours are one or two of them.
+    # Pages of a new file hold some 50 clips, so that a camera's hours are one or two of them.
     for pragma in ("busy_timeout=30000", "page_size=16384", "journal_mode=WAL", "synchronous=FULL"):
         connection.execute(f"PRAGMA {pragma}")

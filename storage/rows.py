@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
-from pipeline.clip import Camera, Clip, Stream
+from pipeline.clip import Camera, Clip, Sharing, Stream
 from pipeline.span import Span
 from storage.archive import Ingested
 
@@ -37,6 +37,12 @@ _motions = TypeAdapter(Motion)
 def camera_row(camera: Camera) -> dict[str, Any]:
     """Return a camera by columns."""
     return {**asdict(camera), "sharing": camera.sharing.value}
+
+
+def read_camera(row: Sequence[Any]) -> Camera:
+    """Return the camera in a row of its fields, in their order."""
+    name, lon, lat, owner, sharing = row
+    return _camera(name, lon, lat, owner, Sharing(sharing))
 
 
 def clip_row(ingested: Ingested) -> dict[str, Any]:
@@ -86,4 +92,4 @@ def _unchecked(kind: type[T]) -> Callable[..., T]:
 
 
 _time_base = lru_cache(1024)(Fraction)
-_stream, _clip, _ingested = _unchecked(Stream), _unchecked(Clip), _unchecked(Ingested)
+_camera, _stream, _clip, _ingested = _unchecked(Camera), _unchecked(Stream), _unchecked(Clip), _unchecked(Ingested)
