@@ -29,8 +29,10 @@ def work(job: Unit, context: Path | None, watch: Stopwatch) -> tuple[Outcome, st
             os.kill(os.getpid(), signal.SIGKILL)
         if job.does == "dies once" and context is not None and not _seen(context, job.name):
             os.kill(os.getpid(), signal.SIGKILL)
-        if job.does == "hangs":
-            time.sleep(120)
+        if context is None or job.does not in {"meets another", "is alone"}:
+            time.sleep({"hangs": 120, "naps": 1.5}.get(job.does, 0))
+        else:
+            _beside_others(job, context)
         if job.does == "is bad":
             raise ClipError("probe", "no video in it")
         if job.does == "has a bug":
@@ -42,6 +44,18 @@ def work(job: Unit, context: Path | None, watch: Stopwatch) -> tuple[Outcome, st
         ):
             raise StoreUnavailable("nobody answers")
     return Outcome.DONE, job.name.upper()
+
+
+def _beside_others(job: Unit, folder: Path) -> None:
+    if job.does == "meets another":
+        (folder / job.name).touch()
+        while len(list(folder.iterdir())) < 2:
+            time.sleep(0.01)
+    else:
+        if _seen(folder, "somebody"):
+            raise ClipError("think", "somebody else is at work")
+        time.sleep(0.2)
+        (folder / "somebody").unlink()
 
 
 def _seen(folder: Path, name: str) -> bool:
@@ -152,11 +166,41 @@ class TestOnRay:
         receipts = finish([Unit("a", "dies once"), Unit("b")], self.settings, tmp_path)
         assert (receipts["a"].outcome, receipts["a"].attempts) == (Outcome.DONE, 2)
 
-    def test_a_clip_over_its_deadline_is_stopped_and_set_aside(self) -> None:
+    def _start_both_workers(self, folder: Path) -> None:
+        """Starting one takes a while, which the deadline of the first unit in it would have to stand."""
+        finish([Unit("a", "meets another"), Unit("b", "meets another")], self.settings, folder)
+
+    def test_a_clip_over_its_deadline_is_stopped_and_set_aside(self, tmp_path: Path) -> None:
+        self._start_both_workers(tmp_path)
         settings = BatchSettings(workers=2, deadline_s=2)
-        receipts = finish([Unit("slow", "hangs"), Unit("good")], settings)
-        assert (receipts["slow"].outcome, receipts["slow"].station) == (Outcome.ASIDE, "deadline")
-        assert receipts["good"].outcome is Outcome.DONE
+        receipts = finish([Unit("slow", "hangs"), *(Unit(f"good {n}") for n in range(5))], settings)
+        slow = receipts.pop("slow")
+        assert (slow.outcome, slow.station) == (Outcome.ASIDE, "deadline")
+        assert {r.outcome for r in receipts.values()} == {Outcome.DONE}
+
+    def test_a_clip_that_waits_for_a_worker_does_not_spend_its_deadline(self, tmp_path: Path) -> None:
+        self._start_both_workers(tmp_path)
+        settings = BatchSettings(workers=2, deadline_s=2.5)
+        receipts = finish([Unit(str(n), "naps") for n in range(4)], settings)
+        assert {r.outcome for r in receipts.values()} == {Outcome.DONE}
+
+    def test_the_next_clip_is_handed_over_while_all_workers_are_busy_and_no_more(self, tmp_path: Path) -> None:
+        taken = []
+
+        def jobs() -> Iterator[Unit]:
+            for number in range(9):
+                taken.append(number)
+                yield Unit(str(number), "meets another" if number < 2 else "naps")
+
+        receipts = run(jobs(), work, tmp_path, settings=self.settings)
+        next(receipts)
+        assert len(taken) == 4
+        assert len(list(receipts)) == 8
+
+    def test_no_more_clips_are_in_work_than_workers_were_asked_for(self, tmp_path: Path) -> None:
+        jobs = [Unit(str(number), "is alone") for number in range(6)]
+        receipts = finish(jobs, BatchSettings(workers=1), tmp_path)
+        assert {r.outcome for r in receipts.values()} == {Outcome.DONE}
 
     def test_a_bug_in_a_worker_stops_the_run_with_its_own_type(self) -> None:
         with pytest.raises(ZeroDivisionError):

@@ -17,6 +17,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from itertools import islice
 from typing import Any, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -37,7 +38,7 @@ class BatchSettings(BaseModel):
     deadline_s: float = Field(1800.0, gt=0, description="longest one clip may take on Ray (seconds)")
     attempts: int = Field(3, ge=1, le=20, description="processes one clip may bring down before it is set aside")
     store_patience_s: float = Field(300.0, ge=0, description="how long a run waits for a store that is away (seconds)")
-    clips_per_process: int = Field(500, ge=1, description="clips after which a worker process is replaced")
+    clips_per_process: int = Field(5000, ge=1, description="clips after which a worker process is replaced")
 
 
 _TICK_S = 0.05  # how soon jobs that had none to give are asked again
@@ -48,11 +49,11 @@ def run(
 ) -> Iterator[Receipt[Any]]:
     """Do `work(job, context, stopwatch)` for every job and yield each receipt as it comes; order is not kept.
 
-    `jobs` is consumed as workers become free; None among them means: none now, ask again in a moment. While the store
-    is away nothing new is started: the units that met it are tried again after a pause that doubles, up to 30 s, and
-    are not charged. Raises StoreUnavailable when that lasts longer than `store_patience_s`, StoreRefused at once, and
-    whatever else the work raised as it is. What was done until then is recorded; running again does only what is
-    missing.
+    `jobs` is consumed as workers become free, on Ray one a worker ahead; None among them means: none now, ask again in
+    a moment. While the store is away nothing new is handed over: the units that met it are tried again after a pause
+    that doubles, up to 30 s, and are not charged. Raises StoreUnavailable when that lasts longer than
+    `store_patience_s`, StoreRefused at once, and whatever else the work raised as it is. What was done until then is
+    recorded; running again does only what is missing.
     """
     settings = settings or BatchSettings()
     queue, breaker = _Queue(jobs), _Breaker(settings.store_patience_s)
@@ -61,8 +62,8 @@ def run(
             while pool.free and breaker.closed and (unit := queue.take()):
                 pool.start(*unit)
             if pool.busy:
-                idle = pool.free and breaker.closed and not queue.ended
-                for receipt in pool.finished(timeout_s=_TICK_S if idle else breaker.remaining_s):
+                asking = pool.idle and breaker.closed and not queue.ended
+                for receipt in pool.finished(timeout_s=_TICK_S if asking else breaker.remaining_s):
                     if _is_final(receipt, queue, breaker, settings.attempts):
                         yield receipt
             elif not breaker.closed:
@@ -152,7 +153,9 @@ class _Breaker:
 
 class _Pool(Protocol):
     @property
-    def free(self) -> bool: ...
+    def free(self) -> bool: ...  # it takes another unit
+    @property
+    def idle(self) -> bool: ...  # a worker has nothing to do
     @property
     def busy(self) -> bool: ...
     def start(self, job: Job, attempts: int) -> None: ...
@@ -171,6 +174,10 @@ class _Here:
         return self._next is None
 
     @property
+    def idle(self) -> bool:
+        return self.free
+
+    @property
     def busy(self) -> bool:
         return self._next is not None
 
@@ -185,46 +192,65 @@ class _Here:
 
 
 class _OnRay:
-    """As many units in flight as there are CPUs: a unit that waits in Ray's queue would spend its deadline there."""
+    """One unit for every worker and one more to follow it.
+
+    A worker that has nothing to follow is given back to Ray and asked for again, which costs as much as all else. Those
+    that wait are begun in the order they were handed over; when a worker dies, they go elsewhere. So only the oldest,
+    one for each worker, can have begun, and only their deadlines run.
+    """
 
     def __init__(self, ray: Any, work: Work, context: object, settings: BatchSettings) -> None:  # noqa: ANN401
-        self._ray, self._settings = ray, settings
-        self._window = int(ray.cluster_resources().get("CPU", 1))
-        if settings.workers:
-            self._window = min(self._window, settings.workers)
-        options = ray.remote(num_cpus=1, max_retries=0, max_calls=settings.clips_per_process)
-        self._remote, self._work, self._context = options(attempt), ray.put(work), ray.put(context)
-        self._flying: dict[Any, tuple[Job, int, float]] = {}
+        self._ray, self._deadline_s = ray, settings.deadline_s
+        cpus = int(ray.cluster_resources().get("CPU", 1))
+        self._workers = min(cpus, settings.workers or cpus)
+        # Where more CPUs are there than were asked for, the next unit would not wait but run.
+        self._window = self._workers if self._workers < cpus else 2 * self._workers
+
+        def unit(job: Job) -> Receipt[Any]:  # what else it needs travels once a process, not with every job
+            return attempt(work, job, context)
+
+        self._unit = ray.remote(num_cpus=1, max_retries=0, max_calls=settings.clips_per_process)(unit)
+        self._flying: dict[Any, tuple[Job, int]] = {}
+        self._deadlines: dict[Any, float] = {}
 
     @property
     def free(self) -> bool:
         return len(self._flying) < self._window
 
     @property
+    def idle(self) -> bool:
+        return len(self._flying) < self._workers
+
+    @property
     def busy(self) -> bool:
         return bool(self._flying)
 
     def start(self, job: Job, attempts: int) -> None:
-        ref = self._remote.remote(self._work, job, self._context)
-        self._flying[ref] = (job, attempts, time.monotonic() + self._settings.deadline_s)
+        self._flying[self._unit.remote(job)] = job, attempts
 
     def finished(self, *, timeout_s: float | None) -> list[Receipt[Any]]:
-        first_deadline = min(deadline for *_, deadline in self._flying.values())
-        wait_s = max(0.0, first_deadline - time.monotonic())
+        now = time.monotonic()
+        for ref in islice(self._flying, self._workers):
+            self._deadlines.setdefault(ref, now + self._deadline_s)
+        wait_s = max(0.0, min(self._deadlines.values()) - now)
         if timeout_s is not None:
             wait_s = min(wait_s, max(0.0, timeout_s))
         ready, _ = self._ray.wait(list(self._flying), num_returns=1, timeout=wait_s)
         receipts = [self._receipt(ref) for ref in ready]
         now = time.monotonic()
-        for ref in [ref for ref, (*_, deadline) in self._flying.items() if deadline <= now]:
-            job, attempts, _ = self._flying.pop(ref)
+        for ref in [ref for ref, deadline in self._deadlines.items() if deadline <= now]:
+            job, attempts = self._landed(ref)
             self._ray.cancel(ref, force=True)
-            reason = f"took longer than {self._settings.deadline_s:g} s and was stopped"
+            reason = f"took longer than {self._deadline_s:g} s and was stopped"
             receipts.append(Receipt(job, Outcome.ASIDE, station="deadline", reason=reason, attempts=attempts))
         return receipts
 
+    def _landed(self, ref: Any) -> tuple[Job, int]:  # noqa: ANN401
+        self._deadlines.pop(ref, None)
+        return self._flying.pop(ref)
+
     def _receipt(self, ref: Any) -> Receipt[Any]:  # noqa: ANN401
-        job, attempts, _ = self._flying.pop(ref)
+        job, attempts = self._landed(ref)
         gone = self._ray.exceptions
         try:
             receipt: Receipt[Any] = self._ray.get(ref)
