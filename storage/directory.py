@@ -79,17 +79,21 @@ class DirectoryStore:
         self._check_root()
         if if_absent and self.head(key) is not None:
             return False
-        upload = self._own / "uploads" / secrets.token_hex(16)
-        with open_source(data) as source, self._disk():
+        with open_source(data) as source, self._disk(), self._upload() as upload:
+            _write(upload, source)
+            return self._commit(upload, key, meta, if_absent=if_absent)
+
+    def copy(self, source: str, key: str, *, meta: Mapping[str, str] = NO_META) -> None:
+        """See ObjectStore. Both share their bytes where the file system can: an object is replaced, never changed."""
+        check_key(key)
+        encode_meta(meta)
+        with self._open(source) as stream, self._disk(), self._upload() as upload:
+            os.fsync(stream.fileno())  # another program may have put it there
             try:
-                upload.parent.mkdir(parents=True, exist_ok=True)
-                with upload.open("xb") as out:
-                    shutil.copyfileobj(source, out, CHUNK_BYTES)
-                    out.flush()
-                    os.fsync(out.fileno())
-                return self._commit(upload, key, meta, if_absent=if_absent)
-            finally:
-                upload.unlink(missing_ok=True)
+                upload.hardlink_to(self._root / source)
+            except OSError:  # it is replaced or removed just now, or this file system has no links
+                _write(upload, stream)
+            self._commit(upload, key, meta, if_absent=False)
 
     def get(self, key: str) -> bytes:
         """See ObjectStore."""
@@ -216,6 +220,16 @@ class DirectoryStore:
             )
 
     @contextlib.contextmanager
+    def _upload(self) -> Iterator[Path]:
+        """Give a name for what is not finished; what lies there at the end is removed."""
+        upload = self._own / "uploads" / secrets.token_hex(16)
+        upload.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            yield upload
+        finally:
+            upload.unlink(missing_ok=True)
+
+    @contextlib.contextmanager
     def _lock(self) -> Iterator[None]:
         """One writer at a time for the short time in which a finished upload is put in its place."""
         self._own.mkdir(exist_ok=True)
@@ -231,6 +245,13 @@ class DirectoryStore:
             if isinstance(error, PermissionError) or error.errno == errno.EROFS:
                 raise StoreRefused(f"{self.url}: {error}; make the folder writable for this user") from error
             raise StoreUnavailable(f"{self.url}: {error}") from error
+
+
+def _write(upload: Path, source: BinaryIO) -> None:
+    with upload.open("xb") as out:
+        shutil.copyfileobj(source, out, CHUNK_BYTES)
+        out.flush()
+        os.fsync(out.fileno())
 
 
 def _stat(path: Path) -> os.stat_result | None:

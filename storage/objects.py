@@ -20,6 +20,7 @@ from xml.etree.ElementTree import ParseError
 import minio.error
 import urllib3
 from minio import Minio
+from minio.commonconfig import REPLACE, CopySource
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from pipeline.errors import ConfigError, StoreRefused, StoreUnavailable
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 __all__ = [
+    "CHUNK_BYTES",
     "Credentials",
     "DirectoryStore",
     "Head",
@@ -226,9 +228,7 @@ class S3Store:
     def put(self, key: str, data: bytes | Path, *, meta: Mapping[str, str] = NO_META, if_absent: bool = False) -> bool:
         """See ObjectStore."""
         check_key(key)
-        headers: dict[str, str | list[str] | tuple[str]] = {
-            _META_PREFIX + name: value for name, value in encode_meta(meta).items()
-        }
+        headers = _headers(meta)
         size = len(data) if isinstance(data, bytes) else data.stat().st_size
         # The server would say so too, but only after the whole file was sent.
         if if_absent and size > _PART_BYTES and self.head(key) is not None:
@@ -241,7 +241,7 @@ class S3Store:
                     key,
                     source,
                     size,
-                    content_type=mimetypes.guess_type(key)[0] or "application/octet-stream",
+                    content_type=_content_type(key),
                     metadata=headers,
                     part_size=_PART_BYTES,
                     num_parallel_uploads=self._concurrency,
@@ -256,6 +256,16 @@ class S3Store:
         if not result.etag:
             raise StoreUnavailable(f"{self.url}: the server did not confirm the put of {key!r}")
         return True
+
+    def copy(self, source: str, key: str, *, meta: Mapping[str, str] = NO_META) -> None:
+        """See ObjectStore."""
+        check_key(source)
+        check_key(key)
+        headers = _headers(meta) | {"Content-Type": _content_type(key)}
+        with self._sorted(source):
+            self._client.copy_object(
+                self._bucket, key, CopySource(self._bucket, source), metadata=headers, metadata_directive=REPLACE
+            )
 
     def get(self, key: str) -> bytes:
         """See ObjectStore."""
@@ -420,6 +430,14 @@ class S3Store:
             return StoreUnavailable(said)
         advice = _ADVICE.get(code, "")
         return StoreRefused(f"{said}; {advice}" if advice else said)
+
+
+def _headers(meta: Mapping[str, str]) -> dict[str, str | list[str] | tuple[str]]:
+    return {_META_PREFIX + name: value for name, value in encode_meta(meta).items()}
+
+
+def _content_type(key: str) -> str:
+    return mimetypes.guess_type(key)[0] or "application/octet-stream"
 
 
 class _BeyondEnd(Exception):  # noqa: N818 - never leaves this module

@@ -79,6 +79,29 @@ def test_a_put_replaces_data_and_metadata_together(store: ObjectStore) -> None:
         assert store.get("k") == data
 
 
+def test_a_copy_has_the_bytes_and_metadata_of_its_own_and_outlives_its_source(store: ObjectStore) -> None:
+    for data in (b"light", b"light", b"dark"):  # twice the same, as a retry does
+        store.put("inbox/cam-1/a.mp4", data, meta={"of": "the source"})
+        store.copy("inbox/cam-1/a.mp4", "clips/a.mp4", meta={"n": "ü 1"})
+        store.copy("inbox/cam-1/a.mp4", "clips/a.mp4", meta={"n": "ü 1"})
+        assert store.get("clips/a.mp4") == data
+        assert store.head("clips/a.mp4") == Head(len(data), {"n": "ü 1"})
+    store.put("inbox/cam-1/a.mp4", b"something else")
+    assert store.get("clips/a.mp4") == b"dark"
+    store.delete("inbox/cam-1/a.mp4")
+    assert store.get("clips/a.mp4") == b"dark"
+    assert list(store.keys()) == ["clips/a.mp4"]
+
+
+def test_a_copy_of_nothing_writes_nothing(store: ObjectStore) -> None:
+    store.put("k", b"stays")
+    with pytest.raises(MissingObject, match="inbox/none"):
+        store.copy("inbox/none", "k")
+    assert store.get("k") == b"stays"
+    with pytest.raises(ValueError, match="not a key"):
+        store.copy("k", "../k")
+
+
 def test_the_version_changes_with_the_content_and_with_nothing_else(store: ObjectStore) -> None:
     versions: list[str] = []
     for data in [b"one", b"two", b"two and"]:

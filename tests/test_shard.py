@@ -1,5 +1,6 @@
 """Camera shards: durable before "accepted", busy when full, and nothing accepted is ever lost."""
 
+import hashlib
 import os
 import signal
 import subprocess
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from conftest import cannot_run
 
 from fleet_fixtures import CAMERAS, START_NS, Films, put_film
 from lamplighter.board import Board
@@ -24,7 +26,8 @@ from pipeline.span import NS
 from storage.archive import Mark, clip_name
 from storage.minio_server import Server
 from storage.objects import S3Store, StoreSettings
-from workers.receipt import Outcome, Stopwatch, Work
+from workers.ingest import Context, ingest
+from workers.receipt import Outcome, Stopwatch, Work, attempt
 from workers.shard import Answer, LiveSettings, Reply, Shard, Shards, Upload, inbox, shard_of
 from workers.sources import IngestJob
 
@@ -121,6 +124,16 @@ def test_an_upload_that_cannot_be_read_is_set_aside(desk: Desk, tmp_path: Path, 
     assert words in reply.reason
 
 
+def test_an_upload_that_breaks_off_while_it_is_read_is_set_aside(desk: Desk) -> None:
+    path = Path("/sys/class/net/lo/speed")  # opens, says 4096 bytes, and cannot be read
+    if not path.exists():
+        cannot_run("there is no file here that opens and cannot be read")
+    reply = Shard(0, store_of(desk), ONE).offer(upload(path))
+    assert (reply.answer, reply.station) == (Answer.ASIDE, "fetch")
+    assert "cannot be read" in reply.reason
+    assert not list(inbox(desk.archive.store, store_of(desk)))
+
+
 def test_a_new_shard_takes_up_what_is_durable_and_undone(desk: Desk, films: Films) -> None:
     first = Shard(0, store_of(desk), ONE)
     for number in (2, 0, 1):
@@ -160,6 +173,35 @@ def test_uploads_are_held_in_a_bucket_too(
     (held,) = Shard(0, minio_settings, ONE).take(9)
     assert held.job.place == f"s3://{minio_settings.bucket}/{held.key}"
     assert S3Store(minio_settings, minio_server.credentials).get(held.key) == films.moving.read_bytes()
+
+
+@pytest.fixture(params=["directory", "s3"])
+def context(request: pytest.FixtureRequest, desk: Desk, monkeypatch: pytest.MonkeyPatch) -> Context:
+    if request.param == "directory":
+        return desk.context
+    keys = request.getfixturevalue("minio_server").credentials
+    monkeypatch.setenv("LAMPLIGHTER_S3_ACCESS_KEY", keys.access_key)
+    monkeypatch.setenv("LAMPLIGHTER_S3_SECRET_KEY", keys.secret_key)
+    return replace(desk.context, store=request.getfixturevalue("minio_settings"))
+
+
+def test_what_is_held_is_taken_in_as_it_came_and_needs_the_inbox_no_more(
+    context: Context, films: Films, tmp_path: Path
+) -> None:
+    store = context.archive.store
+    path = put_film(films.moving, tmp_path, "ask-1")
+    shard = Shard(0, context.store, ONE)
+    shard.offer(upload(path))
+    (held,) = shard.take(1)
+    receipt = attempt(ingest, held.job, context)
+    assert receipt.outcome is Outcome.DONE
+    store.delete(held.key)
+    record = receipt.result
+    assert record is not None
+    assert hashlib.sha256(store.get(record.clip.key)).hexdigest() == record.clip.sha256
+    assert store.get(record.clip.key) == path.read_bytes()
+    assert context.archive.activity(record).pts.size == record.clip.stream.frames
+    assert attempt(ingest, held.job, context).outcome is Outcome.ALREADY
 
 
 # The whole run

@@ -56,8 +56,12 @@ def ingest(job: IngestJob, context: Context, watch: Stopwatch) -> tuple[Outcome,
         known = archive.clips.get(mark.clip) if mark else None
     if known is not None:
         return Outcome.ALREADY, known
+    # What was hashed is what is measured and stored: a copy of our own, or an object of ours, which nobody writes to.
+    if job.held and not job.place.startswith("s3://"):
+        with watch("fetch"):
+            sha256, size = copy_bytes(job.place, None, context.open_bucket)
+        return _take_in(job, context, watch, path=Path(job.place), sha256=sha256, size=size)
     with tempfile.TemporaryDirectory(prefix="lamplighter-") as scratch:
-        # From here on only this copy is read: what was hashed is what is measured and stored.
         path = Path(scratch) / f"clip{Path(job.place).suffix.lower()}"
         with watch("fetch"):
             sha256, size = copy_bytes(job.place, path, context.open_bucket)
@@ -144,11 +148,14 @@ def _take_in(
         activity = _measured(video, context, watch)
         stream = video.stream
     draft = Clip(job.camera, start_ns, sha256, size, "", stream)
-    key = f"clips/{clip_name(draft)}{path.suffix}"
+    key = f"clips/{clip_name(draft)}{path.suffix.lower()}"
     clip = Clip(job.camera, start_ns, sha256, size, key, stream)
     record = Ingested(clip, _activity_key(clip, activity), activity.version, Path(job.place).name)
     with watch("put"):
-        archive.store.put(key, path, meta={"sha256": sha256})
+        if job.held:
+            archive.store.copy(job.held, key, meta={"sha256": sha256})
+        else:
+            archive.store.put(key, path, meta={"sha256": sha256})
         archive.store.put(record.activity, activity.to_bytes())
         archive.clips.put(record)
         archive.sources.put(Mark(job.mark, clip_name(clip)))

@@ -40,6 +40,10 @@ class Patient:
         """See ObjectStore."""
         return _patiently(self._store.put, key, data, meta=meta or {}, if_absent=if_absent)
 
+    def copy(self, source: str, key: str, *, meta: Mapping[str, str] | None = None) -> None:
+        """See ObjectStore."""
+        _patiently(self._store.copy, source, key, meta=meta or {})
+
     def get(self, key: str) -> bytes:
         """See ObjectStore."""
         return _patiently(self._store.get, key)

@@ -20,12 +20,12 @@ from typing import Any, Literal, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from pipeline.errors import ClipError
+from pipeline.errors import ClipError, StoreUnavailable
 from pipeline.span import NS
 from storage.archive import Archive
 from storage.objects import Credentials, ObjectStore, StoreSettings, check_key, open_store
 from workers.patience import Patient
-from workers.sources import IngestJob, copy_bytes
+from workers.sources import IngestJob, copy_bytes, read_bytes, reading, refuse_empty
 
 _PREFIX = "inbox/"
 _NAME_CHARS = 400  # of an upload's own name that are kept; percent-encoded they must fit into S3's 2048 bytes
@@ -201,19 +201,33 @@ class Shard:
 
     def _keep(self, upload: Upload) -> Held:
         job = upload.job
+        key = f"{_PREFIX}{job.camera}/{job.mark}/{_file_name(job.place)}"
+        # One put holds all there is to know, so there is no moment at which half of it is durable.
+        meta = {
+            "name": job.name.encode("utf-8", "backslashreplace").decode()[-_NAME_CHARS:],
+            "start": "" if job.start_ns is None else str(job.start_ns),
+            "arrived": str(upload.arrived_ns),
+        }
+        if not job.place.startswith("s3://"):
+            return _held(key, self._put(key, job.place, meta), meta, self._store)
         with tempfile.TemporaryDirectory(prefix="lamplighter-") as scratch:
             path = Path(scratch) / "clip"
-            sha256, size = copy_bytes(job.place, path, self._bucket)
-            key = f"{_PREFIX}{job.camera}/{job.mark}/{_file_name(job.place)}"
-            meta = {
-                "name": job.name.encode("utf-8", "backslashreplace").decode()[-_NAME_CHARS:],
-                "start": "" if job.start_ns is None else str(job.start_ns),
-                "arrived": str(upload.arrived_ns),
-                "sha256": sha256,
-            }
-            # One put holds all there is to know, so there is no moment at which half of it is durable.
+            _, size = copy_bytes(job.place, path, self._bucket)
             self._archive.store.put(key, path, meta=meta)
         return _held(key, size, meta, self._store)
+
+    def _put(self, key: str, place: str, meta: Mapping[str, str]) -> int:
+        """Put a file as it lies there, and return its size in bytes."""
+        with reading():
+            size = Path(place).stat().st_size
+            refuse_empty(size)
+            try:
+                self._archive.store.put(key, Path(place), meta=meta)
+            except StoreUnavailable:
+                for _ in read_bytes(place, self._bucket):  # it may be the file that cannot be read
+                    pass
+                raise
+        return size
 
     def _bucket(self, bucket: str) -> ObjectStore:
         return _open_bucket(self._store.model_copy(update={"kind": "s3", "bucket": bucket}))
@@ -232,7 +246,7 @@ def _held(key: str, size: int, meta: Mapping[str, str], settings: StoreSettings)
     # A worker reads a directory store's objects as the plain files they are.
     place = f"s3://{settings.bucket}/{key}" if settings.kind == "s3" else str(Path(settings.path).absolute() / key)
     start_ns = int(meta["start"]) if meta["start"] else None
-    return Held(IngestJob(meta["name"], place, mark, camera, start_ns), key, size, int(meta["arrived"]))
+    return Held(IngestJob(meta["name"], place, mark, camera, start_ns, key), key, size, int(meta["arrived"]))
 
 
 def _file_name(place: str) -> str:

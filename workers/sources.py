@@ -6,6 +6,7 @@ import glob
 import hashlib
 from collections import defaultdict
 from collections.abc import Callable, Container, Iterable, Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -14,7 +15,7 @@ from pipeline.arrival import Origin, PathTemplate, read_sidecar
 from pipeline.errors import ClipError, ConfigError
 from pipeline.span import iso
 from storage.archive import short
-from storage.objects import MissingObject, ObjectStore
+from storage.objects import CHUNK_BYTES, MissingObject, ObjectStore
 from workers.receipt import Outcome, Receipt
 
 SUFFIXES = frozenset(
@@ -28,6 +29,7 @@ class IngestJob:
     """One uploaded file: `place` is its path or s3://BUCKET/KEY, `mark` stands for its place, size and time of change.
 
     `camera` and `start_ns` are what its path or sidecar said; without a start the container's creation time counts.
+    `held` is its key where it lies in the store already.
     """
 
     name: str
@@ -35,6 +37,7 @@ class IngestJob:
     mark: str
     camera: str
     start_ns: int | None
+    held: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,33 +71,47 @@ def plan(
 
 def read_bytes(place: str, open_bucket: OpenBucket) -> Iterator[bytes]:
     """Yield a source's content in pieces. Raises ClipError("fetch", ...) when it is gone or cannot be read."""
-    try:
+    with reading():
         if place.startswith("s3://"):
             bucket, _, key = place.removeprefix("s3://").partition("/")
             yield from _in_ranges(open_bucket(bucket), key)
             return
         with Path(place).open("rb") as file:
-            while piece := file.read(1 << 20):
+            while piece := file.read(CHUNK_BYTES):
                 yield piece
+
+
+@contextmanager
+def reading() -> Iterator[None]:
+    """Turn what reading a source may raise into a ClipError("fetch", ...)."""
+    try:
+        yield
     except (FileNotFoundError, MissingObject) as error:
         raise ClipError("fetch", "the file vanished after it was listed; upload it again") from error
     except OSError as error:
         raise ClipError("fetch", f"the file cannot be read: {error.strerror or error}") from error
 
 
-def copy_bytes(place: str, path: Path, open_bucket: OpenBucket) -> tuple[str, int]:
-    """Copy a source to `path`; return its SHA-256 in hexadecimal and its size in bytes.
+def copy_bytes(place: str, path: Path | None, open_bucket: OpenBucket) -> tuple[str, int]:
+    """Copy a source to `path`, or only read it; return its SHA-256 in hexadecimal and its size in bytes.
 
     Raises ClipError("fetch", ...) as `read_bytes` does, and when there is not one byte.
     """
     digest, size = hashlib.sha256(), 0
-    with path.open("wb") as file:
+    with nullcontext() if path is None else path.open("wb") as file:
         for piece in read_bytes(place, open_bucket):
             digest.update(piece)
-            size += file.write(piece)
+            size += len(piece)
+            if file is not None:
+                file.write(piece)
+    refuse_empty(size)
+    return digest.hexdigest(), size
+
+
+def refuse_empty(size: int) -> None:
+    """Raise ClipError("fetch", ...) for a source of 0 bytes."""
     if not size:
         raise ClipError("fetch", "the file is empty (0 bytes); upload it again")
-    return digest.hexdigest(), size
 
 
 def _in_ranges(store: ObjectStore, key: str) -> Iterator[bytes]:
