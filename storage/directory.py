@@ -166,15 +166,15 @@ class DirectoryStore:
                 return False
             recorded = _records(sidecar)
             new_record = {"inode": upload.stat().st_ino, "meta": dict(meta)}
+            kept = [] if old is None else [{"inode": old.st_ino, "meta": _meta_of(recorded, old.st_ino)}]
             if meta or recorded:
-                kept = [] if old is None else [{"inode": old.st_ino, "meta": _meta_of(recorded, old.st_ino)}]
                 self._write_sidecar(sidecar, [*kept, new_record])
                 _sync_folder(target.parent)
             upload.rename(target)
             _sync_folder(target.parent)
-            if meta:
+            if meta and kept:
                 self._write_sidecar(sidecar, [new_record])
-            elif recorded:
+            elif recorded and not meta:
                 sidecar.unlink()
         return True
 
