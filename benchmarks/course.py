@@ -6,6 +6,7 @@ import itertools
 import multiprocessing
 import os
 import shutil
+import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -17,6 +18,7 @@ from typing import Any
 
 from benchmarks import report
 from benchmarks.processes import Tree
+from lamplighter.board import Board
 from lamplighter.desk import Tally, open_desk
 from lamplighter.live import run_watch
 from lamplighter.settings import Settings, load
@@ -32,6 +34,7 @@ from workers.fleet import Fed, Feeder, FolderSink, drive
 from workers.simulate import FilmJob, film
 
 WORKERS = 2
+_ASKED = 12
 _LEAD_NS = 120 * NS  # recorded before the first second that counts, so that from then on clips arrive as ever
 
 
@@ -196,24 +199,29 @@ def _watch(job: dict[str, Any]) -> dict[str, Any]:
     data = Path(job["data"])
     with open_desk(settings_in(data, job["live"])) as desk:
         desk.catalog.put_cameras(job["cameras"])
-        began = time.monotonic()
-
-        def shown(_board: object) -> None:
-            nonlocal began
-            began = time.monotonic()
-            _told[0].set()
-
-        board = run_watch(desk, [str(data / "incoming")], for_s=job["for_s"], shown=shown)
-        run_s = time.monotonic() - began
+        board = run_watch(desk, [str(data / "incoming")], for_s=job["for_s"], shown=_tell_when_ready)
         frames = {f"{one.clip.camera}/{one.source}": one.clip.stream.frames for one in desk.catalog.clips()}
-        return board.document() | {"frames": frames, "run_s": run_s, "refused": board.counts["refused"]}
+        return board.document() | {"frames": frames, "refused": board.counts["refused"]}
+
+
+def _tell_when_ready(board: Board) -> None:
+    """Let the window begin once the shards are there: starting their processes is no part of a load that goes on."""
+
+    def look() -> None:
+        while not board.shards:
+            time.sleep(0.05)
+        _told[0].set()
+
+    threading.Thread(target=look, daemon=True).start()
 
 
 def _deliver(data: str, fleet: Fleet) -> report.Row:
-    """Ask for the whole neighbourhood of a fleet and deliver what moved; return the time to the last clip."""
-    lons, lats = [camera.lon for camera in fleet.cameras], [camera.lat for camera in fleet.cameras]
+    """Ask for the neighbourhood of a dozen cameras and deliver what moved; return the time to the last clip."""
+    near = sorted(fleet.cameras, key=lambda camera: (camera.lon, camera.lat))[:_ASKED]
+    lons, lats = [camera.lon for camera in near], [camera.lat for camera in near]
     west, east, south, north = min(lons) - 0.002, max(lons) + 0.002, min(lats) - 0.0013, max(lats) + 0.0013
     area = Area((((west, south), (east, south), (east, north), (west, north), (west, south)),))
+    inside = sum(area.covers(camera.camera) for camera in fleet.cameras)
     span = Span(fleet.start_ns, fleet.start_ns + HOUR_NS // 2)
     made_ns = span.end_ns + HOUR_NS
     with open_desk(settings_in(Path(data))) as desk:
@@ -227,7 +235,7 @@ def _deliver(data: str, fleet: Fleet) -> report.Row:
     if tally.aside or len(tally.results) != tally.planned:
         raise SystemExit(f"{len(tally.results)} of {tally.planned} clips were delivered: the time means nothing")
     return {
-        "what": f"one request over {len(fleet.cameras)} cameras, to its last delivered clip",
+        "what": f"one request over {inside} cameras, to its last delivered clip",
         "seconds": round(took_s, 2),
         "delivered": tally.planned,
         "megabytes_out": round(size / 1e6, 2),

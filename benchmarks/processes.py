@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import threading
 import time
 from collections.abc import Iterator
@@ -21,11 +22,13 @@ class Tree:
     """A process with its descendants; `memory_mb` and `cpu_s` are there after `sampling`.
 
     memory_mb: (seconds since the start, megabytes), one every two seconds. cpu_s: seconds of all of them together,
-    those that have ended meanwhile included; None where there is no /proc.
+    those that have ended meanwhile included, up to the last sample where their parent does not wait for them, as Ray
+    does not; None where there is no /proc.
     """
 
     def __init__(self, pid: int) -> None:
         self._pid = pid
+        self._unwaited: dict[int, int] = {}
         self.memory_mb: list[tuple[float, float]] = []
         self.cpu_s: float | None = None
 
@@ -37,6 +40,7 @@ class Tree:
         def sample() -> None:
             while not over.wait(_EVERY_S):
                 self.memory_mb.append((round(time.monotonic() - began, 1), round(self._memory_mb(), 1)))
+                self._ticks()
 
         thread = threading.Thread(target=sample, name="memory", daemon=True)
         if _PROC.is_dir():
@@ -50,8 +54,12 @@ class Tree:
                 self.cpu_s = round((self._ticks() - before) / os.sysconf("SC_CLK_TCK"), 2)
 
     def _ticks(self) -> int:
-        # A process's own ticks, and those of its children that have ended: together nobody is counted twice.
-        return sum(sum(int(n) for n in fields[11:15]) for fields in self._members().values())
+        # A process's own ticks, and those of its children that it waited for: together nobody is counted twice.
+        members = self._members()
+        ticks = {pid: sum(int(n) for n in fields[11:15]) for pid, fields in members.items()}
+        careless = {parent for parent in {int(fields[1]) for fields in members.values()} if _ignores_children(parent)}
+        self._unwaited |= {pid: ticks[pid] for pid, fields in members.items() if int(fields[1]) in careless}
+        return sum((self._unwaited | ticks).values())
 
     def _memory_mb(self) -> float:
         total = 0
@@ -78,3 +86,12 @@ class Tree:
                 members[pid] = stats[pid]
             ahead += children.get(pid, [])
         return members
+
+
+def _ignores_children(pid: int) -> bool:
+    """Tell whether a process ignores SIGCHLD: what its children used is then added to nobody's account."""
+    try:
+        ignored = re.search(r"^SigIgn:\s+([0-9a-f]+)$", (_PROC / str(pid) / "status").read_text(), re.MULTILINE)
+    except OSError:
+        return False
+    return ignored is not None and bool(int(ignored[1], 16) >> (signal.SIGCHLD - 1) & 1)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks import catalogue, fleet, peers, plots, quality, report, scaling, stages
+from benchmarks import catalogue, fleet, peers, plots, processes, quality, report, scaling, stages
 from benchmarks import course as course_of
 from benchmarks.processes import Tree
 from pipeline.fleet import FleetSettings, make_fleet
@@ -320,6 +320,24 @@ def test_the_cost_of_a_process_counts_its_children_ended_ones_too() -> None:
         child.communicate(b"\n")
     assert tree.cpu_s is not None
     assert 0.2 < tree.cpu_s < 5
+
+
+def test_the_cost_of_a_process_counts_children_that_it_does_not_wait_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(processes, "_EVERY_S", 0.05)
+    burn = "import time\nwhile time.process_time() < 0.6: pass\n"
+    code = (
+        "import signal, subprocess, sys; signal.signal(signal.SIGCHLD, signal.SIG_IGN);"
+        f"child = subprocess.Popen([sys.executable, '-c', {burn!r}]); child.wait(); print(flush=True); input()"
+    )
+    pipe = subprocess.PIPE
+    with subprocess.Popen([sys.executable, "-c", code], stdin=pipe, stdout=pipe) as child:
+        tree = Tree(child.pid)
+        with tree.sampling():
+            assert child.stdout is not None
+            child.stdout.readline()
+        child.communicate(b"\n")
+    assert tree.cpu_s is not None
+    assert 0.3 < tree.cpu_s < 5
 
 
 @pytest.fixture(scope="module")

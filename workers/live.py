@@ -10,7 +10,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -233,12 +233,15 @@ class Live(AbstractContextManager["Live"]):
     def run(
         self, *, stop: threading.Event, tick: Callable[[], None], for_s: float | None = None
     ) -> Iterator[tuple[Held, Receipt[Any]]]:
-        """Run until `stop`, or for `for_s` seconds; yield every clip with its receipt as it is done.
+        """Run until `stop`, or for `for_s` seconds once the shards are there; yield every clip with its receipt.
 
         After `stop` only the clips in work are finished. After `for_s` nothing new is looked at, and what was found is
         worked off for at most `drain_s`. `tick` is called from this thread whenever a worker is free.
         Raises what the batch dispatcher raises, and any error of a source.
         """
+        # Nothing can be accepted before; a store that is away is waited for by those that meet it.
+        with suppress(StoreUnavailable):
+            self.shards.status()
         for thread in (*self._lanes, *self._sources):
             thread.start()
         for receipt in run(self._jobs(stop, tick, for_s), self._work, self._context, settings=self._batch):
