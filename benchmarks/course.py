@@ -34,7 +34,7 @@ from workers.fleet import Fed, Feeder, FolderSink, drive
 from workers.simulate import FilmJob, film
 
 WORKERS = 2
-_ASKED = 12
+_ASKED = 8  # the smallest area the rules allow holds more
 _LEAD_NS = 120 * NS  # recorded before the first second that counts, so that from then on clips arrive as ever
 
 
@@ -216,7 +216,7 @@ def _tell_when_ready(board: Board) -> None:
 
 
 def _deliver(data: str, fleet: Fleet) -> report.Row:
-    """Ask for the neighbourhood of a dozen cameras and deliver what moved; return the time to the last clip."""
+    """Ask for the area around a few cameras and deliver what moved; return the time to the last clip."""
     near = sorted(fleet.cameras, key=lambda camera: (camera.lon, camera.lat))[:_ASKED]
     lons, lats = [camera.lon for camera in near], [camera.lat for camera in near]
     west, east, south, north = min(lons) - 0.002, max(lons) + 0.002, min(lats) - 0.0013, max(lats) + 0.0013

@@ -43,7 +43,7 @@ COLUMNS = {
 
 def footage(folder: Path, clips: int, seconds: int) -> Path:
     """Write `clips` files of simulated footage, a few distinct ones under many names: the work is the same."""
-    where = folder / f"{seconds}s"
+    where = folder / f"{clips} of {seconds} s"
     originals = []
     for number in range(min(_DISTINCT, clips)):
         job = FilmJob(Scene(number, frames=seconds * _RATE, busy=6), folder / "originals" / f"{seconds}-{number}.mp4")
@@ -141,7 +141,7 @@ def empty_units(count: int, *, rounds: int = 5) -> report.Row:
 
 def main() -> None:
     """Measure, write JSON, draw."""
-    clips_flag = ("--clips", {"type": int, "default": 120, "help": "clips in the batch"})
+    clips_flag = ("--clips", {"type": int, "default": 90, "help": "clips in the batch"})
     seconds_flag = ("--seconds", {"type": int, "default": 45, "help": "length of its clips; 0.2 s of work at least"})
     chosen = report.options(__doc__, clips_flag, seconds_flag)
     clips, seconds = (24, 20) if chosen.quick else (chosen.clips, chosen.seconds)
@@ -152,7 +152,7 @@ def main() -> None:
         folder = Path(scratch)
         results = [empty_units(40 if chosen.quick else 200)]
         where = footage(folder, clips, seconds)
-        few = footage(folder / "few", clips // 4, seconds)
+        few = footage(folder, clips // 4, seconds)
         for workers in (0, 1, 2):
             name = f"{workers} worker{'s' * (workers > 1)} on Ray" if workers else "in this process"
             what = f"{name}, clips of {seconds} s"

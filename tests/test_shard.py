@@ -204,6 +204,13 @@ def test_what_is_held_is_taken_in_as_it_came_and_needs_the_inbox_no_more(
     assert attempt(ingest, held.job, context).outcome is Outcome.ALREADY
 
 
+def test_what_vanished_from_the_inbox_is_set_aside(desk: Desk, films: Films) -> None:
+    job = replace(upload(films.moving).job, held="inbox/ask-1/gone/a.mp4")
+    receipt = attempt(ingest, job, desk.context)
+    assert (receipt.outcome, receipt.station) == (Outcome.ASIDE, "fetch")
+    assert "vanished" in receipt.reason
+
+
 # The whole run
 
 

@@ -19,7 +19,7 @@ from storage.archive import Archive, Ingested, Mark, clip_name, clip_prefix
 from storage.objects import Credentials, MissingObject, ObjectStore, StoreSettings, open_store
 from workers.patience import Patient
 from workers.receipt import Outcome, Stopwatch
-from workers.sources import IngestJob, copy_bytes
+from workers.sources import IngestJob, copy_bytes, reading
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +153,8 @@ def _take_in(
     record = Ingested(clip, _activity_key(clip, activity), activity.version, Path(job.place).name)
     with watch("put"):
         if job.held:
-            archive.store.copy(job.held, key, meta={"sha256": sha256})
+            with reading():
+                archive.store.copy(job.held, key, meta={"sha256": sha256})
         else:
             archive.store.put(key, path, meta={"sha256": sha256})
         archive.store.put(record.activity, activity.to_bytes())
