@@ -36,12 +36,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from benchmarks import report
-from benchmarks.course import WORKERS, Bench, Course, settings_in
+from benchmarks.course import WORKERS, Bench, Course, arriving, settings_in
 from benchmarks.stages import bare_decode
 from lamplighter.desk import open_desk
 from pipeline.detect import detect
 from pipeline.fleet import HOUR_NS, Fleet, FleetSettings, make_fleet
 from pipeline.span import NS, Span, parse_iso
+from pipeline.traffic import sights
 from pipeline.uploads import load_uploads, score_uploads
 from storage.minio_server import cache_folder
 from workers.batch import BatchSettings
@@ -90,8 +91,8 @@ class Load:
         return replace(made, cameras=tuple(replace(camera, replay=next(files)) for camera in made.cameras))
 
 
-def capacity(bench: Bench, load_: Load, cameras: int, *, clips: int) -> tuple[float, float]:
-    """Work off a heap of clips; return the workers' frames a second, and the frames one camera uploads a second.
+def capacity(bench: Bench, load_: Load, cameras: int, *, clips: int, window_s: int) -> tuple[float, float]:
+    """Work off a heap of clips; return the workers' frames a second, and those one camera uploads in the window.
 
     What counts is the time in which clips were in work: at the beginning and the end of a heap a worker has none.
     """
@@ -99,9 +100,14 @@ def capacity(bench: Bench, load_: Load, cameras: int, *, clips: int) -> tuple[fl
     span = Span(load_.start_ns + _IN_NS, load_.start_ns + HOUR_NS)
     course = bench.run(fleet, span, speed=0, most=clips)
     shutil.rmtree(course.data)
-    arrived_s = (course.fed[-1].upload.arrival_ns - span.start_ns) / NS
     work_s = course.board["station_seconds"]["total"] / WORKERS
-    return course.frames / work_s, course.frames / arrived_s / cameras
+    frames_per_ns = course.frames / sum(one.upload.length_ns for one in course.fed)
+    window = Span(span.start_ns, span.start_ns + window_s * NS)
+    coming = itertools.takewhile(
+        lambda upload: upload.arrival_ns < window.end_ns, arriving(fleet, sights(fleet), window, None)
+    )
+    uploaded = frames_per_ns * sum(upload.length_ns for upload in coming)
+    return course.frames / work_s, uploaded / window_s / cameras
 
 
 def attempt(bench: Bench, load_: Load, cameras: int, window_s: int) -> tuple[report.Row, Course]:
@@ -265,16 +271,16 @@ def measure_all(bench: Bench, reels: Path, loads: Sequence[Load], *, quick: bool
     extra: list[report.Row] = []
     floors = {replay: floor(reels, one) for replay, one in {one.replay: one for one in loads}.items()}
     for one in loads:
-        clips = 60 if quick else {"continuous": 24, "motion": 48}.get(one.name, 12)
-        speed, each = capacity(bench, one, 40 if one.continuous else 600, clips=clips)
 
         def after(course: Course, one: Load = one) -> report.Row:
             if one.name == "continuous":
                 extra.append(bench.deliver(course))
             return score(course)
 
+        clips = 60 if quick else {"continuous": 24, "motion": 48}.get(one.name, 12)
         # The load that is promised by the core is looked at longest.
         window_s, tries = (8, 2) if quick else {"continuous": (60, 3), "motion": (45, 2)}.get(one.name, (30, 2))
+        speed, each = capacity(bench, one, 40 if one.continuous else 600, clips=clips, window_s=window_s)
         for row in search(bench, one, guess=speed / each, window_s=window_s, tries=tries, after=after):
             row.update(floors[one.replay] | {"burst_frames_per_s": round(speed, 1)})
             if row["cpu_ms_per_frame"]:
