@@ -209,7 +209,7 @@ def _uncovered(samples: U8, ranked: U8, usual: U8, near: int) -> U8:
     other[where], known[where] = value, votes >= least
     differs[where] = lasts & (distance(value, usual[where]) > 2 * near)
     thing = ~_grown(~_grown(differs)) | differs  # closed: noise leaves holes
-    regions = label(thing, connectivity=2).astype(np.uint16)  # type: ignore[no-untyped-call]
+    regions = label(thing.view(np.uint8), connectivity=2).astype(np.uint16)  # type: ignore[no-untyped-call]
     near_by = _widest(regions)
     rim = (near_by > 0) & _grown(~thing)
     drop = (_edges(usual) - _edges(np.where(differs, other, usual)))[rim]
