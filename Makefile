@@ -41,7 +41,7 @@ rtsp:
 		echo "sudo apt-get install --no-install-recommends $(RTSP)"; \
 	fi
 
-# Everything, in 20 to 30 minutes on 2 cores; the first run on a machine also films the reels (two minutes, once).
+# Everything, in about 20 minutes on 2 cores; the first run on a machine also films the reels (two minutes, once).
 bench: .venv/dev minio
 	$(BIN)/lamplighter bench
 
