@@ -248,10 +248,15 @@ def leaves(footage: Footage) -> Case:
     return Case(frames, masks)
 
 
-def leaves_filmed(footage: Footage) -> Case:
+def _leaves_filmed(clip: str, top: int, left: int, scale: int, every_s: float) -> Callable[[Footage], Case]:
     """People walk before a real tree in the wind, filmed close and played fast, forwards and backwards."""
-    tree = footage.crop("atv.mp4", 240, 880, 1)
-    return _compose(lambda n: tree[len(tree) - 1 - abs(n % (2 * len(tree) - 2) - len(tree) + 1)], _walks(footage, 11))
+
+    def made(footage: Footage) -> Case:
+        tree = footage.crop(clip, top, left, scale)
+        turn = len(tree) - 1
+        return _compose(lambda n: tree[turn - abs(n % (2 * turn) - turn)], _walks(footage, every_s))
+
+    return made
 
 
 def water(footage: Footage) -> Case:
@@ -420,7 +425,10 @@ def _simulated(**kind: bool) -> Callable[[Footage], Case]:
 
 CASES: dict[str, Callable[[Footage], Case]] = {
     "leaves": leaves,
-    "leaves filmed": leaves_filmed,
+    "leaves filmed": _leaves_filmed("atv.mp4", 240, 880, 1, 11),
+    # These two were looked at only when every constant of `measure` had its value.
+    "leaves filmed 2": _leaves_filmed("atv2.mp4", 240, 880, 1, 9),
+    "leaves filmed 3": _leaves_filmed("atv3.mp4", 100, 200, 2, 9),
     "water": water,
     "rain": rain,
     "stands 30 %": _stands("hall", 0.4, 0.7),
