@@ -195,9 +195,8 @@ def decide(
     if sum((bool(share), share_all, decline)) != 1:
         raise ConfigError("wanted one of --share CLIP, --share-all and --decline")
     with open_desk(settings_of(context)) as desk:
-        chosen, asked = None if share_all else (share or []), desk.request(request)
-        tables.warn_of_deaf(desk.asked_of(asked, owner))
-        settled = desk.decide(asked, owner, share=chosen)
+        chosen = None if share_all else (share or [])
+        settled = desk.decide(desk.request(request), owner, share=chosen, saw=tables.warn_of_deaf)
     if as_json:
         tables.write_json({"request": request, "owner": owner, "clips": settled.clips, "at": iso(settled.decided_ns)})
     else:

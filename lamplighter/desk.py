@@ -27,7 +27,7 @@ from pipeline.request import Match, Request, Verdict, check, match
 from storage import minio_server
 from storage.archive import Archive, Aside, Ingested, short
 from storage.catalog import Catalog
-from storage.objects import ACCESS_KEY, SECRET_KEY, Credentials, StoreSettings, open_store
+from storage.objects import ACCESS_KEY, SECRET_KEY, StoreSettings
 from storage.rows import Motion
 from workers.batch import run
 from workers.deliver import DeliverJob, deliver
@@ -240,12 +240,21 @@ class Desk:
         activity = self.archive.activity(ingested)
         return activity, self.settings.layers.for_clip(camera, ingested.clip, activity)
 
-    def decide(self, request: Request, owner: str, *, share: Sequence[str] | None) -> Decision:
+    def decide(
+        self,
+        request: Request,
+        owner: str,
+        *,
+        share: Sequence[str] | None,
+        saw: Callable[[list[Row]], None] = lambda _: None,
+    ) -> Decision:
         """Settle one owner's answer: the clips they share, all that wait when `share` is None, none to decline.
 
+        `saw` is given the verdicts on their clips first.
         Raises ConfigError for a clip that does not wait for this owner, or an answer that differs from the one given.
         """
         mine = self.asked_of(request, owner)
+        saw(mine)
         waiting = [row.match.clip.id for row in mine if row.match.verdict is Verdict.MATCH and row.match.clip]
         chosen = waiting if share is None else list(share)
         for clip in chosen:
@@ -317,7 +326,7 @@ def open_desk(settings: Settings) -> Iterator[Desk]:
         store = store.model_copy(update={"endpoint": server.endpoint, "secure": False})
         # The workers of a Ray of our own inherit these; they are written nowhere else.
         os.environ[ACCESS_KEY], os.environ[SECRET_KEY] = server.credentials.access_key, server.credentials.secret_key
-    objects = Patient(open_store(store, Credentials.from_env(os.environ)))
+    objects = Patient.open(store)
     objects.ensure_bucket()
     archive = Archive(objects)
     catalog = Catalog(settings.catalog_url, archive)

@@ -54,15 +54,23 @@ _cameras = sa.Table(
     sa.Column("sharing", sa.String(8), nullable=False),
     sa.Index("cameras_place", "lat", "lon"),
 )
+
+
+def _clip_key() -> tuple[sa.Column[Any], ...]:
+    return (
+        sa.Column("camera", sa.String(64), primary_key=True),
+        sa.Column("start_ns", sa.BigInteger, primary_key=True, autoincrement=False),
+        sa.Column("id", sa.String(20), primary_key=True),
+    )
+
+
 # The rows themselves lie in the order of camera and time: those of one request are neighbours, and the age of the
 # catalogue costs nothing. (The id follows from the other two and the content.) What a record says is in columns of its
 # own: to parse thousands of documents was most of what a search cost, and half of the catalogue's size their keys.
 _clips = sa.Table(
     "clips",
     _meta,
-    sa.Column("camera", sa.String(64), primary_key=True),
-    sa.Column("start_ns", sa.BigInteger, primary_key=True, autoincrement=False),
-    sa.Column("id", sa.String(20), primary_key=True),
+    *_clip_key(),
     sa.Column("end_ns", sa.BigInteger, nullable=False),
     sa.Column("sha256", sa.String(64), nullable=False),
     sa.Column("size", sa.BigInteger, nullable=False),
@@ -88,9 +96,7 @@ _record = [column for column in _clips.c if column.name not in {"id", "end_ns"}]
 _motions = sa.Table(
     "motions",
     _meta,
-    sa.Column("camera", sa.String(64), primary_key=True),
-    sa.Column("start_ns", sa.BigInteger, primary_key=True, autoincrement=False),
-    sa.Column("id", sa.String(20), primary_key=True),
+    *_clip_key(),
     sa.Column("document", sa.Text, nullable=False),
     sqlite_with_rowid=False,
 )

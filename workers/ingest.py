@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import tempfile
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -16,7 +15,7 @@ from pipeline.motion import MeasureSettings, measure
 from pipeline.span import iso
 from pipeline.video import Video, open_video
 from storage.archive import Archive, Ingested, Mark, clip_name, clip_prefix
-from storage.objects import Credentials, MissingObject, ObjectStore, StoreSettings, open_store
+from storage.objects import MissingObject, ObjectStore, StoreSettings
 from workers.patience import Patient
 from workers.receipt import Outcome, Stopwatch
 from workers.sources import IngestJob, copy_bytes, reading
@@ -42,7 +41,7 @@ class Context:
 
 @lru_cache(maxsize=8)
 def _archive(settings: StoreSettings) -> Archive:
-    return Archive(Patient(open_store(settings, Credentials.from_env(os.environ))))
+    return Archive(Patient.open(settings))
 
 
 def ingest(job: IngestJob, context: Context, watch: Stopwatch) -> tuple[Outcome, Ingested]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
 from pipeline.errors import StoreUnavailable
-from storage.objects import Head, ObjectStore
+from storage.objects import Credentials, Head, ObjectStore, StoreSettings, open_store
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -24,6 +25,11 @@ class Patient:
 
     def __init__(self, store: ObjectStore) -> None:
         self._store = store
+
+    @classmethod
+    def open(cls, settings: StoreSettings) -> Patient:
+        """Open a store with the credentials in this process's environment."""
+        return cls(open_store(settings, Credentials.from_env(os.environ)))
 
     @property
     def url(self) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from collections import deque
 from collections.abc import Iterable, Iterator
@@ -10,7 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 from pipeline.activity import Activity
 from storage.archive import Archive, Ingested
-from storage.objects import Credentials, StoreSettings, open_store
+from storage.objects import StoreSettings
 from workers.patience import Patient
 
 _AT_ONCE = 16
@@ -25,7 +24,7 @@ def activities(clips: Iterable[Ingested], store: StoreSettings) -> Iterator[Acti
 
     def read(ingested: Ingested) -> Activity:
         if not hasattr(own, "archive"):
-            own.archive = Archive(Patient(open_store(store, Credentials.from_env(os.environ))))
+            own.archive = Archive(Patient.open(store))
         found: Activity = own.archive.activity(ingested)
         return found
 

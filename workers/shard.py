@@ -23,7 +23,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from pipeline.errors import ClipError, StoreUnavailable
 from pipeline.span import NS
 from storage.archive import Archive
-from storage.objects import Credentials, ObjectStore, StoreSettings, check_key, open_store
+from storage.objects import ObjectStore, StoreSettings, check_key
 from workers.patience import Patient
 from workers.sources import IngestJob, copy_bytes, read_bytes, reading, refuse_empty
 
@@ -180,7 +180,7 @@ class Shard:
         with self._lock:
             if self._ready:
                 return
-            self._archive = Archive(Patient(open_store(self._store, Credentials.from_env(os.environ))))
+            self._archive = Archive(Patient.open(self._store))
             found = sorted(inbox(self._archive.store, self._store), key=lambda held: (held.arrived_ns, held.key))
             for held in found:
                 if shard_of(held.job.camera, self._settings.shards) == self._index:
@@ -261,7 +261,7 @@ def _file_name(place: str) -> str:
 
 @lru_cache(maxsize=8)
 def _open_bucket(settings: StoreSettings) -> ObjectStore:
-    return Patient(open_store(settings, Credentials.from_env(os.environ)))
+    return Patient.open(settings)
 
 
 class _Handle(Protocol):
