@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 import numpy as np
 from skimage.measure import label
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     U8: TypeAlias = NDArray[np.uint8]
     F32: TypeAlias = NDArray[np.float32]
     Bool: TypeAlias = NDArray[np.bool_]
+    Pictures = TypeVar("Pictures", U8, Bool)
 
 _REGIONS = (3, 4)  # of light, down and across: a cloud is larger than this, a car is smaller
 _REGION_PIXELS = 49  # of a region are looked at: a median of so many is good to a sixth of their spread
@@ -127,10 +128,13 @@ def _looked_at(rows: int, columns: int) -> NDArray[np.int64]:
     return (y[:, None, :, None] * columns + x[None, :, None, :]).reshape(down, across, -1)
 
 
+@lru_cache(8)
 def _tent(count: int, length: int) -> F32:
     """Return float32 (length, count): weights that interpolate linearly between the middles of `count` regions."""
     at = np.clip((np.arange(length) + 0.5) * count / length - 0.5, 0, count - 1)
-    return np.maximum(0, 1 - abs(at[:, None] - np.arange(count))).astype(np.float32)
+    weights = np.maximum(0, 1 - abs(at[:, None] - np.arange(count))).astype(np.float32)
+    weights.setflags(write=False)
+    return weights
 
 
 def _relit(samples: U8) -> U8:
@@ -139,7 +143,9 @@ def _relit(samples: U8) -> U8:
     gain = light(samples[order[len(order) // 2]], samples)
     if gain is None:
         return samples
-    return np.clip(samples / bent(gain, *samples.shape[1:]) + np.float32(0.5), 0, 255).astype(np.uint8)
+    relit = samples * bent(np.float32(1) / gain, *samples.shape[1:])
+    relit += np.float32(0.5)
+    return relit.clip(0, 255).astype(np.uint8)
 
 
 def usual_picture(samples: U8, near: int) -> U8:
@@ -153,25 +159,27 @@ def usual_picture(samples: U8, near: int) -> U8:
 
 def _usual(ranked: U8, near: int) -> U8:
     inside = distance(ranked, ranked[(len(ranked) - 1) // 2]) <= near
-    split = 2 * np.sum(inside, axis=0, dtype=np.uint16) <= len(ranked)
+    split = 2 * inside.sum(0, dtype=np.uint16) <= len(ranked)
     usual = _mean(ranked, inside)
     if split.any():
-        usual[split] = _most(ranked[:, split], near)
+        usual[split] = _most(_only(ranked, split), near)
     return usual
 
 
 def _most(ranked: U8, near: int, valid: Bool | None = None) -> U8:
     """Return the mean of the samples about the one that most (valid) samples lie within `near` of: (n, m) to (m,)."""
     votes = np.ones(ranked.shape, np.uint8) if valid is None else valid.astype(np.uint8)
+    apart, agrees = np.empty_like(ranked), np.empty(ranked.shape, np.bool_)
     for lag in range(1, len(ranked)):
-        agrees = ranked[lag:] - ranked[:-lag] <= near
+        np.subtract(ranked[lag:], ranked[:-lag], out=apart[lag:])
+        np.less_equal(apart[lag:], near, out=agrees[lag:])
         if valid is not None:
-            agrees &= valid[lag:]
-            agrees &= valid[:-lag]
-        if not agrees.any():  # nor will any that are further apart in rank
+            agrees[lag:] &= valid[lag:]
+            agrees[lag:] &= valid[:-lag]
+        if not agrees[lag:].any():  # nor will any that are further apart in rank
             break
-        votes[lag:] += agrees.view(np.uint8)
-        votes[:-lag] += agrees.view(np.uint8)
+        votes[lag:] += agrees[lag:].view(np.uint8)
+        votes[:-lag] += agrees[lag:].view(np.uint8)
     best = np.take_along_axis(ranked, votes.argmax(0)[None], axis=0)[0]
     inside = distance(ranked, best) <= near
     return _mean(ranked, inside if valid is None else inside & valid)
@@ -197,12 +205,12 @@ def _uncovered(samples: U8, ranked: U8, usual: U8, near: int) -> U8:
     """
     least = max(3, len(samples) // _LASTS)
     away = distance(samples, usual) > near
-    where = np.sum(away, axis=0, dtype=np.uint8) >= least
+    where = away.sum(0, dtype=np.uint8) >= least
     if np.count_nonzero(where) < _THING:
         return usual
-    seen = ranked[:, where]
+    seen = _only(ranked, where)
     value = _most(seen, near, distance(seen, usual[where]) > near)
-    member = away[:, where] & (distance(samples[:, where], value) <= near)
+    member = _only(away, where) & (distance(_only(samples, where), value) <= near)
     votes = member.sum(0)
     lasts = (votes >= least) & (2 * (member[1:] & member[:-1]).sum(0) >= votes)
     other, differs, known = usual.copy(), np.zeros(usual.shape, np.bool_), np.zeros(usual.shape, np.bool_)
@@ -220,6 +228,11 @@ def _uncovered(samples: U8, ranked: U8, usual: U8, near: int) -> U8:
     return np.where(behind[near_by] & known, other, usual)
 
 
+def _only(pictures: Pictures, where: Bool) -> Pictures:
+    """Return pictures[:, where]: (n, rows, columns) to (n, m), picture by picture in memory, which that is not."""
+    return pictures.reshape(len(pictures), -1).take(np.flatnonzero(where), axis=1)
+
+
 def _edges(picture: U8) -> F32:
     """Return the gradient's size, by central differences: float32 (rows, columns), 0 on the frame."""
     level = picture.astype(np.float32)
@@ -231,9 +244,13 @@ def _edges(picture: U8) -> F32:
 
 def _widest(values: NDArray[np.integer]) -> NDArray[np.integer]:
     """Return the largest of 3 x 3 around each: the same shape and dtype."""
-    padded = np.pad(values, 1)
-    rows = np.maximum(np.maximum(padded[:-2], padded[1:-1]), padded[2:])
-    return np.maximum(np.maximum(rows[:, :-2], rows[:, 1:-1]), rows[:, 2:])
+    rows = values.copy()
+    np.maximum(rows[1:], values[:-1], out=rows[1:])
+    np.maximum(rows[:-1], values[1:], out=rows[:-1])
+    widest = rows.copy()
+    np.maximum(widest[:, 1:], rows[:, :-1], out=widest[:, 1:])
+    np.maximum(widest[:, :-1], rows[:, 1:], out=widest[:, :-1])
+    return widest
 
 
 def _grown(mask: Bool) -> Bool:

@@ -28,14 +28,17 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from pipeline.grid import Unsigned
+
     U8: TypeAlias = NDArray[np.uint8]
     F32: TypeAlias = NDArray[np.float32]
     Seconds: TypeAlias = NDArray[np.float64]
 
-VERSION = 4
+VERSION = 5
 """Raised whenever the same frames and settings would give another Activity."""
 
 _CHUNK = 16  # working images done by one NumPy call: as many as stay in the second-level cache
+_FINISHED = 64  # frames of cells, likewise
 _SHADE = 0.5  # of its light is the least that a shadow leaves: the sky lights it still
 _SHADE_BITS = 2  # a difference that may be a shadow's is a quarter: a plain coat before a plain wall looks the same
 _SUNLIT = 50  # grey levels: what is darker in the background casts no shadow that can be told from noise
@@ -115,7 +118,7 @@ def measure(
 class _Block:
     """A stretch of working images with their times in seconds, and the few kept of it for its neighbours' sake."""
 
-    images: U8
+    chunks: list[U8]  # all of `_CHUNK` images but the last
     times: Seconds
     kept: U8
     kept_times: Seconds
@@ -131,10 +134,12 @@ class _Reader:
     settings: MeasureSettings
     pts: list[int] = field(default_factory=list)
     chosen: list[int] = field(default_factory=list)
-    luma: list[U8] = field(default_factory=list)  # mean brightness of the measured frames, block by block
+    luma: list[U8] = field(default_factory=list)  # mean brightness of the measured frames, chunk by chunk
     plan: Plan | None = None
+    samples: list[Unsigned] = field(default_factory=list)  # of planes that are not reduced yet
+    chunks: list[U8] = field(default_factory=list)  # working images of the block that is being read
 
-    def _reduce(self, plane: U8) -> U8:
+    def _take(self, plane: U8) -> None:
         if self.plan is None:
             if plane.dtype != np.uint8 or plane.ndim != 2 or 0 in plane.shape:
                 raise ValueError(f"wanted luma planes uint8 (H, W), got {plane.dtype} {plane.shape}")
@@ -145,10 +150,18 @@ class _Reader:
                 "decode",
                 f"wanted one size, got {new_w} x {new_h} after {w} x {h} at frame {len(self.pts)}: split the clip",
             )
-        return self.plan.reduce(plane)
+        self.samples.append(self.plan.sample(plane))
+        if len(self.samples) == _CHUNK:
+            self._reduce(self.plan)
+
+    def _reduce(self, plan: Plan) -> None:
+        images = plan.reduce(self.samples)
+        self.samples.clear()
+        self.chunks.append(images)
+        some = images[:, :: max(1, images.shape[1] // 32), :: max(1, images.shape[2] // 32)]  # as good a mean as all
+        self.luma.append(some.mean((1, 2), dtype=np.float32).round().astype(np.uint8))
 
     def __iter__(self) -> Iterator[_Block]:
-        images: list[U8] = []
         times: list[float] = []
         least = 0.9 / self.settings.rate_hz / self.second  # 0.9: a time base of whole milliseconds rounds frame times
         last = started = -math.inf
@@ -161,28 +174,31 @@ class _Reader:
             if pts - last < least and self.plan is not None and plane.shape == self.plan.size:
                 self.pts.append(pts)
                 continue
-            image = self._reduce(plane)
             if pts - started >= length:
-                if images:
-                    yield self._block(images, times)
-                    images, times = [], []
+                if times:
+                    yield self._block(times)
+                    times = []
                 started = pts
+            self._take(plane)
             self.chosen.append(len(self.pts))
             self.pts.append(pts)
-            images.append(image)
             times.append(pts * self.second)
             last = pts
-        if images:
-            yield self._block(images, times)
+        if times:
+            yield self._block(times)
 
-    def _block(self, images: list[U8], times: list[float]) -> _Block:
-        stack, at = np.stack(images), np.array(times)
-        rows = stack[:, :: max(1, stack.shape[1] // 32)]  # about 32 rows make as good a mean as all
-        self.luma.append(rows.mean((1, 2), dtype=np.float32).round().astype(np.uint8))
+    def _block(self, times: list[float]) -> _Block:
+        if self.samples and self.plan is not None:
+            self._reduce(self.plan)
+        chunks, self.chunks = self.chunks, []
+        at = np.array(times)
         kept = _spread(at, self.settings.samples, at[0], at[-1])
         later = np.minimum(np.searchsorted(at, at[kept] + self.settings.unrest_lag_s - 1e-6), len(at) - 1)
         earlier = np.where(later > kept, kept, np.maximum(kept - 1, 0))
-        return _Block(stack, at, stack[kept], at[kept], distance(stack[later], stack[earlier]))
+        pictures, after, before = (
+            np.stack([chunks[i // _CHUNK][i % _CHUNK] for i in index.tolist()]) for index in (kept, later, earlier)
+        )
+        return _Block(chunks, at, pictures, at[kept], distance(after, before))
 
 
 def _spread(times: Seconds, count: int, first: float, last: float) -> NDArray[np.int64]:
@@ -216,7 +232,7 @@ def _with_background(reader: _Reader, settings: MeasureSettings) -> Iterator[tup
             current -= 1
         scene = finder(block, held, reader.plan)
         yield np.concatenate(_compare(block, scene, reader.plan, settings.full)), scene.leaves
-        block.images = block.kept  # the past is needed for its samples only
+        block.chunks.clear()  # the past is needed for its samples only
         current += 1
 
 
@@ -246,7 +262,10 @@ class _Finder:
         pool = [pair for b in held for pair in zip(b.kept, b.unrest, strict=True)]
         samples, restless = (np.stack(images) for images in zip(*(pool[i] for i in picked), strict=True))
         shake = None
-        if shakes(np.concatenate([samples[:: len(samples) // 4 + 1], block.kept[:: len(block.kept) // 4 + 1]])):
+        probes = samples[:: len(samples) // 6 + 1]
+        if len(held) > 1:
+            probes = np.concatenate([probes, block.kept[:: len(block.kept) // 4 + 1]])
+        if shakes(probes):
             shake = Shake(block.kept[len(block.kept) // 2])
             # The first reference is a single picture, blurred perhaps; the second is what most of them agree on.
             shake = Shake(usual_picture(np.stack([shake.steady(image) for image in samples]), settings.same_levels))
@@ -268,9 +287,9 @@ def _compare(block: _Block, scene: _Scene, plan: Plan, full: int) -> list[U8]:
     known, shake, _, whole = scene
     steady = known.lowest, known.highest
     most = np.full_like(known.usual, full)  # a scalar in its place would take twenty times as long
+    scale = np.float32(255.01 / full) / plan.area  # beyond 255, or a full cell might be rounded down to 254
     out = []
-    for start in range(0, len(block.images), _CHUNK):
-        images = block.images[start : start + _CHUNK]
+    for images in block.chunks:
         here, (lowest, highest) = known, steady
         if shake is not None:
             here = _shaken(known, [shake.shift(image) for image in images])
@@ -287,10 +306,7 @@ def _compare(block: _Block, scene: _Scene, plan: Plan, full: int) -> list[U8]:
         brighter = np.maximum(images, highest)
         np.subtract(brighter, highest, out=brighter)
         np.maximum(darker, brighter, out=darker)
-        sums = plan.cells(np.minimum(darker, most, out=darker), full)
-        sums *= 255
-        sums //= plan.area * full
-        cells = sums.astype(np.uint8)
+        cells = (plan.cells(np.minimum(darker, most, out=darker), full) * scale).astype(np.uint8)
         out.append(cells if whole is None else whole.look(cells, images, gain, plan, full))
     return out
 
@@ -316,21 +332,21 @@ def _lift_shadows(darker: U8, images: U8, usual: U8) -> None:
     scene = usual.reshape(-1, shown.shape[1])
     # In sixteen bits, which hold the factor of any scene of 29 grey levels and more.
     factor = (_UNIT / (scene + np.float32(4))).clip(0, 252).astype(np.uint16) * (shown + np.uint16(4))
-    may = shade > 0
-    may &= factor >= _SHADE * _UNIT
+    may = factor >= round(_SHADE * _UNIT)
+    may &= shade > 0
     may &= scene >= _SUNLIT
     inside = may.copy()
-    same = np.uint16(_SAME_FACTOR * _UNIT)
+    same = round(_SAME_FACTOR * _UNIT)
     for beside in (1, columns):
         apart = factor[:, 2 * beside :] - factor[:, : -2 * beside]
-        apart += same  # negative ones wrap around
+        apart += np.uint16(same)  # negative ones wrap around
         inside[:, beside:-beside] &= apart <= 2 * same
     shadow = inside.copy()
     for beside in (1, columns):
         shadow[:, beside:] |= inside[:, :-beside]
         shadow[:, :-beside] |= inside[:, beside:]
     shadow &= may
-    np.right_shift(shade, shadow * np.uint8(_SHADE_BITS), out=shade)
+    np.copyto(shade, shade >> np.uint8(_SHADE_BITS), where=shadow)
 
 
 def _finish(cells: U8, times: Seconds, settings: MeasureSettings) -> U8:
@@ -340,16 +356,16 @@ def _finish(cells: U8, times: Seconds, settings: MeasureSettings) -> U8:
     busy = np.pad(cells.any((1, 2)), 1)  # most frames of most cameras hold nothing at all
     kept = np.flatnonzero(busy[:-2] | busy[1:-1] | busy[2:])
     last = len(cells) - 1
-    for start in range(0, len(kept), _CHUNK):
-        here = kept[start : start + _CHUNK]
+    for start in range(0, len(kept), _FINISHED):
+        here = kept[start : start + _FINISHED]
         # The first has none before it and takes itself for it, with a weight of 0.
         of, place = np.unique(np.concatenate([here - 1, here, here + 1]).clip(0, last), return_inverse=True)
-        level = cells[of].astype(np.float32)
-        level = np.sqrt(level * np.minimum(around(level) / _SUPPORT, 255))
+        level = cells[of].astype(np.uint16)
+        level = np.sqrt(level * np.minimum(around(level) / np.float32(_SUPPORT), np.float32(255)))
         earlier, now, later = level[place].reshape(3, len(here), *level.shape[1:])
         before, after = (near[here + n].astype(np.float32)[:, None, None] for n in (0, 1))
         total = (now + earlier * before + later * after) / (1 + before + after)
-        total[total < settings.floor * 255] = 0
+        total *= total >= np.float32(settings.floor * 255)
         share[here] = _stepped(total)
     return share
 

@@ -43,7 +43,7 @@ class Shake:
         product /= np.abs(product) + np.float32(1e-6)
         surface = np.fft.irfft2(product, self.size)
         reach = np.array(image.shape) // _REACH
-        near = np.roll(surface, tuple(reach), (0, 1))[: 2 * reach[0] + 1, : 2 * reach[1] + 1]
+        near = surface[np.ix_(*(np.arange(-far, far + 1) for far in reach))]  # negative ones are at the far end
         y, x = divmod(int(near.argmax()), near.shape[1])
         down = y - reach[0] + _vertex(near[y - 1 : y + 2, x])
         right = x - reach[1] + _vertex(near[y, x - 1 : x + 2])
@@ -82,11 +82,21 @@ def _vertex(values: NDArray[np.floating[Any]]) -> float:
 
 
 def shakes(images: U8) -> bool:
-    """Tell whether two or more of the images are displaced from the middle one."""
+    """Tell whether two or more of the images are displaced from the middle one, and from one of those as well.
+
+    A vehicle that fills the middle one displaces them all, but only from that.
+    """
     if min(images.shape[1:]) < 2 * _REACH:
         return False
-    probe = Shake(images[len(images) // 2])
-    return sum(probe.shift(image) != (0.0, 0.0) for image in images) >= 2
+    away = _displaced(images, len(images) // 2)
+    return len(away) >= 2 and len(_displaced(images, away[0])) >= 2
+
+
+def _displaced(images: U8, reference: int) -> list[int]:
+    """Return which of the images are displaced from one of them."""
+    probe = Shake(images[reference])
+    others = (n for n in range(len(images)) if n != reference)
+    return [n for n in others if probe.shift(images[n]) != (0.0, 0.0)]
 
 
 def moved(image: U8, down: float, right: float, *, outside: int | None = None) -> U8:

@@ -21,6 +21,7 @@ from av.audio.stream import AudioStream
 from av.codec.context import ThreadType
 from av.stream import Discard, Disposition
 from av.video.frame import VideoFrame
+from av.video.plane import VideoPlane
 from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 
@@ -449,7 +450,7 @@ class _Luma:
             self._learn(frame.format)
         if self._shift is None:
             frame = self._scaler.reformat(frame, format=self._via, threads=1)
-        plane, shape = frame.planes[0], (frame.height, frame.width)
+        plane, shape = VideoPlane(frame, 0), (frame.height, frame.width)  # `frame.planes` would make all three
         buffer, line = cast("memoryview[int]", plane), plane.line_size
         if self._shift:
             luma = (np.ndarray(shape, "<u2", buffer, strides=(abs(line), 2)) >> self._shift).astype(np.uint8)
@@ -457,7 +458,7 @@ class _Luma:
             luma = np.ndarray(shape, np.uint8, buffer, strides=(abs(line), 1))
         if line < 0:  # a picture stored bottom up, as AVI may
             luma = luma[::-1]
-        luma.flags.writeable = False
+        luma.setflags(write=False)
         return luma
 
     def _learn(self, form: VideoFormat) -> None:

@@ -14,15 +14,18 @@ from pipeline.grid import Plan
 def test_every_size_and_stride_becomes_a_working_image_of_means(height: int, width: int, pad: int, seed: int) -> None:
     plan = Plan(height, width)
     plane = np.random.default_rng(seed).integers(0, 256, (height, width + pad), np.uint8)[:, pad:]
-    image = plan.reduce(plane)
-    rows, columns = image.shape
+    rows, columns = plan.shape
     box = plan.box
-    assert image.dtype == np.uint8
-    assert (rows, columns) == plan.shape
+    (image,) = plan.reduce([plan.sample(plane)])
+    assert image.shape == plan.shape
     assert rows * columns <= 30_000 or box == 1
     boxes = plane[: rows * box, : columns * box].reshape(rows, box, columns, box)
-    read = boxes if box <= 2 else boxes[:, :, :, ::2] if box == 4 else boxes[:, box // 2 : box // 2 + 1]
-    short = read.mean((1, 3)) - image
+    if box == 4:
+        boxes = boxes[:, :, :, ::2]
+    if box >= 8:
+        first = box // 2 if box > 8 else 0
+        boxes = boxes[:, box // 2 : box // 2 + 1, :, first : first + 8]
+    short = boxes.mean((1, 3)) - image
     assert short.min() >= -0.51
     assert short.max() < 1
     assert plan.cells(image[None]).sum() == image.sum(dtype=np.int64)
