@@ -101,6 +101,8 @@ def _displaced(images: U8, reference: int) -> list[int]:
 
 def moved(image: U8, down: float, right: float, *, outside: int | None = None) -> U8:
     """Return the image displaced by a fraction of a pixel; what comes in is `outside`, or the edge repeated."""
+    if not (down or right):
+        return image
     level: F32 = image.astype(np.float32)
     for axis, by in ((0, down), (1, right)):
         part = np.float32(by - math.floor(by))
