@@ -207,30 +207,41 @@ def _footage() -> composites.Footage:
 
 def _constants(folders: list[Path], *, quick: bool) -> list[report.Row]:
     """Return the mean scores over labelled sequences and over hard cases, with every constant halved and doubled."""
-    footage = composites.Footage(report.FOOTAGE)
-    every = [("as it is", None), *variants()]
-    found: dict[str, list[list[float]]] = {"labelled": [[] for _ in every], "hard cases": [[] for _ in every]}
-    cases: list[Path | Callable[[composites.Footage], composites.Case]]
-    cases = [*folders, *list(composites.CASES.values())[: 1 if quick else None]]
-    for case in cases:
-        if isinstance(case, Path):
-            kind, (part, moving, scored) = "labelled", truth(case)
-            with open_video(case / "video.mp4") as video:
-                frames = [(pts, plane.copy()) for pts, plane in video.luma()]
-            time_base = video.time_base
-        else:
-            made = case(footage)
-            kind, part, (moving, scored) = "hard cases", slice(None), labelled(made.masks)
-            frames, time_base = list(enumerate(made.frames)), Fraction(1, composites.RATE)
-        for (name, value), into in zip(every, found[kind], strict=True):
-            with changed(name, value) if value is not None else nullcontext(MeasureSettings()) as settings:
-                grid = measure(frames, time_base=time_base, settings=settings).share
-                into.append(scores(grid[part], moving, scored)[0])
+    names = list(composites.CASES)[: 1 if quick else None]
+    with ProcessPoolExecutor(mp_context=get_context("spawn")) as pool:
+        labelled_means = np.mean(list(pool.map(_varied, folders)), axis=0)
+        hard_means = np.mean(list(pool.map(_varied, names)), axis=0)
     return [
-        {"what": name if value is None else f"{name} = {value}"}
-        | {kind: round(sum(rows[n]) / len(rows[n]), 3) for kind, rows in found.items()}
-        for n, (name, value) in enumerate(every)
+        {
+            "what": name if value is None else f"{name} = {value}",
+            "labelled": round(float(labelled_mean), 3),
+            "hard cases": round(float(hard_mean), 3),
+        }
+        for (name, value), labelled_mean, hard_mean in zip(_variants(), labelled_means, hard_means, strict=True)
     ]
+
+
+def _variants() -> list[tuple[str, Any]]:
+    return [("as it is", None), *variants()]
+
+
+def _varied(case: Path | str) -> list[float]:
+    """Return the score over cells of a labelled sequence, or of a hard case by its name, for each of the variants."""
+    if isinstance(case, Path):
+        part, moving, scored = truth(case)
+        with open_video(case / "video.mp4") as video:
+            frames = [(pts, plane.copy()) for pts, plane in video.luma()]
+        time_base = video.time_base
+    else:
+        made = composites.CASES[case](_footage())
+        part, (moving, scored) = slice(None), labelled(made.masks)
+        frames, time_base = list(enumerate(made.frames)), Fraction(1, composites.RATE)
+    found = []
+    for name, value in _variants():
+        with changed(name, value) if value is not None else nullcontext(MeasureSettings()) as settings:
+            share = measure(frames, time_base=time_base, settings=settings).share
+            found.append(scores(share[part], moving, scored)[0])
+    return found
 
 
 def _measured(case: composites.Case, settings: MeasureSettings) -> NDArray[Any]:

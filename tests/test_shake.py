@@ -57,6 +57,12 @@ def test_a_camera_shakes_when_two_of_its_pictures_are_displaced() -> None:
     assert shakes(np.stack([seen(picture, *place) for place in places]))
 
 
+@pytest.mark.parametrize("odd", range(5))
+def test_one_picture_that_differs_shakes_no_camera_whichever_it_is(odd: int) -> None:
+    places = [(3, -4) if n == odd else (0, 0) for n in range(5)]
+    assert not shakes(np.stack([seen(wide(), *place) for place in places]))
+
+
 def test_what_comes_in_at_an_edge_is_marked() -> None:
     image = np.full((6, 8), 9, np.uint8)
     assert (moved(image, 2, 0, outside=77)[:2] == 77).all()
