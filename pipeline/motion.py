@@ -38,7 +38,6 @@ VERSION = 5
 """Raised whenever the same frames and settings would give another Activity."""
 
 _CHUNK = 16  # working images done by one NumPy call: as many as stay in the second-level cache
-_FINISHED = 64  # frames of cells, likewise
 _SHADE = 0.5  # of its light is the least that a shadow leaves: the sky lights it still
 _SHADE_BITS = 2  # a difference that may be a shadow's is a quarter: a plain coat before a plain wall looks the same
 _SUNLIT = 50  # grey levels: what is darker in the background casts no shadow that can be told from noise
@@ -356,8 +355,9 @@ def _finish(cells: U8, times: Seconds, settings: MeasureSettings) -> U8:
     busy = np.pad(cells.any((1, 2)), 1)  # most frames of most cameras hold nothing at all
     kept = np.flatnonzero(busy[:-2] | busy[1:-1] | busy[2:])
     last = len(cells) - 1
-    for start in range(0, len(kept), _FINISHED):
-        here = kept[start : start + _FINISHED]
+    many = 4 * _CHUNK  # frames of cells are smaller than working images
+    for start in range(0, len(kept), many):
+        here = kept[start : start + many]
         # The first has none before it and takes itself for it, with a weight of 0.
         of, place = np.unique(np.concatenate([here - 1, here, here + 1]).clip(0, last), return_inverse=True)
         level = cells[of].astype(np.uint16)
