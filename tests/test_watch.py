@@ -274,7 +274,7 @@ def test_ctrl_c_ends_the_command_cleanly_and_the_next_run_goes_on(films: Films, 
     assert (process.returncode, "Ending" in errors, "Traceback" in errors) == (0, True, False)
     first = json.loads(printed)
     assert first["waiting"] == first["in"] - first["done"]
-    process = run(tmp_path, "watch", "in", "--workers", "0", "--json", "--for", "1s")
+    process = run(tmp_path, "watch", "in", "--workers", "0", "--json", "--for", "5s")
     printed, errors = process.communicate(timeout=60)
     assert process.returncode == 0, errors
     second = json.loads(printed)
