@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, TypeAlias, TypeVar
 import numpy as np
 from skimage.measure import label
 
+from pipeline.grid import around
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -77,8 +79,8 @@ def find_background(samples: U8, restless: U8, *, same_levels: int, contrast: in
     below = above = room
     if weight.any():
         low, high = ranked[tail], ranked[-1 - tail]
-        below = np.maximum(room, weight * (contrast + usual.astype(np.float32) - ~_widest(~low)))
-        above = np.maximum(room, weight * (contrast + _widest(high).astype(np.float32) - usual))
+        below = np.maximum(room, weight * (contrast + usual.astype(np.float32) - ~around(~low, np.maximum)))
+        above = np.maximum(room, weight * (contrast + around(high, np.maximum).astype(np.float32) - usual))
     limits = (limit.clip(0, 255).round().astype(np.uint8) for limit in (below, above, 255 * weight))
     return Background(usual, *limits)
 
@@ -169,17 +171,15 @@ def _usual(ranked: U8, near: int) -> U8:
 def _most(ranked: U8, near: int, valid: Bool | None = None) -> U8:
     """Return the mean of the samples about the one that most (valid) samples lie within `near` of: (n, m) to (m,)."""
     votes = np.ones(ranked.shape, np.uint8) if valid is None else valid.astype(np.uint8)
-    apart, agrees = np.empty_like(ranked), np.empty(ranked.shape, np.bool_)
     for lag in range(1, len(ranked)):
-        np.subtract(ranked[lag:], ranked[:-lag], out=apart[lag:])
-        np.less_equal(apart[lag:], near, out=agrees[lag:])
+        agrees = ranked[lag:] - ranked[:-lag] <= near
         if valid is not None:
-            agrees[lag:] &= valid[lag:]
-            agrees[lag:] &= valid[:-lag]
-        if not agrees[lag:].any():  # nor will any that are further apart in rank
+            agrees &= valid[lag:]
+            agrees &= valid[:-lag]
+        if not agrees.any():  # nor will any that are further apart in rank
             break
-        votes[lag:] += agrees[lag:].view(np.uint8)
-        votes[:-lag] += agrees[lag:].view(np.uint8)
+        votes[lag:] += agrees.view(np.uint8)
+        votes[:-lag] += agrees.view(np.uint8)
     best = np.take_along_axis(ranked, votes.argmax(0)[None], axis=0)[0]
     inside = distance(ranked, best) <= near
     return _mean(ranked, inside if valid is None else inside & valid)
@@ -218,7 +218,7 @@ def _uncovered(samples: U8, ranked: U8, usual: U8, near: int) -> U8:
     differs[where] = lasts & (distance(value, usual[where]) > 2 * near)
     thing = ~_grown(~_grown(differs)) | differs  # closed: noise leaves holes
     regions = label(thing.view(np.uint8), connectivity=2).astype(np.uint16)  # type: ignore[no-untyped-call]
-    near_by = _widest(regions)
+    near_by = around(regions, np.maximum)
     rim = (near_by > 0) & _grown(~thing)
     drop = (_edges(usual) - _edges(np.where(differs, other, usual)))[rim]
     count = int(regions.max()) + 1
@@ -242,19 +242,8 @@ def _edges(picture: U8) -> F32:
     return np.hypot(down, right)
 
 
-def _widest(values: NDArray[np.integer]) -> NDArray[np.integer]:
-    """Return the largest of 3 x 3 around each: the same shape and dtype."""
-    rows = values.copy()
-    np.maximum(rows[1:], values[:-1], out=rows[1:])
-    np.maximum(rows[:-1], values[1:], out=rows[:-1])
-    widest = rows.copy()
-    np.maximum(widest[:, 1:], rows[:, :-1], out=widest[:, 1:])
-    np.maximum(widest[:, :-1], rows[:, 1:], out=widest[:, :-1])
-    return widest
-
-
 def _grown(mask: Bool) -> Bool:
-    return _widest(mask.view(np.uint8)).astype(np.bool_)
+    return around(mask.view(np.uint8), np.maximum).astype(np.bool_)
 
 
 def _ranked(samples: U8) -> U8:

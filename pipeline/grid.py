@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     U8: TypeAlias = NDArray[np.uint8]
     F32: TypeAlias = NDArray[np.float32]
     Unsigned: TypeAlias = NDArray[np.unsignedinteger[Any]]
-    Numbers = TypeVar("Numbers", F32, NDArray[np.uint16])
+    Numbers = TypeVar("Numbers", F32, U8, NDArray[np.uint16])
 
 _WORK_PIXELS = 28_000  # of a working image at most: 160 x 120 for 320 x 240, 160 x 90 for 720p, 120 x 67 for 1080p
 _CELLS = 640  # of a grid: bounds what an hour of activity weighs
@@ -73,12 +73,11 @@ class Plan:
 
         To decode a picture empties the caches: for many at once the code of this is fetched once.
         """
+        if self.box < 8:
+            return np.stack(samples).astype(np.uint8, copy=False)
         images = np.empty((len(samples), *self.shape), np.uint8)
         total, more = self.scratch
         for words, image in zip(samples, images, strict=True):
-            if self.box < 8:
-                image[:] = words
-                continue
             np.bitwise_and(words, self.even, out=total)
             np.right_shift(words, np.uint64(8), out=more)
             total += np.bitwise_and(more, self.even, out=more)
@@ -128,12 +127,12 @@ def _fold(images: Unsigned, axis: int, per: int, count: int, most: int) -> Unsig
     return total
 
 
-def around(level: Numbers) -> Numbers:
-    """Sum the 3 x 3 cells around each cell, those there are: (n, R, C) to the same shape and dtype."""
+def around(level: Numbers, combine: np.ufunc = np.add) -> Numbers:
+    """Combine the 3 x 3 around each, those there are: (..., rows, columns) to the same shape and dtype; their sum."""
     rows = level.copy()
-    rows[:, 1:] += level[:, :-1]
-    rows[:, :-1] += level[:, 1:]
-    total = rows.copy()
-    total[:, :, 1:] += rows[:, :, :-1]
-    total[:, :, :-1] += rows[:, :, 1:]
-    return total
+    combine(rows[..., 1:, :], level[..., :-1, :], out=rows[..., 1:, :])
+    combine(rows[..., :-1, :], level[..., 1:, :], out=rows[..., :-1, :])
+    combined = rows.copy()
+    combine(combined[..., 1:], rows[..., :-1], out=combined[..., 1:])
+    combine(combined[..., :-1], rows[..., 1:], out=combined[..., :-1])
+    return combined

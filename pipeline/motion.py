@@ -262,7 +262,7 @@ class _Finder:
         samples, restless = (np.stack(images) for images in zip(*(pool[i] for i in picked), strict=True))
         shake = None
         probes = samples[:: len(samples) // 6 + 1]
-        if len(held) > 1:
+        if len(held) > 1:  # else they are of this block already
             probes = np.concatenate([probes, block.kept[:: len(block.kept) // 4 + 1]])
         if shakes(probes):
             shake = Shake(block.kept[len(block.kept) // 2])
@@ -335,10 +335,10 @@ def _lift_shadows(darker: U8, images: U8, usual: U8) -> None:
     may &= shade > 0
     may &= scene >= _SUNLIT
     inside = may.copy()
-    same = round(_SAME_FACTOR * _UNIT)
+    same = np.uint16(round(_SAME_FACTOR * _UNIT))
     for beside in (1, columns):
         apart = factor[:, 2 * beside :] - factor[:, : -2 * beside]
-        apart += np.uint16(same)  # negative ones wrap around
+        apart += same  # negative ones wrap around
         inside[:, beside:-beside] &= apart <= 2 * same
     shadow = inside.copy()
     for beside in (1, columns):
