@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 from benchmarks import report
 from benchmarks.stages import Side, measured
 from pipeline.activity import Activity
-from pipeline.detect import Detection, detect
-from pipeline.motion import measure
-from pipeline.video import open_video
+from pipeline.detection.detect import Detection, detect
+from pipeline.measure.motion import measure
+from pipeline.media.decode import open_video
 
 RATE = 15
 _BUSY = 0.1  # of the time

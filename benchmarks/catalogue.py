@@ -27,14 +27,14 @@ from typing import Any
 import numpy as np
 
 from benchmarks import report
-from lamplighter.desk import open_desk
+from lamplighter.desk.desk import open_desk
 from lamplighter.settings import load
 from pipeline.activity import Activity
-from pipeline.fleet import make_fleet
-from pipeline.request import Area, Request
+from pipeline.case.request import Area, Request
 from pipeline.span import NS, Span
-from pipeline.traffic import sights
-from pipeline.uploads import arrivals
+from simulation.fleet import make_fleet
+from simulation.traffic import sights
+from simulation.uploads import arrivals
 from storage.archive import Archive
 from storage.catalog import Catalog
 from storage.objects import DirectoryStore

@@ -20,8 +20,8 @@ from skimage.filters import gaussian
 from skimage.measure import label as regions_of
 from skimage.morphology import dilation
 
-from pipeline.scene import Scene, render, truth
-from pipeline.video import open_video
+from pipeline.media.decode import open_video
+from simulation.scene import Scene, render, truth
 
 U8 = NDArray[np.uint8]
 F32 = NDArray[np.float32]

@@ -18,20 +18,20 @@ from typing import Any
 
 from benchmarks import report
 from benchmarks.processes import Tree
-from lamplighter.board import Board
-from lamplighter.desk import Tally, open_desk
-from lamplighter.live import run_watch
+from lamplighter.cli.board import Board
+from lamplighter.cli.watch import run_watch
+from lamplighter.desk.desk import Tally, open_desk
 from lamplighter.settings import Settings, load
+from pipeline.case.request import Area, Request
 from pipeline.clip import Sharing
-from pipeline.fleet import HOUR_NS, Fleet, FleetSettings
-from pipeline.request import Area, Request
-from pipeline.scene import Scene
 from pipeline.span import NS, Span
-from pipeline.traffic import Sight, sights
-from pipeline.uploads import Upload, arrivals
+from simulation.feeder import Fed, Feeder, FolderSink, drive
+from simulation.film import FilmJob, film
+from simulation.fleet import HOUR_NS, Fleet, FleetSettings
+from simulation.scene import Scene
+from simulation.traffic import Sight, sights
+from simulation.uploads import Arrival, arrivals
 from workers.batch import BatchSettings, run, session
-from workers.fleet import Fed, Feeder, FolderSink, drive
-from workers.simulate import FilmJob, film
 
 WORKERS = 2
 _ASKED = 8  # the smallest area the rules allow holds more
@@ -140,7 +140,7 @@ class Bench:
         return watched
 
 
-def arriving(fleet: Fleet, seen: dict[str, list[Sight]], span: Span, rules: FleetSettings | None) -> Iterator[Upload]:
+def arriving(fleet: Fleet, seen: dict[str, list[Sight]], span: Span, rules: FleetSettings | None) -> Iterator[Arrival]:
     """Yield what arrives in a span; a clip that was on its way before is there in its first seconds."""
     recorded = Span(max(fleet.start_ns, span.start_ns - _LEAD_NS), span.end_ns)
     coming = arrivals(fleet, seen, settings=rules, span=recorded)

@@ -38,15 +38,15 @@ from pathlib import Path
 from benchmarks import report
 from benchmarks.course import WORKERS, Bench, Course, arriving, settings_in
 from benchmarks.stages import bare_decode
-from lamplighter.desk import open_desk
-from pipeline.detect import detect
-from pipeline.fleet import HOUR_NS, Fleet, FleetSettings, make_fleet
+from lamplighter.desk.desk import open_desk
+from pipeline.detection.detect import detect
 from pipeline.span import NS, Span, parse_iso
-from pipeline.traffic import sights
-from pipeline.uploads import load_uploads, score_uploads
+from simulation.feeder import film_reels, footage_files, reels_of
+from simulation.fleet import HOUR_NS, Fleet, FleetSettings, make_fleet
+from simulation.traffic import sights
+from simulation.uploads import load_uploads, score_uploads
 from storage.minio_server import cache_folder
 from workers.batch import BatchSettings
-from workers.fleet import film_reels, footage_files, reels_of
 
 LAG_S = 10.0
 _NOON_NS = parse_iso("2026-01-31T12:00:00Z")

@@ -28,8 +28,8 @@ from numpy.typing import NDArray
 
 from benchmarks import quality, report
 from benchmarks.stages import bare_decode, cpu_s, measured, source
-from pipeline.detect import Detection, detect
-from pipeline.transcode import program
+from pipeline.detection.detect import Detection, detect
+from pipeline.media.transcode import program
 
 _TIME = re.compile(r"(\d+):(\d\d):(\d\d(?:\.\d+)?)")
 COLUMNS = {

@@ -23,9 +23,9 @@ from PIL import Image
 from skimage.transform import resize
 
 from benchmarks import composites, report
-from pipeline import background, grid, leaves, motion, shake
-from pipeline.motion import MeasureSettings, measure
-from pipeline.video import open_video
+from pipeline.measure import background, grid, leaves, motion, shake
+from pipeline.measure.motion import MeasureSettings, measure
+from pipeline.media.decode import open_video
 
 _CELL = 16  # pixels of the labelled picture: the cell that is scored
 MODULES = {"motion": motion, "background": background, "grid": grid, "leaves": leaves, "shake": shake}

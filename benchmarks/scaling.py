@@ -18,14 +18,14 @@ from pathlib import Path
 
 from benchmarks import report
 from benchmarks.processes import Tree
-from lamplighter import tables
-from lamplighter.desk import open_desk
+from lamplighter.cli import tables
+from lamplighter.desk.desk import open_desk
 from lamplighter.settings import load
 from pipeline.clip import Camera, Sharing
-from pipeline.scene import Scene
+from simulation.film import FilmJob, film
+from simulation.scene import Scene
 from workers.batch import BatchSettings, run, session
 from workers.receipt import Outcome, Stopwatch
-from workers.simulate import FilmJob, film
 
 _DISTINCT = 4
 _RATE = 10

@@ -30,16 +30,17 @@ import numpy as np
 from minio import Minio
 
 from benchmarks import report
-from pipeline import cut
 from pipeline.activity import Activity
 from pipeline.clip import Clip
-from pipeline.cut import Cut, Profile
-from pipeline.detect import Detection, detect
-from pipeline.motion import measure
-from pipeline.packets import open_recording
-from pipeline.scene import Scene, render
+from pipeline.detection.detect import Detection, detect
+from pipeline.measure.motion import measure
+from pipeline.media import cut
+from pipeline.media.cut import Cut, Profile
+from pipeline.media.decode import open_video
+from pipeline.media.encode import encode
+from pipeline.media.packets import open_recording
 from pipeline.span import NS, Span
-from pipeline.video import encode, open_video
+from simulation.scene import Scene, render
 from storage import minio_server
 from storage.objects import S3Store, StoreSettings
 

@@ -23,12 +23,12 @@ from benchmarks import report
 from benchmarks.stages import measured
 from pipeline.activity import Activity
 from pipeline.clip import Clip, Stream
-from pipeline.detect import Detection, detect
-from pipeline.labels import Labels
-from pipeline.scene import Scene, render
+from pipeline.detection.detect import Detection, detect
+from pipeline.detection.labels import Labels
+from pipeline.detection.tune import IN_FORCE, Changes, Footage, Sweep, TuneSettings, score, sweep
+from pipeline.media.encode import encode
 from pipeline.span import NS, Span, parse_iso
-from pipeline.tune import IN_FORCE, Changes, Footage, Sweep, TuneSettings, score, sweep
-from pipeline.video import encode
+from simulation.scene import Scene, render
 
 RATE = 15
 BUSY = 0.1  # of the frames

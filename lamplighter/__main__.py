@@ -1,5 +1,5 @@
 """`python -m lamplighter` is the command `lamplighter`."""
 
-from lamplighter.cli import main
+from lamplighter.cli.app import main
 
 main()

@@ -22,24 +22,25 @@ from pydantic_settings import (
 )
 from tomlkit.items import InlineTable
 
+from pipeline.case.request import Limits
 from pipeline.clip import check_id
-from pipeline.cut import Profile
-from pipeline.detect import Detection
+from pipeline.detection.detect import Detection
+from pipeline.detection.layers import CameraLayer, Layers, Resolved, header
+from pipeline.detection.night import Darkness
+from pipeline.detection.tune import TuneSettings
 from pipeline.errors import ConfigError
-from pipeline.fleet import FleetSettings
-from pipeline.layers import CameraLayer, Layers, Resolved, header
-from pipeline.motion import MeasureSettings
-from pipeline.night import Darkness
-from pipeline.request import Limits
-from pipeline.stream import StreamSettings
-from pipeline.tune import TuneSettings
+from pipeline.measure.motion import MeasureSettings
+from pipeline.media.cut import Profile
+from simulation.fleet import FleetSettings
 from storage.objects import StoreSettings
 from workers.batch import BatchSettings
 from workers.shard import LiveSettings
+from workers.stream import RecorderSettings
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 _PREFIX = "LAMPLIGHTER_"
 _ENVIRONMENT = "the environment"
+_RENAMED = {"stream": "recorder"}  # sections of earlier versions
 _LAYERS = ("day", "night", "camera")  # tables of detection settings over [detection]; they hold no knobs of their own
 # Read from the environment by other parts, and by no section: two secrets, and where the tests' footage lies.
 _OTHERS = {"LAMPLIGHTER_CONFIG", "LAMPLIGHTER_S3_ACCESS_KEY", "LAMPLIGHTER_S3_SECRET_KEY", "LAMPLIGHTER_FOOTAGE"}
@@ -86,7 +87,7 @@ class Settings(BaseSettings):
     batch: BatchSettings = BatchSettings()
     ingest: IngestSettings = IngestSettings()
     live: LiveSettings = LiveSettings()
-    stream: StreamSettings = StreamSettings()
+    recorder: RecorderSettings = RecorderSettings()
     measure: MeasureSettings = MeasureSettings()
     detection: Detection = Detection()
     day: Detection = Detection()
@@ -243,6 +244,9 @@ def _check_layers(source: str, layer: Mapping[str, Any]) -> None:
 def _refuse(source: str, key: str, *, known: Collection[str] | None = None) -> NoReturn:
     if known is None:
         known = {*knobs(), *(f"{name}.{inner}" for name in ("day", "night") for inner in Detection.model_fields)}
+    if new := _RENAMED.get(key.partition(".")[0]):
+        section, dot, inner = key.partition(".")
+        raise ConfigError(f"{source}: the section {section} is called {new} now; write {new}{dot}{inner}")
     names = known if "." in key else {*known, *_LAYERS, *(name.partition(".")[0] for name in known)}
     near = difflib.get_close_matches(key, names, n=1, cutoff=0.5)
     hint = f"; did you mean {near[0]}?" if near else "; configs/default.toml lists every key"

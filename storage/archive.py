@@ -14,13 +14,13 @@ from typing import Generic, TypeVar
 from pydantic import TypeAdapter, ValidationError
 
 from pipeline.activity import Activity
+from pipeline.case.consent import Decision
+from pipeline.case.request import Request
 from pipeline.clip import Camera, Clip
-from pipeline.consent import Decision
-from pipeline.cut import Cut, Record
 from pipeline.errors import LamplighterError, RequestRefused
-from pipeline.request import Request
+from pipeline.media.cut import Cut, Record
 from pipeline.span import NS, iso
-from storage.audit import Entry
+from storage.log import Entry
 from storage.objects import MissingObject, ObjectStore
 
 T = TypeVar("T")

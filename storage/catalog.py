@@ -15,14 +15,14 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import event
 
+from pipeline.case.consent import Decision
+from pipeline.case.request import Area, Request
 from pipeline.clip import Camera, Clip
-from pipeline.consent import Decision
-from pipeline.cut import Record
 from pipeline.errors import ConfigError, LamplighterError, RequestRefused, StoreUnavailable
-from pipeline.request import Area, Request
+from pipeline.media.cut import Record
 from pipeline.span import Span
 from storage.archive import Archive, Ingested
-from storage.audit import GENESIS, Entry
+from storage.log import GENESIS, Entry
 from storage.rows import Motion, camera_row, clip_row, motion_row, read_camera, read_clip, read_motion
 
 _SQLITE, _POSTGRESQL = "sqlite+pysqlite", "postgresql+psycopg"

@@ -11,6 +11,9 @@ pytest_plugins = ["fleet_fixtures", "minio_fixtures", "ray_fixtures", "rtsp_fixt
 
 _FOOTAGE = Path(os.environ.get("LAMPLIGHTER_FOOTAGE", Path(__file__).parents[2] / "shared" / "footage"))
 
+# SVT-AV1 writes its banner to the terminal by itself, past libav's log, and has no other switch.
+os.environ.setdefault("SVT_LOG", "1")
+
 # A slow machine is no failure: hypothesis would time every example, and warn of the first one's imports.
 hypothesis.settings.register_profile(
     "lamplighter", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]

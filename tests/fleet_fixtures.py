@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from lamplighter.desk import Desk, open_desk
+from lamplighter.desk.desk import Desk, open_desk
 from lamplighter.settings import load
+from pipeline.case.request import Area, Request
 from pipeline.clip import Camera, Sharing
-from pipeline.request import Area, Request
-from pipeline.scene import Mover, Scene, render
+from pipeline.media.encode import encode
 from pipeline.span import NS, Span, parse_iso
-from pipeline.video import encode
+from simulation.scene import Mover, Scene, render
 
 START_NS = parse_iso("2026-01-31T18:00:00Z")
 CAMERAS = (

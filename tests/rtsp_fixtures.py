@@ -7,10 +7,10 @@ from fractions import Fraction
 from pathlib import Path
 
 import pytest
-from conftest import cannot_run
 
-from pipeline.scene import Mover, Scene, render
-from pipeline.video import encode
+from conftest import cannot_run
+from pipeline.media.encode import encode
+from simulation.scene import Mover, Scene, render
 
 _PYTHON = "/usr/bin/python3"  # Debian's GObject bindings are for this one alone
 _SERVER = str(Path(__file__).with_name("rtsp_server.py"))

@@ -5,10 +5,10 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import Any
 
+from pipeline.case.consent import Decision
+from pipeline.case.request import Area, Request
 from pipeline.clip import Camera, Clip, Sharing, Stream
-from pipeline.consent import Decision
-from pipeline.cut import Cut, Profile, Record
-from pipeline.request import Area, Request
+from pipeline.media.cut import Cut, Profile, Record
 from pipeline.span import NS, Span, parse_iso
 from storage.archive import Ingested, clip_name, delivery_key
 

@@ -6,9 +6,9 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.consent import standing
-from pipeline.cut import Cut, Record, make_cut
+from pipeline.case.consent import standing
 from pipeline.errors import ClipError
+from pipeline.media.cut import Cut, Record, make_cut
 from storage.archive import Archive, delivery_key
 from workers.ingest import Context, fetch_clip
 from workers.receipt import Outcome, Stopwatch

@@ -11,14 +11,14 @@ from pathlib import Path
 from pipeline.activity import Activity
 from pipeline.clip import Clip
 from pipeline.errors import ClipError
-from pipeline.motion import MeasureSettings, measure
+from pipeline.measure.motion import MeasureSettings, measure
+from pipeline.media.decode import Video, open_video
 from pipeline.span import iso
-from pipeline.video import Video, open_video
 from storage.archive import Archive, Ingested, Mark, clip_name, clip_prefix
 from storage.objects import MissingObject, ObjectStore, StoreSettings
 from workers.patience import Patient
 from workers.receipt import Outcome, Stopwatch
-from workers.sources import IngestJob, copy_bytes, reading
+from workers.sources import IngestJob, copy_bytes, source_faults
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +152,7 @@ def _take_in(
     record = Ingested(clip, _activity_key(clip, activity), activity.version, Path(job.place).name)
     with watch("put"):
         if job.held:
-            with reading():
+            with source_faults():
                 archive.store.copy(job.held, key, meta={"sha256": sha256})
         else:
             archive.store.put(key, path, meta={"sha256": sha256})

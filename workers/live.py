@@ -1,6 +1,6 @@
 """Live ingest: watched places and cameras by URL feed the shards, workers take from them, until told to stop.
 
-A program drives it through lamplighter.live.run_watch, which keeps the accounts as well.
+A program drives it through lamplighter.cli.watch.run_watch, which keeps the accounts as well.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from types import TracebackType
 from typing import Any
 
 from pipeline.errors import StoreUnavailable
-from pipeline.stream import StreamSettings
 from workers.batch import BatchSettings, run
 from workers.ingest import Context, ingest
 from workers.receipt import Outcome, Receipt, Work
+from workers.recorder import Fault, Recorder
 from workers.shard import Answer, Held, LiveSettings, Shards, Upload, shard_of
 from workers.sources import IngestJob
-from workers.stream import Fault, Recorder
-from workers.watch import Patrol, Place
+from workers.stream import RecorderSettings
+from workers.watch import Patrol, Watched
 
 _BUSY_S = 0.05  # between two offers to a shard that is full
 _TAKE = 4  # clips taken from a shard at a time
@@ -58,7 +58,7 @@ class Dropped:
     reason: str
 
 
-Event = Accepted | Repeated | Dropped | Fault | Receipt[Any]
+Intake = Accepted | Repeated | Dropped | Fault | Receipt[Any]
 """What happens before the work; a Receipt is of a clip that was set aside on its way in."""
 
 
@@ -71,7 +71,7 @@ class _Lane(threading.Thread):
         self._changed = threading.Condition()
         self._full, self.offering, self.away = "backlog", False, ""
 
-    def give(self, upload: Upload, settled: Callable[[], None]) -> None:
+    def give(self, upload: Upload, released: Callable[[], None]) -> None:
         """Add an upload; when the lane is full, wait or drop the oldest, as the operator chose."""
         settings, dropped = self._live.settings, None
         with self._changed:
@@ -83,7 +83,7 @@ class _Lane(threading.Thread):
                 return  # it stays where it is, for the next run
             if len(self._waiting) >= settings.backlog:
                 dropped = self._waiting.popleft()
-            self._waiting.append((upload, settled))
+            self._waiting.append((upload, released))
             self._changed.notify_all()
         if dropped is not None:
             self._live.saw(Dropped(dropped[0], "store" if self.away else self._full))
@@ -109,15 +109,15 @@ class _Lane(threading.Thread):
         with self._changed:
             if not self._waiting and not self._changed.wait_for(lambda: self._waiting, 0.2):
                 return
-            upload, settled = self._waiting.popleft()
+            upload, released = self._waiting.popleft()
             self.offering = True
         try:
             answer = self._offer(upload)
             if answer is Answer.BUSY:
                 with self._changed:
-                    self._waiting.appendleft((upload, settled))
+                    self._waiting.appendleft((upload, released))
             else:
-                settled()
+                released()
         finally:
             with self._changed:
                 self.offering = False
@@ -163,7 +163,7 @@ class Live(AbstractContextManager["Live"]):
         *,
         settings: LiveSettings,
         batch: BatchSettings,
-        saw: Callable[[Event], None],
+        saw: Callable[[Intake], None],
         work: Work = ingest,
         ray: Any = None,  # noqa: ANN401
     ) -> None:
@@ -187,11 +187,11 @@ class Live(AbstractContextManager["Live"]):
                 thread.join(max(0.0, until - time.monotonic()))
         self.shards.close()
 
-    def watch(self, place: Place) -> None:
+    def watch(self, place: Watched) -> None:
         """Watch a folder or a bucket prefix."""
         self._sources.append(Patrol(place, self.give, poll_s=self.settings.poll_s, stop=self.closed, fail=self.fail))
 
-    def record(self, camera: str, url: str | None, *, spool: Path, settings: StreamSettings) -> None:
+    def record(self, camera: str, url: str | None, *, spool: Path, settings: RecorderSettings) -> None:
         """Record a camera by its URL; its finished clips wait in `spool` to be accepted.
 
         Without a URL only what an earlier run left there is taken up.
@@ -209,12 +209,12 @@ class Live(AbstractContextManager["Live"]):
             )
         )
 
-    def give(self, found: Upload | Receipt[Any], settled: Callable[[], None] = lambda: None) -> None:
-        """Let an upload wait for its shard. `settled` is called once it is accepted, done before, or given up."""
+    def give(self, found: Upload | Receipt[Any], released: Callable[[], None] = lambda: None) -> None:
+        """Let an upload wait for its shard. `released` is called once it is accepted, done before, or given up."""
         if isinstance(found, Receipt):
             self.saw(found)
         else:
-            self._lanes[shard_of(found.job.camera, self.settings.shards)].give(found, settled)
+            self._lanes[shard_of(found.job.camera, self.settings.shards)].give(found, released)
 
     def waiting(self) -> list[Upload]:
         """Return the uploads that wait to be accepted."""

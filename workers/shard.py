@@ -25,7 +25,7 @@ from pipeline.span import NS
 from storage.archive import Archive
 from storage.objects import ObjectStore, StoreSettings, check_key
 from workers.patience import Patient
-from workers.sources import IngestJob, copy_bytes, read_bytes, reading, refuse_empty
+from workers.sources import IngestJob, copy_bytes, read_bytes, refuse_empty, source_faults
 
 _PREFIX = "inbox/"
 _NAME_CHARS = 400  # of an upload's own name that are kept; percent-encoded they must fit into S3's 2048 bytes
@@ -156,7 +156,7 @@ class Shard:
             self._given.update(free)
             return [self._held[mark] for mark in free]
 
-    def settle(self, marks: list[str]) -> None:
+    def forget(self, marks: list[str]) -> None:
         """Forget clips whose records (or accounts) are written and whose bytes are gone from the inbox."""
         with self._lock:
             for mark in marks:
@@ -218,7 +218,7 @@ class Shard:
 
     def _put(self, key: str, place: str, meta: Mapping[str, str]) -> int:
         """Put a file as it lies there, and return its size in bytes."""
-        with reading():
+        with source_faults():
             size = Path(place).stat().st_size
             refuse_empty(size)
             try:
@@ -267,7 +267,7 @@ def _open_bucket(settings: StoreSettings) -> ObjectStore:
 class _Handle(Protocol):
     def offer(self, upload: Upload) -> Reply: ...
     def take(self, most: int) -> list[Held]: ...
-    def settle(self, marks: list[str]) -> None: ...
+    def forget(self, marks: list[str]) -> None: ...
     def status(self) -> ShardStatus: ...
     def close(self) -> None: ...
 
@@ -300,8 +300,8 @@ class _OnRay:
     def take(self, most: int) -> list[Held]:
         return self._call("take", "desk", most)  # type: ignore[no-any-return]
 
-    def settle(self, marks: list[str]) -> None:
-        self._call("settle", "desk", marks)
+    def forget(self, marks: list[str]) -> None:
+        self._call("forget", "desk", marks)
 
     def status(self) -> ShardStatus:
         return self._call("status", "desk")  # type: ignore[no-any-return]
@@ -336,7 +336,7 @@ class Shards:
         self._out: dict[str, Held] = {}
         self._offered: set[str] = set()
         self.recovered = 0  # clips an earlier run had accepted and not done
-        self._unsettled: dict[int, set[str]] = {index: set() for index in range(settings.shards)}
+        self._unforgotten: dict[int, set[str]] = {index: set() for index in range(settings.shards)}
 
     def offer(self, upload: Upload) -> Reply:
         """Offer to the shard of the upload's camera, again when its process dies meanwhile.
@@ -382,14 +382,14 @@ class Shards:
         """Return the clip that was taken under that mark."""
         return self._out[mark]
 
-    def settle(self, marks: Iterable[str]) -> None:
+    def forget(self, marks: Iterable[str]) -> None:
         """Tell the shards that clips are done and their bytes gone; told again later to one that is starting again."""
         for mark in marks:
-            self._unsettled[shard_of(self._out[mark].job.camera, self.count)].add(mark)
-        for index, waiting in self._unsettled.items():
+            self._unforgotten[shard_of(self._out[mark].job.camera, self.count)].add(mark)
+        for index, waiting in self._unforgotten.items():
             if waiting:
                 try:
-                    self._handles[index].settle(sorted(waiting))
+                    self._handles[index].forget(sorted(waiting))
                 except ShardLost:
                     continue
                 for mark in waiting:

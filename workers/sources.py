@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from pipeline.arrival import Origin, PathTemplate, read_sidecar
 from pipeline.errors import ClipError, ConfigError
+from pipeline.media.origin import Origin, PathTemplate, read_sidecar
 from pipeline.span import iso
 from storage.archive import short
 from storage.objects import CHUNK_BYTES, MissingObject, ObjectStore
@@ -50,7 +50,7 @@ class Source:
     sidecar: Callable[[], bytes | None]
 
 
-def plan(
+def ingest_jobs(
     where: Iterable[str], template: PathTemplate, *, camera: str | None, known: set[str], open_bucket: OpenBucket
 ) -> tuple[list[IngestJob], list[Receipt[Any]]]:
     """Return the jobs for all files at `where`, and receipts for those refused before any work.
@@ -71,7 +71,7 @@ def plan(
 
 def read_bytes(place: str, open_bucket: OpenBucket) -> Iterator[bytes]:
     """Yield a source's content in pieces. Raises ClipError("fetch", ...) when it is gone or cannot be read."""
-    with reading():
+    with source_faults():
         if place.startswith("s3://"):
             bucket, _, key = place.removeprefix("s3://").partition("/")
             yield from _in_ranges(open_bucket(bucket), key)
@@ -82,7 +82,7 @@ def read_bytes(place: str, open_bucket: OpenBucket) -> Iterator[bytes]:
 
 
 @contextmanager
-def reading() -> Iterator[None]:
+def source_faults() -> Iterator[None]:
     """Turn what reading a source may raise into a ClipError("fetch", ...)."""
     try:
         yield

@@ -17,8 +17,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from pipeline.arrival import PathTemplate
 from pipeline.errors import ClipError, ConfigError, LamplighterError, StoreUnavailable
+from pipeline.media.origin import PathTemplate
 from storage.objects import Credentials, S3Store, StoreSettings
 from workers.receipt import Outcome, Receipt
 from workers.shard import Upload
@@ -28,7 +28,7 @@ _LOOK = 1000  # uploads one look gives at most: the oldest; the next look gives 
 _HINT_PAUSE_S = 5.0
 
 
-class Place(Protocol):
+class Watched(Protocol):
     """A watched place."""
 
     @property
@@ -104,7 +104,7 @@ class _Found:
     sidecars: tuple[str, ...]
 
 
-class FolderPlace:
+class WatchedFolder:
     """A folder and all below it. Hidden files and other suffixes are not looked at.
 
     A file is taken when two looks found it with the same size and times, or at once when the last thing done to it
@@ -116,7 +116,7 @@ class FolderPlace:
         if not folder.is_dir():
             raise ConfigError(f"{folder}: wanted a folder to watch, there is none; make it first")
         self._folder, self._naming, self._seen = folder, naming, _Seen()
-        self._unsettled: dict[str, tuple[int, int, int]] = {}
+        self._changing: dict[str, tuple[int, int, int]] = {}
         self._began_ns = time.time_ns()
 
     @property
@@ -125,8 +125,8 @@ class FolderPlace:
         return str(self._folder)
 
     def look(self) -> list[Upload | Receipt[Any]]:
-        """See Place."""
-        before, self._unsettled = self._unsettled, {}
+        """See Watched."""
+        before, self._changing = self._changing, {}
         self._seen.begin_look()
         oldest = heapq.nsmallest(_LOOK, self._fresh(before))
         uploads = [self._upload(found) for found in oldest]
@@ -134,7 +134,7 @@ class FolderPlace:
         return sorted(uploads, key=_by_time)
 
     def hints(self) -> Iterator[object]:
-        """See Place: there are none."""
+        """See Watched: there are none."""
         return iter(())
 
     def _fresh(self, before: dict[str, tuple[int, int, int]]) -> Iterator[_Found]:
@@ -163,7 +163,7 @@ class FolderPlace:
                 if before.get(path) == now or (facts.st_size and facts.st_ctime_ns > facts.st_mtime_ns):
                     yield _Found(max(facts.st_ctime_ns, self._began_ns), path, facts.st_size, version, sidecars)
                 else:
-                    self._unsettled[path] = now
+                    self._changing[path] = now
 
     def _upload(self, found: _Found) -> Upload | Receipt[Any]:
         paths = tuple(Path(path) for path in found.sidecars)
@@ -172,7 +172,7 @@ class FolderPlace:
         return self._naming.upload(source, found.size, arrived_ns=found.written_ns)
 
 
-class BucketPlace:
+class WatchedBucket:
     """The objects below a prefix, given as s3://BUCKET/PREFIX, at the endpoint of `store`."""
 
     def __init__(self, where: str, store: StoreSettings, naming: Naming) -> None:
@@ -188,7 +188,7 @@ class BucketPlace:
         self.name = where
 
     def look(self) -> list[Upload | Receipt[Any]]:
-        """See Place."""
+        """See Watched."""
         jsons: set[str] = set()
         self._seen.begin_look()
         oldest = heapq.nsmallest(_LOOK, self._fresh(jsons))
@@ -197,7 +197,7 @@ class BucketPlace:
         return sorted(uploads, key=_by_time)
 
     def hints(self) -> Iterator[object]:
-        """See Place: MinIO tells what was written."""
+        """See Watched: MinIO tells what was written."""
         return self._told.changes(self._prefix)
 
     def _fresh(self, jsons: set[str]) -> Iterator[_Found]:
@@ -217,9 +217,9 @@ class BucketPlace:
         return self._naming.upload(source, found.size, arrived_ns=found.written_ns)
 
 
-def open_place(where: str, store: StoreSettings, naming: Naming) -> Place:
+def open_watched(where: str, store: StoreSettings, naming: Naming) -> Watched:
     """Return the watched place at a folder's path or s3://BUCKET/PREFIX. Raises ConfigError when it is neither."""
-    return BucketPlace(where, store, naming) if where.startswith("s3://") else FolderPlace(Path(where), naming)
+    return WatchedBucket(where, store, naming) if where.startswith("s3://") else WatchedFolder(Path(where), naming)
 
 
 def _by_time(found: Upload | Receipt[Any]) -> tuple[int, str]:
@@ -237,7 +237,7 @@ class Patrol(threading.Thread):
 
     def __init__(
         self,
-        place: Place,
+        place: Watched,
         give: Callable[[Upload | Receipt[Any]], None],
         *,
         poll_s: float,

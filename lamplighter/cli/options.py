@@ -1,0 +1,59 @@
+"""What the commands share: their common options, the settings in force, and the exit code of a run."""
+
+from __future__ import annotations
+
+import os
+import re
+from fractions import Fraction
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from lamplighter.desk.desk import Tally
+from lamplighter.settings import Settings, load
+from pipeline.errors import ConfigError
+from pipeline.span import NS
+from workers.receipt import Outcome
+
+_UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400}
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of tables.")]
+Workers = Annotated[
+    int | None, typer.Option("--workers", "-w", min=0, help="Worker processes; 0 = in this process, without Ray.")
+]
+RayAddress = Annotated[str | None, typer.Option(help="A Ray cluster, such as HOST:6379; default: a Ray of its own.")]
+
+
+def settings_of(context: typer.Context, **sections: dict[str, Any]) -> Settings:
+    """Return the settings in force under the common options, with the flags given (None: not given) by section."""
+    config, flags = context.obj
+    given = {
+        name: {key: value for key, value in section.items() if value is not None} for name, section in sections.items()
+    }
+    return load(config, flags=flags | {name: section for name, section in given.items() if section})
+
+
+def length_ns(text: str) -> int:
+    """Return a length of time such as 90s, 30m or 2h (without a unit: seconds) in nanoseconds; ConfigError for none."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)([smhd]?)", text.strip())
+    if match is None or not (length := Fraction(match[1]) * _UNITS[match[2]] * NS):
+        raise ConfigError(f"--for: wanted a length of time such as 90s, 30m or 2h, got {text!r}")
+    return int(length)
+
+
+def write_file(path: Path, data: bytes) -> None:
+    """Write a file, whole or not at all, and its folder when it is missing. Raises ConfigError when it cannot be."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        draft = path.with_name(f".{os.getpid()}-{path.name}")
+        draft.write_bytes(data)
+        draft.replace(path)
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be written: {error.strerror}") from error
+
+
+def exit_code(tally: Tally) -> None:
+    """End with exit code 1 when anything was set aside."""
+    if tally.outcomes.get(Outcome.ASIDE):
+        raise typer.Exit(1)

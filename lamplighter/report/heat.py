@@ -1,0 +1,109 @@
+"""Where it moves before a camera: the motion of all its clips, cell by cell, over a still of the last one."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lamplighter.cli import tables
+from lamplighter.desk.desk import Desk
+from lamplighter.report.pictures import Warmth, heat, warmth
+from pipeline.activity import Activity
+from pipeline.clip import Clip
+from pipeline.errors import ClipError
+from pipeline.media.decode import open_video
+from pipeline.span import NS, iso
+from storage.objects import MissingObject
+
+
+class HeatMap(NamedTuple):
+    """A heat map as PNG, what is to be said of it, and whether it shows footage."""
+
+    picture: bytes
+    text: str
+    shows_footage: bool
+
+
+@dataclass(slots=True)
+class CameraHeat:
+    """The clips of one camera, added in order of time. The last one stands for what the camera sees.
+
+    clip, watched, quiet_pts: the last clip, its cells that count (bool (R, C)) and its quietest frame: what is looked
+    at is the place, not the people. warm: the motion of all clips by size of picture, and of how many; the last clip's
+    size at the end.
+    """
+
+    clip: Clip | None = None
+    watched: NDArray[np.bool_] | None = None
+    quiet_pts: int = 0
+    warm: list[tuple[Warmth, int]] = field(default_factory=list)
+    zones_changed: bool = False
+
+    def add(self, clip: Clip, activity: Activity, watched: NDArray[np.bool_]) -> None:
+        """Add a clip that is later than all before it."""
+        new, count = warmth(activity), 1
+        for at, (known, clips) in enumerate(self.warm):
+            if known.fits(new):
+                new, count = known + new, clips + 1
+                del self.warm[at]
+                break
+        self.warm.append((new, count))
+        if self.watched is not None and self.watched.shape == watched.shape:
+            self.zones_changed |= bool((self.watched != watched).any())
+        self.clip, self.watched = clip, watched
+        self.quiet_pts = int(activity.pts[activity.share.sum((1, 2), dtype=np.uint32).argmin()])
+
+    def draw(self, desk: Desk, *, title: str, still: bool) -> HeatMap:
+        """Draw the heat map, over a frame of the footage if `still` and the footage can be read."""
+        if self.clip is None:
+            raise ValueError("wanted at least one clip to draw, got none")
+        frame = _still(desk, self.clip, self.quiet_pts) if still else None
+        return HeatMap(
+            heat(self.warm[-1][0], frame, watched=self.watched, title=title),
+            self._text(self.clip, has_still=frame is not None, asked=still),
+            frame is not None,
+        )
+
+    def _text(self, clip: Clip, *, has_still: bool, asked: bool) -> str:
+        ground = (
+            f"The ground is the quietest frame of the clip of {iso(clip.start_ns - clip.start_ns % NS)}."
+            if has_still
+            else "It was asked for without a still."
+            if not asked
+            else "The clip's footage could not be read, so there is no still below it."
+        )
+        text = (
+            f"{ground} Each cell shows the share of it that moved, on average over all frames with a known background."
+        )
+        clips = sum(count for _, count in self.warm)
+        if left_out := clips - self.warm[-1][1]:
+            text += f" Left out, for its picture has another size: {left_out:,} of {tables.clip_count(clips)}."
+        return f"{text} The zones are those of the last clip." if self.zones_changed else text
+
+
+def _still(desk: Desk, clip: Clip, pts: int) -> NDArray[np.uint8] | None:
+    """Return a frame of a clip, uint8 (H, W), or None when the clip's bytes are gone or cannot be read.
+
+    That a frame was looked at goes into the audit log first.
+    """
+    at = iso(clip.time_ns(pts))
+    desk.catalog.append(
+        time.time_ns(), "operator", action="still taken", subject=clip.id, detail=f"frame at {at}, for a picture"
+    )
+    with tempfile.TemporaryDirectory(prefix="lamplighter-") as scratch:
+        path = Path(scratch) / f"clip{Path(clip.key).suffix}"
+        try:
+            desk.archive.store.fetch(clip.key, path)
+            with open_video(path, max_pixels=desk.settings.ingest.max_pixels, loop_filter=True, start_pts=pts) as video:
+                for found, plane in video.luma():
+                    if found >= pts:
+                        return plane.copy()
+        except (MissingObject, ClipError) as error:
+            tables.err.print(f"lamplighter: no still of clip {clip.id}: {error}", markup=False)
+    return None

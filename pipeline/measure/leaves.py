@@ -1,0 +1,101 @@
+"""Leaves and water: cells whose background itself moves, and what of a visitor is seen before them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from pipeline.measure.background import bent, light
+from pipeline.measure.grid import around
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import TypeAlias
+
+    from numpy.typing import NDArray
+
+    from pipeline.measure.background import Background
+    from pipeline.measure.grid import Grid
+
+    U8: TypeAlias = NDArray[np.uint8]
+    F32: TypeAlias = NDArray[np.float32]
+    Seconds: TypeAlias = NDArray[np.float64]
+
+_LEAVES = (0.08, 8)  # of what is around a cell trembles before it is one of leaves; how fast it becomes one beyond
+_FITS_S = 0.13  # within this leaves change, and a visitor hardly has come or gone
+_FITS = (
+    0.15,
+    0.4,
+)  # of what a cell shows changes within that: below it is a visitor, above leaves, between both in part
+_USUALLY = 0.75  # of the time leaves show less than half of what they show in gusts, ...
+_GUSTS = 2  # ... and that is taken off,
+_OFF = 128  # of 255 at most: who covers a cell of leaves is still seen
+_LOOKED_AT = 500  # frames tell what is usual
+_WHOLE = (2, 4)  # grey levels, and times its own unrest: by what the mean of a cell of leaves strays by itself
+
+
+def leaves_of(known: Background, plan: Grid) -> F32:
+    """Return how much each cell is one of leaves or water, 0 to 1, by what trembles in it and around: (R, C)."""
+    part = plan.means(known.trembles[None]) / np.float32(255)
+    part = around(part) / around(np.ones_like(part))
+    leaves: F32 = np.clip((part[0] - np.float32(_LEAVES[0])) * np.float32(_LEAVES[1]), 0, 1)
+    return leaves
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Whole:
+    """What cells of leaves or water show as a whole. All float32 (R, C).
+
+    Leaves hide whoever comes before them: any value may be theirs. But they wave within a cell and leave its mean,
+    which a visitor changes. leaves: how much a cell is one of those, 0 to 1; mean, room: what it shows without
+    visitors and how far it strays, in grey levels.
+    """
+
+    leaves: F32
+    mean: F32
+    room: F32
+
+    @classmethod
+    def find(cls, samples: U8, known: Background, leaves: F32, plan: Grid) -> Whole:
+        """Return it of pictures of the scene, uint8 (n, rows, columns)."""
+        means = plan.means(samples)
+        gain = light(known.usual, samples)
+        if gain is not None:
+            means /= bent(gain, *plan.grid)
+        mean = np.median(means, axis=0)
+        return cls(leaves, mean, _WHOLE[0] + _WHOLE[1] * np.median(abs(means - mean), axis=0))
+
+    def look(self, cells: U8, images: U8, gain: F32 | None, plan: Grid, full: int) -> U8:
+        """Return the raw cells of images with those of leaves looked at as a whole too: uint8 (n, R, C)."""
+        mean = self.mean if gain is None else self.mean * bent(gain, *plan.grid)
+        away = (abs(plan.means(images) - mean) - self.room) * np.float32(255 / full)
+        return np.maximum(cells, (away.clip(0, 255) * self.leaves).astype(np.uint8))
+
+
+def calmed(blocks: Sequence[tuple[U8, F32]], times: Seconds) -> U8:
+    """Take off what leaves and water usually show, by the minutes around each block: uint8 (n, R, C).
+
+    A cell of theirs moves most of the time, and by fits and starts; a visitor comes and goes once, and stands still.
+    `blocks` gives raw cells uint8 (n, R, C) and how much each cell is one of leaves (R, C), 0 to 1; `times` the
+    seconds of all of them, float64 (n,).
+    """
+    every = np.concatenate([cells for cells, _ in blocks])
+    calm = every.copy() if any(leaves.any() for _, leaves in blocks) else every
+    ends = np.cumsum([0, *(len(cells) for cells, _ in blocks)])
+    for n, (_, leaves) in enumerate(blocks):
+        at = leaves > 0
+        first, last = ends[max(n - 1, 0)], ends[min(n + 2, len(blocks))]
+        lag = np.searchsorted(times, times[first] + _FITS_S) - first
+        if not at.any() or lag >= last - first:
+            continue
+        seen = every[first:last, at].astype(np.float32)
+        fits = abs(seen[lag:] - seen[:-lag]).mean(0) / (seen.mean(0) + 1)
+        fits = np.clip((fits - _FITS[0]) / (_FITS[1] - _FITS[0]), 0, 1)
+        some = np.sort(seen[:: len(seen) // _LOOKED_AT + 1], axis=0)
+        usually = some[int(_USUALLY * (len(some) - 1))]
+        off = np.minimum(_GUSTS * usually * fits * leaves[at], _OFF)
+        block = slice(ends[n], ends[n + 1])
+        calm[block, at] = np.maximum(every[block, at] - off, 0) * (255 / (255 - off))
+    return calm

@@ -1,0 +1,389 @@
+"""Measures motion: from luma planes to an Activity, with no threshold of an operator's.
+
+Each plane is reduced at once to a small working image; the background of every stretch of time is the value each
+working pixel shows most often in the minutes around it, so a clip needs no time to warm up and leaves no ghosts.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field
+
+from pipeline.activity import Activity
+from pipeline.errors import ClipError
+from pipeline.measure.background import Background, bent, distance, find_background, light, usual_picture
+from pipeline.measure.grid import Grid, around
+from pipeline.measure.leaves import Whole, calmed, leaves_of
+from pipeline.measure.shake import Shake, moved, shakes
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from fractions import Fraction
+    from typing import TypeAlias
+
+    from numpy.typing import NDArray
+
+    from pipeline.measure.grid import Unsigned
+
+    U8: TypeAlias = NDArray[np.uint8]
+    F32: TypeAlias = NDArray[np.float32]
+    Seconds: TypeAlias = NDArray[np.float64]
+
+VERSION = 5
+"""Raised whenever the same frames and settings would give another Activity."""
+
+_CHUNK = 16  # working images done by one NumPy call: as many as stay in the second-level cache
+_SHADE = 0.5  # of its light is the least that a shadow leaves: the sky lights it still
+_SHADE_BITS = 2  # a difference that may be a shadow's is a quarter: a plain coat before a plain wall looks the same
+_SUNLIT = 50  # grey levels: what is darker in the background casts no shadow that can be told from noise
+_SAME_FACTOR = 0.05  # factors this near are one: two grey levels of 40, or sensor noise would hide a shadow
+_SUPPORT = 4  # cells' worth of difference within 3 x 3 that let a share stand: a thing of 2 x 2 cells
+_STEP = 8  # of a stored share: finer ones are noise, and would take twice the space
+_UNSEEN = 32  # grey levels: the `contrast` at an edge that shaking brings into the picture
+_UNIT = 8192  # of a factor in sixteen bits
+
+
+class MeasureSettings(BaseModel):
+    """What `measure` may be told; the defaults suit fixed cameras, by day and by night."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    rate_hz: float = Field(15.0, gt=0, le=240, description="frames measured at most, the rest is interpolated (Hz)")
+    horizon_s: float = Field(120.0, ge=1, le=3600, description="how long before and after the background is from (s)")
+    block_s: float = Field(60.0, ge=0.5, le=600, description="how often the background is found anew (s)")
+    samples: int = Field(24, ge=3, le=250, description="pictures the background is found from (count)")
+    same_levels: int = Field(8, ge=1, le=64, description="values this near are one surface (grey levels of 255)")
+    contrast: int = Field(6, ge=0, le=64, description="difference that counts as nothing (grey levels of 255)")
+    full: int = Field(32, ge=1, le=128, description="difference beyond `contrast` that counts fully (grey levels)")
+    unrest: float = Field(2.0, ge=0, le=16, description="a pixel's own unrest raises `contrast` this much (factor)")
+    unrest_lag_s: float = Field(0.4, gt=0, le=5, description="unrest is the change over this long (s)")
+    smooth_s: float = Field(0.15, ge=0, le=2, description="neighbouring frames this near are averaged (s)")
+    floor: float = Field(0.02, ge=0, lt=1, description="a share below this is stored as 0 (share of the cell)")
+    known_s: float = Field(2.0, ge=0, le=60, description="a clip shorter than this is all cold (s)")
+
+    def version(self) -> str:
+        """Return the version of `measure` with a digest of these settings, e.g. "1-5f2c9ab04e"."""
+        return f"{VERSION}-{hashlib.sha256(self.model_dump_json().encode()).hexdigest()[:10]}"
+
+
+def measure(
+    frames: Iterable[tuple[int, NDArray[np.uint8]]], *, time_base: Fraction, settings: MeasureSettings | None = None
+) -> Activity:
+    """Measure the motion of one clip.
+
+    `frames` gives (pts, plane): pts in units of `time_base` seconds, increasing; plane uint8 (H, W), the luma, any
+    row stride, read only until the next step. Returns one (R, C) share for every frame. Cells are squares of whole
+    working pixels from the top left corner; what remains at the right and bottom edge belongs to the last cell.
+
+    A cell's share is the mean over its working pixels of how far each is from the background (0 below the pixel's own
+    noise, 1 at `contrast + full` grey levels), damped where the cells around do not agree: the geometric mean with a
+    quarter of the sum over 3 x 3 cells, which halves a single cell and leaves a thing of 2 x 2 cells as it is.
+    Changes of light and shaking of the camera are taken out first. Of cells of leaves and water the mean is looked at
+    too, and what they usually show is taken off. Shares are stored in steps of 1/32.
+
+    Deterministic. Memory is bounded by `horizon_s` times `rate_hz` working images (about 15 to 28 kB each) besides
+    the result. Raises ClipError when there are no frames, when their size changes or when time runs backwards.
+    """
+    settings = settings or MeasureSettings()
+    second = float(time_base)
+    reader = _Reader(frames, second, settings)
+    blocks = list(_with_background(reader, settings))
+    if reader.plan is None:
+        raise ClipError("decode", "wanted at least one frame, got no frames; the clip holds no picture")
+    times = np.array(reader.pts, np.int64)
+    index = np.array(reader.chosen, np.int64)
+    at = (times[index] * second).astype(np.float64)
+    share = _finish(calmed(blocks, at), at, settings)
+    before = np.searchsorted(index, np.arange(len(times)), side="right") - 1  # the measured frame at or before each
+    height, width = reader.plan.size
+    return Activity(
+        share=_between(share, before, index, times) if len(index) < len(times) else share,
+        pts=times,
+        luma=np.concatenate(reader.luma)[before],
+        time_base=time_base,
+        cold=len(times) if (times[-1] - times[0]) * second < settings.known_s else 0,
+        width=width,
+        height=height,
+        version=settings.version(),
+    )
+
+
+@dataclass(slots=True)
+class _Block:
+    """A stretch of working images with their times in seconds, and the few kept of it for its neighbours' sake."""
+
+    chunks: list[U8]  # all of `_CHUNK` images but the last
+    times: Seconds
+    kept: U8
+    kept_times: Seconds
+    unrest: U8
+
+
+@dataclass(slots=True)
+class _Reader:
+    """Reads frames into blocks of working images; remembers every pts, and which frames were measured."""
+
+    frames: Iterable[tuple[int, U8]]
+    second: float  # length of one tick
+    settings: MeasureSettings
+    pts: list[int] = field(default_factory=list)
+    chosen: list[int] = field(default_factory=list)
+    luma: list[U8] = field(default_factory=list)  # mean brightness of the measured frames, chunk by chunk
+    plan: Grid | None = None
+    samples: list[Unsigned] = field(default_factory=list)  # of planes that are not reduced yet
+    chunks: list[U8] = field(default_factory=list)  # working images of the block that is being read
+
+    def _take(self, plane: U8) -> None:
+        if self.plan is None:
+            if plane.dtype != np.uint8 or plane.ndim != 2 or 0 in plane.shape:
+                raise ValueError(f"wanted luma planes uint8 (H, W), got {plane.dtype} {plane.shape}")
+            self.plan = Grid(*plane.shape)
+        if plane.shape != self.plan.size:
+            (h, w), (new_h, new_w) = self.plan.size, plane.shape
+            raise ClipError(
+                "decode",
+                f"wanted one size, got {new_w} x {new_h} after {w} x {h} at frame {len(self.pts)}: split the clip",
+            )
+        self.samples.append(self.plan.sample(plane))
+        if len(self.samples) == _CHUNK:
+            self._reduce(self.plan)
+
+    def _reduce(self, plan: Grid) -> None:
+        images = plan.reduce(self.samples)
+        self.samples.clear()
+        self.chunks.append(images)
+        some = images[:, :: max(1, images.shape[1] // 32), :: max(1, images.shape[2] // 32)]  # as good a mean as all
+        self.luma.append(some.mean((1, 2), dtype=np.float32).round().astype(np.uint8))
+
+    def __iter__(self) -> Iterator[_Block]:
+        times: list[float] = []
+        least = 0.9 / self.settings.rate_hz / self.second  # 0.9: a time base of whole milliseconds rounds frame times
+        last = started = -math.inf
+        length = self.settings.block_s / self.second
+        for pts, plane in self.frames:
+            if self.pts and pts <= self.pts[-1]:
+                raise ClipError(
+                    "decode", f"wanted times that increase, got pts {pts} after {self.pts[-1]} at frame {len(self.pts)}"
+                )
+            if pts - last < least and self.plan is not None and plane.shape == self.plan.size:
+                self.pts.append(pts)
+                continue
+            if pts - started >= length:
+                if times:
+                    yield self._block(times)
+                    times = []
+                started = pts
+            self._take(plane)
+            self.chosen.append(len(self.pts))
+            self.pts.append(pts)
+            times.append(pts * self.second)
+            last = pts
+        if times:
+            yield self._block(times)
+
+    def _block(self, times: list[float]) -> _Block:
+        if self.samples and self.plan is not None:
+            self._reduce(self.plan)
+        chunks, self.chunks = self.chunks, []
+        at = np.array(times)
+        kept = _spread(at, self.settings.samples, at[0], at[-1])
+        later = np.minimum(np.searchsorted(at, at[kept] + self.settings.unrest_lag_s - 1e-6), len(at) - 1)
+        earlier = np.where(later > kept, kept, np.maximum(kept - 1, 0))
+        pictures, after, before = (
+            np.stack([chunks[i // _CHUNK][i % _CHUNK] for i in index.tolist()]) for index in (kept, later, earlier)
+        )
+        return _Block(chunks, at, pictures, at[kept], distance(after, before))
+
+
+def _spread(times: Seconds, count: int, first: float, last: float) -> NDArray[np.int64]:
+    """Return at most `count` distinct indices into increasing `times`, evenly spread between two times."""
+    wanted = np.linspace(first, last, count)
+    right = np.clip(np.searchsorted(times, wanted), 0, len(times) - 1)
+    left = np.maximum(right - 1, 0)
+    return np.unique(np.where(wanted - times[left] < times[right] - wanted, left, right))
+
+
+def _with_background(reader: _Reader, settings: MeasureSettings) -> Iterator[tuple[U8, F32]]:
+    """Yield the raw cells of every block in turn, and how much each is one of leaves (see `calmed`).
+
+    Each comes once the blocks within the horizon after it are read.
+    """
+    held: list[_Block] = []
+    current = 0
+    finder = _Finder(settings)
+    blocks = iter(reader)
+    while True:
+        while current == len(held) or held[-1].times[-1] - held[current].times[-1] < settings.horizon_s:
+            ahead = next(blocks, None)
+            if ahead is None:
+                break
+            held.append(ahead)
+        if current == len(held) or reader.plan is None:
+            return
+        block = held[current]
+        while held[0].times[-1] < block.times[0] - settings.horizon_s:
+            del held[0]
+            current -= 1
+        scene = finder(block, held, reader.plan)
+        yield np.concatenate(_compare(block, scene, reader.plan, settings.full)), scene.leaves
+        block.chunks.clear()  # the past is needed for its samples only
+        current += 1
+
+
+class _Scene(NamedTuple):
+    """What a block is compared with."""
+
+    background: Background
+    shake: Shake | None
+    leaves: F32
+    whole: Whole | None
+
+
+@dataclass(slots=True)
+class _Finder:
+    """Finds the scene of a block from the blocks around it; the same pictures are looked at once."""
+
+    settings: MeasureSettings
+    times: Seconds = field(default_factory=lambda: np.empty(0))
+    scene: _Scene | None = None
+
+    def __call__(self, block: _Block, held: list[_Block], plan: Grid) -> _Scene:
+        settings = self.settings
+        times = np.concatenate([b.kept_times for b in held])
+        first = max(times[0], block.times[0] - settings.horizon_s)
+        last = min(times[-1], block.times[-1] + settings.horizon_s)
+        picked = _spread(times, settings.samples, first, last)
+        pool = [pair for b in held for pair in zip(b.kept, b.unrest, strict=True)]
+        samples, restless = (np.stack(images) for images in zip(*(pool[i] for i in picked), strict=True))
+        shake = None
+        probes = samples[:: len(samples) // 6 + 1]
+        if len(held) > 1:  # else they are of this block already
+            probes = np.concatenate([probes, block.kept[:: len(block.kept) // 4 + 1]])
+        if shakes(probes):
+            shake = Shake(block.kept[len(block.kept) // 2])
+            # The first reference is a single picture, blurred perhaps; the second is what most of them agree on.
+            shake = Shake(usual_picture(np.stack([shake.steady(image) for image in samples]), settings.same_levels))
+            samples = np.stack([shake.steady(image) for image in samples])
+        elif self.scene is not None and np.array_equal(times[picked], self.times):
+            return self.scene
+        known = find_background(
+            samples, restless, same_levels=settings.same_levels, contrast=settings.contrast, unrest=settings.unrest
+        )
+        leaves = leaves_of(known, plan)
+        whole = Whole.find(samples, known, leaves, plan) if leaves.any() and not shake else None
+        found = _Scene(known, shake, leaves, whole)
+        self.times, self.scene = times[picked], None if shake else found
+        return found
+
+
+def _compare(block: _Block, scene: _Scene, plan: Grid, full: int) -> list[U8]:
+    """Return the raw cells of every working image of a block."""
+    known, shake, _, whole = scene
+    steady = known.lowest, known.highest
+    most = np.full_like(known.usual, full)  # a scalar in its place would take twenty times as long
+    scale = np.float32(255.01 / full) / plan.area  # beyond 255, or a full cell might be rounded down to 254
+    out = []
+    for images in block.chunks:
+        here, (lowest, highest) = known, steady
+        if shake is not None:
+            here = _shaken(known, [shake.shift(image) for image in images])
+        gain = light(here.usual, images)
+        if gain is not None:
+            lit = here.usual * bent(gain, *images.shape[1:])
+            lit += np.float32(0.5)
+            here = replace(here, usual=np.minimum(lit, np.float32(255), out=lit).astype(np.uint8))
+        if here is not known:
+            lowest, highest = here.lowest, here.highest
+        darker = np.maximum(images, lowest)
+        np.subtract(darker, images, out=darker)
+        _lift_shadows(darker, images, here.usual)
+        brighter = np.maximum(images, highest)
+        np.subtract(brighter, highest, out=brighter)
+        np.maximum(darker, brighter, out=darker)
+        cells = (plan.cells(np.minimum(darker, most, out=darker), full) * scale).astype(np.uint8)
+        out.append(cells if whole is None else whole.look(cells, images, gain, plan, full))
+    return out
+
+
+def _shaken(known: Background, shifts: list[tuple[float, float]]) -> Background:
+    """Return the background as it lies in each of some displaced images; what comes in at an edge is hardly known."""
+    below, above = (
+        np.stack([moved(room, *shift, outside=_UNSEEN) for shift in shifts]) for room in (known.below, known.above)
+    )
+    return Background(np.stack([moved(known.usual, *shift) for shift in shifts]), below, above, known.trembles)
+
+
+def _lift_shadows(darker: U8, images: U8, usual: U8) -> None:
+    """Let shadows weigh little, in place: `darker` is by how much each working pixel is darker than its background.
+
+    A shadow darkens what is there by a factor and adds no edge: inside of it those on both sides of a pixel are that
+    much darker, by the same factor. Its rim is what is next to that.
+    """
+    if not darker.any():
+        return
+    columns = images.shape[2]
+    shown, shade = (part.reshape(len(images), -1) for part in (images, darker))
+    scene = usual.reshape(-1, shown.shape[1])
+    # In sixteen bits, which hold the factor of any scene of 29 grey levels and more.
+    factor = (_UNIT / (scene + np.float32(4))).clip(0, 252).astype(np.uint16) * (shown + np.uint16(4))
+    may = factor >= round(_SHADE * _UNIT)
+    may &= shade > 0
+    may &= scene >= _SUNLIT
+    inside = may.copy()
+    same = np.uint16(round(_SAME_FACTOR * _UNIT))
+    for beside in (1, columns):
+        apart = factor[:, 2 * beside :] - factor[:, : -2 * beside]
+        apart += same  # negative ones wrap around
+        inside[:, beside:-beside] &= apart <= 2 * same
+    shadow = inside.copy()
+    for beside in (1, columns):
+        shadow[:, beside:] |= inside[:, :-beside]
+        shadow[:, :-beside] |= inside[:, beside:]
+    shadow &= may
+    np.copyto(shade, shade >> np.uint8(_SHADE_BITS), where=shadow)
+
+
+def _finish(cells: U8, times: Seconds, settings: MeasureSettings) -> U8:
+    """Damp what no neighbour in space supports, average neighbours in time, drop what is below the floor."""
+    share = np.zeros_like(cells)
+    near = np.concatenate([[False], np.diff(times) <= settings.smooth_s, [False]])
+    busy = np.pad(cells.any((1, 2)), 1)  # most frames of most cameras hold nothing at all
+    kept = np.flatnonzero(busy[:-2] | busy[1:-1] | busy[2:])
+    last = len(cells) - 1
+    many = 4 * _CHUNK  # frames of cells are smaller than working images
+    for start in range(0, len(kept), many):
+        here = kept[start : start + many]
+        # The first has none before it and takes itself for it, with a weight of 0.
+        of, place = np.unique(np.concatenate([here - 1, here, here + 1]).clip(0, last), return_inverse=True)
+        level = cells[of].astype(np.uint16)
+        level = np.sqrt(level * np.minimum(around(level) / np.float32(_SUPPORT), np.float32(255)))
+        earlier, now, later = level[place].reshape(3, len(here), *level.shape[1:])
+        before, after = (near[here + n].astype(np.float32)[:, None, None] for n in (0, 1))
+        total = (now + earlier * before + later * after) / (1 + before + after)
+        total *= total >= np.float32(settings.floor * 255)
+        share[here] = _stepped(total)
+    return share
+
+
+def _stepped(level: F32) -> U8:
+    return np.minimum(np.round(level / _STEP) * _STEP, np.float32(255)).astype(np.uint8)
+
+
+def _between(share: U8, before: NDArray[np.int64], index: NDArray[np.int64], times: NDArray[np.int64]) -> U8:
+    """Return a share for every frame, linear in time between those measured (`index`)."""
+    full = np.empty((len(times), *share.shape[1:]), np.uint8)
+    after = np.minimum(before + 1, len(index) - 1)
+    gap = np.maximum(times[index[after]] - times[index[before]], 1)
+    part = ((times - times[index[before]]) / gap).astype(np.float32)
+    part[after == before] = 0
+    for start in range(0, len(times), 512):
+        rows = slice(start, start + 512)
+        low = share[before[rows]].astype(np.float32)
+        low += (share[after[rows]] - low) * part[rows, None, None]
+        full[rows] = _stepped(low)
+    return full

@@ -1,0 +1,270 @@
+"""The source side of a load test: films the reels of a fleet once, and writes its clips by copying packets, in time.
+
+One process and one thread: what it costs is measured beside what it feeds. A program goes from simulation.fleet's
+`make_fleet` over simulation.traffic's `sights` and simulation.uploads' `arrivals` to `film_reels`, and then iterates
+`drive` over a `Feeder`, beside lamplighter.cli.watch's `run_watch` in another thread or process.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol, Self
+
+from pipeline.errors import ClipError, ConfigError
+from pipeline.media.packets import Recording, open_recording
+from pipeline.span import NS, Span, iso
+from simulation.film import FilmJob, film
+from simulation.fleet import HOUR_NS, Fleet
+from simulation.reel import Reel
+from simulation.traffic import Sight
+from simulation.uploads import Arrival
+from storage.objects import ObjectStore
+from workers.batch import BatchSettings, run
+from workers.receipt import Receipt
+from workers.sources import SUFFIXES
+
+_OPEN = 64  # recordings held open at once; each is a file handle and an index
+_GRAIN_S = 0.05  # a pause shorter than this is not worth a system call
+
+
+@dataclass(frozen=True, slots=True)
+class Fed:
+    """One upload that was made: how many frames and bytes it has, and who is in it (None: real footage, not known).
+
+    behind_s: how long after its time it was there, because writing could not keep up (seconds).
+    """
+
+    upload: Arrival
+    frames: int
+    size: int
+    things: tuple[tuple[Sight, range], ...] | None
+    behind_s: float
+
+    def document(self) -> dict[str, object]:
+        """Return it for uploads.jsonl; frames are the clip's, half-open, its rate is `rate` a second."""
+        upload = self.upload
+        return {
+            "name": upload.name,
+            "camera": upload.camera.id,
+            "claimed": iso(upload.claimed_ns),
+            "start": iso(upload.start_ns),
+            "arrival": iso(upload.arrival_ns),
+            "repeat": upload.repeat,
+            "rate": None if self.things is None else str(upload.camera.rate),
+            "frames": self.frames,
+            "bytes": self.size,
+            "things": None
+            if self.things is None
+            else [
+                {"thing": sight.thing, "kind": sight.kind, "first": frames.start, "end": frames.stop}
+                for sight, frames in self.things
+            ],
+        }
+
+
+class Sink(Protocol):
+    """Where clips are uploaded to."""
+
+    def put(self, name: str, write: Callable[[Path], int]) -> tuple[int, int]:
+        """Have `write` make the clip and let it appear under `name`, whole; return its frames and its bytes."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class FolderSink:
+    """A folder: clips are written beside their place, under a name no watcher takes for a clip, and renamed."""
+
+    folder: Path
+
+    def put(self, name: str, write: Callable[[Path], int]) -> tuple[int, int]:
+        """See Sink."""
+        target = self.folder / name
+        draft = target.with_name(f".{target.name}.part")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            frames, size = write(draft), draft.stat().st_size
+            draft.replace(target)
+        finally:
+            draft.unlink(missing_ok=True)
+        return frames, size
+
+
+@dataclass(frozen=True, slots=True)
+class BucketSink:
+    """A bucket, below a prefix: a put is atomic."""
+
+    store: ObjectStore
+    prefix: str = ""
+
+    def put(self, name: str, write: Callable[[Path], int]) -> tuple[int, int]:
+        """See Sink."""
+        with tempfile.TemporaryDirectory(prefix="lamplighter-") as scratch:
+            draft = Path(scratch) / "clip.mp4"
+            frames, size = write(draft), draft.stat().st_size
+            self.store.put(f"{self.prefix.strip('/')}/{name}".lstrip("/"), draft)
+        return frames, size
+
+
+class Feeder:
+    """Writes the clips of a fleet into a sink; holds the recordings it cuts from open. Use it as a context.
+
+    reels: the folder of the filmed reels. replay: the folder of real footage, for cameras that replay it. seen: who is
+    seen by each camera.
+    """
+
+    def __init__(
+        self, reels: Path, seen: Mapping[str, Sequence[Sight]], *, sink: Sink, replay: Path | None = None
+    ) -> None:
+        self._reels, self._seen, self._sink, self._replay = reels, seen, sink, replay
+        self._open: OrderedDict[Path, tuple[Recording, ExitStack]] = OrderedDict()
+        self._paths: dict[Reel, Path] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        while self._open:
+            self._open.popitem()[1][1].close()
+
+    def write(self, upload: Arrival, *, due_s: float | None = None) -> Fed:
+        """Make one upload. due_s: when it is to be there, on time.monotonic's clock.
+
+        Raises ClipError when its recording cannot be read, ConfigError when a reel is not whole, the sink's errors.
+        """
+        things: tuple[tuple[Sight, range], ...] | None
+        runs: Sequence[range]
+        if upload.camera.replay:
+            recording, things = self._recording((self._replay or Path()) / upload.camera.replay), None
+            runs = _replayed(recording, upload)
+        else:
+            recording, sights = self._reel(upload.reel), self._seen[upload.camera.id]
+            runs, things = upload.runs(sights), tuple(upload.things(sights))
+        # It makes the bytes of every clip its own; and it is the camera's clock, which a reader may trust.
+        tags = {"comment": f"{upload.camera.id} from its frame {upload.frames.start}"}
+
+        def copy(path: Path) -> int:
+            return recording.copy(path, runs, created_ns=max(upload.claimed_ns, 0), metadata=tags)
+
+        frames, size = self._sink.put(upload.name, copy)
+        behind_s = 0.0 if due_s is None else max(0.0, time.monotonic() - due_s)
+        return Fed(upload, frames, size, things, behind_s)
+
+    def _reel(self, reel: Reel) -> Recording:
+        """Return the reel's recording, looked at once: what the truth says of it holds for a whole one only."""
+        if reel not in self._paths:
+            path, gop = self._reels / reel.name, reel.picture.gop
+            groups = self._recording(path).groups
+            wanted = reel.scene().frames // gop
+            if len(groups) != wanted or any(group.frames != gop or group.leading for group in groups):
+                raise ConfigError(f"{path}: wanted {wanted} groups of {gop} frames, it holds others; remove it")
+            self._paths[reel] = path
+        return self._recording(self._paths[reel])
+
+    def _recording(self, path: Path) -> Recording:
+        if path in self._open:
+            self._open.move_to_end(path)
+        else:
+            if len(self._open) == _OPEN:
+                self._open.popitem(last=False)[1][1].close()
+            stack = ExitStack()
+            self._open[path] = stack.enter_context(open_recording(path)), stack
+        return self._open[path][0]
+
+
+def _replayed(recording: Recording, upload: Arrival) -> list[range]:
+    """Return groups of real footage as long as the upload or a little longer, from where the camera's clock stands.
+
+    The footage is shown again and again; a group more is taken when the length does not come out even.
+    """
+    lengths = [group.length for group in recording.groups]
+    wanted = upload.length_ns / (recording.time_base * NS)
+    at = upload.first_gop % len(lengths)
+    runs, held = [], 0
+    while held < wanted:
+        start = at
+        while at < len(lengths) and held < wanted:
+            held += lengths[at]
+            at += 1
+        runs.append(range(start, at))
+        at %= len(lengths)
+    return runs
+
+
+def reels_of(fleet: Fleet, span: Span) -> list[Reel]:
+    """Return the reels the fleet's cameras need for clips that start in a span."""
+    hours = range(span.start_ns, span.end_ns + HOUR_NS, HOUR_NS)
+    needed = {
+        Reel(camera.picture, camera.place, camera.is_dark(min(hour, span.end_ns - 1)))
+        for camera in fleet.cameras
+        if not camera.replay
+        for hour in hours
+    }
+    return sorted(needed, key=lambda reel: reel.name)
+
+
+def film_reels(
+    reels: Iterable[Reel], folder: Path, *, settings: BatchSettings | None = None
+) -> Iterator[Receipt[Path]]:
+    """Film the reels that are not in the folder yet; yield the receipt of each as it comes.
+
+    A 1080p reel is two minutes long and takes about half a minute of one core, once.
+    """
+    jobs = []
+    for reel in reels:
+        picture = reel.picture
+        path, options = folder / reel.name, picture.encoder_options
+        jobs.append(FilmJob(reel.scene(), path, codec=picture.encoder, gop=picture.gop, options=options))
+    missing = [job for job in jobs if not job.path.exists()]
+    if missing:
+        yield from run(missing, film, None, settings=settings)
+
+
+def footage_files(folder: Path) -> tuple[list[str], dict[str, str]]:
+    """Return the clips in a folder of real footage that can be replayed, and why the others cannot, by name.
+
+    Its packets must fit into an MP4 as they are. Raises ConfigError when there is none to replay.
+    """
+    try:
+        names = sorted(path.name for path in folder.iterdir() if path.suffix.lower() in SUFFIXES and path.is_file())
+    except OSError as error:
+        raise ConfigError(f"{folder}: the footage to replay cannot be read: {error.strerror}") from error
+    left_out = {}
+    with tempfile.TemporaryDirectory(prefix="lamplighter-") as scratch:
+        for name in names:
+            try:
+                with open_recording(folder / name) as recording:
+                    recording.copy(Path(scratch) / "clip.mp4", [range(1)])
+            except ClipError as error:
+                left_out[name] = error.reason
+    found = [name for name in names if name not in left_out]
+    if not found:
+        why = "".join(f"; {reason}" for reason in left_out.values())
+        raise ConfigError(f"{folder}: holds no clip to replay; wanted files such as {', '.join(sorted(SUFFIXES))}{why}")
+    return found, left_out
+
+
+def drive(uploads: Iterable[Arrival], feeder: Feeder, span: Span, *, speed: float) -> Iterator[Fed]:
+    """Make the uploads that arrive in a span when their time has come, `speed` times as fast as it was; 0: at once.
+
+    Uploads that arrive after the span are not made; nothing is there in its first seconds, for a
+    clip comes when it is over.
+    """
+    began_s = None
+    for upload in uploads:
+        if began_s is None:  # the first upload takes a while to be drawn when many come before the span
+            began_s = time.monotonic()
+        if upload.arrival_ns >= span.end_ns:
+            return
+        due_s = None
+        if speed:
+            due_s = began_s + max(upload.arrival_ns - span.start_ns, 0) / NS / speed
+            wait_s = due_s - time.monotonic()
+            if wait_s > _GRAIN_S:
+                time.sleep(wait_s)
+        yield feeder.write(upload, due_s=due_s)

@@ -1,0 +1,354 @@
+"""The command line: what a person types, sees, and gets as an exit code."""
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from fleet_fixtures import Films, put_film
+from lamplighter.cli.app import main
+
+Run = Callable[..., tuple[int, str, str]]
+
+AREA = {
+    "type": "Feature",
+    "properties": {},
+    "geometry": {
+        "type": "Polygon",
+        "coordinates": [[[4.798, 51.9985], [4.803, 51.9985], [4.803, 52.0015], [4.798, 52.0015], [4.798, 51.9985]]],
+    },
+}
+ASK = (
+    *("request", "new", "--area", "area.geojson", "--start", "2026-01-31T18:00:00Z", "--end", "2026-01-31T18:15:00Z"),
+    *("--agency", "Town police", "--contact", "desk 4", "--incident", "burglary"),
+)
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Run:
+    """Run the command line in an empty folder, without Ray; returns exit code, output and errors."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("LAMPLIGHTER_BATCH__WORKERS", "0")
+    monkeypatch.setenv("LAMPLIGHTER_REQUEST__MAX_AGE_DAYS", "36500")
+
+    def runs(*words: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["lamplighter", *words])
+        capfd.readouterr()
+        with pytest.raises(SystemExit) as stopped:
+            main()
+        code = stopped.value.code
+        printed, errors = capfd.readouterr()
+        return (code if isinstance(code, int) else 0), printed, errors
+
+    return runs
+
+
+@pytest.fixture
+def street(run: Run, films: Films, tmp_path: Path) -> Run:
+    """A folder with cameras and clips taken in, and an area to ask for."""
+    (tmp_path / "area.geojson").write_text(json.dumps(AREA))
+    rows = [
+        "id,lon,lat,owner,sharing",
+        "front,4.8001,52.0001,olga,always",
+        "back,4.8002,52.0001,piet,",
+        "far,9,50,tina,ask",
+    ]
+    (tmp_path / "cameras.csv").write_text("\n".join(rows))
+    for camera in ("front", "back", "far"):
+        put_film(films.moving, tmp_path / "in", camera)
+    assert run("cameras", "import", "cameras.csv")[0] == 0
+    assert run("ingest", "in")[0] == 0
+    return run
+
+
+def said(run: Run, *words: str) -> Any:
+    code, printed, errors = run(*words, "--json")
+    assert code == 0, errors
+    return json.loads(printed)
+
+
+def test_the_whole_trip_by_hand(street: Run) -> None:
+    request = said(street, *ASK, "--case", "C-1")["request"]
+    found = {row["camera"]: row for row in said(street, "match", request)}
+    assert found["far"]["verdict"] == "camera is outside the area"
+    assert (found["front"]["consent"], found["back"]["consent"]) == ("owner always shares", "waits for its owner")
+    assert len(said(street, "match", request, "--owner", "piet")) == 1
+    assert len(said(street, "decide", request, "--owner", "piet", "--share", found["back"]["clip"])["clips"]) == 1
+    delivered = said(street, "deliver", request)["delivered"]
+    assert {record["clip"] for record in delivered} == {found["front"]["clip"], found["back"]["clip"]}
+    assert said(street, "show", request)["delivered"][0]["sha256"] in {record["sha256"] for record in delivered}
+    assert said(street, "audit", "verify")["entries"] == 3 + 1 + 1 + 1 + 2
+
+
+def test_the_tables_show_the_same(street: Run) -> None:
+    request = said(street, *ASK, "--case", "C-1")["request"]
+    _, printed, _ = street("match", request)
+    assert "waits for its owner" in printed
+    assert re.search(r"1\s+camera is outside the area", printed)
+    _, printed, _ = street("deliver", request)
+    assert re.search(r"1\s+done", printed)
+    assert f"cases/{request}/" in printed
+
+
+def test_what_deliver_prints_names_no_camera_or_owner_that_did_not_share(street: Run) -> None:
+    request = said(street, *ASK, "--case", "C-1")["request"]
+    for words in (("deliver", request), ("deliver", request, "--json")):
+        printed = "".join(street(*words)[1:])
+        assert "back" not in printed
+        assert "piet" not in printed
+        assert "wait" not in printed
+
+
+@pytest.mark.parametrize(
+    ("extra", "words"),
+    [
+        ((), "case number: is required"),
+        (("--case", "C-1", "--end", "2026-01-31T17:00:00Z"), "span: a span must end after it starts"),
+        (("--case", "C-1", "--end", "2026-01-31T18:05:00Z"), "span: wanted 15 minutes to 12 hours"),
+        (("--case", "C-1", "--end", "tomorrow"), "wanted a time such as"),
+        (("--case", "C-1", "--incident", "protest on the square"), "purpose: lawful assembly"),
+    ],
+)
+def test_a_request_that_breaks_a_rule_is_refused_by_its_name(street: Run, extra: tuple[str, ...], words: str) -> None:
+    code, _, errors = street(*ASK, *extra)
+    assert code == 2
+    assert words in errors
+    assert "Traceback" not in errors
+
+
+def test_a_polygon_that_crosses_itself_is_refused(street: Run, tmp_path: Path) -> None:
+    bow_tie = {"type": "Polygon", "coordinates": [[[0, 0], [1, 1], [1, 0], [0, 1], [0, 0]]]}
+    (tmp_path / "area.geojson").write_text(json.dumps(bow_tie))
+    code, _, errors = street(*ASK, "--case", "C-1")
+    assert (code, "Self-intersection" in errors) == (2, True)
+
+
+def test_the_exit_code_is_1_when_a_clip_was_set_aside_and_the_rest_is_done(street: Run, tmp_path: Path) -> None:
+    bad = tmp_path / "in" / "back" / "20260131T190000Z.mp4"
+    bad.write_bytes(b"")
+    code, printed, _ = street("ingest", "in")
+    assert code == 1
+    assert "20260131T190000Z.mp4" in printed
+    assert "empty" in printed
+    assert said(street, "show")["set aside"][0]["clip"].endswith("20260131T190000Z.mp4")
+
+
+@pytest.mark.parametrize(
+    ("words", "text"),
+    [
+        (("ingest", "nowhere"), "nowhere: no such file or folder"),
+        (("ingest",), "wanted places to take clips from, or --remeasure for those in the store, and not both"),
+        (("ingest", "in", "--remeasure"), "and not both"),
+        (("ingest", "--remeasure", "--camera", "nobody"), "there is no camera 'nobody'"),
+        (("ingest", ".", "--template", "{camera}/{date}.mp4"), "template"),
+        (("cameras", "import", "none.csv"), "none.csv: the cameras cannot be read"),
+        (("match", "r-none"), "there is no request 'r-none'"),
+        (("show", "no-such-thing"), "there is no request"),
+        (("decide", "r-none", "--owner", "o"), "wanted one of --share CLIP, --share-all and --decline"),
+        (("--config", "none.toml", "show"), "none.toml"),
+    ],
+)
+def test_a_wrong_word_is_one_line_that_says_what_to_do(run: Run, words: tuple[str, ...], text: str) -> None:
+    code, printed, errors = run(*words)
+    assert code == 2
+    assert printed == ""
+    assert text in errors
+    assert len(errors.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("rows", "text"),
+    [
+        ("id,lon,lat,owner\na,4,52,o\na,5,52,o\n", "camera a stands in it twice"),
+        ("id,lon,lat\na,4,52\n", "camera 1 has no owner"),
+        ("id,lon,lat,owner\na,4,95,o\n", "lat in -90..90"),
+        ("id,lon,lat,owner,sharing\na,4,5,o,maybe\n", "maybe"),
+        ("id,lon,lat,owner\n", "holds no camera"),
+    ],
+)
+def test_a_camera_file_is_refused_with_the_entry_that_is_wrong(run: Run, tmp_path: Path, rows: str, text: str) -> None:
+    (tmp_path / "cameras.csv").write_text(rows)
+    code, _, errors = run("cameras", "import", "cameras.csv")
+    assert code == 2
+    assert text in errors
+
+
+def test_cameras_are_read_from_geojson_points(run: Run, tmp_path: Path) -> None:
+    point = {"type": "Point", "coordinates": [4.8, 52.0]}
+    feature = {"type": "Feature", "id": "door", "geometry": point, "properties": {"owner": "olga", "sharing": "never"}}
+    (tmp_path / "cameras.geojson").write_text(json.dumps({"type": "FeatureCollection", "features": [feature]}))
+    assert said(run, "cameras", "import", "cameras.geojson") == {"imported": ["door"]}
+    assert said(run, "show", "door")["sharing"] == "never"
+
+
+def test_measure_writes_plain_arrays_and_needs_no_store(run: Run, films: Films, tmp_path: Path) -> None:
+    facts = said(run, "measure", str(films.moving), "--out", "grid.npz")
+    with np.load(tmp_path / "grid.npz", allow_pickle=False) as arrays:
+        assert arrays["share"].shape == (facts["frames"], facts["rows"], facts["columns"])
+        assert arrays["share"].dtype == np.int16
+        assert 0 <= arrays["share"].min() < arrays["share"].max() <= 255
+        assert arrays["pts"].shape == (80,)
+        assert arrays["time_base"].tolist() == [1, 10240]
+        assert int(arrays["cold"]) == facts["cold"]
+    assert not (tmp_path / "lamplighter-data").exists()
+
+
+def test_measure_refuses_a_bad_file_by_name(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "letter.mp4").write_text("not a film")
+    code, _, errors = run("measure", "letter.mp4", "--out", "grid.npz")
+    assert code == 1
+    assert "probe" in errors
+
+
+def test_clips_measured_otherwise_are_counted_and_measured_again(street: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert said(street, "show")["to remeasure"] == 0
+    monkeypatch.setenv("LAMPLIGHTER_MEASURE__RATE_HZ", "5")
+    assert said(street, "show")["to remeasure"] == 3
+    before = {clip["clip"]: clip["measured_by"] for clip in said(street, "ingest", "in")["clips"]}
+    one = said(street, "ingest", "--remeasure", "--camera", "front")
+    assert one["outcomes"] == {"done": 1}
+    assert said(street, "show")["to remeasure"] == 2
+    code, printed, _ = street("ingest", "--remeasure")
+    assert code == 0
+    assert re.search(r"2\s+done", printed)
+    assert said(street, "show")["to remeasure"] == 0
+    now = {clip: said(street, "show", clip)["measured_by"] for clip in before}
+    assert set(now.values()).isdisjoint(before.values())
+    assert said(street, "ingest", "--remeasure")["outcomes"] == {}
+    assert street("ingest", "--remeasure")[1] == "Every clip is up to date.\n"
+    assert said(street, "catalog", "rebuild")["clips"] == 3
+    assert said(street, "show")["to remeasure"] == 0
+
+
+def test_what_matches_is_told_by_the_settings_of_the_night_and_of_the_camera(street: Run, tmp_path: Path) -> None:
+    (tmp_path / "night.toml").write_text("[night]\nmin_cells = 40\n[camera.front.night]\nmin_cells = 2\n")
+    request = said(street, *ASK, "--case", "C-1")["request"]
+    found = {row["camera"]: row["verdict"] for row in said(street, "--config", "night.toml", "match", request)}
+    assert (found["front"], found["back"]) == ("matches", "nothing moved in the span")
+    delivered = said(street, "--config", "night.toml", "deliver", request)["delivered"]
+    assert [record["clip"] for record in delivered] == [said(street, "show", "front")["clips"][0]["clip"]]
+
+
+def test_settings_for_a_camera_that_is_not_there_are_a_warning(street: Run, tmp_path: Path) -> None:
+    (tmp_path / "typo.toml").write_text("[camera.frnt]\nmin_cells = 5\n")
+    request = said(street, *ASK, "--case", "C-1")["request"]
+    for words in (("show",), ("match", request)):
+        code, _, errors = street("--config", "typo.toml", *words)
+        assert (code, errors) == (0, 'warning: [camera."frnt"] is for a camera that is not in the catalogue\n')
+
+
+def test_settings_that_can_never_fire_are_a_warning_of_match_and_decide_and_never_of_deliver(
+    street: Run, tmp_path: Path
+) -> None:
+    (tmp_path / "deaf.toml").write_text("[night]\nmin_cells = 100\n")
+    (tmp_path / "one.toml").write_text("[camera.back.night]\nmin_cells = 100\n")
+    request = said(street, *ASK, "--case", "C-1")["request"]
+    wanted = "the settings in force by night can never fire: min_cells 100 is more than the"
+    for _ in range(2):  # the second time from what is kept
+        for words in (("match", request), ("match", request, "--json")):
+            code, _, errors = street("--config", "deaf.toml", *words)
+            assert code == 0
+            (line,) = errors.splitlines()
+            assert line.startswith(f"warning: cameras back, front: {wanted}")
+    assert street("--config", "one.toml", "match", request)[2].startswith(f"warning: camera back: {wanted}")
+    assert street("--config", "one.toml", "match", request, "--owner", "olga")[2] == ""
+    code, printed, errors = street("--config", "deaf.toml", "deliver", request)
+    assert (code, [word for word in ("warning", "front", "back") if word in printed + errors]) == (0, [])
+    errors = street("--config", "one.toml", "decide", request, "--owner", "piet", "--share-all")[2]
+    assert errors.startswith(f"warning: camera back: {wanted}")
+    assert "no clip of owner piet matches" in errors
+    assert street("match", request)[2] == ""
+
+
+def test_a_deleted_catalogue_is_rebuilt_from_the_bucket_with_the_same_answers(street: Run, tmp_path: Path) -> None:
+    request = said(street, *ASK, "--case", "C-1")["request"]
+    said(street, "decide", request, "--owner", "piet", "--share-all")
+    said(street, "deliver", request)
+    questions = (("show",), ("show", request), ("show", "front"), ("match", request))
+    before = [said(street, *question) for question in questions]
+    for file in (tmp_path / "lamplighter-data").glob("catalog.sqlite*"):
+        file.unlink()
+    assert said(street, "show")["clips"] == 0
+    counts = said(street, "catalog", "rebuild")
+    assert counts == {"cameras": 3, "clips": 3, "requests": 1, "decisions": 1, "deliveries": 2, "audit": 8}
+    assert [said(street, *question) for question in questions] == before
+
+
+def test_a_broken_audit_log_is_noticed(street: Run, tmp_path: Path) -> None:
+    entry = tmp_path / "lamplighter-data" / "objects" / "audit" / "000000000002.json"
+    entry.write_text(entry.read_text().replace("camera added", "camera edited"))
+    code, _, errors = street("audit", "verify")
+    assert code == 1
+    assert "entry 3 does not follow entry 2" in errors
+
+
+def test_doctor_finds_this_machine_fit(run: Run) -> None:
+    findings = {finding["what"]: finding for finding in said(run, "doctor")}
+    assert findings["ffmpeg"]["ok"]
+    assert findings["decoder"]["ok"]
+
+
+def test_the_settings_in_force_are_shown_without_secrets(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LAMPLIGHTER_S3_ACCESS_KEY", "key-of-mine")
+    monkeypatch.setenv("LAMPLIGHTER_S3_SECRET_KEY", "hush")
+    code, printed, errors = run("show", "--settings")
+    assert code == 0
+    assert "detection.sensitivity" in printed
+    assert "hush" not in printed + errors
+    assert "key-of-mine" not in printed + errors
+
+
+def test_every_command_has_help_and_json(run: Run) -> None:
+    found = set()
+    waiting: list[tuple[str, ...]] = [()]
+    while waiting:
+        words = waiting.pop()
+        code, printed, _ = run(*words, "--help")
+        assert code == 0
+        # A group lists what stands below it.
+        below = re.search(r"^╭─ Commands ─.*?^╰", printed, re.MULTILINE | re.DOTALL)
+        if below:
+            waiting += [(*words, name) for name in re.findall(r"^│ (\w+) ", below[0], re.MULTILINE)]
+        else:
+            found.add(words)
+            assert "--json" in printed, words
+    assert {
+        ("ingest",),
+        ("match",),
+        ("deliver",),
+        ("show",),
+        ("doctor",),
+        ("request", "new"),
+        ("minio", "stop"),
+    } <= found
+
+
+def test_the_demo_tells_the_same_story_twice(run: Run) -> None:
+    story = said(run, "demo", "--seconds", "15")
+    assert story["ingested"]["outcomes"] == {"done": 36}
+    consents = {row["consent"] for row in story["matched"]}
+    assert {
+        "owner shared it",
+        "owner always shares",
+        "owner declined",
+        "owner never shares",
+        "waits for its owner",
+    } <= consents
+    clips = {row["clip"] for row in story["matched"] if row["consent"] in {"owner shared it", "owner always shares"}}
+    assert {record["clip"] for record in story["delivered"]} == clips
+    again = said(run, "demo", "--seconds", "15")
+    assert again["ingested"]["outcomes"] == {"already done": 36}
+    assert [row["verdict"] for row in again["matched"]] == [row["verdict"] for row in story["matched"]]
+
+
+def test_the_module_runs_as_the_command(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "lamplighter", "--version"], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    assert re.fullmatch(r"lamplighter \d+\.\d+\.\d+\n", done.stdout)

@@ -1,0 +1,291 @@
+"""What moved is found once: what is kept of it never changes an answer, and an answer never waits for it."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fleet_fixtures import Films, a_request, put_film
+from lamplighter.desk import finding
+from lamplighter.desk.desk import Desk, Row
+from lamplighter.desk.finding import find
+from pipeline.activity import Activity
+from pipeline.case.request import Request, Verdict
+from pipeline.clip import Camera
+from pipeline.detection.detect import Detection, detect
+from pipeline.detection.layers import CameraLayer, Layers
+from pipeline.detection.night import Darkness
+from pipeline.errors import LamplighterError
+from pipeline.measure.motion import MeasureSettings
+from pipeline.span import Span
+from samples import MINUTE, NOON, camera, clip, ingested, request, stream
+from storage.archive import Archive, Ingested
+from storage.catalog import Catalog
+from storage.objects import DirectoryStore, StoreSettings
+from storage.rows import Motion
+
+ASKED = request(span=Span(NOON - 9 * 3600 * 10**9, NOON + 1800 * 10**9))
+
+
+@dataclass
+class Street:
+    """Two cameras, with bright and dark clips by day and by night; one of each shows motion, one nothing."""
+
+    store: StoreSettings
+    archive: Archive
+    catalog: Catalog
+    file: Path
+
+    def find(self, layers: Layers) -> dict[str, Motion]:
+        near = self.catalog.candidates(ASKED.area, ASKED.span)
+        return find(ASKED, near, layers=layers, store=self.store, catalog=self.catalog)
+
+    def afresh(self, layers: Layers) -> dict[str, tuple[bool, tuple[Span, ...]]]:
+        found = {}
+        for by, one in self.catalog.candidates(ASKED.area, ASKED.span):
+            activity = self.archive.activity(one)
+            holds = layers.for_clip(by, one.clip, activity)
+            spans = [one.clip.between(event.start_pts, event.end_pts) for event in detect(activity, holds.detection)]
+            found[one.clip.id] = (holds.night, tuple(spans))
+        return found
+
+    def rows(self) -> int:
+        with sqlite3.connect(self.file) as database:
+            count: int = database.execute("SELECT count(*) FROM motions").fetchone()[0]
+        database.close()
+        return count
+
+    def lose_activities(self) -> None:
+        for key in list(self.archive.store.keys("activity/")):
+            self.archive.store.delete(key)
+
+
+def activity(moving: bool, grey: int, version: str = "1-0") -> Activity:
+    share = np.zeros((60, 9, 16), np.uint8)
+    if moving:
+        share[10:25, 2:4, 3:6] = 120
+        share[40:50, 6, 9:12] = 250
+    pts, luma = np.arange(60, dtype=np.int64) * 15360, np.full(60, grey, np.uint8)
+    return Activity(share, pts, luma, Fraction(1, 15360), 0, 1920, 1080, version)
+
+
+def make(folder: Path) -> Street:
+    store = DirectoryStore(folder / "objects")
+    store.ensure_bucket()
+    archive = Archive(store)
+    settings = StoreSettings(path=str(folder / "objects"))
+    street = Street(
+        settings, archive, Catalog(f"sqlite:///{folder / 'catalog.sqlite'}", archive), folder / "catalog.sqlite"
+    )
+    street.catalog.put_cameras([camera("door"), camera("yard")])
+    for name in ("door", "yard"):
+        for number, start_ns in enumerate((NOON, NOON - 8 * 3600 * 10**9)):
+            for moving in (False, True):
+                one = ingested(clip(name, start_ns + moving * MINUTE * 2, stream=stream(frames=60)))
+                grey = 30 if number ^ (name == "yard") else 120  # the yard has a lamp, and a dark noon
+                archive.store.put(one.activity, activity(moving, grey).to_bytes())
+                archive.clips.put(one)
+                street.catalog.put_clips([one])
+    return street
+
+
+@pytest.fixture
+def street(tmp_path: Path) -> Iterator[Street]:
+    made = make(tmp_path)
+    yield made
+    made.catalog.close()
+
+
+def short(found: dict[str, Motion]) -> dict[str, tuple[bool, tuple[Span, ...]]]:
+    return {name: (motion.night, motion.events) for name, motion in found.items()}
+
+
+@st.composite
+def detections(draw: st.DrawFn) -> Detection:
+    values = draw(
+        st.fixed_dictionaries(
+            {},
+            optional={
+                "sensitivity": st.sampled_from([0.1, 0.45, 0.9]),
+                "min_cells": st.sampled_from([1, 4, 200]),
+                "gap_s": st.sampled_from([0.0, 20.0]),
+                "watch": st.sampled_from([(), (((0.0, 0.0), (1.0, 0.0), (1.0, 0.5), (0.0, 0.5)),)]),
+            },
+        )
+    )
+    return Detection(**values)
+
+
+@st.composite
+def all_layers(draw: st.DrawFn) -> Layers:
+    darkness = Darkness(
+        by=draw(st.sampled_from(["sun", "picture", "never"])), below_luma=draw(st.sampled_from([9, 70]))
+    )
+    own = {"yard": CameraLayer(**draw(detections()).model_dump(exclude_unset=True), night=draw(detections()))}
+    cameras = own if draw(st.booleans()) else {}
+    return Layers(draw(detections()), draw(detections()), draw(detections()), cameras, darkness)
+
+
+@pytest.fixture(scope="module")
+def lasting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Street]:
+    made = make(tmp_path_factory.mktemp("street"))
+    yield made
+    made.catalog.close()
+
+
+@settings(max_examples=60, deadline=None)
+@given(layers=all_layers())
+def test_what_is_kept_never_changes_an_answer_whatever_settings_it_was_found_by(
+    lasting: Street, layers: Layers
+) -> None:
+    first = lasting.find(layers)
+    assert short(first) == lasting.afresh(layers)
+    assert lasting.find(layers) == first
+    assert lasting.rows() == 8
+
+
+def test_the_second_time_no_activity_is_read_and_by_other_settings_it_is(street: Street) -> None:
+    found = street.find(Layers())
+    assert sum(len(motion.events) for motion in found.values()) == 8
+    street.lose_activities()
+    assert street.find(Layers()) == found
+    for other in (
+        Layers(Detection(sensitivity=0.21)),
+        Layers(night=Detection(min_cells=3)),
+        Layers(cameras={"yard": CameraLayer(gap_s=3)}),
+        Layers(darkness=Darkness(by="picture")),
+    ):
+        with pytest.raises(LamplighterError, match="cannot be read"):
+            street.find(other)
+    # What does not hold for a clip makes its events no others.
+    assert street.find(Layers(cameras={"elsewhere": CameraLayer(gap_s=3)})) == found
+
+
+def test_at_most_one_row_is_kept_of_a_clip(street: Street) -> None:
+    for gap_s in range(5):
+        street.find(Layers(Detection(gap_s=gap_s)))
+    assert street.rows() == 8
+
+
+def test_another_activity_of_a_clip_is_looked_at_anew(street: Street) -> None:
+    before = street.find(Layers())
+    still = next(one for _, one in street.catalog.candidates(ASKED.area, ASKED.span) if not before[one.clip.id].events)
+    now = replace(still, activity=still.activity.replace("1-0", "2-0"), version="2-0")
+    street.archive.store.put(now.activity, activity(moving=True, grey=120, version="2-0").to_bytes())
+    street.catalog.put_clips([now])
+    after = street.find(Layers())
+    assert len(after[now.clip.id].events) == 2
+    assert {name: motion for name, motion in after.items() if name != now.clip.id} == {
+        name: motion for name, motion in before.items() if name != now.clip.id
+    }
+
+
+def test_a_camera_that_moves_into_the_night_is_looked_at_by_the_settings_of_the_night(street: Street) -> None:
+    layers = Layers(night=Detection(min_cells=200))
+    assert any(motion.events for motion in street.find(layers).values())
+    asked: list[tuple[Camera, Ingested]] = [
+        (camera(by.id, lon=by.lon - 180), one) for by, one in street.catalog.candidates(ASKED.area, ASKED.span)
+    ]
+    at_noon = [(by, one) for by, one in asked if one.clip.start_ns >= NOON]
+    found = find(ASKED, at_noon, layers=layers, store=street.store, catalog=street.catalog)
+    assert [(motion.night, motion.events) for motion in found.values()] == [(True, ())] * 4
+
+
+def test_other_code_finds_it_anew(street: Street, monkeypatch: pytest.MonkeyPatch) -> None:
+    street.find(Layers())
+    street.lose_activities()
+    street.find(Layers())
+    monkeypatch.setattr(finding, "_code", lambda: "of the next version")
+    with pytest.raises(LamplighterError, match="cannot be read"):
+        street.find(Layers())
+
+
+def test_what_a_later_version_kept_is_found_anew(street: Street) -> None:
+    found = street.find(Layers())
+    with sqlite3.connect(street.file) as database:
+        database.execute("UPDATE motions SET document = '{\"by\": 7}'")
+    database.close()
+    assert street.find(Layers()) == found
+
+
+def test_why_settings_can_never_fire_is_kept_too(street: Street) -> None:
+    deaf = Layers(night=Detection(min_cells=145))
+    for _ in range(2):
+        never = {(motion.night, bool(motion.events), len(motion.never)) for motion in street.find(deaf).values()}
+        assert never == {(True, False, 1), (False, True, 0), (False, False, 0)}
+        street.lose_activities()
+
+
+def test_a_catalogue_that_another_writes_to_keeps_nobody_from_the_answer(street: Street) -> None:
+    with street.catalog._engine.connect() as run:  # the one connection it has; it would wait for half a minute
+        run.exec_driver_sql("PRAGMA busy_timeout=0")
+    writer = sqlite3.connect(street.file)
+    writer.execute("BEGIN IMMEDIATE")
+    assert short(street.find(Layers())) == street.afresh(Layers())
+    writer.rollback()
+    writer.close()
+    assert street.rows() == 0
+
+
+def test_what_was_found_until_an_activity_was_missing_is_kept(street: Street) -> None:
+    clips = [one for _, one in street.catalog.candidates(ASKED.area, ASKED.span)]
+    data = street.archive.store.get(clips[-1].activity)
+    street.archive.store.delete(clips[-1].activity)
+    with pytest.raises(LamplighterError, match="cannot be read"):
+        street.find(Layers())
+    assert street.rows() == len(clips) - 1
+    street.archive.store.put(clips[-1].activity, data)
+    assert short(street.find(Layers())) == street.afresh(Layers())
+
+
+# On films, through the desk -------------------------------------------------------------------------------------------
+
+
+def told(rows: list[Row]) -> list[tuple[str, Verdict, tuple[Span, ...]]]:
+    return [(row.match.camera.id, row.match.verdict, row.match.events) for row in rows]
+
+
+def test_a_match_is_the_same_before_and_after_a_rebuild_and_after_measuring_again(
+    desk: Desk, films: Films, tmp_path: Path
+) -> None:
+    for name in ("always-1", "ask-1", "far-1"):
+        put_film(films.moving, tmp_path / "in", name)
+    put_film(films.still, tmp_path / "in", "ask-1", after_s=300)
+    for _ in desk.ingest([str(tmp_path / "in")]):
+        pass
+    asked: Request = desk.new_request(a_request())
+    first = desk.match(asked)
+    assert desk.match(asked) == first
+    desk.rebuild()
+    assert desk.match(asked) == first
+    measure = MeasureSettings(rate_hz=4.0)
+    desk.settings = desk.settings.model_copy(update={"measure": measure})
+    desk.context = replace(desk.context, measure=measure)
+    for _ in desk.remeasure():
+        pass
+    again = desk.match(asked)
+    assert {row.motion.by for row in again if row.motion}.isdisjoint({row.motion.by for row in first if row.motion})
+    desk.rebuild()
+    assert told(desk.match(asked)) == told(again)
+
+
+def test_deaf_settings_leave_clips_unmatched_until_they_are_mended(desk: Desk, films: Films, tmp_path: Path) -> None:
+    put_film(films.moving, tmp_path / "in", "ask-1")
+    for _ in desk.ingest([str(tmp_path / "in")]):
+        pass
+    asked, mended = desk.new_request(a_request()), desk.settings
+    desk.settings = mended.model_copy(update={"night": Detection(min_cells=100)})
+    for _ in range(2):
+        (row,) = desk.asked_of(asked, "piet")
+        assert (row.match.verdict, len(row.motion.never if row.motion else ())) == (Verdict.NO_MOTION, 1)
+    desk.settings = mended
+    (row,) = desk.asked_of(asked, "piet")
+    assert row.match.verdict is Verdict.MATCH

@@ -1,0 +1,209 @@
+"""Floors and walls, read from the imports of every Python file of the project."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from conftest import cannot_run
+
+ROOT = Path(__file__).parents[2]
+FLOORS = ("pipeline", "storage", "workers", "simulation", "lamplighter", "benchmarks")
+# Rooms of one floor, each of which may use those before it. What stands in no room is below them all.
+ROOMS = {
+    "pipeline": ("media", "measure", "detection", "case"),
+    "lamplighter": ("desk", "report", "cli"),
+}
+# Who alone may import it: folders end with a slash. A benchmark's floor is the bare library, without our module.
+WALLS = {
+    # Files and running cameras. What the wall is for holds at each: no libav exception and no log line leaves it.
+    "av": ("pipeline/media/", "workers/stream.py", "benchmarks/"),
+    "ffmpeg": ("pipeline/media/transcode.py",),
+    "imageio_ffmpeg": ("pipeline/media/transcode.py",),
+    "ray": ("workers/",),
+    "minio": ("storage/objects.py", "benchmarks/"),
+    "sqlalchemy": ("storage/catalog.py",),
+    "prometheus_client": ("lamplighter/desk/metrics.py",),
+    "typer": ("lamplighter/",),
+    "rich": ("lamplighter/",),
+    "cv2": ("benchmarks/",),
+    "matplotlib": ("lamplighter/report/", "benchmarks/"),
+}
+# pipeline/ is values in, values out: no network, no process, no thread, no database, no clock.
+IMPURE = {
+    *("asyncio", "concurrent", "ctypes", "ftplib", "http", "logging", "multiprocessing", "queue", "sched", "select"),
+    *("signal", "smtplib", "socket", "socketserver", "sqlite3", "ssl", "subprocess", "telnetlib", "threading", "time"),
+    *("urllib", "urllib3", "requests", "httpx", "psycopg", "boto3"),
+}
+# The ffmpeg program is a process; nothing else in pipeline/ starts one.
+PURE_BUT = {("pipeline/media/transcode.py", "subprocess")}
+NAMELESS = {"utils", "util", "common", "helpers", "helper", "types", "misc"}
+MOST_LINES = 500
+
+
+def python_files() -> list[str]:
+    """Return the project's Python files, those not yet committed too, but nothing git ignores."""
+    if not (ROOT / ".git").exists():
+        return sorted(
+            str(path.relative_to(ROOT)) for floor in (*FLOORS, "tests") for path in (ROOT / floor).rglob("*.py")
+        )
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "--", "*.py"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if listed.returncode:
+        cannot_run(f"git cannot list the files: {listed.stderr.strip()}")
+    return [name for name in listed.stdout.splitlines() if (ROOT / name).is_file()]
+
+
+def imports(source: str, file: str) -> Iterator[tuple[int, str]]:
+    """Yield (line, dotted name) for every import in a source, also those inside functions and under conditions."""
+    package = file.split("/")[:-1]
+    for node in ast.walk(ast.parse(source, file)):
+        if isinstance(node, ast.Import):
+            yield from ((node.lineno, alias.name) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = package[: len(package) - node.level + 1] if node.level else []
+            names = [node.module] if node.module else [alias.name for alias in node.names]
+            yield from ((node.lineno, ".".join([*base, name])) for name in names)
+        elif isinstance(node, ast.Call) and node.args and isinstance(node.args[0], ast.Constant):
+            called = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+            if called in {"import_module", "__import__", "importorskip"}:
+                yield node.lineno, str(node.args[0].value)
+
+
+def breaches(source: str, file: str) -> list[str]:
+    """Return what breaks the rules in one file, each as "file:line: reason"."""
+    floor = file.split("/", maxsplit=1)[0]
+    found = []
+    for line, name in imports(source, file):
+        top = name.split(".")[0]
+        if top == "tests" or (floor in FLOORS and top in FLOORS and FLOORS.index(top) > FLOORS.index(floor)):
+            found.append(f"{file}:{line}: imports {name}, but imports go down only: {' < '.join(FLOORS)}")
+        if floor != "tests" and top in WALLS and not file.startswith(WALLS[top]):
+            found.append(f"{file}:{line}: imports {name}, which only {', '.join(WALLS[top])} may")
+        if floor == "pipeline" and top in IMPURE and name != "urllib.parse" and (file, top) not in PURE_BUT:
+            found.append(f"{file}:{line}: imports {name}, but pipeline/ is values in, values out")
+    if floor != "tests":
+        if Path(file).stem in NAMELESS:
+            found.append(f"{file}:1: {Path(file).stem} is no name for a module; call it what it holds")
+        lines = source.count("\n")
+        if lines > MOST_LINES:
+            found.append(f"{file}:{lines}: has {lines} lines, a module at most {MOST_LINES}")
+    return found
+
+
+def test_imports_go_down_and_the_walls_stand() -> None:
+    found = [breach for file in python_files() for breach in breaches((ROOT / file).read_text(encoding="utf-8"), file)]
+    assert not found, "\n" + "\n".join(found)
+
+
+def test_every_floor_was_looked_at() -> None:
+    files = python_files()
+    assert set(FLOORS) < {file.split("/")[0] for file in files}
+    assert {"pipeline/media/decode.py", "storage/catalog.py", "workers/batch.py", "lamplighter/cli/app.py"} < set(files)
+
+
+def test_every_wall_has_somebody_behind_it() -> None:
+    used = {
+        (name.split(".")[0], file)
+        for file in python_files()
+        for _, name in imports((ROOT / file).read_text(encoding="utf-8"), file)
+    }
+    for package, places in WALLS.items():
+        if package != "cv2":  # a benchmark may do without it
+            assert any(name == package and file.startswith(places) for name, file in used), package
+
+
+def test_configs_hold_no_code() -> None:
+    code = [file for file in python_files() if file.startswith("configs/") and (ROOT / file).stat().st_size]
+    assert not code
+
+
+BAD = '''"""A module."""
+import av.codec
+from storage import archive
+import threading, ray
+from time import sleep
+
+
+def late() -> None:
+    from lamplighter.cli.app import app
+    import subprocess
+    import importlib
+    importlib.import_module("sqlalchemy.orm")
+    __import__("typer")
+if False:
+    from .. import minio
+'''
+
+
+@pytest.mark.parametrize(
+    ("file", "lines"),
+    [
+        ("pipeline/media/decode.py", [3, 4, 4, 5, 9, 10, 12, 13, 15]),
+        ("pipeline/media/transcode.py", [2, 3, 4, 4, 5, 9, 12, 13, 15]),
+        ("storage/catalog.py", [2, 4, 9, 13, 15]),
+        ("workers/batch.py", [2, 9, 12, 13, 15]),
+        ("lamplighter/cli/app.py", [2, 4, 12, 15]),
+        ("benchmarks/report.py", [4, 12, 13]),
+        ("tests/test_x.py", []),
+    ],
+)
+def test_the_check_finds_each_offending_line(file: str, lines: list[int]) -> None:
+    found = breaches(BAD, file)
+    assert sorted(int(breach.split(":")[1]) for breach in found) == lines
+    assert all(breach.startswith(f"{file}:") for breach in found)
+
+
+@pytest.mark.parametrize(
+    ("source", "file", "said"),
+    [
+        ("from pipeline.clip import Clip\n", "workers/batch.py", ""),
+        ("from storage import minio_server\n", "lamplighter/cli/app.py", ""),
+        ("from storage.minio_server import start\n", "storage/objects.py", ""),
+        ("import subprocess\n", "pipeline/media/transcode.py", ""),
+        ("from urllib.parse import quote\n", "pipeline/media/cut.py", ""),
+        ("from urllib.request import urlopen\n", "pipeline/media/cut.py", "values in, values out"),
+        ("from minio import Minio\n", "storage/directory.py", "only storage/objects.py, benchmarks/ may"),
+        ("import ffmpeg\n", "pipeline/media/cut.py", "only pipeline/media/transcode.py may"),
+        ("import rich.table\n", "workers/batch.py", "only lamplighter/ may"),
+        ("import cv2\n", "pipeline/measure/motion.py", "only benchmarks/ may"),
+        ("from tests.samples import clip\n", "benchmarks/report.py", "imports go down only"),
+        ("import workers\n", "storage/archive.py", "imports go down only"),
+        ("from ..workers import batch\n", "storage/deep/archive.py", ""),
+        ("", "pipeline/utils.py", "no name for a module"),
+        ("", "workers/types.py", "no name for a module"),
+        ("x = 1\n" * 501, "pipeline/long.py", "has 501 lines"),
+        ("x = 1\n" * 500, "pipeline/long.py", ""),
+        ("x = 1\n" * 501, "tests/test_long.py", ""),
+    ],
+)
+def test_the_check_tells_good_from_bad(source: str, file: str, said: str) -> None:
+    found = breaches(source, file)
+    assert bool(found) == bool(said)
+    assert all(said in breach for breach in found)
+
+
+@pytest.mark.parametrize("package", ["pipeline", "storage"])
+def test_a_low_floor_can_be_imported_without_those_above(package: str) -> None:
+    modules = [file[:-3].replace("/", ".") for file in python_files() if file.startswith(f"{package}/")]
+    above = ("ray", "typer", "rich", *FLOORS[FLOORS.index(package) + 1 :])
+    code = "\n".join(
+        [
+            "import sys, importlib",
+            f"for name in {[m.removesuffix('.__init__') for m in modules]!r}:",
+            "    importlib.import_module(name)",
+            f"print(*sorted(set({above!r}) & {{name.split('.')[0] for name in sys.modules}}))",
+        ]
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == ""

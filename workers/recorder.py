@@ -1,0 +1,129 @@
+"""A camera by its URL: recorded clip by clip in a thread of its own, connected again and again with growing pauses."""
+
+from __future__ import annotations
+
+import re
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Protocol
+
+from pipeline.errors import ClipError
+from pipeline.span import NS
+from storage.archive import short
+from workers.shard import Upload
+from workers.sources import IngestJob
+from workers.stream import Clock, Recorded, RecorderSettings, record
+
+_STOOD_S = 1.0  # a camera that was not read for longer than this may have lost pictures
+_NAME = re.compile(r"(\d{8}T\d{6})\.(\d{9})Z-(stream|arrival)(?:-\d+)?\.mp4")
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """A camera could not be recorded, or not all the time; never tells its URL.
+
+    `station` is "connect", "probe", "stream" or "write" (see workers.stream.takes), or "full": nothing was read from
+    it while its last clip waited to be accepted.
+    """
+
+    camera: str
+    station: str
+    reason: str
+
+
+class _Give(Protocol):
+    def __call__(self, found: Upload, released: Callable[[], None]) -> None: ...
+
+
+class Recorder(threading.Thread):
+    """Records one camera into `spool`/CAMERA/ and gives every finished clip to `give`, which may block.
+
+    A clip's file is named by its start and by the clock that said so (`20260131T180000.000000000Z-stream.mp4`), which
+    its record keeps as the name of its source. The file goes when the clip is accepted; what an earlier run left
+    finished is given first. Without a `url` that is all.
+    """
+
+    def __init__(
+        self,
+        camera: str,
+        url: str | None,
+        *,
+        spool: Path,
+        settings: RecorderSettings,
+        give: _Give,
+        saw: Callable[[Fault], None],
+        stop: threading.Event,
+        fail: Callable[[BaseException], None],
+    ) -> None:
+        super().__init__(name=f"record {camera}", daemon=True)
+        self.camera, self._url, self._folder, self._settings = camera, url, spool / camera, settings
+        self._give, self._saw, self._stop_now, self._fail = give, saw, stop, fail
+        self._pause_s = settings.retry_s
+
+    def run(self) -> None:
+        """Record until told to stop."""
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            self._take_up()
+            while self._url is not None and not self._stop_now.is_set():
+                try:
+                    self._record(self._url)
+                    fault = Fault(self.camera, "stream", "the stream ended")
+                except ClipError as error:
+                    fault = Fault(self.camera, error.station, error.reason)
+                if not self._stop_now.is_set():
+                    self._saw(fault)
+                    self._stop_now.wait(self._pause_s)
+                    self._pause_s = min(self._settings.retry_most_s, 2 * self._pause_s)
+        except BaseException as error:  # noqa: BLE001 - a thread's error must not vanish with it
+            self._fail(error)
+
+    def _record(self, url: str) -> None:
+        clips = record(url, self._folder, settings=self._settings, stop=self._stop_now.is_set, now_ns=time.time_ns)
+        for take in clips:
+            self._pause_s = self._settings.retry_s
+            began = time.monotonic()
+            self._offer(self._named(take), time.time_ns())
+            stood_s = time.monotonic() - began
+            if stood_s > _STOOD_S and not self._stop_now.is_set():
+                self._saw(Fault(self.camera, "full", f"the recording stood still for {stood_s:.1f} s: all queues full"))
+
+    def _take_up(self) -> None:
+        for path in sorted(self._folder.iterdir()):
+            if path.suffix == ".part":
+                path.unlink()  # an MP4 without its index: its run was killed
+            elif _NAME.fullmatch(path.name):
+                self._offer(path, time.time_ns())
+
+    def _named(self, take: Recorded) -> Path:
+        path = self._folder / clip_file(take.start_ns, take.clock)
+        number = 1
+        while path.exists():  # a clock that went back by exactly a clip, and that one still waits
+            number += 1
+            path = path.with_name(clip_file(take.start_ns, take.clock).replace(".mp4", f"-{number}.mp4"))
+        return take.path.rename(path)
+
+    def _offer(self, path: Path, arrived_ns: int) -> None:
+        name, size = f"{self.camera}/{path.name}", path.stat().st_size
+        start_ns = _start(path.name)
+        mark = short(f"{path.absolute()}\0{size} {path.stat().st_mtime_ns}\0{self.camera}\0{start_ns}")
+        job = IngestJob(name, str(path.absolute()), mark, self.camera, start_ns)
+        self._give(Upload(job, size, arrived_ns), lambda: path.unlink(missing_ok=True))
+
+
+def clip_file(start_ns: int, clock: Clock) -> str:
+    """Return the name of a recorded clip's file."""
+    when = datetime.fromtimestamp(start_ns // NS, UTC).strftime("%Y%m%dT%H%M%S")
+    return f"{when}.{start_ns % NS:09d}Z-{clock.value}.mp4"
+
+
+def _start(name: str) -> int:
+    found = _NAME.fullmatch(name)
+    if found is None:
+        raise ValueError(f"{name} is not the name of a recorded clip")
+    when = datetime.strptime(found[1], "%Y%m%dT%H%M%S").replace(tzinfo=UTC)
+    return int(when.timestamp()) * NS + int(found[2])
