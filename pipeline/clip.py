@@ -1,10 +1,11 @@
-"""Whose footage it is and where its bytes are: camera, stream and clip."""
+"""Whose footage it is and where its bytes are: owner, camera, stream and clip."""
 
 from __future__ import annotations
 
 import hashlib
 import math
 import re
+import unicodedata
 from dataclasses import dataclass
 from enum import StrEnum
 from fractions import Fraction
@@ -12,6 +13,8 @@ from fractions import Fraction
 from pipeline.span import NS, Span
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_MAIL = re.compile(r"[^\s@<>,;:\"]{1,64}@[A-Za-z0-9-]{1,63}(\.[A-Za-z0-9-]{1,63})*")
+_LANGUAGE = re.compile(r"[a-z]{2,3}(-[A-Za-z0-9]{2,8})*")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
@@ -29,6 +32,43 @@ class Sharing(StrEnum):
     ASK = "ask"
     ALWAYS = "always"
     NEVER = "never"
+
+
+class Disclosure(StrEnum):
+    """What a requester is told about the owner of footage that was shared; without any, nothing."""
+
+    NAME = "name"
+    MAIL = "mail"
+    PLACE = "place"
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """Who decides about a camera's footage: how they are called, reached and spoken to.
+
+    `id` stands in keys and in `Camera.owner`; `mail` is empty where nobody can be written to. `language` is a tag of
+    BCP 47 such as "en" or "de-AT". `discloses` is what a requester is told when this owner shares: nothing unless they
+    say so. Raises ValueError for a field of the wrong form.
+    """
+
+    id: str
+    name: str = ""
+    mail: str = ""
+    language: str = "en"
+    discloses: frozenset[Disclosure] = frozenset()
+
+    def __post_init__(self) -> None:
+        check_id("owner", self.id)
+        if len(self.name) > 128 or any(unicodedata.category(char) in {"Cc", "Cs"} for char in self.name):
+            raise ValueError(f"owner {self.id}: a name is one line of at most 128 characters, got {self.name!r}")
+        if self.mail and not _MAIL.fullmatch(self.mail):
+            raise ValueError(f"owner {self.id}: wanted a mail address such as olga@example.org, got {self.mail!r}")
+        if not _LANGUAGE.fullmatch(self.language):
+            raise ValueError(f"owner {self.id}: wanted a language such as en or de-AT, got {self.language!r}")
+        try:
+            object.__setattr__(self, "discloses", frozenset(Disclosure(one) for one in self.discloses))
+        except ValueError as error:
+            raise ValueError(f"owner {self.id}: disclosed may be {', '.join(Disclosure)}; {error}") from error
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""The five errors of a run, sorted by what the run does about them; anything else is a bug and keeps its traceback."""
+"""Errors sorted by what is done about them; anything else is a bug and keeps its traceback."""
 
 
 class LamplighterError(Exception):
@@ -42,3 +42,15 @@ class RequestRefused(LamplighterError):  # noqa: N818
 
     def __str__(self) -> str:
         return f"{self.rule}: {self.reason}"
+
+
+class NotFound(LamplighterError):  # noqa: N818
+    """There is nothing under that name, or nothing that the one who asks may know of: the two look alike."""
+
+
+class Conflict(LamplighterError):  # noqa: N818
+    """It was settled otherwise before, or changed meanwhile: what stands holds, look at it and decide anew."""
+
+
+class NotAllowed(LamplighterError):  # noqa: N818
+    """Who asks may not do this, whatever they say: somebody in another role has to."""

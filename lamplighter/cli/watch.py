@@ -57,11 +57,11 @@ class _Books(AbstractContextManager["_Books"]):
         self._most = max(1, min(_FLUSH, settings.shards * settings.queue // 4))
 
     def add(self, held: Held, receipt: Receipt[Any]) -> None:
-        """Recorded up one finished clip."""
+        """Take up one finished clip."""
         self._pending.append((held, receipt))
 
     def refuse(self, receipt: Receipt[Any]) -> None:
-        """Recorded up a clip that was set aside on its way in; may be called from any thread."""
+        """Take up a clip that was set aside on its way in; may be called from any thread."""
         self._refused.append(receipt)
 
     def flush(self, *, now: bool = False) -> None:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.clip import Camera, Clip, Sharing, check_id
+from pipeline.clip import Camera, Clip, Disclosure, Owner, Sharing
 from pipeline.span import NS, Span
 from samples import DIGEST, NOON, camera, clip, stream
 
@@ -188,3 +188,28 @@ def test_a_clips_id_tells_no_camera_and_no_time() -> None:
 def test_nouns_travel_between_processes() -> None:
     assert pickle.loads(pickle.dumps(clip())) == clip()  # noqa: S301 - our own bytes
     assert pickle.loads(pickle.dumps(camera())) == camera()  # noqa: S301
+
+
+# Owners ---------------------------------------------------------------------------------------------------------------
+
+
+def test_an_owner_discloses_nothing_unless_they_say_so() -> None:
+    assert Owner("olga").discloses == frozenset()
+    assert Owner("olga", discloses=frozenset({"name"})).discloses == {Disclosure.NAME}  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"id": "a/b"},
+        {"id": "olga", "name": "two\nlines"},
+        {"id": "olga", "mail": "nobody"},
+        {"id": "olga", "mail": "a b@example.org"},
+        {"id": "olga", "mail": "a@example.org, b@example.org"},
+        {"id": "olga", "language": "English"},
+        {"id": "olga", "discloses": {"face"}},
+    ],
+)
+def test_an_owner_of_the_wrong_form_is_refused(fields: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="owner"):
+        Owner(**fields)
