@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.clip import Camera, Clip, Disclosure, Owner, Sharing
+from pipeline.clip import Camera, Clip, Disclosure, Owner, Sharing, check_id
 from pipeline.span import NS, Span
 from samples import DIGEST, NOON, camera, clip, stream
 
