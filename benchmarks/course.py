@@ -231,7 +231,7 @@ def _deliver(data: str, fleet: Fleet) -> report.Row:
         for _, tally in desk.deliver(asked):  # noqa: B007 - the last one counts
             pass
         took_s = time.monotonic() - began
-        size = sum(record.size for record in desk.catalog.deliveries(asked.id))
+        size = sum(delivery.record.size for delivery in desk.catalog.deliveries(asked.id))
     if tally.aside or len(tally.results) != tally.planned:
         raise SystemExit(f"{len(tally.results)} of {tally.planned} clips were delivered: the time means nothing")
     return {

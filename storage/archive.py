@@ -7,23 +7,21 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Generic, TypeVar
-
-from pydantic import TypeAdapter, ValidationError
+from typing import Any
 
 from pipeline.activity import Activity
 from pipeline.case.consent import Decision
+from pipeline.case.delivery import CaseKey, Delivery
+from pipeline.case.released import Record
 from pipeline.case.request import Request
-from pipeline.clip import Camera, Clip
-from pipeline.errors import LamplighterError, RequestRefused
-from pipeline.media.cut import Cut, Record
+from pipeline.clip import Camera, Clip, Owner
+from pipeline.errors import LamplighterError
 from pipeline.span import NS, iso
+from storage.contract import MissingObject, ObjectStore
 from storage.log import Entry
-from storage.objects import MissingObject, ObjectStore
-
-T = TypeVar("T")
+from storage.shelf import SCHEMA, Fields, Shelf
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,80 +58,42 @@ class Aside:
         object.__setattr__(self, "reason", _printable(self.reason))
 
 
-class Shelf(Generic[T]):
-    """All documents of one kind: `name` gives a document's place below `prefix`, from the document alone."""
-
-    def __init__(self, store: ObjectStore, kind: type[T], prefix: str, *, name: Callable[[T], str]) -> None:
-        self._store, self._prefix, self._name = store, prefix, name
-        self._adapter = TypeAdapter(kind)
-
-    def key(self, name: str) -> str:
-        """Return the object key of the document called `name`."""
-        return f"{self._prefix}/{name}.json"
-
-    def put(self, document: T) -> None:
-        """Write the document, whole or not at all; the same document gives the same bytes."""
-        self._store.put(self.key(self._name(document)), self.dump(document).encode())
-
-    def settle(self, document: T) -> T:
-        """Write the document unless one is there, and return the one that is there afterwards."""
-        name = self._name(document)
-        self._store.put(self.key(name), self.dump(document).encode(), if_absent=True)
-        return self.get(name) or document
-
-    def get(self, name: str) -> T | None:
-        """Return the document called `name`, or None."""
-        try:
-            data = self._store.get(self.key(name))
-        except MissingObject:
-            return None
-        return self._read(self.key(name), data)
-
-    def remove(self, name: str) -> None:
-        """Remove the document called `name`, if it is there."""
-        self._store.delete(self.key(name))
-
-    def names(self, prefix: str = "") -> Iterator[str]:
-        """Yield the names that start with `prefix`, in order."""
-        for key in self._store.keys(f"{self._prefix}/{prefix}"):
-            if key.endswith(".json"):
-                yield key[len(self._prefix) + 1 : -len(".json")]
-
-    def all(self, prefix: str = "") -> Iterator[T]:
-        """Yield the documents whose names start with `prefix`, in the order of their names."""
-        for name in self.names(prefix):
-            document = self.get(name)
-            if document is not None:
-                yield document
-
-    def dump(self, document: T) -> str:
-        """Return the document's one JSON form."""
-        return json.dumps(self._adapter.dump_python(document, mode="json"), sort_keys=True, ensure_ascii=False)
-
-    def load(self, text: str) -> T:
-        """Read what `dump` wrote."""
-        return self._adapter.validate_json(text)
-
-    def _read(self, key: str, data: bytes) -> T:
-        try:
-            return self._adapter.validate_json(data)
-        except (ValidationError, RequestRefused) as error:
-            raise LamplighterError(f"{key} in {self._store.url} is not what this version writes: {error}") from error
-
-
 class Archive:
-    """The documents and bytes of one fleet in one object store."""
+    """The documents and bytes of one fleet in one object store.
+
+    What lies below cases/REQUEST/ is all that the one who asked may read; the rest is the operator's.
+    """
 
     def __init__(self, store: ObjectStore) -> None:
         self.store = store
+        self.owners = Shelf(store, Owner, "owners", name=lambda owner: owner.id)
         self.cameras = Shelf(store, Camera, "cameras", name=lambda camera: camera.id)
         self.clips = Shelf(store, Ingested, "ingested", name=lambda ingested: clip_name(ingested.clip))
         self.sources = Shelf(store, Mark, "sources", name=lambda mark: mark.source)
         self.aside = Shelf(store, Aside, "aside", name=lambda aside: short(aside.source))
         self.requests = Shelf(store, Request, "requests", name=lambda request: request.id)
         self.decisions = Shelf(store, Decision, "decisions", name=lambda said: f"{said.request}/{said.owner}")
-        self.records = Shelf(store, Record, "cases", name=lambda record: f"{record.request}/{record.cut}")
+        self.case_keys = Shelf(store, CaseKey, "keys", name=lambda key: key.request)
+        self.deliveries = Shelf(
+            store, Delivery, "deliveries", name=lambda one: f"{one.request}/{one.cut}", since=(_from_a_telling_record,)
+        )
+        self.records = Shelf(store, Record, "cases", name=lambda one: f"{one.request}/{one.name}", since=(_untold,))
         self.audit = Shelf(store, Entry, "audit", name=lambda entry: f"{entry.seq:012d}")
+
+    @property
+    def shelves(self) -> list[Shelf[Any]]:
+        """All kinds of documents."""
+        return [shelf for shelf in vars(self).values() if isinstance(shelf, Shelf)]
+
+    def to_rename(self, request: str = "") -> Iterator[Delivery]:
+        """Yield what earlier versions released under names that tell the clip, for one request or for all.
+
+        They wrote one record, which the one who asked may read; it is returned as the delivery it stands for.
+        """
+        for name in self.records.names(f"{request}/" if request else ""):
+            text = self.store.get(self.records.key(name)).decode()
+            if SCHEMA not in json.loads(text):
+                yield self.deliveries.load(text)
 
     def activity(self, ingested: Ingested) -> Activity:
         """Return the stored activity of a clip. Raises LamplighterError when it is gone or damaged."""
@@ -164,6 +124,18 @@ def clip_prefix(camera: str, start_ns: int) -> str:
     return f"{camera}/{second}.{start_ns % NS:09d}Z-"
 
 
-def delivery_key(cut: Cut) -> str:
-    """Return the key of a cut's bytes; everything below cases/REQUEST/ is what the requester may read."""
-    return f"cases/{cut.request}/{cut.id}.mp4"
+def released_key(request: str, name: str) -> str:
+    """Return the key of a released clip's bytes; its record lies beside it."""
+    return f"cases/{request}/{name}.mp4"
+
+
+def _from_a_telling_record(fields: Fields) -> Fields:
+    """Make a delivery of the one record that was written until names told nothing: its name was the cut's id."""
+    told = {name: fields[name] for name in ("request", "cut", "clip", "source_sha256")}
+    return told | {"salt": "", "record": _untold(fields)}
+
+
+def _untold(fields: Fields) -> Fields:
+    """Make what the one who asked may read of a record that also named the clip and the source's hash."""
+    kept = {name: value for name, value in fields.items() if name not in {"cut", "clip", "source_sha256"}}
+    return kept | {"name": fields["cut"], "source_commitment": ""}

@@ -5,9 +5,10 @@ SQLite (WAL) for one machine, PostgreSQL by URL for a cluster. Everything in it 
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from itertools import islice
+from itertools import chain, islice
 from operator import itemgetter
 from pathlib import Path
 from typing import Any
@@ -16,10 +17,10 @@ import sqlalchemy as sa
 from sqlalchemy import event
 
 from pipeline.case.consent import Decision
+from pipeline.case.delivery import CaseKey, Delivery
 from pipeline.case.request import Area, Request
 from pipeline.clip import Camera, Clip
 from pipeline.errors import ConfigError, LamplighterError, RequestRefused, StoreUnavailable
-from pipeline.media.cut import Record
 from pipeline.span import Span
 from storage.archive import Archive, Ingested
 from storage.log import GENESIS, Entry
@@ -295,7 +296,7 @@ class Catalog:
             if text:
                 return self._archive.decisions.load(text)
             # A crash between the bucket and the commit leaves the answer in the bucket alone: that one holds.
-            settled = self._archive.decisions.settle(decision)
+            settled = self._archive.decisions.put_first(decision)
             self._upsert(run, _decisions, [self._decision_row(settled)])
         return settled
 
@@ -306,17 +307,23 @@ class Catalog:
             found = [self._archive.decisions.load(text) for text in texts]
         return {decision.owner: decision for decision in found}
 
-    def put_deliveries(self, records: Iterable[Record]) -> None:
-        """Index deliveries whose records are in the bucket."""
-        rows = [self._record_row(record) for record in records]
+    def case_key(self, request: str) -> CaseKey:
+        """Return the secret that the names of a request's released clips are made with; drawn when first asked for."""
+        with self._turn():
+            known = self._archive.case_keys.get(request)
+            return known or self._archive.case_keys.put_first(CaseKey(request, secrets.token_hex(32)))
+
+    def put_deliveries(self, deliveries: Iterable[Delivery]) -> None:
+        """Index deliveries whose accounts are in the bucket."""
+        rows = [self._delivery_row(delivery) for delivery in deliveries]
         with self._transaction() as run:
             self._upsert(run, _deliveries, rows)
 
-    def deliveries(self, request: str) -> list[Record]:
+    def deliveries(self, request: str) -> list[Delivery]:
         """Return what was delivered for a request."""
         query = sa.select(_deliveries.c.document).where(_deliveries.c.request == request).order_by(_deliveries.c.cut)
         with self._transaction() as run:
-            return [self._archive.records.load(text) for text in run.scalars(query)]
+            return [self._archive.deliveries.load(text) for text in run.scalars(query)]
 
     def append(self, at_ns: int, actor: str, *, action: str, subject: str, detail: str = "") -> Entry:
         """Append one line to the audit log, chained to the last, in the bucket before the transaction ends."""
@@ -340,7 +347,7 @@ class Catalog:
             (_clips, archive.clips.all(), clip_row),
             (_requests, archive.requests.all(), self._request_row),
             (_decisions, archive.decisions.all(), self._decision_row),
-            (_deliveries, archive.records.all(), self._record_row),
+            (_deliveries, chain(archive.to_rename(), archive.deliveries.all()), self._delivery_row),
             (_audit, archive.audit.all(), lambda entry: {"seq": entry.seq, "hash": entry.hash}),
         ]
         with self._turn() as run:
@@ -416,8 +423,9 @@ class Catalog:
         text = self._archive.decisions.dump(decision)
         return {"request": decision.request, "owner": decision.owner, "document": text}
 
-    def _record_row(self, record: Record) -> dict[str, Any]:
-        return {"request": record.request, "cut": record.cut, "document": self._archive.records.dump(record)}
+    def _delivery_row(self, delivery: Delivery) -> dict[str, Any]:
+        document = self._archive.deliveries.dump(delivery)
+        return {"request": delivery.request, "cut": delivery.cut, "document": document}
 
 
 def _engine(url: str) -> sa.Engine:

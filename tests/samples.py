@@ -6,11 +6,13 @@ from fractions import Fraction
 from typing import Any
 
 from pipeline.case.consent import Decision
+from pipeline.case.delivery import CaseKey, Delivery
+from pipeline.case.released import Record, commitment
 from pipeline.case.request import Area, Request
 from pipeline.clip import Camera, Clip, Sharing, Stream
-from pipeline.media.cut import Cut, Profile, Record
+from pipeline.media.cut import Cut, Profile
 from pipeline.span import NS, Span, parse_iso
-from storage.archive import Ingested, clip_name, delivery_key
+from storage.archive import Ingested, clip_name, released_key
 
 NOON = parse_iso("2026-03-01T12:00:00Z")
 MINUTE = 60 * NS
@@ -64,26 +66,29 @@ def ingested(of: Clip | None = None, **fields: Any) -> Ingested:
     return Ingested(taken, **(known | fields))
 
 
-def record(of: Request, taken: Clip | None = None, **fields: Any) -> Record:
+def case_key(of: Request, secret: str = "5e" * 32) -> CaseKey:
+    return CaseKey(of.id, secret)
+
+
+def delivery(of: Request, taken: Clip | None = None, **fields: Any) -> Delivery:
     taken = taken or clip()
-    cut = Cut(of.id, taken, of.span, Profile())
+    cut, key = Cut(of.id, taken, of.span, Profile()), case_key(of)
     actual = of.span & taken.span
     known: dict[str, Any] = {
         "request": of.id,
-        "clip": taken.id,
-        "cut": cut.id,
-        "key": delivery_key(cut),
+        "name": key.name(cut.id),
+        "key": released_key(of.id, key.name(cut.id)),
         "sha256": DIGEST,
         "size": 900,
         "asked": of.span,
         "actual": actual,
         "frames": 900,
         "method": "remux",
-        "source_sha256": taken.sha256,
+        "source_commitment": commitment(key.salt(cut.id), taken.sha256),
         "codec": "h264",
         "width": 1920,
         "height": 1080,
         "audio": None,
         "tools": "ffmpeg 9",
     }
-    return Record(**(known | fields))
+    return Delivery(of.id, cut.id, taken.id, taken.sha256, key.salt(cut.id), Record(**(known | fields)))

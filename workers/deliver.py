@@ -1,4 +1,4 @@
-"""One clip's way out, in one process: the owner's word is read once more, then fetch, cut, put, and the record last."""
+"""One clip's way out, in one process: every word is read once more from the bucket, then fetch, cut, put, record."""
 
 from __future__ import annotations
 
@@ -7,48 +7,100 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.case.consent import standing
+from pipeline.case.delivery import CaseKey, Delivery
+from pipeline.case.released import Record, commitment
+from pipeline.clip import Clip
 from pipeline.errors import ClipError
-from pipeline.media.cut import Cut, Record, make_cut
-from storage.archive import Archive, delivery_key
+from pipeline.media.cut import Cut, Product, Profile, make_cut
+from pipeline.span import Span
+from storage.archive import Archive, clip_name, released_key
 from workers.ingest import Context, fetch_clip
 from workers.receipt import Outcome, Stopwatch
 
 
 @dataclass(frozen=True, slots=True)
 class DeliverJob:
-    """One cut to make and deliver."""
+    """One cut to make and deliver: which time of which clip, for which request, looking how.
 
-    cut: Cut
+    `clip` is the name of the clip's own record: what the record says counts, whoever made the job.
+    """
+
+    request: str
+    clip: str
+    span: Span
+    profile: Profile
 
     @property
     def name(self) -> str:
-        """The clip's camera and id."""
-        return f"{self.cut.clip.camera}/{self.cut.clip.id}"
+        """The name of the clip's record: by camera and time, for the operator alone."""
+        return self.clip
 
 
-def deliver(job: DeliverJob, context: Context, watch: Stopwatch) -> tuple[Outcome, Record]:
-    """Deliver one cut and return its record; one delivered before is left as it is.
+def deliver(job: DeliverJob, context: Context, watch: Stopwatch) -> tuple[Outcome, Delivery]:
+    """Deliver one cut and return the operator's account of it; one delivered before is left as it is.
 
     Raises ClipError("consent", ...) when the bucket holds no word of the owner that lets it out, ClipError when the
-    source changed or the cut cannot be made, StoreUnavailable or StoreRefused when the store is.
+    clip's record or source is not what it was or the cut cannot be made, StoreUnavailable or StoreRefused when the
+    store is.
     """
-    archive, cut = context.archive, job.cut
+    archive = context.archive
     with watch("record"):
-        known = archive.records.get(f"{cut.request}/{cut.id}")
+        cut = Cut(job.request, _clip(archive, job.clip), job.span, job.profile)
+        known = archive.deliveries.get(f"{cut.request}/{cut.id}")
     if known is not None:
         return Outcome.ALREADY, known
     with watch("consent"):
         _check_consent(archive, cut)
+        key = archive.case_keys.get(cut.request)
+        if key is None:
+            raise ClipError("consent", f"request {cut.request} has no key to make names with; deliver it by the desk")
     with tempfile.TemporaryDirectory(prefix="lamplighter-") as scratch:
         source, target = Path(scratch) / f"source{Path(cut.clip.key).suffix}", Path(scratch) / "cut.mp4"
         with watch("fetch"):
             fetch_clip(archive, cut.clip, source)
         with watch("cut"):
-            record = make_cut(source, target, cut, key=delivery_key(cut))
+            product = make_cut(source, target, cut, name=key.name(cut.id))
+        delivery = account(cut, product, key)
         with watch("put"):
-            archive.store.put(record.key, target, meta={"sha256": record.sha256})
-            archive.records.put(record)
-    return Outcome.DONE, record
+            archive.store.put(delivery.record.key, target, meta={"sha256": product.sha256})
+            archive.records.put(delivery.record)
+            archive.deliveries.put(delivery)
+    return Outcome.DONE, delivery
+
+
+def account(cut: Cut, product: Product, key: CaseKey) -> Delivery:
+    """Return the operator's account of a product, with the record that the one who asked may read."""
+    name, salt = key.name(cut.id), key.salt(cut.id)
+    record = Record(
+        request=cut.request,
+        name=name,
+        key=released_key(cut.request, name),
+        sha256=product.sha256,
+        size=product.size,
+        asked=cut.span,
+        actual=product.actual,
+        frames=product.frames,
+        method=product.method,
+        source_commitment=commitment(salt, cut.clip.sha256),
+        codec=product.codec,
+        width=product.width,
+        height=product.height,
+        audio=product.audio,
+        tools=product.tools,
+    )
+    return Delivery(cut.request, cut.id, cut.clip.id, cut.clip.sha256, salt, record)
+
+
+def _clip(archive: Archive, name: str) -> Clip:
+    """Return a clip by its own record. Raises ClipError when there is none, or it is kept under another's name."""
+    ingested = archive.clips.get(name)
+    if ingested is None:
+        raise ClipError("record", f"there is no record {name}; `lamplighter catalog rebuild` forgets it")
+    clip = ingested.clip
+    # A record says under its own name whose bytes they are; its id holds camera, start and content.
+    if clip_name(clip) != name or Path(clip.key).with_suffix("") != Path(f"clips/{name}"):
+        raise ClipError("consent", f"the record {name} speaks of other bytes than its name does; nothing leaves")
+    return clip
 
 
 def _check_consent(archive: Archive, cut: Cut) -> None:

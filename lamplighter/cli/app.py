@@ -18,6 +18,7 @@ from lamplighter.cli import picture as picturing
 from lamplighter.cli import tables
 from lamplighter.cli import watch as live
 from lamplighter.cli.bench import bench
+from lamplighter.cli.case import case_app
 from lamplighter.cli.demo import run_demo
 from lamplighter.cli.explain import camera_settings, explain_clip
 from lamplighter.cli.fleet import fleet_app
@@ -55,6 +56,7 @@ for name, sub in (
     ("audit", audit_app),
     ("minio", minio_app),
     ("fleet", fleet_app),
+    ("case", case_app),
 ):
     app.add_typer(sub, name=name)
 
@@ -216,17 +218,18 @@ def deliver(
 ) -> None:
     """Write every clip that matches and that its owner lets out: exactly the asked time, with its record.
 
-    What is printed may be shown to the requester: it speaks of delivered clips alone.
+    What is printed may be shown to the requester: it speaks of delivered clips alone, by names that tell nothing. What
+    was set aside is told to the operator, on standard error.
     """
     batch = {"workers": workers, "ray_address": ray_address}
     with open_desk(settings_of(context, batch=batch)) as desk:
         tally = tables.follow("Delivering", desk.deliver(desk.request(request)), quiet=as_json)
-        records = sorted(tally.results, key=lambda record: record.key)
+        records = sorted((delivery.record for delivery in tally.results), key=lambda record: record.key)
+        tables.tell_aside(tally)
         if as_json:
-            delivered = [json.loads(desk.archive.records.dump(record)) for record in records]
-            tables.write_json({**tables.tally_document(tally), "delivered": delivered})
+            released = [json.loads(desk.archive.records.dump(record)) for record in records]
+            tables.write_json({"outcomes": dict(tables.made_rows(tally)), "delivered": released})
         else:
-            tables.print_tally(f"Request {request}", tally)
             tables.print_records(records, desk.archive.store.url)
     exit_code(tally)
 
@@ -462,8 +465,13 @@ def _thing_document(desk: Desk, thing: str) -> dict[str, Any]:
         }
     request = desk.request(thing)
     delivered = [
-        {"key": record.key, "actual": str(record.actual), "sha256": record.sha256}
-        for record in desk.catalog.deliveries(thing)
+        {
+            "clip": delivery.clip,
+            "key": delivery.record.key,
+            "actual": str(delivery.record.actual),
+            "sha256": delivery.record.sha256,
+        }
+        for delivery in desk.catalog.deliveries(thing)
     ]
     row = _request_row(request) | {"contact": request.contact, "incident": request.incident, "note": request.note}
     return row | {"area m2": round(request.area.size_m2), "delivered": delivered}

@@ -153,7 +153,7 @@ def _answer(desk: Desk, request: Request) -> None:
 def _report(
     desk: Desk, request: Request, *, rows: list[Row], ingested: Tally, delivered: Tally, took: float, as_json: bool
 ) -> None:
-    records = sorted(delivered.results, key=lambda record: record.key)
+    deliveries = sorted(delivered.results, key=lambda delivery: delivery.record.key)
     where = desk.archive.store.url
     if as_json:
         document = {
@@ -161,12 +161,14 @@ def _report(
             "store": where,
             "ingested": tables.tally_document(ingested),
             "matched": tables.match_document(rows),
-            "delivered": [json.loads(desk.archive.records.dump(record)) for record in records],
+            "delivered": [
+                {"clip": one.clip, **json.loads(desk.archive.records.dump(one.record))} for one in deliveries
+            ],
             "took_s": round(took, 1),
         }
         tables.write_json(document)
         return
-    keys = {record.clip: record for record in records}
+    keys = {delivery.clip: delivery.record for delivery in deliveries}
     tables.out.print()
     tables.table(
         f"Request {request.id}: {iso(request.span.start_ns)} to {iso(request.span.end_ns)}",
@@ -178,7 +180,7 @@ def _report(
     tables.table("\nNot asked for", "count", "reason", rows=[(n, why.value) for why, n in reasons.most_common()])
     made = ", ".join(f"{count} {outcome}" for outcome, count in tables.tally_rows(ingested))
     tables.out.print(
-        f"\n{made} of {ingested.planned} clips ingested, {len(records)} delivered, "
+        f"\n{made} of {ingested.planned} clips ingested, {len(deliveries)} delivered, "
         f"{tables.waiting(rows)} wait for their owner, in {took:.0f} s."
     )
     tables.out.print(f"The clips and their records: {where}/cases/{request.id}/")

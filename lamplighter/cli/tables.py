@@ -16,9 +16,9 @@ from rich.table import Table
 
 from lamplighter.desk.desk import Row, Tally
 from pipeline.case.consent import Standing
+from pipeline.case.released import Record
 from pipeline.case.request import Verdict
 from pipeline.detection.labels import listed
-from pipeline.media.cut import Record
 from pipeline.span import NS, Span, iso
 from workers.receipt import Outcome, Receipt
 
@@ -78,12 +78,23 @@ def tally_rows(tally: Tally) -> list[tuple[str, int]]:
     return [(outcome.value, count) for outcome in Outcome if (count := tally.outcomes.get(outcome, 0))]
 
 
+def made_rows(tally: Tally) -> list[tuple[str, int]]:
+    """Return how many units were made now or before: what a requester may know of a run."""
+    return [(name, count) for name, count in tally_rows(tally) if name != Outcome.ASIDE.value]
+
+
 def print_tally(title: str, tally: Tally) -> None:
     """Print what a run came to, and every unit that was set aside with its reason."""
     table(title, "clips", "outcome", rows=[(count, outcome) for outcome, count in tally_rows(tally)] or [(0, "found")])
     if tally.aside:
         rows = [(receipt.job.name, receipt.station, receipt.reason) for receipt in _sorted(tally.aside)]
         table("\nSet aside", "clip", "station", "reason", rows=rows)
+
+
+def tell_aside(tally: Tally) -> None:
+    """Tell the operator, on standard error, what was set aside: it names cameras, which a requester must not see."""
+    for receipt in _sorted(tally.aside):
+        err.print(f"set aside: {receipt.job.name}: {receipt.station}: {receipt.reason}", markup=False)
 
 
 def tally_document(tally: Tally) -> dict[str, Any]:

@@ -14,18 +14,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from lamplighter.desk.earlier import Renamed, rename_released
 from lamplighter.desk.finding import find
 from lamplighter.settings import Settings
 from pipeline.activity import Activity
 from pipeline.case.consent import Decision, Standing, standing
+from pipeline.case.delivery import Delivery
 from pipeline.case.request import Match, Request, Verdict, check, match
 from pipeline.clip import Camera, Clip, Sharing
 from pipeline.detection.layers import Resolved, header
-from pipeline.errors import ConfigError, LamplighterError
-from pipeline.media.cut import Cut, Record
+from pipeline.errors import ConfigError, Conflict, LamplighterError
 from pipeline.media.origin import PathTemplate
 from storage import minio_server
-from storage.archive import Archive, Aside, Ingested, short
+from storage.archive import Archive, Aside, Ingested, clip_name, short
 from storage.catalog import Catalog
 from storage.objects import ACCESS_KEY, SECRET_KEY, StoreSettings
 from storage.rows import Motion
@@ -277,13 +278,19 @@ class Desk:
 
     def deliver(self, request: Request) -> Iterator[tuple[Receipt[Any] | None, Tally]]:
         """Deliver every clip its owner lets out; yield the plan (None) and then each receipt, with the tally so far."""
+        if next(self.archive.to_rename(request.id), None) is not None:
+            raise Conflict(
+                f"an earlier version released clips for request {request.id} under names that tell whose they are; "
+                "bring them over first (lamplighter case upgrade)"
+            )
+        self.catalog.case_key(request.id)
         decisions = self.catalog.decisions(request.id)
 
         def let_out(camera: Camera, clip: Clip) -> bool:
             return standing(camera, clip.id, decisions.get(camera.owner)).allowed
 
         jobs = [
-            DeliverJob(Cut(request.id, row.match.clip, row.match.span, self.settings.profile))
+            DeliverJob(request.id, clip_name(row.match.clip), row.match.span, self.settings.profile)
             for row in self.asked(request, let_out)
             if row.standing is not None and row.standing.allowed and row.match.clip and row.match.span
         ]
@@ -291,12 +298,23 @@ class Desk:
         yield None, tally
         for receipt in run(jobs, deliver, self.context, settings=self.settings.batch):
             tally.add(receipt)
-            record: Record | None = receipt.result
-            if record is not None:
-                self.catalog.put_deliveries([record])
+            delivery: Delivery | None = receipt.result
+            if delivery is not None:
+                self.catalog.put_deliveries([delivery])
                 if receipt.outcome is Outcome.DONE:
-                    self._audit("operator", "delivered", record.key, f"sha256 {record.sha256}, clip {record.clip}")
+                    record = delivery.record
+                    self._audit("operator", "delivered", record.key, f"sha256 {record.sha256}, clip {delivery.clip}")
             yield receipt, tally
+
+    def upgrade_cases(self, request: str = "") -> list[Renamed]:
+        """Bring what earlier versions released over to names that tell nothing; return what was changed."""
+        renamed = []
+        for one in rename_released(self.archive, self.catalog, request):
+            renamed.append(one)
+            if not one.gone:
+                record = one.delivery.record
+                self._audit("operator", "case upgraded", record.key, f"formerly {one.before[0]}")
+        return renamed
 
     def rebuild(self) -> dict[str, int]:
         """Read the catalogue back from the bucket."""

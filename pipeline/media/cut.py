@@ -1,4 +1,4 @@
-"""A cut: exactly the asked time of one clip as a file of its own, checked frame by frame, and the record of it."""
+"""A cut: exactly the asked time of one clip as a file of its own, checked frame by frame."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import hashlib
 import zlib
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 import numpy as np
 
@@ -17,10 +17,9 @@ from pipeline.media.transcode import Excerpt, Profile, copy, transcode, version
 from pipeline.span import NS, Span
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from pathlib import Path
 
-__all__ = ["Cut", "Profile", "Record", "make_cut"]
+__all__ = ["Cut", "Product", "Profile", "make_cut"]
 
 _MP4_CODECS: Final = frozenset({"h264", "hevc", "av1", "vp9", "mpeg4"})
 
@@ -51,60 +50,32 @@ class Cut:
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
-    """What was written: 64 hexadecimal digits of SHA-256, the asked and the actual span, and how it was made.
+class Product:
+    """What was written: its SHA-256 (64 hexadecimal digits) and bytes, the time it shows, and how it was made.
 
     `actual` goes from the first frame's instant to the last frame's end, inside asked and recorded time. method:
     "remux" are the camera's own packets, "transcode" is re-encoded. tools: the programs' versions and the profile's
-    hash. Raises ValueError for a record that cannot be true.
+    hash.
     """
 
-    request: str
-    clip: str
-    cut: str
-    key: str
     sha256: str
     size: int
-    asked: Span
     actual: Span
     frames: int
     method: Literal["remux", "transcode"]
-    source_sha256: str
     codec: str
     width: int
     height: int
     audio: str | None
     tools: str
 
-    def __post_init__(self) -> None:
-        if self.asked & self.actual != self.actual:
-            raise ValueError(f"a cut lies inside the asked time, got {self.actual} for {self.asked}")
-        if self.method not in {"remux", "transcode"}:
-            raise ValueError(f"a cut is made by remux or transcode, got {self.method!r}")
-        if min(self.size, self.frames, self.width, self.height) < 1 or len(self.sha256) != 64 or not self.key:
-            raise ValueError(f"a cut has bytes, frames, pixels, a SHA-256 and a key, got {self}")
 
-    def to_json(self) -> dict[str, Any]:
-        """Return plain values; the spans as exact nanoseconds and, for people, as text."""
-        fields = {name: getattr(self, name) for name in self.__dataclass_fields__}
-        spans = {name: _span_json(fields[name]) for name in ("asked", "actual")}
-        return fields | spans
-
-    @classmethod
-    def from_json(cls, fields: Mapping[str, Any]) -> Record:
-        """Read what `to_json` gave. Raises ValueError when it is anything else."""
-        try:
-            spans = {name: Span(fields[name]["start_ns"], fields[name]["end_ns"]) for name in ("asked", "actual")}
-            return cls(**(dict(fields) | spans))
-        except (KeyError, TypeError) as error:
-            raise ValueError(f"wanted the record of a cut, got something else: {error}") from error
-
-
-def make_cut(source: Path, target: Path, cut: Cut, *, key: str | None = None, timeout_s: float = 3600) -> Record:
-    """Write the cut of the clip in `source` to `target` (.mp4) and return its record (`key`: default, the cut's id).
+def make_cut(source: Path, target: Path, cut: Cut, *, name: str = "", timeout_s: float = 3600) -> Product:
+    """Write the cut of the clip in `source` to `target` (.mp4) and say what was written.
 
     The file begins with the first frame inside the span and holds nothing from outside it: no frame, not even one
-    an edit list would hide, no sound, no tag of the source. The camera's packets are copied where the first frame is
+    an edit list would hide, no sound, no tag of the source; `name` is written into it as its only tag, so that the same
+    footage is another file in every case. The camera's packets are copied where the first frame is
     a keyframe, no frame leans on one outside and the profile asks for nothing else; otherwise it is re-encoded. Either
     way the product is decoded and compared before it counts: number of frames, their times, and for copied ones every
     pixel of the luma.
@@ -125,23 +96,7 @@ def make_cut(source: Path, target: Path, cut: Cut, *, key: str | None = None, ti
         raise ClipError("cut", "the file is not the clip that was measured: codec or time base differ; ingest it again")
     if not frames:
         raise ClipError("cut", f"no frame lies in {span}; ask for a longer time")
-    first, last = frames[0], frames[-1]
-    sound = None
-    if profile.audio and video.audio_rate:
-        # The sound of the frames that are shown, and none of it from after the asked end.
-        asked_end = clip.stream.first_pts * video.time_base + Fraction(span.end_ns - clip.start_ns, NS)
-        heard_end = min(last.end_pts * video.time_base, asked_end)
-        sound = (first.pts * video.time_base, heard_end, min(video.audio_rate, 48_000))
-    excerpt = Excerpt(
-        start_pts=start,
-        stop_pts=stop,
-        first_pts=first.pts,
-        time_base=video.time_base,
-        first_ns=clip.time_ns(first.pts),
-        last_duration=last.end_pts - last.pts,
-        seek_pts=seek_point(source, first.pts),
-        sound=sound,
-    )
+    excerpt = _excerpt(source, cut, span, frames, video=video, name=name)
     try:
         method, product = _make(
             source, target, excerpt, profile, frames, copyable=video.codec in _MP4_CODECS, timeout_s=timeout_s
@@ -149,26 +104,42 @@ def make_cut(source: Path, target: Path, cut: Cut, *, key: str | None = None, ti
     except ClipError:
         target.unlink(missing_ok=True)
         raise
-    end_ns = min(clip.time_ns(last.end_pts), span.end_ns)
+    end_ns = min(clip.time_ns(frames[-1].end_pts), span.end_ns)
     with target.open("rb") as file:
         sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-    return Record(
-        request=cut.request,
-        clip=clip.id,
-        cut=cut.id,
-        key=key or f"{cut.id}.mp4",
+    return Product(
         sha256=sha256,
         size=target.stat().st_size,
-        asked=cut.span,
         actual=Span(excerpt.first_ns, max(end_ns, excerpt.first_ns + 1)),
         frames=product.stream.frames,
         method=method,
-        source_sha256=clip.sha256,
         codec=product.codec,
         width=product.width,
         height=product.height,
         audio=product.audio,
         tools=f"{LIBAV}; ffmpeg {version()}; profile {_digest(profile.model_dump_json())}",
+    )
+
+
+def _excerpt(source: Path, cut: Cut, span: Span, frames: list[_Frame], *, video: Video, name: str) -> Excerpt:
+    """Return what is to be taken out of the source: the frames in `span`, and their sound if it is asked for."""
+    clip, first, last = cut.clip, frames[0], frames[-1]
+    sound = None
+    if cut.profile.audio and video.audio_rate:
+        # The sound of the frames that are shown, and none of it from after the asked end.
+        asked_end = clip.stream.first_pts * video.time_base + Fraction(span.end_ns - clip.start_ns, NS)
+        heard_end = min(last.end_pts * video.time_base, asked_end)
+        sound = (first.pts * video.time_base, heard_end, min(video.audio_rate, 48_000))
+    return Excerpt(
+        start_pts=clip.pts_at(span.start_ns),
+        stop_pts=clip.pts_at(span.end_ns),
+        first_pts=first.pts,
+        time_base=video.time_base,
+        first_ns=clip.time_ns(first.pts),
+        last_duration=last.end_pts - last.pts,
+        seek_pts=seek_point(source, first.pts),
+        sound=sound,
+        name=name,
     )
 
 
@@ -260,10 +231,6 @@ def _out_of_bounds(got: list[_Frame], video: Video, excerpt: Excerpt) -> str:
     if got[0].pts < 0 or last >= length or video.samples != len(got):
         return f"frames from {got[0].pts} to {float(last):.6f} s of {float(length):.6f} s"
     return ""
-
-
-def _span_json(span: Span) -> dict[str, Any]:
-    return {"start_ns": span.start_ns, "end_ns": span.end_ns, "text": str(span)}
 
 
 def _digest(text: str) -> str:

@@ -83,7 +83,7 @@ class Excerpt:
     All pts in `time_base` seconds. first_ns: the instant of the first frame in nanoseconds UTC. last_duration: how many
     pts the last frame is shown for where its packet does not say, as in a transport stream; an MP4 would hide it.
     seek_pts: where reading may begin, None for the beginning. sound: the time of the audio to keep, half-open, in
-    seconds of the clip, and how many samples a second it gets; None leaves it out.
+    seconds of the clip, and how many samples a second it gets; None leaves it out. name: the only tag of the product.
     Raises ValueError unless start_pts <= first_pts < stop_pts.
     """
 
@@ -95,6 +95,7 @@ class Excerpt:
     last_duration: int = 1
     seek_pts: int | None = None
     sound: tuple[Fraction, Fraction, int] | None = None
+    name: str = ""
 
     def __post_init__(self) -> None:
         if not self.start_pts <= self.first_pts < self.stop_pts:
@@ -116,8 +117,8 @@ def transcode(source: Path, target: Path, excerpt: Excerpt, profile: Profile, *,
     """Re-encode an excerpt into an MP4 that begins with its first frame; every frame keeps its exact relative time.
 
     With `profile.fps` frames are repeated or left out instead, each shown within half a step of its instant. One
-    thread; the same input gives the same bytes. Nothing but picture and sound is written: no metadata, chapters,
-    subtitles or data of the source.
+    thread; the same input gives the same bytes. Nothing but picture, sound and `excerpt.name` is written: no
+    metadata, chapters, subtitles or data of the source.
     Raises ClipError ("transcode") when ffmpeg refuses or takes more than `timeout_s` seconds.
     """
     encoder, crf, presets, own = _ENCODERS["h264" if profile.codec == "source" else profile.codec]
@@ -148,7 +149,7 @@ def transcode(source: Path, target: Path, excerpt: Excerpt, profile: Profile, *,
             sound = sound.filter("atrim", start_pts=math.ceil(start * hertz), end_pts=math.floor(stop * hertz))
             streams.append(sound.filter("asetpts", f"PTS-({round(excerpt.first_pts * excerpt.time_base * hertz)})"))
             options |= {"c:a": "aac", "b:a": "96k", "flags:a": "+bitexact"}
-        _run(streams, target, options, timeout_s)
+        _run(streams, target, options | _tag(excerpt), timeout_s)
 
 
 def copy(source: Path, target: Path, excerpt: Excerpt, *, timeout_s: float = 3600) -> None:
@@ -170,7 +171,11 @@ def copy(source: Path, target: Path, excerpt: Excerpt, *, timeout_s: float = 360
         shift = f"floor({float(excerpt.first_pts * excerpt.time_base)!r}/TB+0.001)"
         options |= {"c:a": "copy", "bsf:a": f"{keep},setts=pts=PTS-{shift}:dts=DTS-{shift}"}
         streams.append(clip["a:0"])
-    _run(streams, target, options, timeout_s)
+    _run(streams, target, options | _tag(excerpt), timeout_s)
+
+
+def _tag(excerpt: Excerpt) -> dict[str, str]:
+    return {"metadata": f"comment={excerpt.name}"} if excerpt.name else {}
 
 
 def _input(source: Path, excerpt: Excerpt) -> Node:

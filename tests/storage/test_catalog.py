@@ -25,7 +25,7 @@ from pipeline.case.request import Area
 from pipeline.clip import Sharing
 from pipeline.errors import ConfigError, RequestRefused, StoreUnavailable
 from pipeline.span import Span
-from samples import DAY, MINUTE, NOON, camera, clip, decision, ingested, record, request, square, stream
+from samples import DAY, MINUTE, NOON, camera, clip, decision, delivery, ingested, request, square, stream
 from storage.archive import Archive
 from storage.catalog import Catalog
 from storage.log import GENESIS, Entry, verify
@@ -111,11 +111,11 @@ def fill(catalog: Catalog, archive: Archive) -> None:
     catalog.put_request(replace(REQUEST, note="again ü"), max_per_incident=2)
     catalog.settle(decision(REQUEST, clips=(clips[2].id,), owner="owner-2"))
     catalog.settle(decision(REQUEST))
-    made = record(REQUEST, clips[0])
-    archive.records.put(made)
+    made = delivery(REQUEST, clips[0])
+    archive.deliveries.put(made)
     catalog.put_deliveries([made])
-    catalog.append(NOON, "operator", action="delivered", subject=made.key, detail="ü")
-    catalog.append(NOON, "operator", action="delivered", subject=made.key)
+    catalog.append(NOON, "operator", action="delivered", subject=made.record.key, detail="ü")
+    catalog.append(NOON, "operator", action="delivered", subject=made.record.key)
 
 
 # Methods --------------------------------------------------------------------------------------------------------------
@@ -335,7 +335,7 @@ def test_an_owners_first_answer_holds(catalog: Catalog, archive: Archive) -> Non
 
 
 def test_deliveries_are_listed_by_request(catalog: Catalog) -> None:
-    one, two = record(REQUEST), record(REQUEST, clip("cam-2"))
+    one, two = delivery(REQUEST), delivery(REQUEST, clip("cam-2"))
     catalog.put_deliveries([one, two])
     catalog.put_deliveries([one])
     assert catalog.deliveries(REQUEST.id) == sorted([one, two], key=lambda made: made.cut)

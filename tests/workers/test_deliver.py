@@ -9,12 +9,14 @@ import pytest
 from fleet_fixtures import START_NS, Films, a_request, put_film
 from lamplighter.desk.desk import Desk, Tally
 from pipeline.case.consent import Standing
+from pipeline.case.released import commitment
 from pipeline.case.request import Request, Verdict
 from pipeline.clip import Camera, Sharing
 from pipeline.errors import ClipError, ConfigError, RequestRefused
-from pipeline.media.cut import Cut, Profile, Record
+from pipeline.media.cut import Profile
 from pipeline.media.decode import open_video
 from pipeline.span import NS, Span
+from storage.archive import clip_name
 from storage.log import verify
 from workers.deliver import DeliverJob, deliver
 from workers.receipt import Outcome, Stopwatch
@@ -92,7 +94,7 @@ def test_of_the_clips_outside_the_asked_time_the_nearest_are_shown(desk: Desk, f
 
 def test_before_any_answer_only_what_is_always_shared_leaves(desk: Desk, asked: Request) -> None:
     tally = send(desk, asked)
-    assert [receipt.clip for receipt in tally.results] == [desk.catalog.clips("always-1")[0].clip.id]
+    assert [delivery.clip for delivery in tally.results] == [desk.catalog.clips("always-1")[0].clip.id]
     assert len(cases(desk)) == 2  # the clip and its record
 
 
@@ -101,7 +103,7 @@ def test_a_shared_clip_leaves_and_a_declined_one_does_not(desk: Desk, asked: Req
     desk.decide(asked, "ruth", share=())
     send(desk, asked)
     owners = {"always-1", "ask-1"}
-    assert {record.clip for record in desk.catalog.deliveries(asked.id)} == {
+    assert {delivery.clip for delivery in desk.catalog.deliveries(asked.id)} == {
         desk.catalog.clips(camera)[0].clip.id for camera in owners
     }
 
@@ -137,7 +139,7 @@ def test_the_wall_stands_in_the_worker_too(desk: Desk, asked: Request, camera: s
     """A job made by hand, past every check of the desk, is refused where the bytes would be written."""
     desk.decide(asked, "ruth", share=())
     clip = desk.catalog.clips(camera)[0].clip
-    job = DeliverJob(Cut(asked.id, clip, clip.span, Profile()))
+    job = DeliverJob(asked.id, clip_name(clip), clip.span, Profile())
     with pytest.raises(ClipError, match="consent"):
         deliver(job, desk.context, Stopwatch())
     assert cases(desk) == []
@@ -147,13 +149,13 @@ def test_a_cut_outside_the_asked_time_is_refused_in_the_worker(desk: Desk, asked
     clip = desk.catalog.clips("always-1")[0].clip
     before = Span(asked.span.start_ns - NS, asked.span.end_ns)
     with pytest.raises(ClipError, match="not inside the request"):
-        deliver(DeliverJob(Cut(asked.id, clip, before, Profile())), desk.context, Stopwatch())
+        deliver(DeliverJob(asked.id, clip_name(clip), before, Profile()), desk.context, Stopwatch())
 
 
 def test_a_cut_for_a_request_nobody_made_is_refused(desk: Desk, asked: Request) -> None:
     clip = desk.catalog.clips("always-1")[0].clip
     with pytest.raises(ClipError, match="no such request"):
-        deliver(DeliverJob(Cut("r-none", clip, asked.span, Profile())), desk.context, Stopwatch())
+        deliver(DeliverJob("r-none", clip_name(clip), asked.span, Profile()), desk.context, Stopwatch())
 
 
 def test_an_owner_who_changed_to_never_is_obeyed_at_once(desk: Desk, asked: Request) -> None:
@@ -165,11 +167,14 @@ def test_an_owner_who_changed_to_never_is_obeyed_at_once(desk: Desk, asked: Requ
 
 
 def test_a_delivered_clip_is_what_its_record_says(desk: Desk, asked: Request, tmp_path: Path) -> None:
-    (record,) = send(desk, asked).results
+    (delivery,) = send(desk, asked).results
+    record = delivery.record
     data = desk.archive.store.get(record.key)
     assert sha256(data).hexdigest() == record.sha256
     assert len(data) == record.size
-    assert record.source_sha256 == desk.catalog.clips("always-1")[0].clip.sha256
+    source = desk.catalog.clips("always-1")[0].clip.sha256
+    assert delivery.source_sha256 == source
+    assert record.source_commitment == commitment(delivery.salt, source)
     assert (record.method, record.frames) == ("remux", 80)
     (tmp_path / "got.mp4").write_bytes(data)
     with open_video(tmp_path / "got.mp4") as video:
@@ -182,7 +187,8 @@ def test_only_the_asked_part_of_a_clip_leaves(desk: Desk, films: Films, tmp_path
         pass
     # The car drives from second 3 on; 3.55 s falls between keyframes and between frames.
     request = replace(a_request(), span=Span(START_NS + 3_550_000_000, START_NS + 3_550_000_000 + 900 * NS))
-    (record,) = send(desk, desk.new_request(request)).results
+    (delivery,) = send(desk, desk.new_request(request)).results
+    record = delivery.record
     assert record.method == "transcode"
     assert record.frames == 80 - 36
     assert record.actual == Span(START_NS + 3_600_000_000, START_NS + 8 * NS)
@@ -196,11 +202,12 @@ def test_delivering_twice_does_nothing_new(desk: Desk, asked: Request) -> None:
 
 
 def test_a_delivery_that_died_before_its_record_is_made_again(desk: Desk, asked: Request) -> None:
-    (record,) = send(desk, asked).results
-    desk.archive.records.remove(f"{record.request}/{record.cut}")
+    (delivery,) = send(desk, asked).results
+    before = {key: desk.archive.store.get(key) for key in cases(desk)}
+    desk.archive.deliveries.remove(f"{delivery.request}/{delivery.cut}")
     assert send(desk, asked).outcomes == {Outcome.DONE: 1}
-    again: Record = desk.archive.records.get(f"{record.request}/{record.cut}") or record
-    assert again == record
+    assert desk.archive.deliveries.get(f"{delivery.request}/{delivery.cut}") == delivery
+    assert {key: desk.archive.store.get(key) for key in cases(desk)} == before
 
 
 def test_a_source_that_was_changed_in_the_store_is_not_delivered(desk: Desk, asked: Request, films: Films) -> None:

@@ -1,0 +1,39 @@
+"""`lamplighter case`: what was released for a request."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from lamplighter.cli.options import Json, settings_of
+
+case_app = typer.Typer(no_args_is_help=True, help="What was released for requests.")
+
+
+@case_app.command("upgrade")
+def upgrade(
+    context: typer.Context,
+    request: Annotated[str, typer.Argument(help="Only this request's; default: all.")] = "",
+    as_json: Json = False,
+) -> None:
+    """Bring cases of earlier versions over: their files and records told which clip they were made of.
+
+    Each released clip gets a name that tells nothing and is another in every case. What it was called is kept in the
+    operator's own account, so that who has the old name can still be answered.
+    """
+    from lamplighter.cli import tables
+    from lamplighter.desk.desk import open_desk
+
+    with open_desk(settings_of(context)) as desk:
+        renamed = desk.upgrade_cases(request)
+    rows = [(one.before[0], "" if one.gone else one.delivery.record.key) for one in renamed]
+    if as_json:
+        tables.write_json([{"before": before, "now": now or None} for before, now in rows])
+    elif rows:
+        shown = [(before, now or "its bytes are gone: left as it is") for before, now in rows]
+        tables.table("Released clips renamed", "before", "now", rows=shown)
+    else:
+        tables.out.print("Nothing to bring over: every released clip has a name that tells nothing.")
+    if any(one.gone for one in renamed):
+        raise typer.Exit(1)

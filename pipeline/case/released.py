@@ -1,0 +1,63 @@
+"""What the one who asked may read of a delivered clip. It knows no camera, no owner, no decision and no clip.
+
+Every name in it is another in every case; what it tells is the footage itself, how it was made, and a commitment to
+the source that the operator can open later.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+from pipeline.span import Span
+
+_NAME = re.compile(r"[0-9a-f]{20,64}")
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One released clip: `name` is what its files are called, `key` where its bytes lie, `sha256` is their hash.
+
+    `asked` is the time that was asked of the clip; `actual` goes from the first frame's instant to the last frame's
+    end, inside it. method: "remux" are the camera's own packets, "transcode" is re-encoded. source_commitment: see
+    `commitment`; empty where an earlier version made none. tools: the programs' versions and the profile's hash.
+
+    Raises ValueError for a record that cannot be true.
+    """
+
+    request: str
+    name: str
+    key: str
+    sha256: str
+    size: int
+    asked: Span
+    actual: Span
+    frames: int
+    method: Literal["remux", "transcode"]
+    source_commitment: str
+    codec: str
+    width: int
+    height: int
+    audio: str | None
+    tools: str
+
+    def __post_init__(self) -> None:
+        if not _NAME.fullmatch(self.name):
+            raise ValueError(f"a released clip is named by 20 to 64 hexadecimal digits, got {self.name!r}")
+        if self.asked & self.actual != self.actual:
+            raise ValueError(f"a cut lies inside the asked time, got {self.actual} for {self.asked}")
+        if self.method not in {"remux", "transcode"}:
+            raise ValueError(f"a cut is made by remux or transcode, got {self.method!r}")
+        if min(self.size, self.frames, self.width, self.height) < 1 or len(self.sha256) != 64 or not self.key:
+            raise ValueError(f"a cut has bytes, frames, pixels, a SHA-256 and a key, got {self}")
+
+
+def commitment(salt: str, source_sha256: str) -> str:
+    """Return SHA-256 over a salt and a source's SHA-256 (both hexadecimal): it binds the one and tells neither.
+
+    Who is given both later can check that the released clip was made of that very source. A plain hash would be the
+    same in every case and for everybody who holds the source.
+    """
+    return hashlib.sha256(bytes.fromhex(salt) + bytes.fromhex(source_sha256)).hexdigest()

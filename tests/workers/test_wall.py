@@ -1,0 +1,243 @@
+"""Attacks on what leaves: by dictionary, from case to case, and by jobs that somebody made by hand."""
+
+import hashlib
+import itertools
+import json
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fleet_fixtures import START_NS, Films, a_request, put_film
+from lamplighter.cli.app import app
+from lamplighter.desk.desk import Desk
+from pipeline.case.delivery import CaseKey, Delivery
+from pipeline.case.released import commitment
+from pipeline.case.request import Request
+from pipeline.clip import Clip
+from pipeline.errors import ClipError
+from pipeline.media.cut import Cut, Profile
+from pipeline.span import NS, iso
+from storage.archive import Ingested, clip_name
+from workers.deliver import DeliverJob, deliver
+from workers.receipt import Stopwatch
+
+DAY_NS = START_NS // (86_400 * NS) * 86_400 * NS
+HASHES: tuple[Callable[[bytes], Any], ...] = (hashlib.sha256, hashlib.sha1, hashlib.md5, hashlib.blake2b)
+
+
+def send(desk: Desk, request: Request) -> list[Delivery]:
+    results: list[Delivery] = []
+    for receipt, _ in desk.deliver(request):
+        results += [receipt.result] if receipt is not None and receipt.result is not None else []
+    return results
+
+
+def seen_by_the_requester(desk: Desk, request: Request) -> str:
+    """Return every byte below the case's prefix but the footage itself, names of objects and tags included."""
+    store, seen = desk.archive.store, []
+    for key in store.keys(f"cases/{request.id}/"):
+        head = store.head(key)
+        seen += [key, json.dumps(dict(head.meta) if head else {})]
+        if key.endswith(".json"):
+            seen.append(store.get(key).decode())
+    return "\n".join(seen)
+
+
+def digits(text: str) -> set[str]:
+    """Return every run of hexadecimal digits that is long enough to be somebody's name."""
+    return set(re.findall(r"[0-9a-f]{12,}", text))
+
+
+def guesses(camera: str, start_ns: int, sha256: str, request: Request) -> Iterator[bytes]:
+    """Yield what a stranger would hash who knows all of it, and how earlier versions made their names."""
+    starts = (str(start_ns), str(start_ns // NS), iso(start_ns))
+    for start in starts:
+        for joint in ("\0", "/", "-", ":", ""):
+            for parts in itertools.permutations((camera, start, sha256)):
+                yield joint.join(parts).encode()
+        for parts in ((camera, start), (camera, sha256), (start, sha256), (request.id, camera, start, sha256)):
+            for joint in ("\0", "/", "-"):
+                yield joint.join(parts).encode()
+    yield from (camera.encode(), sha256.encode(), bytes.fromhex(sha256), f"{request.id}{sha256}".encode())
+
+
+@pytest.fixture
+def released(desk: Desk, films: Films, tmp_path: Path) -> Request:
+    for camera in ("always-1", "never-1"):
+        put_film(films.moving, tmp_path / "in", camera)
+    for _ in desk.ingest([str(tmp_path / "in")]):
+        pass
+    request = desk.new_request(a_request())
+    assert len(send(desk, request)) == 1
+    return request
+
+
+def test_no_dictionary_finds_the_camera_the_clip_or_the_source(desk: Desk, released: Request) -> None:
+    """A thousand camera names, every start second of a day, and every clip's hash are known: nothing is found."""
+    clips = [ingested.clip for ingested in desk.catalog.clips()]
+    seen = digits(seen_by_the_requester(desk, released))
+    assert seen
+    known: set[str] = {clip.id for clip in clips} | {clip.sha256 for clip in clips}
+    known |= {Cut(released.id, clip, clip.span, desk.settings.profile).id for clip in clips}
+    assert not {one for one in seen if any(one in whole or whole in one for whole in known)}
+    # To find anything, a guess has to be right at the true camera, second and hash. So each of the two long lists is
+    # walked with the truth of the other.
+    names = [f"door-{n}" for n in range(990)] + [camera.id for camera in desk.catalog.cameras()]
+    seconds = [DAY_NS + n * NS for n in range(86_400)]
+    true = clips[0]
+    assert true.camera in names
+    assert true.start_ns in seconds
+    for clip in clips:
+        for camera in names:
+            found_nothing(seen, camera, clip.start_ns, clip.sha256, released)
+    plain = {value[:20] for value in seen}
+    for start_ns in seconds:
+        text = f"{true.camera}\0{start_ns}\0{true.sha256}".encode()
+        assert hashlib.sha256(text).hexdigest()[:20] not in plain
+
+
+def found_nothing(seen: set[str], camera: str, start_ns: int, sha256: str, request: Request) -> None:
+    assert sha256 not in seen
+    for guess in guesses(camera, start_ns, sha256, request):
+        for digest in HASHES:
+            found = digest(guess).hexdigest()
+            assert not any(found.startswith(one) or one.startswith(found) for one in seen), guess
+
+
+def test_the_attack_finds_what_earlier_versions_gave_away(desk: Desk, released: Request) -> None:
+    """The attack above is judged by a leak: the id that was in every record."""
+    (clip,) = [ingested.clip for ingested in desk.catalog.clips("always-1")]
+    with pytest.raises(AssertionError):
+        found_nothing({clip.id}, clip.camera, clip.start_ns, clip.sha256, released)
+    with pytest.raises(AssertionError):
+        found_nothing({clip.sha256}, clip.camera, clip.start_ns, clip.sha256, replace(released, note="x"))
+
+
+def plain_values(fields: Any) -> Iterator[str]:
+    if isinstance(fields, dict):
+        for name, value in fields.items():
+            # What the footage itself shows to whoever looks at it, and which programs made the file.
+            if name not in {"codec", "width", "height", "audio", "method", "tools", "frames", "schema"}:
+                yield from plain_values(value)
+    else:
+        yield str(fields)
+
+
+def test_two_cases_from_one_camera_share_no_value(desk: Desk, films: Films, tmp_path: Path) -> None:
+    put_film(films.moving, tmp_path / "in", "always-1")
+    put_film(films.other, tmp_path / "in", "always-1", after_s=1000)
+    for _ in desk.ingest([str(tmp_path / "in")]):
+        pass
+    values = []
+    for request in (a_request(), a_request(case="C-2", start_s=905, end_s=1900)):
+        (delivery,) = send(desk, desk.new_request(request))
+        values.append(set(plain_values(json.loads(desk.archive.records.dump(delivery.record)))))
+    assert not values[0] & values[1]
+
+
+def test_the_same_clip_in_two_cases_has_other_names_hashes_and_bytes(desk: Desk, released: Request) -> None:
+    other = desk.new_request(a_request(case="C-2"))
+    (first,), (second,) = send(desk, released), send(desk, other)
+    assert first.clip == second.clip
+    assert not digits(seen_by_the_requester(desk, released)) & digits(seen_by_the_requester(desk, other))
+
+
+@pytest.mark.usefixtures("released")
+def test_what_is_printed_for_the_requester_tells_no_more(
+    desk: Desk, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LAMPLIGHTER_REQUEST__MAX_AGE_DAYS", "36500")
+    # A second clip that is let out and cannot be made: the operator is told, the requester is not.
+    (clip,) = [ingested.clip for ingested in desk.catalog.clips("always-1")]
+    other = desk.new_request(a_request(case="C-2"))
+    desk.archive.store.delete(clip.key)
+    for words in (["--json"], []):
+        app(["--data", str(desk.settings.data), "deliver", other.id, "--workers", "0", *words], standalone_mode=False)
+        printed = capsys.readouterr()
+        assert "always-1" not in printed.out
+        assert clip.id not in printed.out
+        assert "set aside: always-1/" in printed.err
+
+
+# The key --------------------------------------------------------------------------------------------------------------
+
+
+def test_the_key_is_in_no_job_log_record_or_representation(desk: Desk, released: Request) -> None:
+    key = desk.archive.case_keys.get(released.id)
+    assert key is not None
+    assert key.secret not in repr(key)
+    assert key.secret not in seen_by_the_requester(desk, released)
+    for entry in desk.archive.audit.all():
+        assert key.secret not in f"{entry}"
+    (delivery,) = desk.catalog.deliveries(released.id)
+    assert key.secret not in repr(delivery)
+
+
+def test_the_key_of_a_request_is_drawn_once(desk: Desk, released: Request) -> None:
+    first = desk.catalog.case_key(released.id)
+    desk.rebuild()
+    assert desk.catalog.case_key(released.id) == first
+    assert desk.catalog.case_key("r-other").secret != first.secret
+
+
+@pytest.mark.parametrize("secret", ["", "ab", "AB" * 32, "g" * 64])
+def test_a_weak_key_is_refused_and_not_repeated_in_the_error(secret: str) -> None:
+    with pytest.raises(ValueError, match="64 hexadecimal digits, got something else"):
+        CaseKey("r1", secret)
+
+
+def test_the_operator_can_open_the_commitment_and_nobody_else_can(desk: Desk, released: Request) -> None:
+    (delivery,) = desk.catalog.deliveries(released.id)
+    source = desk.catalog.clips("always-1")[0].clip.sha256
+    assert commitment(delivery.salt, source) == delivery.record.source_commitment
+    assert commitment("00" * 32, source) != delivery.record.source_commitment
+    assert delivery.salt not in seen_by_the_requester(desk, released)
+
+
+# Jobs made by hand ----------------------------------------------------------------------------------------------------
+
+
+def clip_of(desk: Desk, camera: str) -> Clip:
+    return desk.catalog.clips(camera)[0].clip
+
+
+def leaves_nothing(desk: Desk, job: DeliverJob, *, saying: str) -> None:
+    before = list(desk.archive.store.keys("cases/")), list(desk.archive.store.keys("deliveries/"))
+    with pytest.raises(ClipError, match=saying):
+        deliver(job, desk.context, Stopwatch())
+    assert (list(desk.archive.store.keys("cases/")), list(desk.archive.store.keys("deliveries/"))) == before
+
+
+def test_a_job_cannot_name_another_cameras_bytes_under_a_sharing_cameras_name(desk: Desk, released: Request) -> None:
+    """The clip of a camera that never shares is asked for as if it were one of a camera that always does."""
+    secret = clip_of(desk, "never-1")
+    disguised = replace(secret, camera="always-1")
+    for name in (clip_name(disguised), clip_name(disguised).replace(disguised.id, secret.id)):
+        job = DeliverJob(released.id, name, secret.span, Profile())
+        leaves_nothing(desk, job, saying="no record")
+
+
+@pytest.mark.usefixtures("released")
+def test_a_record_that_points_at_other_bytes_than_its_name_delivers_nothing(desk: Desk) -> None:
+    secret, shared = clip_of(desk, "never-1"), desk.catalog.clips("always-1")[0]
+    asked = desk.new_request(a_request(case="C-2"))
+    desk.catalog.case_key(asked.id)
+    honest = clip_name(shared.clip)
+    forged: list[Ingested] = [
+        replace(shared, clip=replace(shared.clip, key=secret.key)),
+        replace(shared, clip=replace(shared.clip, sha256=secret.sha256, key=secret.key)),
+        replace(shared, clip=secret),
+    ]
+    for one in forged:
+        desk.archive.store.put(desk.archive.clips.key(honest), desk.archive.clips.dump(one).encode())
+        leaves_nothing(desk, DeliverJob(asked.id, honest, shared.clip.span, Profile()), saying="other bytes|changed")
+
+
+def test_a_clips_own_record_decides_its_time_whatever_the_job_believes(desk: Desk, released: Request) -> None:
+    shared = clip_of(desk, "always-1")
+    moved = clip_name(replace(shared, start_ns=shared.start_ns + 60 * NS))
+    leaves_nothing(desk, DeliverJob(released.id, moved, shared.span, Profile()), saying="no record")
