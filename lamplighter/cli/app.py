@@ -230,6 +230,9 @@ def deliver(
             released = [json.loads(desk.archive.records.dump(record)) for record in records]
             tables.write_json({"outcomes": dict(tables.made_rows(tally)), "delivered": released})
         else:
+            tables.table(
+                f"Request {request}", "clips", "outcome", rows=[(n, name) for name, n in tables.made_rows(tally)]
+            )
             tables.print_records(records, desk.archive.store.url)
     exit_code(tally)
 
