@@ -9,10 +9,11 @@ from pipeline.case.consent import Decision
 from pipeline.case.delivery import CaseKey, Delivery
 from pipeline.case.released import Record, commitment
 from pipeline.case.request import Area, Request
-from pipeline.clip import Camera, Clip, Sharing, Stream
+from pipeline.clip import Camera, Clip, Disclosure, Owner, Sharing, Stream
 from pipeline.media.cut import Cut, Profile
 from pipeline.span import NS, Span, parse_iso
-from storage.archive import Ingested, clip_name, released_key
+from storage.archive import Aside, Ingested, Mark, clip_name, released_key, short
+from storage.log import GENESIS, Entry
 
 NOON = parse_iso("2026-03-01T12:00:00Z")
 MINUTE = 60 * NS
@@ -92,3 +93,23 @@ def delivery(of: Request, taken: Clip | None = None, **fields: Any) -> Delivery:
         "tools": "ffmpeg 9",
     }
     return Delivery(of.id, cut.id, taken.id, taken.sha256, key.salt(cut.id), Record(**(known | fields)))
+
+
+ONE = request(note="Danke ü\n日本")
+DOCUMENTS: dict[str, tuple[Any, str]] = {
+    "cameras": (camera(sharing=Sharing.NEVER, lon=0.1 + 0.2), "cameras/cam-1.json"),
+    "clips": (
+        ingested(clip(stream=stream(time_base=Fraction(1001, 30000), first_pts=-7, audio="aac"))),
+        "ingested/cam-1/20260301T120000.000000000Z-",
+    ),
+    "sources": (Mark(short("/a/b.mp4"), "cam-1/x"), "sources/"),
+    "aside": (Aside("/a/ü b.mp4", "decode", "no frame"), "aside/"),
+    "requests": (ONE, f"requests/{ONE.id}.json"),
+    "decisions": (decision(ONE, clips=("b", "a")), f"decisions/{ONE.id}/owner-1.json"),
+    "owners": (Owner("olga", "Olga", "olga@example.org", "nl", frozenset({Disclosure.NAME})), "owners/olga.json"),
+    "case_keys": (case_key(ONE), f"keys/{ONE.id}.json"),
+    "deliveries": (delivery(ONE), f"deliveries/{ONE.id}/"),
+    "records": (delivery(ONE).record, f"cases/{ONE.id}/"),
+    "audit": (Entry(7, NOON, "owner a", "decision", "r", "ü", GENESIS), "audit/000000000007.json"),
+}
+"""One document of each kind by its shelf, and what its key begins with."""

@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 
 from pipeline.activity import Activity
 from pipeline.case.request import Area, Request
-from pipeline.clip import Clip, Disclosure, Owner, Sharing
+from pipeline.clip import Clip
 from pipeline.errors import LamplighterError
 from pipeline.media.cut import Cut, Profile
 from pipeline.span import NS
-from samples import NOON, camera, case_key, clip, decision, delivery, ingested, request, square, stream
-from storage.archive import Archive, Aside, Mark, clip_name, clip_prefix, short
+from samples import DOCUMENTS, ONE, camera, clip, decision, delivery, ingested, request, square
+from storage.archive import Archive, Aside, clip_name, clip_prefix, short
 from storage.contract import check_key
 from storage.log import GENESIS, Entry
 from storage.objects import DirectoryStore, MissingBucket
@@ -28,25 +28,6 @@ def archive(tmp_path: Path) -> Archive:
     store = DirectoryStore(tmp_path / "store")
     store.ensure_bucket()
     return Archive(store)
-
-
-ONE = request(note="Danke ü\n日本")
-DOCUMENTS: dict[str, tuple[Any, str]] = {
-    "cameras": (camera(sharing=Sharing.NEVER, lon=0.1 + 0.2), "cameras/cam-1.json"),
-    "clips": (
-        ingested(clip(stream=stream(time_base=Fraction(1001, 30000), first_pts=-7, audio="aac"))),
-        "ingested/cam-1/20260301T120000.000000000Z-",
-    ),
-    "sources": (Mark(short("/a/b.mp4"), "cam-1/x"), "sources/"),
-    "aside": (Aside("/a/ü b.mp4", "decode", "no frame"), "aside/"),
-    "requests": (ONE, f"requests/{ONE.id}.json"),
-    "decisions": (decision(ONE, clips=("b", "a")), f"decisions/{ONE.id}/owner-1.json"),
-    "owners": (Owner("olga", "Olga", "olga@example.org", "nl", frozenset({Disclosure.NAME})), "owners/olga.json"),
-    "case_keys": (case_key(ONE), f"keys/{ONE.id}.json"),
-    "deliveries": (delivery(ONE), f"deliveries/{ONE.id}/"),
-    "records": (delivery(ONE).record, f"cases/{ONE.id}/"),
-    "audit": (Entry(7, NOON, "owner a", "decision", "r", "ü", GENESIS), "audit/000000000007.json"),
-}
 
 
 @pytest.mark.parametrize("name", DOCUMENTS)

@@ -1,0 +1,122 @@
+"""What the version before wrote is opened, answers the same, and is brought over by one command."""
+
+import json
+import re
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from old_version import COMMIT, OldData, write_old_data
+
+from conftest import cannot_run
+from lamplighter.cli.app import app
+from storage.archive import Archive
+from storage.directory import DirectoryStore
+
+Say = Callable[..., Any]
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory) -> OldData:
+    try:
+        return write_old_data(tmp_path_factory.mktemp("old"))
+    except subprocess.CalledProcessError:
+        cannot_run(f"git has no commit {COMMIT} to check the earlier version out of; clone with history")
+
+
+@pytest.fixture
+def old(written: OldData, tmp_path: Path) -> OldData:
+    """A copy of the earlier version's data, to be changed."""
+    shutil.copytree(written.data, tmp_path / "data")
+    return OldData(tmp_path / "data", written.request, written.said)
+
+
+@pytest.fixture
+def say(old: OldData, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Say:
+    monkeypatch.setenv("LAMPLIGHTER_REQUEST__MAX_AGE_DAYS", "36500")
+
+    def run(*words: str) -> Any:
+        capsys.readouterr()
+        app(["--data", str(old.data), *words, "--json"], standalone_mode=False)
+        return json.loads(capsys.readouterr().out)
+
+    return run
+
+
+def test_it_opens_and_answers_the_same(old: OldData, say: Say) -> None:
+    moved = json.loads(json.dumps(old.said).replace(json.dumps(str(old.data))[1:-1], "DATA"))
+    for name, words in {
+        "match": ("match", old.request),
+        "camera": ("show", "front"),
+        "audit": ("audit", "verify"),
+    }.items():
+        assert say(*words) == moved[name], name
+    shown, before = say("show"), moved["show"]
+    for fact in ("cameras", "clips", "hours", "delivered", "requests", "set aside", "to remeasure"):
+        assert shown[fact] == before[fact], fact
+    delivered = {one["sha256"] for one in say("show", old.request)["delivered"]}
+    assert delivered == {one["sha256"] for one in moved["request"]["delivered"]}
+
+
+def test_a_rebuild_from_its_bucket_gives_the_same(old: OldData, say: Say) -> None:
+    before = [say("match", old.request), say("show", "front"), say("show", old.request)]
+    counts = say("catalog", "rebuild")
+    assert (counts["cameras"], counts["clips"], counts["requests"], counts["decisions"]) == (3, 3, 1, 1)
+    assert counts["deliveries"] == len(old.said["deliver"]["delivered"])
+    assert [say("match", old.request), say("show", "front"), say("show", old.request)] == before
+
+
+def test_it_is_not_delivered_again_under_names_that_tell(old: OldData, say: Say) -> None:
+    with pytest.raises(Exception, match="case upgrade"):
+        say("deliver", old.request, "--workers", "0")
+
+
+def test_one_command_brings_its_cases_over_and_says_what_it_changed(old: OldData, say: Say) -> None:
+    archive = Archive(DirectoryStore(old.data / "objects"))
+    before = {one["key"]: one for one in old.said["deliver"]["delivered"]}
+    assert len(before) == 2
+    footage = {key: archive.store.get(key) for key in before}
+    changed = say("case", "upgrade")
+    assert {one["before"] for one in changed} == set(before)
+    for one in changed:
+        assert archive.store.get(one["now"]) == footage[one["before"]]
+    keys = list(archive.store.keys("cases/"))
+    assert sorted(key for key in keys if key.endswith(".mp4")) == sorted(one["now"] for one in changed)
+    seen = "\n".join([*keys, *(archive.store.get(key).decode() for key in keys if key.endswith(".json"))])
+    for told in before.values():
+        for secret in (told["clip"], told["cut"], told["source_sha256"]):
+            assert secret not in seen
+    assert all(re.fullmatch(rf"cases/{old.request}/[0-9a-f]{{32}}\.(mp4|json)", key) for key in keys)
+    # The operator can still answer for the old name; nothing is made twice; the log is unbroken.
+    formerly = {key for delivery in archive.deliveries.all() for key in delivery.formerly}
+    assert set(before) <= formerly
+    assert say("case", "upgrade") == []
+    assert say("deliver", old.request, "--workers", "0")["outcomes"] == {"already done": 2}
+    assert say("audit", "verify")["entries"] == old.said["audit"]["entries"] + 2
+
+
+def test_bringing_over_can_be_stopped_at_any_write_and_run_again(old: OldData, say: Say) -> None:
+    store = DirectoryStore(old.data / "objects")
+    old_record = next(key for key in store.keys(f"cases/{old.request}/") if key.endswith(".json"))
+    kept = store.get(old_record)
+    first = say("case", "upgrade")
+    # As if it had been killed before the old record went.
+    store.put(old_record, kept)
+    again = say("case", "upgrade")
+    assert [one["now"] for one in again] == [one["now"] for one in first if one["before"][:-4] == old_record[:-5]]
+    assert not [key for key in store.keys("cases/") if key == old_record]
+
+
+def test_a_released_clip_whose_bytes_are_gone_is_told_and_left(
+    old: OldData, capsys: pytest.CaptureFixture[str]
+) -> None:
+    gone = old.said["deliver"]["delivered"][0]["key"]
+    DirectoryStore(old.data / "objects").delete(gone)
+    with pytest.raises(BaseException) as ended:  # noqa: PT011 - typer's own exit
+        app(["--data", str(old.data), "case", "upgrade", "--json"], standalone_mode=True)
+    assert ended.value.code == 1  # type: ignore[attr-defined]
+    said = {one["before"]: one["now"] for one in json.loads(capsys.readouterr().out)}
+    assert said[gone] is None
