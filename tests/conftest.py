@@ -1,6 +1,7 @@
 """What every module shares: the one way to say that a test cannot run here, and the real footage."""
 
 import os
+import sys
 from pathlib import Path
 from typing import NoReturn
 
@@ -26,6 +27,39 @@ def cannot_run(reason: str) -> NoReturn:
     if os.environ.get("CI") == "true":
         pytest.fail(reason)
     pytest.skip(reason)
+
+
+# Two tiers: what needs one of these is not run by `make test-fast`; nor is what is marked as whole by hand.
+_WHOLE_FIXTURES = {"ray_session", "minio_server", "minio_binary", "versitygw_server", "rtsp", "footage"}
+_WHOLE_PARAMETERS = {"minio", "versitygw", "postgresql"}
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--fast", action="store_true", help="only tests without Ray, servers and real footage")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "whole: needs Ray, a server or much time; left out by --fast")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    for item in items:
+        spec = getattr(item, "callspec", None)
+        parameters = set() if spec is None else {part for part in spec.id.split("-")}
+        if _WHOLE_FIXTURES & set(getattr(item, "fixturenames", ())) or _WHOLE_PARAMETERS & parameters:
+            item.add_marker("whole")
+    if config.getoption("--fast"):
+        whole = [item for item in items if item.get_closest_marker("whole")]
+        config.hook.pytest_deselected(items=whole)
+        items[:] = [item for item in items if item not in set(whole)]
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Hold the fast tier to its word: no Ray was started in it."""
+    if session.config.getoption("--fast") and "ray" in sys.modules:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        sys.stderr.write("\na test of the fast tier imported Ray; mark it with pytest.mark.whole\n")
 
 
 @pytest.fixture(scope="session")
