@@ -270,13 +270,16 @@ def test_a_deleted_catalogue_is_rebuilt_from_the_bucket_with_the_same_answers(st
     request = said(street, *ASK, "--case", "C-1")["request"]
     said(street, "decide", request, "--owner", "piet", "--share-all")
     said(street, "deliver", request)
-    questions = (("show",), ("show", request), ("show", "front"), ("match", request))
+    (tmp_path / "owners.csv").write_text("id,name\npiet,Piet\n")
+    said(street, "owners", "import", "owners.csv")
+    questions = (("show",), ("show", request), ("show", "front"), ("match", request), ("owners", "list"))
     before = [said(street, *question) for question in questions]
     for file in (tmp_path / "lamplighter-data").glob("catalog.sqlite*"):
         file.unlink()
     assert said(street, "show")["clips"] == 0
     counts = said(street, "catalog", "rebuild")
-    assert counts == {"cameras": 3, "clips": 3, "requests": 1, "decisions": 1, "deliveries": 2, "audit": 8}
+    rows = {"cameras": 3, "owners": 1, "clips": 3, "requests": 1, "decisions": 1, "deliveries": 2, "audit": 9}
+    assert counts == rows
     assert [said(street, *question) for question in questions] == before
 
 

@@ -1,0 +1,33 @@
+"""`lamplighter deliver`: what its owners let out, to the one who asked."""
+
+from __future__ import annotations
+
+import typer
+
+from lamplighter.cli.options import Json, RayAddress, RequestId, Workers, desk_of, exit_code
+
+
+def deliver(
+    context: typer.Context,
+    request: RequestId,
+    workers: Workers = None,
+    ray_address: RayAddress = None,
+    as_json: Json = False,
+) -> None:
+    """Write every clip that matches and that its owner lets out: exactly the asked time, with its record.
+
+    What is printed may be shown to the requester: it speaks of delivered clips alone.
+    """
+    from lamplighter.cli import tables
+    from lamplighter.desk.delivery import told
+
+    with desk_of(context, batch={"workers": workers, "ray_address": ray_address}) as desk:
+        asked = desk.request(request)
+        with tables.followed("Delivering", quiet=as_json) as saw:
+            tally = desk.deliver(asked, saw=saw)
+        if as_json:
+            tables.write_json({**tables.tally_document(tally), "delivered": told(tally.results)})
+        else:
+            tables.print_tally(f"Request {request}", tally)
+            tables.print_records(tally.results, desk.place)
+    exit_code(tally)
