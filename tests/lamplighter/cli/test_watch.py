@@ -26,6 +26,7 @@ from lamplighter.cli.board import Screen
 from lamplighter.desk.board import Board
 from lamplighter.desk.desk import Desk, open_desk
 from lamplighter.desk.metrics import Metrics
+from lamplighter.desk.tally import Tally
 from lamplighter.settings import Settings, load
 from pipeline.errors import ConfigError, StoreUnavailable
 from pipeline.span import NS
@@ -343,6 +344,26 @@ def test_a_store_that_stays_away_ends_the_run_and_the_next_one_goes_on(
         assert not board.imperfect
         assert len(desk.clips()) == len(clips)
         assert list(desk._holdings.archive.store.keys("inbox/")) == []
+
+
+def test_a_batch_whose_store_stays_away_says_so_and_the_next_one_does_the_rest(
+    dying: Dying, films: Films, tmp_path: Path
+) -> None:
+    settings, clips = films_before(dying, films, tmp_path, store_patience_s=1)
+
+    def saw(tally: Tally) -> None:
+        if tally.finished == 5 and dying.ready():
+            dying.kill()
+
+    with open_desk(settings) as desk:
+        desk.import_cameras(CAMERAS)
+        with pytest.raises(StoreUnavailable, match="what was done is kept, run again when the store is back"):
+            desk.ingest([str(tmp_path / "in")], saw=saw)
+        assert len(desk.clips()) == 5, "the catalogue has what was done"
+    dying.start()
+    with open_desk(settings) as desk:
+        assert desk.ingest([str(tmp_path / "in")]).outcomes == {Outcome.ALREADY: 5, Outcome.DONE: len(clips) - 5}
+        assert len(desk.clips()) == len(clips)
 
 
 def test_what_was_taken_in_is_in_the_audit_log_before_the_run_is_over(
