@@ -35,7 +35,7 @@ def camera(holdings: Holdings, name: str) -> Camera:
     """Return the camera of that id. Raises NotFound."""
     found = holdings.catalog.camera(name)
     if found is None:
-        raise NotFound(f"there is no camera {name!r}; `lamplighter cameras import` brings it, `show` counts them")
+        raise NotFound(f"there is no camera {name!r}; `lamplighter show` counts them")
     return found
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from lamplighter.desk.holdings import Holdings
-from lamplighter.desk.register import camera as camera_of
 from pipeline.case.request import Request
 from pipeline.clip import Camera
 from pipeline.errors import NotFound
@@ -79,7 +78,12 @@ def _camera(holdings: Holdings, camera: Camera) -> dict[str, Any]:
 def _clip(holdings: Holdings, ingested: Ingested) -> dict[str, Any]:
     from pipeline.detection.detect import detect  # noqa: PLC0415 - of a clip alone events are found
 
-    clip, camera = ingested.clip, camera_of(holdings, ingested.clip.camera)
+    clip, camera = ingested.clip, holdings.catalog.camera(ingested.clip.camera)
+    if camera is None:
+        raise NotFound(
+            f"clip {clip.id} is of camera {clip.camera}, which is not in the catalogue; "
+            "import it (lamplighter cameras import)"
+        )
     activity = holdings.archive.activity(ingested)
     holds = holdings.settings.layers.for_clip(camera, clip, activity)
     spans = [clip.between(event.start_pts, event.end_pts) for event in detect(activity, holds.detection)]

@@ -19,7 +19,7 @@ from lamplighter.desk.desk import open_desk
 from lamplighter.report.suggestion import Suggestion
 from lamplighter.settings import load
 from pipeline.detection.tune import IN_FORCE, parse_rate
-from pipeline.errors import ConfigError, LamplighterError
+from pipeline.errors import ConfigError, LamplighterError, NotFound
 from pipeline.media.encode import encode
 from pipeline.span import NS, iso
 from simulation.scene import Mover, Scene, render
@@ -77,7 +77,7 @@ def said(*words: str) -> Any:
 
 def refused(*words: str) -> str:
     done = CliRunner().invoke(app, list(words))
-    assert isinstance(done.exception, ConfigError), done.output
+    assert isinstance(done.exception, ConfigError | NotFound), done.output
     return str(done.exception)
 
 
