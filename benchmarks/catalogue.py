@@ -172,8 +172,8 @@ def whole_match(path: Path, clips: int, *, every_s: int, queries: int) -> list[r
     activity = Activity(share=share, pts=pts, luma=np.full(450, 120, np.uint8), cold=0, **facts)
     times: tuple[list[float], list[float]] = ([], [])
     found: list[int] = []
+    DirectoryStore(path.parent / "desk" / "objects").put(_ACTIVITY, activity.to_bytes())
     with open_desk(load(flags=flags)) as desk:
-        desk.archive.store.put(_ACTIVITY, activity.to_bytes())
         for seed in range(queries):
             area, span = a_request(cameras, clips, every_s=every_s, seed=seed)
             answers = []

@@ -18,10 +18,10 @@ from typing import Any
 
 from benchmarks import report
 from benchmarks.processes import Tree
-from lamplighter.cli.board import Board
-from lamplighter.cli.watch import run_watch
-from lamplighter.desk.desk import Tally, open_desk
+from lamplighter.desk.board import Board
+from lamplighter.desk.desk import open_desk
 from lamplighter.settings import Settings, load
+from pipeline.actor import Actor, Role
 from pipeline.case.request import Area, Request
 from pipeline.clip import Sharing
 from pipeline.span import NS, Span
@@ -198,9 +198,9 @@ def _watch(job: dict[str, Any]) -> dict[str, Any]:
     """Run live ingest over one folder and return the board's figures, and the frames of every clip by its name."""
     data = Path(job["data"])
     with open_desk(settings_in(data, job["live"])) as desk:
-        desk.catalog.put_cameras(job["cameras"])
-        board = run_watch(desk, [str(data / "incoming")], for_s=job["for_s"], shown=_tell_when_ready)
-        frames = {f"{one.clip.camera}/{one.source}": one.clip.stream.frames for one in desk.catalog.clips()}
+        desk.import_cameras(job["cameras"])
+        board = desk.watch([str(data / "incoming")], for_s=job["for_s"], shown=_tell_when_ready)
+        frames = {f"{one.clip.camera}/{one.source}": one.clip.stream.frames for one in desk.clips()}
         return board.document() | {"frames": frames, "refused": board.counts["refused"]}
 
 
@@ -226,12 +226,12 @@ def _deliver(data: str, fleet: Fleet) -> report.Row:
     made_ns = span.end_ns + HOUR_NS
     with open_desk(settings_in(Path(data))) as desk:
         began = time.monotonic()
-        asked = desk.new_request(Request(area, span, "BENCH-1", "Bench agency", "desk 1", "burglary", made_ns))
-        tally = Tally()
-        for _, tally in desk.deliver(asked):  # noqa: B007 - the last one counts
-            pass
+        asked = desk.acting_as(Actor(Role.OFFICER, "Bench agency")).new_request(
+            Request(area, span, "BENCH-1", "Bench agency", "desk 1", "burglary", made_ns)
+        )
+        tally = desk.deliver(asked)
         took_s = time.monotonic() - began
-        size = sum(delivery.record.size for delivery in desk.catalog.deliveries(asked.id))
+        size = sum(delivery.record.size for delivery in tally.results)
     if tally.aside or len(tally.results) != tally.planned:
         raise SystemExit(f"{len(tally.results)} of {tally.planned} clips were delivered: the time means nothing")
     return {

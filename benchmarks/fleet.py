@@ -172,8 +172,8 @@ def score(course: Course) -> report.Row:
     """Return recall and precision of the events found in this course, by the truth of its fleet."""
     settings = settings_in(course.data)
     with open_desk(settings) as desk:
-        found, cameras = {}, {camera.id: camera for camera in desk.catalog.cameras()}
-        for one in desk.catalog.clips():
+        found, cameras = {}, {camera.id: camera for camera in desk.cameras()}
+        for one in desk.clips():
             activity, holds = desk.motion(cameras[one.clip.camera], one)
             events = detect(activity, holds.detection)
             spans = [Span(one.clip.time_ns(event.start_pts), one.clip.time_ns(event.end_pts)) for event in events]

@@ -18,7 +18,6 @@ from pathlib import Path
 
 from benchmarks import report
 from benchmarks.processes import Tree
-from lamplighter.cli import tables
 from lamplighter.desk.desk import open_desk
 from lamplighter.settings import load
 from pipeline.clip import Camera, Sharing
@@ -62,14 +61,14 @@ def batch(folder: Path, data: Path, clips: int, *, workers: int, what: str) -> r
     cameras = [Camera(f"cam-{n:04d}", 4.8, 52.0, "bench", Sharing.ALWAYS) for n in range(clips)]
     tree = Tree(os.getpid())
     with open_desk(settings) as desk, session(settings.batch):
-        desk.catalog.put_cameras(cameras)
+        desk.import_cameras(cameras)
         if workers:  # the processes are there before the clock runs: a batch is long, its start is not its speed
             jobs = [FilmJob(Scene(1, frames=1), data / f"warm-{n}.mp4") for n in range(workers * 2)]
             for _ in run(jobs, film, None, settings=settings.batch):
                 pass
         with tree.sampling():
             start = time.perf_counter()
-            tally = tables.follow("", desk.ingest([str(folder)]), quiet=True)
+            tally = desk.ingest([str(folder)])
             seconds = time.perf_counter() - start
     shutil.rmtree(data)
     if tally.outcomes != {Outcome.DONE: clips}:

@@ -2,7 +2,7 @@
 
 One process and one thread: what it costs is measured beside what it feeds. A program goes from simulation.fleet's
 `make_fleet` over simulation.traffic's `sights` and simulation.uploads' `arrivals` to `film_reels`, and then iterates
-`drive` over a `Feeder`, beside lamplighter.cli.watch's `run_watch` in another thread or process.
+`drive` over a `Feeder`, beside a desk's `watch` in another thread or process.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ from sqlalchemy import event
 from pipeline.case.consent import Decision
 from pipeline.case.delivery import CaseKey, Delivery
 from pipeline.case.request import Area, Request
-from pipeline.clip import Camera, Clip
+from pipeline.clip import Camera, Clip, Owner
 from pipeline.errors import ConfigError, LamplighterError, RequestRefused, StoreUnavailable
 from pipeline.span import Span
 from storage.archive import Archive, Ingested
@@ -55,6 +55,8 @@ _cameras = sa.Table(
     sa.Column("sharing", sa.String(8), nullable=False),
     sa.Index("cameras_place", "lat", "lon"),
 )
+
+_owners = sa.Table("owners", _meta, sa.Column("id", sa.String(64), primary_key=True), sa.Column("document", sa.Text))
 
 
 def _clip_key() -> tuple[sa.Column[Any], ...]:
@@ -188,6 +190,27 @@ class Catalog:
         with self._transaction() as run:
             row = run.execute(sa.select(_cameras).where(_cameras.c.id == camera)).first()
         return read_camera(row) if row else None
+
+    def put_owners(self, owners: Iterable[Owner]) -> None:
+        """Write the owners, those already there anew; a transaction for every 200 of them."""
+        waiting = iter(owners)
+        while batch := list(islice(waiting, 200)):
+            with self._turn() as run:
+                for owner in batch:
+                    self._archive.owners.put(owner)
+                self._upsert(run, _owners, [self._owner_row(owner) for owner in batch])
+
+    def owners(self) -> list[Owner]:
+        """Return all owners, in order of id."""
+        query = sa.select(_owners.c.document).order_by(_owners.c.id)
+        with self._transaction() as run:
+            return [self._archive.owners.load(text) for text in run.scalars(query)]
+
+    def owner(self, owner: str) -> Owner | None:
+        """Return the owner of that id, or None."""
+        with self._transaction() as run:
+            text = run.scalar(sa.select(_owners.c.document).where(_owners.c.id == owner))
+        return self._archive.owners.load(text) if text else None
 
     def put_clips(self, clips: Iterable[Ingested]) -> None:
         """Index clips whose records are in the bucket."""
@@ -344,6 +367,7 @@ class Catalog:
         archive = self._archive
         sources: list[tuple[sa.Table, Iterable[Any], Callable[[Any], dict[str, Any]]]] = [
             (_cameras, archive.cameras.all(), camera_row),
+            (_owners, archive.owners.all(), self._owner_row),
             (_clips, archive.clips.all(), clip_row),
             (_requests, archive.requests.all(), self._request_row),
             (_decisions, archive.decisions.all(), self._decision_row),
@@ -409,6 +433,9 @@ class Catalog:
         # In one order, so that two writers of the same rows wait for each other instead of blocking each other.
         rows = sorted(rows, key=lambda row: [row[key] for key in keys])
         run.execute(statement.on_conflict_do_update(index_elements=keys, set_=others), rows)
+
+    def _owner_row(self, owner: Owner) -> dict[str, Any]:
+        return {"id": owner.id, "document": self._archive.owners.dump(owner)}
 
     def _request_row(self, request: Request) -> dict[str, Any]:
         return {

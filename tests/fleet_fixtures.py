@@ -1,14 +1,17 @@
 """A small simulated fleet: films made once for the session, and a desk over an empty directory store."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from lamplighter.desk.desk import Desk, open_desk
 from lamplighter.settings import load
+from pipeline.actor import Actor, Role
+from pipeline.case.consent import Decision
 from pipeline.case.request import Area, Request
 from pipeline.clip import Camera, Sharing
 from pipeline.media.encode import encode
@@ -52,6 +55,22 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
     with open_desk(load(flags=flags)) as opened:
         opened.import_cameras(CAMERAS)
         yield opened
+
+
+def change(desk: Desk, **sections: Any) -> None:
+    """Let the desk go on under settings with these sections, as the next command would."""
+    settings = desk.settings.model_copy(update=sections)
+    desk._holdings = replace(desk._holdings, settings=settings)
+
+
+def ask(desk: Desk, request: Request) -> Request:
+    """Make a request as an officer of its agency."""
+    return desk.acting_as(Actor(Role.OFFICER, request.agency)).new_request(request)
+
+
+def answer(desk: Desk, request: Request, owner: str, *, share: Sequence[str] | None) -> Decision:
+    """Answer a request as its owner."""
+    return desk.acting_as(Actor(Role.OWNER, owner)).decide(request, owner, share=share)
 
 
 def a_request(*, case: str = "C-1", start_s: int = 0, end_s: int = 900) -> Request:

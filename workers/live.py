@@ -1,6 +1,6 @@
 """Live ingest: watched places and cameras by URL feed the shards, workers take from them, until told to stop.
 
-A program drives it through lamplighter.cli.watch.run_watch, which keeps the accounts as well.
+A program drives it through lamplighter.desk.desk.Desk.watch, which keeps the books as well.
 """
 
 from __future__ import annotations

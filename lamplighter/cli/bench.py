@@ -12,7 +12,6 @@ from typing import Annotated
 
 import typer
 
-from lamplighter.cli import tables
 from lamplighter.cli.options import Json
 from pipeline.errors import ConfigError
 
@@ -25,6 +24,8 @@ def bench(
     as_json: Json = False,
 ) -> None:
     """Measure this machine: every figure beside its floor, its peers and its target, its output checked first."""
+    from lamplighter.cli import tables
+
     if importlib.util.find_spec("benchmarks") is None:
         raise ConfigError("the benchmarks are not installed here; run this in a checkout of the project")
     with tempfile.TemporaryDirectory(prefix="lamplighter-") as scratch:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from lamplighter.cli.options import Json, settings_of
+from lamplighter.cli.options import Json, desk_of
 
 case_app = typer.Typer(no_args_is_help=True, help="What was released for requests.")
 
@@ -23,9 +23,8 @@ def upgrade(
     operator's own account, so that who has the old name can still be answered.
     """
     from lamplighter.cli import tables
-    from lamplighter.desk.desk import open_desk
 
-    with open_desk(settings_of(context)) as desk:
+    with desk_of(context) as desk:
         renamed = desk.upgrade_cases(request)
     rows = [(one.before[0], "" if one.gone else one.delivery.record.key) for one in renamed]
     if as_json:

@@ -1,136 +1,121 @@
-"""The demonstration: a simulated street from its cameras to delivered clips, by the same steps as real footage."""
+"""`lamplighter demo`: a simulated street from its cameras to delivered clips, by the same steps as real footage."""
 
 from __future__ import annotations
 
-import json
-import math
-import random
 import time
 from collections import Counter
+from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from lamplighter.cli import tables
-from lamplighter.desk.desk import Desk, Row, Tally, open_desk
-from lamplighter.settings import load
-from pipeline.case.consent import Standing
-from pipeline.case.request import Area, Request, Verdict
-from pipeline.clip import Camera, Sharing
+import typer
+
+from lamplighter.cli.options import Json, Workers, exit_code
 from pipeline.errors import ConfigError
-from pipeline.span import NS, Span, iso
-from simulation.film import FilmJob, film
-from simulation.scene import Scene
-from storage import minio_server
-from workers.batch import run, session
 
-_CAMERAS, _CLIPS, _RATE = 12, 3, 10
-_LON, _LAT = 4.8000, 52.0000  # a meadow: the street is nobody's
-_METRES_PER_DEGREE = 111_320
-_DAY_NS = 86_400 * NS
+if TYPE_CHECKING:
+    from lamplighter.desk.cases import Row
+    from lamplighter.desk.desk import Desk
+    from lamplighter.desk.tally import Tally
+    from lamplighter.settings import Settings
+    from pipeline.case.delivery import Delivery
+    from pipeline.case.request import Request
+    from simulation.street import Street
+
+
+def demo(
+    context: typer.Context,
+    *,
+    store: Annotated[str, typer.Option(help="directory, or minio (a real server, started here).")] = "directory",
+    seed: Annotated[int, typer.Option(min=0, help="Another seed, another street.")] = 7,
+    seconds: Annotated[int, typer.Option(min=10, max=420, help="Length of a clip.")] = 60,
+    workers: Workers = None,
+    as_json: Json = False,
+) -> None:
+    """Simulate a small street, ingest its clips, answer one request, deliver what its owners share."""
+    if store not in {"directory", "minio"}:
+        raise ConfigError(f"--store: wanted directory or minio, got {store!r}")
+    from lamplighter.cli import tables
+    from lamplighter.desk import server
+
+    began, folder = time.monotonic(), Path(context.obj[1].get("data", "demo"))
+    settings = _settings(context.obj[0], folder / store, store=store, workers=workers)
+    footage = folder / f"footage-{seed}-{seconds}s-{time.strftime('%Y%m%d', time.gmtime())}"
+    with server.kept(settings, progress=tables.err.print) if store == "minio" else nullcontext():
+        story = _tell(settings, footage, seed=seed, seconds=seconds, quiet=as_json)
+    took_s = time.monotonic() - began
+    if as_json:
+        _print_json(story, took_s)
+    else:
+        _print(story, took_s)
+        _print_next(context.obj[0], settings, story)
+    exit_code(story.delivered)
 
 
 @dataclass(frozen=True, slots=True)
-class _Street:
-    cameras: tuple[Camera, ...]
-    films: tuple[FilmJob, ...]
-    evening: Span
+class _Story:
+    """What happened, from the first film to the last delivery."""
+
+    request: Request
+    place: str
+    ingested: Tally
+    rows: list[Row]
+    delivered: Tally
 
 
-def run_demo(
-    folder: Path, *, store: str, seed: int, seconds: int, workers: int | None, config: Path | None, as_json: bool
-) -> Tally:
-    """Run the whole trip in `folder` and print what happened; return the tally of the deliveries."""
-    if store not in {"directory", "minio"}:
-        raise ConfigError(f"--store: wanted directory or minio, got {store!r}")
-    began = time.monotonic()
-    data = folder / store
+def _settings(config: Path | None, data: Path, *, store: str, workers: int | None) -> Settings:
+    from lamplighter.settings import load
+
     flags: dict[str, Any] = {
         "data": data,
         "store": {"kind": "s3" if store == "minio" else "directory"},
         "ingest": {"template": "{camera}/{start:%Y%m%dT%H%M%SZ}.mp4"},
     }
-    if workers is not None:
-        flags["batch"] = {"workers": workers}
-    settings = load(config, flags=flags)
-    footage = folder / f"footage-{seed}-{seconds}s-{datetime.now(UTC):%Y%m%d}"
-    street = _lay_out(footage, seed, seconds)
+    return load(config, flags=flags if workers is None else flags | {"batch": {"workers": workers}})
+
+
+def _tell(settings: Settings, footage: Path, *, seed: int, seconds: int, quiet: bool) -> _Story:
+    """Go the whole way, by the desk as everybody does."""
+    from lamplighter.cli import tables
+    from lamplighter.desk.desk import open_desk
+    from pipeline.actor import Actor, Role
+    from simulation.street import film_street, lay_out
 
     def say(text: str) -> None:
-        if not as_json:
+        if not quiet:
             tables.err.print(f"[bold]{text}[/bold]")
 
-    if store == "minio":
-        minio_server.start(data / "minio", progress=tables.err.print)
-    try:
-        with open_desk(settings) as desk, session(settings.batch):
-            say(f"Filming {len(street.films)} clips of {seconds} s with {_CAMERAS} simulated cameras (seed {seed})")
-            _follow_films(street, desk, quiet=as_json)
-            desk.import_cameras(street.cameras)
-            say(f"Taking them in: motion is measured once, store {desk.archive.store.url}")
-            ingested = tables.follow("ingest", desk.ingest([str(footage)]), quiet=as_json)
-            request = desk.new_request(_request(street))
-            _answer(desk, request)
-            rows = desk.match(request)
-            say("Delivering what its owners let out")
-            delivered = tables.follow("deliver", desk.deliver(request), quiet=as_json)
-            took = time.monotonic() - began
-            _report(desk, request, rows=rows, ingested=ingested, delivered=delivered, took=took, as_json=as_json)
-    finally:
-        if store == "minio":
-            minio_server.stop(data / "minio")
-    return delivered
+    street = lay_out(footage, seed=seed, seconds=seconds)
+    with open_desk(settings) as desk, desk.session():
+        films, cameras = len(street.films), len(street.cameras)
+        say(f"Filming {films} clips of {seconds} s with {cameras} simulated cameras (seed {seed})")
+        with tables.progress(quiet=quiet) as bars:
+            for _ in bars.track(film_street(street, settings=settings.batch), total=films, description="film"):
+                pass
+        desk.import_cameras(street.cameras)
+        say(f"Taking them in: motion is measured once, store {desk.place}")
+        with tables.followed("ingest", quiet=quiet) as saw:
+            ingested = desk.ingest([str(footage)], saw=saw)
+        request = _request(street)
+        desk.acting_as(Actor(Role.OFFICER, request.agency)).new_request(request)
+        _answer(desk, request, as_owner=lambda owner: desk.acting_as(Actor(Role.OWNER, owner)))
+        rows = desk.match(request)
+        say("Delivering what its owners let out")
+        with tables.followed("deliver", quiet=quiet) as saw:
+            delivered = desk.deliver(request, saw=saw)
+        return _Story(request, desk.place, ingested, rows, delivered)
 
 
-def _lay_out(footage: Path, seed: int, seconds: int) -> _Street:
-    """Place cameras on both sides of a street, yesterday evening; the same seed films the same clips."""
-    draw = random.Random(seed)  # noqa: S311 - a simulation
-    start_ns = time.time_ns() // _DAY_NS * _DAY_NS - _DAY_NS + 18 * 3600 * NS
-    cameras, films = [], []
-    sharing = [Sharing.ALWAYS] * 3 + [Sharing.NEVER] + [Sharing.ASK] * (_CAMERAS - 4)
-    draw.shuffle(sharing)
-    for number in range(_CAMERAS):
-        east_m, north_m = number // 2 * 60.0, 12.0 * (number % 2)
-        lat = _LAT + north_m / _METRES_PER_DEGREE
-        lon = _LON + east_m / (_METRES_PER_DEGREE * math.cos(math.radians(_LAT)))
-        name = f"cam-{number + 1:02d}"
-        owner = f"owner-{(number + 2) // 2 if number < 4 else number + 1:02d}"
-        cameras.append(Camera(name, round(lon, 7), round(lat, 7), owner, sharing[number]))
-        for clip in range(_CLIPS):
-            quiet = draw.random() < 0.25
-            scene = Scene(
-                seed * 10_000 + number * 100 + clip,
-                frames=seconds * _RATE,
-                busy=0 if quiet else draw.uniform(2, 6),
-                place=seed * 100 + number,
-                night=number % 4 == 3,
-                rain=number == 5,
-                clouds=draw.random() < 0.2,
-            )
-            at = start_ns + (clip * 420 + draw.randrange(300)) * NS
-            stamp = datetime.fromtimestamp(at // NS, UTC).strftime("%Y%m%dT%H%M%SZ")
-            films.append(FilmJob(scene, footage / name / f"{stamp}.mp4"))
-    return _Street(tuple(cameras), tuple(films), Span(start_ns, start_ns + 1200 * NS))
+def _request(street: Street) -> Request:
+    from pipeline.case.delivery import Delivery
+    from pipeline.case.request import Request
 
-
-def _follow_films(street: _Street, desk: Desk, *, quiet: bool) -> None:
-    with tables.progress(quiet=quiet) as bars:
-        task = bars.add_task("film", total=len(street.films))
-        for _ in run(street.films, film, None, settings=desk.settings.batch):
-            bars.advance(task)
-
-
-def _request(street: _Street) -> Request:
-    """Ask for fifteen minutes around all but the last two cameras."""
-    inside = street.cameras[:-2]
-    west, east = inside[0].lon - 0.0010, inside[-1].lon + 0.0004
-    south, north = _LAT - 0.0012, _LAT + 0.0013
-    ring = ((west, south), (east, south), (east, north), (west, north), (west, south))
-    start = street.evening.start_ns + 300 * NS
+    area, span = street.asked
     return Request(
-        Area((ring,)),
-        Span(start, start + 900 * NS),
+        area,
+        span,
         case_number=f"DEMO-{time.time_ns() // 1_000_000}",
         agency="Demonstration agency",
         contact="desk 1",
@@ -140,59 +125,91 @@ def _request(street: _Street) -> Request:
     )
 
 
-def _answer(desk: Desk, request: Request) -> None:
+def _answer(desk: Desk, request: Request, *, as_owner: Callable[[str], Desk]) -> None:
     """Let the owners answer: most share, the second declines, the last stays silent."""
+    from pipeline.case.consent import Standing
+
     owners = sorted({row.match.camera.owner for row in desk.match(request) if row.standing is Standing.WAITING})
     for number, owner in enumerate(owners):
         if number == 1:
-            desk.decide(request, owner, share=())
+            as_owner(owner).decide(request, owner, share=())
         elif number < len(owners) - 1:
-            desk.decide(request, owner, share=None)
+            as_owner(owner).decide(request, owner, share=None)
 
 
-def _report(
-    desk: Desk, request: Request, *, rows: list[Row], ingested: Tally, delivered: Tally, took: float, as_json: bool
-) -> None:
-    deliveries = sorted(delivered.results, key=lambda delivery: delivery.record.key)
-    where = desk.archive.store.url
-    if as_json:
-        document = {
-            "request": request.id,
-            "store": where,
-            "ingested": tables.tally_document(ingested),
-            "matched": tables.match_document(rows),
-            "delivered": [
-                {"clip": one.clip, **json.loads(desk.archive.records.dump(one.record))} for one in deliveries
-            ],
-            "took_s": round(took, 1),
-        }
-        tables.write_json(document)
-        return
-    keys = {delivery.clip: delivery.record for delivery in deliveries}
+def _print_json(story: _Story, took_s: float) -> None:
+    from lamplighter.cli import tables
+    from lamplighter.desk.delivery import told
+
+    document = {
+        "request": story.request.id,
+        "store": story.place,
+        "ingested": tables.tally_document(story.ingested),
+        "matched": tables.match_document(story.rows),
+        "delivered": [
+            {"clip": one.clip, **record}
+            for one, record in zip(_by_key(story), told(story.delivered.results), strict=True)
+        ],
+        "took_s": round(took_s, 1),
+    }
+    tables.write_json(document)
+
+
+def _by_key(story: _Story) -> list[Delivery]:
+    return sorted(story.delivered.results, key=lambda delivery: delivery.record.key)
+
+
+def _print(story: _Story, took_s: float) -> None:
+    from lamplighter.cli import tables
+    from pipeline.span import iso
+
+    request, records = story.request, {one.clip: one.record for one in story.delivered.results}
     tables.out.print()
     tables.table(
         f"Request {request.id}: {iso(request.span.start_ns)} to {iso(request.span.end_ns)}",
         *("camera", "owner", "clip starts", "events", "consent", "delivered"),
-        rows=[_story(row, keys) for row in rows if row.match.verdict is Verdict.MATCH],
+        rows=[_line(row, records) for row in story.rows if row.standing],
         right=("events",),
     )
-    reasons = Counter(row.match.verdict for row in rows if row.match.verdict is not Verdict.MATCH)
+    reasons = Counter(row.match.verdict for row in story.rows if not row.standing)
     tables.table("\nNot asked for", "count", "reason", rows=[(n, why.value) for why, n in reasons.most_common()])
-    made = ", ".join(f"{count} {outcome}" for outcome, count in tables.tally_rows(ingested))
+    made = ", ".join(f"{count} {outcome}" for outcome, count in tables.tally_rows(story.ingested))
     tables.out.print(
-        f"\n{made} of {ingested.planned} clips ingested, {len(deliveries)} delivered, "
-        f"{tables.waiting(rows)} wait for their owner, in {took:.0f} s."
+        f"\n{made} of {story.ingested.planned} clips ingested, {len(records)} delivered, "
+        f"{tables.waiting(story.rows)} wait for their owner, in {took_s:.0f} s."
     )
-    tables.out.print(f"The clips and their records: {where}/cases/{request.id}/")
-    if desk.context.store.kind == "s3":
-        tables.out.print(f"(the server is stopped now; lamplighter --data {desk.settings.data} minio start)")
+    tables.out.print(f"The clips and their records: {story.place}/cases/{request.id}/")
 
 
-def _story(row: Row, keys: dict[str, Any]) -> tuple[str, ...]:
+def _print_next(config: Path | None, settings: Settings, story: _Story) -> None:
+    """Print what to type next, as it can be pasted."""
+    import shlex
+    import sys
+
+    from lamplighter.cli import tables
+    from pipeline.case.consent import Standing
+
+    called = Path(sys.argv[0])
+    common = [sys.executable, "-m", "lamplighter"] if called.name == "__main__.py" else [str(called)]
+    common += ["--config", str(config)] if config else []
+    common += ["--data", str(settings.data)]
+    request, (first, *_) = story.request.id, [row.match.camera for row in story.rows if row.standing]
+    lines = [["minio", "start"]] if settings.store.kind == "s3" else []
+    lines += [["show", request], ["picture", first.id, "--out", str(settings.data.parent / "pictures")]]
+    if silent := [row.match.camera.owner for row in story.rows if row.standing is Standing.WAITING]:
+        lines += [["decide", request, "--owner", silent[0], "--share-all"], ["deliver", request]]
+    tables.out.print("\nWhat to type next:")
+    for words in lines:
+        tables.out.print(f"  {shlex.join([*common, *words])}", markup=False)
+
+
+def _line(row: Row, records: dict[str, Any]) -> tuple[str, ...]:
+    from pipeline.span import iso
+
     clip, camera = row.match.clip, row.match.camera
     if clip is None or row.standing is None:
         raise ValueError("a match has a clip and a standing")
-    record = keys.get(clip.id)
+    record = records.get(clip.id)
     start = iso(clip.start_ns).partition("T")[2]
     delivered = f"{record.frames} frames, {record.method}" if record else "kept back"
     return camera.id, camera.owner, start, str(len(row.match.events)), row.standing.value, delivered

@@ -16,7 +16,6 @@ from pipeline.clip import Camera, Clip
 from pipeline.detection.detect import Detection, trace
 from pipeline.detection.explain import Explanation, Run, explain, obstacles
 from pipeline.detection.layers import Resolved, header
-from pipeline.errors import ConfigError
 from pipeline.span import iso
 
 _LISTED = 30  # runs of motion that are printed; --json has all
@@ -39,10 +38,8 @@ def explain_clip(
     also told which setting would give one, changed alone and as little as possible. Nothing is measured again.
     """
     with open_desk(settings_of(context)) as desk:
-        ingested = desk.catalog.clip(clip)
-        if ingested is None:
-            raise ConfigError(f"there is no clip {clip!r}; `lamplighter show CAMERA` lists those of a camera")
-        activity, holds = desk.motion(desk.camera_of(ingested), ingested)
+        ingested = desk.clip(clip)
+        activity, holds = desk.motion(desk.camera(ingested.clip.camera), ingested)
         found = explain(activity, holds.detection)
         if as_json:
             tables.write_json(_document(desk.settings, ingested.clip, holds, found))
@@ -79,7 +76,7 @@ def camera_settings(desk: Desk, camera: Camera, *, as_json: bool) -> None:
 
 def _never(desk: Desk, camera: Camera) -> list[str]:
     """Return why the settings can find nothing in pictures of the camera's last clip, by day and by night."""
-    clips = desk.catalog.clips(camera.id)
+    clips = desk.clips(camera.id)
     if not clips:
         return []
     activity, _ = desk.motion(camera, clips[-1])

@@ -2,40 +2,27 @@
 
 from __future__ import annotations
 
-import json
-from array import array
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
-from fractions import Fraction
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lamplighter.cli import tables
 from lamplighter.cli.options import Json, Workers, length_ns, settings_of
-from lamplighter.desk.desk import open_desk
-from lamplighter.settings import Settings
-from pipeline.errors import ConfigError
-from pipeline.span import NS, Span, parse_iso
-from simulation.feeder import BucketSink, Fed, Feeder, FolderSink, Sink, drive, film_reels, footage_files, reels_of
-from simulation.fleet import HOUR_NS, MAKES, Fleet, dump_fleet, load_fleet, make_fleet
-from simulation.traffic import dump_truth, sights
-from simulation.uploads import arrivals
-from storage.contract import replacing
-from storage.minio_server import cache_folder
-from workers.receipt import Outcome
+
+if TYPE_CHECKING:
+    from lamplighter.desk.synthetic import Progress, Uploaded
 
 fleet_app = typer.Typer(no_args_is_help=True, help="A synthetic fleet: its cameras, its truth, and its uploads.")
 
-_START = "2026-01-31T00:00:00Z"  # fixed: the same command makes the same bytes on any day
-_EVENING_NS = 17 * HOUR_NS + 45 * 60 * NS  # into a day: still light, and the streets are busy
+_START = "2026-01-31T00:00:00Z"
+_MAKES = "Arundel, Brook, Calder, Dunmore"
 
 Seed = Annotated[int, typer.Option(min=0, help="The same seed makes the same fleet, byte for byte.")]
 Busy = Annotated[float, typer.Option(min=0, max=100, help="A factor on everybody who passes or comes to a door.")]
 Continuous = Annotated[float, typer.Option(min=0, max=1, help="Share of cameras that record on end, not by motion.")]
-Makes = Annotated[list[str] | None, typer.Option("--make", help=f"Only these makes: {', '.join(MAKES)}.")]
+Makes = Annotated[list[str] | None, typer.Option("--make", help=f"Only these makes: {_MAKES}.")]
 Replay = Annotated[Path | None, typer.Option(help="A folder of real clips; each is shown by one of the cameras.")]
 
 
@@ -54,38 +41,17 @@ def make(
     as_json: Json = False,
 ) -> None:
     """Write a fleet that `cameras import` reads, and the truth: who is visible to which camera in which frames."""
-    fleet = make_fleet(
-        cameras,
-        seed=seed,
-        start_ns=_instant("--start", start),
-        hours=hours,
-        busy=busy,
-        continuous=continuous,
-        makes=makes or tuple(MAKES),
-        replay=_footage(replay),
-    )
-    seen = sights(fleet)
-    files = {"fleet": out / "fleet.geojson", "truth": out / "truth.jsonl"}
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        with replacing(files["fleet"]) as file:
-            file.write(dump_fleet(fleet).encode())
-        with replacing(files["truth"]) as file:
-            file.writelines(line.encode() for line in dump_truth(fleet, seen))
-    except OSError as error:
-        raise ConfigError(f"--out: {out} cannot be written: {error.strerror}") from error
-    counts = {
-        "cameras": cameras,
-        "owners": len({camera.owner for camera in fleet.cameras}),
-        "streets": len(fleet.traffic),
-        "things": len({sight.thing for passing in seen.values() for sight in passing}),
-        "sights": sum(map(len, seen.values())),
-    }
+    from lamplighter.cli import tables
+    from lamplighter.desk.synthetic import Recipe, write_fleet
+
+    recipe = Recipe(cameras, seed, busy, continuous, tuple(makes or ()), replay)
+    found = write_fleet(recipe, out, start=start, hours=hours, say=tables.err.print)
     if as_json:
-        tables.write_json({**counts, **{name: str(path) for name, path in files.items()}, "span": str(fleet.span)})
-    else:
-        tables.out.print(", ".join(f"{count:,} {name}" for name, count in counts.items()) + f", {fleet.span}")
-        tables.out.print(f"{files['fleet']}, {files['truth']}")
+        tables.write_json(found)
+        return
+    counts = ", ".join(f"{count:,} {name}" for name, count in found.items() if isinstance(count, int))
+    tables.out.print(f"{counts}, {found['span']}")
+    tables.out.print(f"{found['fleet']}, {found['truth']}")
 
 
 @fleet_app.command("run")
@@ -117,194 +83,40 @@ def run(
 
     Clips lie under {camera}/{start}.mp4 in whole seconds of the camera's own clock, as `ingest` and `watch` read them.
     """
+    from lamplighter.cli import tables
+    from lamplighter.desk.synthetic import Recipe, UploadPlan, upload
+
+    recipe = Recipe(1 if cameras is None else cameras, seed, busy, continuous, tuple(makes or ()), replay)
+    plan = UploadPlan(length_ns(length), speed, file, cameras, start, into, uploads, cache)
     settings = settings_of(context, batch={"workers": workers})
-    for_ns = length_ns(length)
-    if file is None:
-        begin_ns = _instant("--from", start) if start else _instant("--from", _START) + _EVENING_NS
-        begun_ns = begin_ns - begin_ns % HOUR_NS
-        hours = -(-(begin_ns + for_ns - begun_ns) // HOUR_NS)
-        fleet = make_fleet(
-            1 if cameras is None else cameras,
-            seed=seed,
-            start_ns=begun_ns,
-            hours=hours,
-            busy=busy,
-            continuous=continuous,
-            makes=makes or tuple(MAKES),
-            replay=_footage(replay),
-        )
-    else:
-        fleet = _read(file)
-        begin_ns = _instant("--from", start) if start else _evening_ns(fleet, for_ns)
-    span = Span(begin_ns, begin_ns + for_ns)
-    if fleet.span & span != span:
-        raise ConfigError(f"--from, --for: the fleet is simulated from {fleet.span}, not in all of {span}")
-    # All of it happens, also where only some cameras upload: who passes does not depend on who looks.
-    seen = sights(fleet)
-    if file is not None and cameras is not None:
-        fleet = _first(fleet, cameras)
-    _check_replay(fleet, replay)
-    reels = cache or cache_folder() / "reels"
-    into = into or str(settings.data / "incoming")
-    with _sink(into, settings) as (sink, beside):
-        _film(fleet, span, reels, settings, quiet=as_json)
-        said = uploads or beside
-        tally = _Tally()
-        coming = arrivals(
-            fleet, {camera.id: seen[camera.id] for camera in fleet.cameras}, settings=settings.fleet, span=span
-        )
-        with Feeder(reels, seen, sink=sink, replay=replay) as feeder, _lines(said) as write:
-            _follow(drive(coming, feeder, span, speed=speed), tally, write=write, quiet=as_json)
-    document = {"cameras": len(fleet.cameras), "span": str(span), "into": into, "uploads_file": str(said)}
+    with _progress(quiet=as_json) as progress:
+        document = upload(recipe, plan, settings, progress=progress)
     if as_json:
-        tables.write_json(document | tally.document())
+        tables.write_json(document)
     else:
-        rows = [(name.replace("_", " "), value) for name, value in (document | tally.document()).items()]
+        rows = [(name.replace("_", " "), value) for name, value in document.items()]
         tables.table("What arrived", "what", "value", rows=rows)
 
 
-class _Tally:
-    """What was uploaded so far."""
-
-    def __init__(self) -> None:
-        self.clips = self.repeated = self.late = self.frames = self.size = self.things = 0
-        self.cameras: set[str] = set()
-        self.footage_s = Fraction()
-        self.behind = array("f")
-        self.interrupted = False
-
-    def add(self, fed: Fed) -> None:
-        upload = fed.upload
-        self.clips += 1
-        self.repeated += upload.repeat
-        self.late += not upload.repeat and upload.arrival_ns - upload.start_ns - upload.length_ns > 60 * NS
-        self.frames += fed.frames
-        self.size += fed.size
-        self.things += len(fed.things or ())
-        self.cameras.add(upload.camera.id)
-        self.footage_s += Fraction(upload.length_ns, NS)
-        self.behind.append(fed.behind_s)
-
-    def line(self) -> str:
-        behind = f", {self.behind[-1]:.1f} s behind" if self.behind and self.behind[-1] >= 0.1 else ""
-        return f"{self.clips:,} clips from {len(self.cameras):,} cameras, {self.size / 1e6:,.0f} MB{behind}"
-
-    def document(self) -> dict[str, Any]:
-        behind = sorted(self.behind)
-        return {
-            "clips": self.clips,
-            "cameras_heard": len(self.cameras),
-            "repeated": self.repeated,
-            "late": self.late,
-            "frames": self.frames,
-            "bytes": self.size,
-            "footage_s": round(float(self.footage_s), 3),
-            "things": self.things,
-            "behind_p99_s": round(behind[len(behind) * 99 // 100], 3) if behind else None,
-            "behind_max_s": round(behind[-1], 3) if behind else None,
-            "interrupted": self.interrupted,
-        }
-
-
-def _follow(fed: Iterator[Fed], tally: _Tally, *, write: Any, quiet: bool) -> None:  # noqa: ANN401 - a file's write
-    """Count what is fed and write each upload down before the next; Ctrl-C ends it and keeps what was done."""
-    with tables.progress(quiet=quiet) as bars:
-        task = bars.add_task("Uploading", total=None)
-        try:
-            for one in fed:
-                tally.add(one)
-                write(json.dumps(one.document()) + "\n")
-                bars.update(task, description=tally.line(), advance=1)
-        except KeyboardInterrupt:
-            tally.interrupted = True
-
-
-def _film(fleet: Fleet, span: Span, reels: Path, settings: Settings, *, quiet: bool) -> None:
-    needed = reels_of(fleet, span)
-    missing = sum(not (reels / reel.name).exists() for reel in needed)
-    if missing and not quiet:
-        tables.err.print(f"Filming {missing} reels into {reels}, once: up to half a minute of one core for each")
-    with tables.progress(quiet=quiet) as bars:
-        task = bars.add_task("Filming reels, once", total=missing)
-        for receipt in film_reels(needed, reels, settings=settings.batch):
-            if receipt.outcome is Outcome.ASIDE:
-                raise ConfigError(f"{receipt.job.name} cannot be filmed: {receipt.station}: {receipt.reason}")
-            bars.advance(task)
-
-
 @contextmanager
-def _sink(into: str, settings: Settings) -> Iterator[tuple[Sink, Path]]:
-    """Give where clips go, and where to write what was uploaded: beside it, not in it."""
-    if into.startswith("s3://"):
-        bucket, _, prefix = into.removeprefix("s3://").partition("/")
-        with open_desk(settings) as desk:
-            store = desk.context.open_bucket(bucket)
-            store.ensure_bucket()
-            yield BucketSink(store, prefix), settings.data / "uploads.jsonl"
-        return
-    folder = Path(into)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ConfigError(f"--into: {into} cannot be made: {error.strerror}") from error
-    yield FolderSink(folder), folder.with_name(f"{folder.absolute().name}.uploads.jsonl")
+def _progress(*, quiet: bool) -> Iterator[Progress]:
+    """Show how many reels are filmed, and then how many clips are uploaded."""
+    from lamplighter.cli import tables
+    from lamplighter.desk.synthetic import Progress
 
+    with tables.progress(quiet=quiet) as bars:
+        reels = bars.add_task("Filming reels, once", total=None)
+        clips = bars.add_task("Uploading", total=None, visible=False)
 
-@contextmanager
-def _lines(path: Path) -> Iterator[Any]:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        file = path.open("w", encoding="utf-8", buffering=1)
-    except OSError as error:
-        raise ConfigError(f"--uploads: {path} cannot be written: {error.strerror}") from error
-    with file:
-        yield file.write
+        def filming(done: int, needed: int, folder: Path) -> None:
+            if needed and not done and not quiet:
+                tables.err.print(
+                    f"Filming {needed} reels into {folder}, once: up to half a minute of one core for each"
+                )
+            bars.update(reels, completed=done, total=needed)
 
+        def fed(uploaded: Uploaded) -> None:
+            bars.update(reels, visible=False)
+            bars.update(clips, description=uploaded.line(), completed=uploaded.clips, visible=True)
 
-def _read(file: Path) -> Fleet:
-    file = file / "fleet.geojson" if file.is_dir() else file
-    try:
-        text = file.read_text(encoding="utf-8")
-    except OSError as error:
-        raise ConfigError(f"{file}: the fleet cannot be read: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"{file}: is not a fleet file: {error}") from error
-    return load_fleet(text, name=str(file))
-
-
-def _evening_ns(fleet: Fleet, for_ns: int) -> int:
-    """Return the fleet's first evening, or its start where that much of an evening is not in it."""
-    evening_ns = fleet.start_ns + (_EVENING_NS - fleet.start_ns) % (24 * HOUR_NS)
-    return evening_ns if evening_ns + for_ns <= fleet.span.end_ns else fleet.start_ns
-
-
-def _first(fleet: Fleet, cameras: int) -> Fleet:
-    if not 1 <= cameras <= len(fleet.cameras):
-        raise ConfigError(f"--cameras: wanted 1 to {len(fleet.cameras)}, as the fleet file has, got {cameras}")
-    return replace(fleet, cameras=fleet.cameras[:cameras])
-
-
-def _check_replay(fleet: Fleet, replay: Path | None) -> None:
-    wanted = {camera.replay for camera in fleet.cameras if camera.replay}
-    if wanted and replay is None:
-        raise ConfigError(f"the fleet replays real footage ({', '.join(sorted(wanted))}); say where it is: --replay")
-    missing = sorted(name for name in wanted if replay and not (replay / name).is_file())
-    if missing:
-        raise ConfigError(f"--replay: {replay} has no {', '.join(missing)}, which the fleet replays")
-
-
-def _footage(replay: Path | None) -> list[str]:
-    """Return the clips that can be replayed; say which cannot."""
-    if replay is None:
-        return []
-    names, left_out = footage_files(replay)
-    for name, reason in left_out.items():
-        tables.err.print(f"{name} is not replayed: {reason}")
-    return names
-
-
-def _instant(option: str, text: str) -> int:
-    try:
-        return parse_iso(text)
-    except ValueError as error:
-        raise ConfigError(f"{option}: {error}") from error
+        yield Progress(tables.err.print, filming, fed)

@@ -1,20 +1,26 @@
-"""What the commands share: their common options, the settings in force, and the exit code of a run."""
+"""What the commands share: their common options, the settings in force, the desk, and the exit code of a run."""
 
 from __future__ import annotations
 
+import gc
 import os
 import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lamplighter.desk.desk import Tally
-from lamplighter.settings import Settings, load
 from pipeline.errors import ConfigError
 from pipeline.span import NS
-from workers.receipt import Outcome
+
+if TYPE_CHECKING:
+    from lamplighter.desk.desk import Desk
+    from lamplighter.desk.tally import Tally
+    from lamplighter.settings import Settings
+    from pipeline.actor import Actor
 
 _UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400}
 
@@ -23,15 +29,29 @@ Workers = Annotated[
     int | None, typer.Option("--workers", "-w", min=0, help="Worker processes; 0 = in this process, without Ray.")
 ]
 RayAddress = Annotated[str | None, typer.Option(help="A Ray cluster, such as HOST:6379; default: a Ray of its own.")]
+RequestId = Annotated[str, typer.Argument(help="The request's id.")]
 
 
-def settings_of(context: typer.Context, **sections: dict[str, Any]) -> Settings:
+def settings_of(context: typer.Context, **sections: Mapping[str, Any]) -> Settings:
     """Return the settings in force under the common options, with the flags given (None: not given) by section."""
+    from lamplighter.settings import load
+
     config, flags = context.obj
     given = {
         name: {key: value for key, value in section.items() if value is not None} for name, section in sections.items()
     }
     return load(config, flags=flags | {name: section for name, section in given.items() if section})
+
+
+@contextmanager
+def desk_of(context: typer.Context, actor: Actor | None = None, **sections: Mapping[str, Any]) -> Iterator[Desk]:
+    """Open the desk under the common options, for an actor or for who sits at this machine."""
+    from lamplighter.desk.desk import open_desk
+
+    with open_desk(settings_of(context, **sections), actor) as desk:
+        # What was imported stays; walking it again and again would be half the time of a search with many clips.
+        gc.freeze()
+        yield desk
 
 
 def length_ns(text: str) -> int:
@@ -55,5 +75,5 @@ def write_file(path: Path, data: bytes) -> None:
 
 def exit_code(tally: Tally) -> None:
     """End with exit code 1 when anything was set aside."""
-    if tally.outcomes.get(Outcome.ASIDE):
+    if tally.aside:
         raise typer.Exit(1)

@@ -20,7 +20,7 @@ from lamplighter.settings import Settings, load
 from pipeline.activity import Activity
 from pipeline.clip import Camera, Clip
 from pipeline.detection.detect import Detection, Event, detect, watched_cells
-from pipeline.errors import ConfigError
+from pipeline.errors import ConfigError, NotFound
 from pipeline.span import NS, Span, iso
 from storage.archive import Ingested
 
@@ -112,11 +112,18 @@ def picture(
 
 
 def _clips(desk: Desk, thing: str) -> tuple[Camera, list[Ingested]]:
-    one = desk.catalog.clip(thing)
-    camera = desk.catalog.camera(thing if one is None else one.clip.camera)
-    if camera is None:
-        raise ConfigError(f"there is no clip and no camera {thing!r}; `lamplighter show` and `show CAMERA` list them")
-    clips = desk.catalog.clips(thing) if one is None else [one]
+    try:
+        one = desk.clip(thing)
+        return desk.camera(one.clip.camera), [one]
+    except NotFound:
+        pass
+    try:
+        camera = desk.camera(thing)
+    except NotFound as error:
+        raise NotFound(
+            f"there is no clip and no camera {thing!r}; `lamplighter show` and `show CAMERA` list them"
+        ) from error
+    clips = desk.clips(thing)
     if not clips:
         raise ConfigError(f"camera {thing} has no clips yet; `lamplighter ingest` takes them in")
     return camera, clips
@@ -128,7 +135,7 @@ def _look(desk: Desk, clips: Sequence[Ingested], found: Sequence[_Found], *, qui
     seen = _Seen(list(clips), [], [], CameraHeat())
     with tables.progress(quiet=quiet or len(clips) < 20) as bars:
         for ingested in bars.track(clips, description="Reading activity"):
-            clip, activity = ingested.clip, desk.archive.activity(ingested)
+            clip, (activity, _) = ingested.clip, desk.motion(found[0].camera, ingested)
             watched = watched_cells(activity, found[0].detection(clip, activity))
             # A month of a camera holds 39 million frames: a clip gets the pixel columns it will be drawn with.
             columns = 2 + WIDTH * clip.span.duration_ns // footage

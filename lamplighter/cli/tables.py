@@ -5,22 +5,24 @@ from __future__ import annotations
 import json
 import sys
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from lamplighter.desk.desk import Row, Tally
 from pipeline.case.consent import Standing
-from pipeline.case.released import Record
-from pipeline.case.request import Verdict
 from pipeline.detection.labels import listed
 from pipeline.span import NS, Span, iso
 from workers.receipt import Outcome, Receipt
+
+if TYPE_CHECKING:
+    from lamplighter.desk.cases import Row
+    from lamplighter.desk.tally import Tally
+    from pipeline.case.released import Record
 
 # A pipe has no width: the 80 columns it would get fold digests and paths that another program reads.
 out = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 200)
@@ -45,14 +47,12 @@ def progress(*, quiet: bool) -> Iterator[Progress]:
         yield bars
 
 
-def follow(label: str, steps: Iterator[tuple[Receipt[Any] | None, Tally]], *, quiet: bool = False) -> Tally:
-    """Run a batch to its end behind a progress bar and return its tally."""
-    tally = Tally()
+@contextmanager
+def followed(label: str, *, quiet: bool = False) -> Iterator[Callable[[Tally], None]]:
+    """Give what shows a run behind a progress bar: told of its tally as it grows."""
     with progress(quiet=quiet) as bars:
         task = bars.add_task(label, total=None)
-        for receipt, tally in steps:
-            bars.update(task, total=tally.planned, advance=0 if receipt is None else 1)
-    return tally
+        yield lambda tally: bars.update(task, total=tally.planned, completed=tally.finished)
 
 
 def table(title: str, *columns: str, rows: Sequence[Sequence[object]], right: Sequence[str] = ()) -> None:
@@ -111,7 +111,7 @@ def tally_document(tally: Tally) -> dict[str, Any]:
 
 def print_match(rows: Sequence[Row]) -> None:
     """Print the clips that match with how they stand, then how many cameras and clips do not, by reason."""
-    found = [row for row in rows if row.match.verdict is Verdict.MATCH]
+    found = [row for row in rows if row.standing]
     table(
         "Clips that match",
         *("camera", "owner", "clip", "asked time", "events", "consent"),
@@ -128,7 +128,7 @@ def print_match(rows: Sequence[Row]) -> None:
         ],
         right=("events",),
     )
-    reasons = Counter(row.match.verdict for row in rows if row.match.verdict is not Verdict.MATCH)
+    reasons = Counter(row.match.verdict for row in rows if not row.standing)
     if reasons:
         table("\nNot matched", "count", "reason", rows=[(count, why.value) for why, count in reasons.most_common()])
 
@@ -163,7 +163,7 @@ def match_document(rows: Sequence[Row]) -> list[dict[str, Any]]:
 
 
 def print_records(records: Sequence[Record], where: str) -> None:
-    """Print what was delivered and where it lies."""
+    """Print what was delivered, in the order of its keys, and where it lies."""
     table(
         f"Delivered to {where}",
         *("file", "actual time", "frames", "made by", "bytes", "sha256"),
@@ -176,7 +176,7 @@ def print_records(records: Sequence[Record], where: str) -> None:
                 f"{record.size:,}",
                 record.sha256[:16] + "…",
             )
-            for record in records
+            for record in sorted(records, key=lambda record: record.key)
         ],
         right=("frames", "bytes"),
     )

@@ -20,7 +20,7 @@ from pipeline.detection.detect import detect, watched_cells
 from pipeline.detection.labels import Labels, listed, read_labels, scorable_labels
 from pipeline.detection.layers import header
 from pipeline.detection.tune import GRID, SWEPT, Footage, Sweep, best, missed, nearest, parse_rate, sweep
-from pipeline.errors import ConfigError
+from pipeline.errors import ConfigError, NotFound
 from pipeline.span import NS, Span, parse_iso
 from storage.archive import Ingested
 
@@ -109,15 +109,15 @@ def _base(config: Path | None, write: Path | None) -> str:
 
 
 def _clips(desk: Desk, cameras: Sequence[str] | None, start: str | None, end: str | None) -> list[Ingested]:
-    known = {camera.id for camera in desk.catalog.cameras()}
+    known = {camera.id for camera in desk.cameras()}
     for camera in cameras or ():
         if camera not in known:
-            raise ConfigError(f"there is no camera {camera!r}; `lamplighter show` counts them")
+            raise NotFound(f"there is no camera {camera!r}; `lamplighter show` counts them")
     try:
         within = Span(parse_iso(start) if start else 0, parse_iso(end) if end else 2**63 - 1)
     except ValueError as error:
         raise ConfigError(f"--start and --end: {error}") from error
-    clips = [one for one in desk.catalog.clips(span=within) if not cameras or one.clip.camera in cameras]
+    clips = [one for one in desk.clips(span=within) if not cameras or one.clip.camera in cameras]
     if not clips:
         raise ConfigError(
             "there is no clip to tune on; `lamplighter ingest` takes clips in, `lamplighter show` counts them"
@@ -165,10 +165,10 @@ def _read(file: Path) -> dict[str, list[Span]]:
 
 def _footage(desk: Desk, clips: Sequence[Ingested], what: str, *, quiet: bool) -> Iterator[Footage]:
     """Read one clip's activity after the other, with the settings in force for it."""
-    cameras = {camera.id: camera for camera in desk.catalog.cameras()}
+    cameras = {camera.id: camera for camera in desk.cameras()}
     with tables.progress(quiet=quiet) as bars:
         for one in bars.track(clips, description=what):
-            camera = cameras.get(one.clip.camera) or desk.camera_of(one)
+            camera = cameras.get(one.clip.camera) or desk.camera(one.clip.camera)
             activity, holds = desk.motion(camera, one)
             yield Footage(one.clip, activity, holds.detection, holds.pinned)
 

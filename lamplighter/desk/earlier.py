@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+from lamplighter.desk.holdings import Holdings
 from pipeline.case.delivery import Delivery
 from pipeline.case.released import commitment
-from storage.archive import Archive, released_key
-from storage.catalog import Catalog
+from storage.archive import released_key
 from storage.contract import MissingObject
 
 
@@ -21,12 +20,14 @@ class Renamed:
     gone: bool = False
 
 
-def rename_released(archive: Archive, catalog: Catalog, request: str = "") -> Iterator[Renamed]:
-    """Give what was released for one request, or for all, names that tell nothing; yield each as it is done.
+def rename_released(holdings: Holdings, request: str) -> list[Renamed]:
+    """Give what was released for one request, or for all, names that tell nothing; see Desk.upgrade_cases.
 
     The new files and records are there before the old ones go, so whoever is stopped half-way runs it again. A clip
     whose bytes are gone keeps its record, for nothing could be copied.
     """
+    archive, catalog = holdings.archive, holdings.catalog
+    renamed = []
     for old in list(archive.to_rename(request)):
         key = catalog.case_key(old.request)
         name, salt = key.name(old.cut), key.salt(old.cut)
@@ -42,11 +43,13 @@ def rename_released(archive: Archive, catalog: Catalog, request: str = "") -> It
             archive.store.copy(old.record.key, record.key, meta={"sha256": record.sha256})
         except MissingObject:
             if archive.store.head(record.key) is None:
-                yield Renamed(before, old, gone=True)
+                renamed.append(Renamed(before, old, gone=True))
                 continue
         archive.records.put(record)
         archive.deliveries.put(new)
         catalog.put_deliveries([new])
         archive.store.delete(before[0])
         archive.store.delete(before[1])
-        yield Renamed(before, new)
+        holdings.log("case upgraded", record.key, f"formerly {before[0]}")
+        renamed.append(Renamed(before, new))
+    return renamed

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import tempfile
-import time
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -16,10 +13,7 @@ from lamplighter.desk.desk import Desk
 from lamplighter.report.pictures import Warmth, heat, warmth
 from pipeline.activity import Activity
 from pipeline.clip import Clip
-from pipeline.errors import ClipError
-from pipeline.media.decode import open_video
 from pipeline.span import NS, iso
-from storage.objects import MissingObject
 
 
 class HeatMap(NamedTuple):
@@ -63,7 +57,7 @@ class CameraHeat:
         """Draw the heat map, over a frame of the footage if `still` and the footage can be read."""
         if self.clip is None:
             raise ValueError("wanted at least one clip to draw, got none")
-        frame = _still(desk, self.clip, self.quiet_pts) if still else None
+        frame = desk.still(self.clip, self.quiet_pts, missed=tables.warn) if still else None
         return HeatMap(
             heat(self.warm[-1][0], frame, watched=self.watched, title=title),
             self._text(self.clip, has_still=frame is not None, asked=still),
@@ -85,25 +79,3 @@ class CameraHeat:
         if left_out := clips - self.warm[-1][1]:
             text += f" Left out, for its picture has another size: {left_out:,} of {tables.clip_count(clips)}."
         return f"{text} The zones are those of the last clip." if self.zones_changed else text
-
-
-def _still(desk: Desk, clip: Clip, pts: int) -> NDArray[np.uint8] | None:
-    """Return a frame of a clip, uint8 (H, W), or None when the clip's bytes are gone or cannot be read.
-
-    That a frame was looked at goes into the audit log first.
-    """
-    at = iso(clip.time_ns(pts))
-    desk.catalog.append(
-        time.time_ns(), "operator", action="still taken", subject=clip.id, detail=f"frame at {at}, for a picture"
-    )
-    with tempfile.TemporaryDirectory(prefix="lamplighter-") as scratch:
-        path = Path(scratch) / f"clip{Path(clip.key).suffix}"
-        try:
-            desk.archive.store.fetch(clip.key, path)
-            with open_video(path, max_pixels=desk.settings.ingest.max_pixels, loop_filter=True, start_pts=pts) as video:
-                for found, plane in video.luma():
-                    if found >= pts:
-                        return plane.copy()
-        except (MissingObject, ClipError) as error:
-            tables.err.print(f"lamplighter: no still of clip {clip.id}: {error}", markup=False)
-    return None

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from lamplighter.cli.app import main
-from lamplighter.desk.desk import read_cameras
+from lamplighter.desk.lists import read_cameras
 from pipeline.errors import ClipError, ConfigError
 from pipeline.media.decode import open_video
 from pipeline.media.encode import encode

@@ -15,9 +15,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fleet_fixtures import START_NS, Films, put_film
-from lamplighter.desk.desk import Desk, Tally
-from pipeline.errors import ConfigError
+from fleet_fixtures import START_NS, Films, change, put_film
+from lamplighter.desk.desk import Desk
+from lamplighter.desk.tally import Tally
+from pipeline.errors import ConfigError, NotFound
 from pipeline.measure.motion import MeasureSettings
 from pipeline.media.encode import encode
 from pipeline.media.origin import PathTemplate
@@ -34,10 +35,7 @@ TEMPLATE = "{camera}/{start:%Y%m%dT%H%M%SZ}.mp4"
 
 
 def take_in(desk: Desk, *where: Path | str, camera: str | None = None) -> Tally:
-    tally = Tally()
-    for _, tally in desk.ingest([str(place) for place in where], camera=camera):  # noqa: B007
-        pass
-    return tally
+    return desk.ingest([str(place) for place in where], camera=camera)
 
 
 def reasons(tally: Tally) -> dict[str, tuple[str, str]]:
@@ -48,13 +46,13 @@ def test_a_clip_is_kept_as_it_came_with_its_activity_and_its_record(desk: Desk, 
     path = put_film(films.moving, tmp_path / "in", "ask-1")
     tally = take_in(desk, tmp_path / "in")
     assert tally.outcomes == {Outcome.DONE: 1}
-    (record,) = desk.catalog.clips()
+    (record,) = desk.clips()
     clip = record.clip
     assert (clip.camera, clip.start_ns, clip.stream.frames) == ("ask-1", START_NS, 80)
     assert clip.sha256 == sha256(path.read_bytes()).hexdigest()
-    assert desk.archive.store.get(clip.key) == path.read_bytes()
+    assert desk._holdings.archive.store.get(clip.key) == path.read_bytes()
     assert clip.span.duration_ns == 8 * NS
-    activity = desk.archive.activity(record)
+    activity = desk._holdings.archive.activity(record)
     assert activity.share.shape[0] == 80
     assert activity.share.max() > 0
     assert activity.version == record.version
@@ -63,11 +61,19 @@ def test_a_clip_is_kept_as_it_came_with_its_activity_and_its_record(desk: Desk, 
 def test_what_is_in_already_is_left_alone_by_path_and_by_content(desk: Desk, films: Films, tmp_path: Path) -> None:
     path = put_film(films.moving, tmp_path / "in", "ask-1")
     take_in(desk, tmp_path / "in")
-    before = {key: desk.archive.store.get(key) for key in desk.archive.store.keys("") if not key.startswith("audit/")}
+    before = {
+        key: desk._holdings.archive.store.get(key)
+        for key in desk._holdings.archive.store.keys("")
+        if not key.startswith("audit/")
+    }
     assert take_in(desk, tmp_path / "in").outcomes == {Outcome.ALREADY: 1}
     os.utime(path, (1, 1))  # uploaded again: another time of change, the same content
     assert take_in(desk, tmp_path / "in").outcomes == {Outcome.ALREADY: 1}
-    after = {key: desk.archive.store.get(key) for key in desk.archive.store.keys("") if not key.startswith("audit/")}
+    after = {
+        key: desk._holdings.archive.store.get(key)
+        for key in desk._holdings.archive.store.keys("")
+        if not key.startswith("audit/")
+    }
     assert {key: data for key, data in after.items() if not key.startswith("sources/")} == {
         key: data for key, data in before.items() if not key.startswith("sources/")
     }
@@ -85,7 +91,7 @@ def test_a_retry_after_a_crash_before_the_record_writes_the_same_bytes(
 ) -> None:
     put_film(films.moving, tmp_path / "in", "ask-1")
     take_in(desk, tmp_path / "in")
-    store = desk.archive.store
+    store = desk._holdings.archive.store
     before = {key: store.get(key) for key in store.keys("") if key.split("/")[0] in {"clips", "activity", "ingested"}}
     for key in list(store.keys("ingested/")) + list(store.keys("sources/")):
         store.delete(key)
@@ -129,18 +135,18 @@ def test_a_bad_file_is_refused_by_name_and_the_rest_is_unharmed(
     said_station, said = reasons(tally)[name]
     assert station in said_station
     assert words in said
-    assert [aside.source for aside in desk.archive.aside.all()] == [str(bad)]
-    assert [record.clip.camera for record in desk.catalog.clips()] == ["ask-1"]
+    assert [aside.source for aside in desk._holdings.archive.aside.all()] == [str(bad)]
+    assert [record.clip.camera for record in desk.clips()] == ["ask-1"]
 
 
 def test_a_clip_that_was_mended_is_no_longer_listed_as_set_aside(desk: Desk, films: Films, tmp_path: Path) -> None:
     path = put_film(films.moving, tmp_path / "in", "ask-1")
     path.write_bytes(b"")
     take_in(desk, tmp_path / "in")
-    assert list(desk.archive.aside.names())
+    assert list(desk._holdings.archive.aside.names())
     put_film(films.moving, tmp_path / "in", "ask-1")
     take_in(desk, tmp_path / "in")
-    assert list(desk.archive.aside.names()) == []
+    assert list(desk._holdings.archive.aside.names()) == []
 
 
 def test_a_camera_that_is_not_in_the_catalogue_is_refused(desk: Desk, films: Films, tmp_path: Path) -> None:
@@ -169,7 +175,7 @@ def test_the_containers_creation_time_counts_when_nothing_else_says_the_start(de
     frames = [np.full((72, 64), 90 + n, np.uint8) for n in range(10)]
     encode(tmp_path / "film.mp4", frames, rate=Fraction(10), created_ns=START_NS)
     assert take_in(desk, tmp_path / "film.mp4", camera="ask-1").outcomes == {Outcome.DONE: 1}
-    assert desk.catalog.clips()[0].clip.start_ns == START_NS
+    assert desk.clips()[0].clip.start_ns == START_NS
 
 
 @pytest.mark.parametrize("sidecar", ["film.mp4.json", "film.json"])
@@ -177,7 +183,7 @@ def test_a_sidecar_outweighs_everything(desk: Desk, films: Films, tmp_path: Path
     shutil.copyfile(films.moving, tmp_path / "film.mp4")
     (tmp_path / sidecar).write_text(json.dumps({"camera": "ask-2", "start": "2026-01-31T19:00:00.5+01:00"}))
     take_in(desk, tmp_path / "film.mp4", camera="ask-1")
-    clip = desk.catalog.clips()[0].clip
+    clip = desk.clips()[0].clip
     assert (clip.camera, clip.start_ns) == ("ask-2", START_NS + NS // 2)
 
 
@@ -214,11 +220,11 @@ def test_a_file_that_vanishes_after_it_was_listed_is_refused(desk: Desk, films: 
         PathTemplate(TEMPLATE),
         camera=None,
         known={"ask-1", "ask-2"},
-        open_bucket=desk.context.open_bucket,
+        open_bucket=desk._holdings.context.open_bucket,
     )
     assert (len(jobs), refused) == (2, [])
     gone.unlink()
-    receipts = {r.job.name: r for r in run(jobs, ingest, desk.context, settings=BatchSettings(workers=0))}
+    receipts = {r.job.name: r for r in run(jobs, ingest, desk._holdings.context, settings=BatchSettings(workers=0))}
     assert (receipts[str(gone)].outcome, receipts[str(gone)].station) == (Outcome.ASIDE, "fetch")
     assert receipts[str(stays)].outcome is Outcome.DONE
 
@@ -231,7 +237,7 @@ def test_a_place_that_is_not_there_stops_before_any_work(desk: Desk, tmp_path: P
 def test_a_picture_over_the_limit_is_refused(desk: Desk, films: Films, tmp_path: Path) -> None:
     path = put_film(films.moving, tmp_path / "in", "ask-1")
     job = IngestJob("film", str(path), "m", "ask-1", START_NS)
-    small = Context(desk.context.store, desk.context.measure, 100)
+    small = Context(desk._holdings.context.store, desk._holdings.context.measure, 100)
     (receipt,) = run([job], ingest, small, settings=BatchSettings(workers=0))
     assert receipt.outcome is Outcome.ASIDE
     assert "pixels" in receipt.reason
@@ -247,10 +253,10 @@ def test_clips_are_taken_in_from_a_bucket(
     uploads.put("up/film.mp4.json", b'{"camera": "ask-2", "start": "2026-01-31T18:00:00Z"}')
     monkeypatch.setenv("LAMPLIGHTER_S3_ACCESS_KEY", minio_server.credentials.access_key)
     monkeypatch.setenv("LAMPLIGHTER_S3_SECRET_KEY", minio_server.credentials.secret_key)
-    desk.context = Context(minio_settings, desk.context.measure, desk.context.max_pixels)
+    desk._holdings = replace(desk._holdings, store=minio_settings)
     tally = take_in(desk, f"s3://{minio_settings.bucket}/up/")
     assert tally.outcomes == {Outcome.DONE: 2}
-    assert {record.clip.camera for record in desk.catalog.clips()} == {"ask-1", "ask-2"}
+    assert {record.clip.camera for record in desk.clips()} == {"ask-1", "ask-2"}
     assert take_in(desk, f"s3://{minio_settings.bucket}/up/").outcomes == {Outcome.ALREADY: 2}
 
 
@@ -286,10 +292,12 @@ def test_on_ray_a_clip_that_kills_its_worker_is_set_aside_and_the_rest_is_taken_
     cameras = ["always-1", "ask-1", "ask-2", "never-1", "far-1"]
     jobs = [IngestJob(c, str(put_film(films.moving, tmp_path / "in", c)), c, c, START_NS) for c in cameras]
     settings = BatchSettings(workers=2, attempts=2)
-    receipts = {r.job.name: r for r in run(jobs, lethal_ingest, Lethal(desk.context, "ask-2"), settings=settings)}
+    receipts = {
+        r.job.name: r for r in run(jobs, lethal_ingest, Lethal(desk._holdings.context, "ask-2"), settings=settings)
+    }
     assert (receipts["ask-2"].outcome, receipts["ask-2"].station) == (Outcome.ASIDE, "process")
     assert {r.outcome for name, r in receipts.items() if name != "ask-2"} == {Outcome.DONE}
-    again = {r.job.name: r.outcome for r in run(jobs, ingest, desk.context, settings=settings)}
+    again = {r.job.name: r.outcome for r in run(jobs, ingest, desk._holdings.context, settings=settings)}
     assert again == dict.fromkeys(cameras, Outcome.ALREADY) | {"ask-2": Outcome.DONE}
     taken_in = receipts["ask-1"].result
     assert taken_in is not None
@@ -302,20 +310,16 @@ def test_on_ray_a_clip_that_kills_its_worker_is_set_aside_and_the_rest_is_taken_
 def newer(desk: Desk, rate_hz: float = 4.0) -> str:
     """Let the desk measure otherwise from now on, as a new version would; returns that version."""
     measure = MeasureSettings(rate_hz=rate_hz)
-    desk.settings = desk.settings.model_copy(update={"measure": measure})
-    desk.context = replace(desk.context, measure=measure)
+    change(desk, measure=measure)
     return measure.version()
 
 
 def again(desk: Desk, camera: str | None = None) -> Tally:
-    tally = Tally()
-    for _, tally in desk.remeasure(camera):  # noqa: B007
-        pass
-    return tally
+    return desk.remeasure(camera)
 
 
 def kept(desk: Desk, *kinds: str) -> dict[str, bytes]:
-    store = desk.archive.store
+    store = desk._holdings.archive.store
     return {key: store.get(key) for key in store.keys("") if key.partition("/")[0] in kinds}
 
 
@@ -328,14 +332,14 @@ def test_what_another_version_measured_is_measured_again_and_the_catalogue_follo
     version = newer(desk)
     put_film(films.still, tmp_path / "in", "never-1")
     take_in(desk, tmp_path / "in")
-    clips, before = kept(desk, "clips", "sources"), desk.catalog.clips()
+    clips, before = kept(desk, "clips", "sources"), desk.clips()
     assert again(desk).outcomes == {Outcome.DONE: 2}, "never-1 is up to date"
-    records = desk.catalog.clips()
+    records = desk.clips()
     assert {record.version for record in records} == {version}
     assert [(record.clip, record.source) for record in records] == [(record.clip, record.source) for record in before]
-    assert records == list(desk.archive.clips.all())
+    assert records == list(desk._holdings.archive.clips.all())
     assert sorted(kept(desk, "activity")) == sorted(record.activity for record in records)
-    assert all(desk.archive.activity(record).version == version for record in records)
+    assert all(desk._holdings.archive.activity(record).version == version for record in records)
     assert kept(desk, "clips", "sources") == clips
 
 
@@ -369,21 +373,21 @@ def test_only_the_camera_that_was_asked_for_is_measured_again(desk: Desk, films:
     take_in(desk, tmp_path / "in")
     version = newer(desk)
     assert again(desk, "ask-2").outcomes == {Outcome.DONE: 1}
-    assert [record.version == version for record in desk.catalog.clips()] == [False, True]
-    with pytest.raises(ConfigError, match="there is no camera 'nobody'"):
+    assert [record.version == version for record in desk.clips()] == [False, True]
+    with pytest.raises(NotFound, match="there is no camera 'nobody'"):
         again(desk, "nobody")
 
 
 def _without_bytes(desk: Desk, record: Ingested) -> None:
-    desk.archive.store.delete(record.clip.key)
+    desk._holdings.archive.store.delete(record.clip.key)
 
 
 def _with_other_bytes(desk: Desk, record: Ingested) -> None:
-    desk.archive.store.put(record.clip.key, b"something else")
+    desk._holdings.archive.store.put(record.clip.key, b"something else")
 
 
 def _without_record(desk: Desk, record: Ingested) -> None:
-    desk.archive.clips.remove(clip_name(record.clip))
+    desk._holdings.archive.clips.remove(clip_name(record.clip))
 
 
 HARMED = {
@@ -401,7 +405,7 @@ def test_a_clip_that_cannot_be_measured_again_keeps_its_activity_and_the_rest_is
     for camera in ("ask-1", "ask-2"):
         put_film(films.moving, tmp_path / "in", camera)
     take_in(desk, tmp_path / "in")
-    bad, _ = desk.catalog.clips()
+    bad, _ = desk.clips()
     harm(desk, bad)
     newer(desk)
     tally = again(desk)
@@ -409,7 +413,7 @@ def test_a_clip_that_cannot_be_measured_again_keeps_its_activity_and_the_rest_is
     (receipt,) = tally.aside
     assert (receipt.job.name, receipt.station) == (f"ask-1/{bad.clip.id}", station)
     assert words in receipt.reason
-    assert desk.archive.activity(bad).version == bad.version
+    assert desk._holdings.archive.activity(bad).version == bad.version
 
 
 @pytest.mark.usefixtures("ray_session")
@@ -418,10 +422,10 @@ def test_clips_are_measured_again_on_ray(desk: Desk, films: Films, tmp_path: Pat
         put_film(films.moving, tmp_path / "in", camera)
     take_in(desk, tmp_path / "in")
     version = newer(desk)
-    desk.settings = desk.settings.model_copy(update={"batch": BatchSettings(workers=2)})
+    change(desk, batch=BatchSettings(workers=2))
     tally = again(desk)
     assert tally.outcomes == {Outcome.DONE: 3}
-    assert {record.version for record in desk.catalog.clips()} == {version}
+    assert {record.version for record in desk.clips()} == {version}
     assert {"record", "fetch", "decode", "measure", "put"} <= set(tally.seconds)
 
 
@@ -460,12 +464,14 @@ def test_a_remeasuring_that_is_killed_leaves_every_clip_with_its_activity_and_th
         check=False,
     )
     assert done.returncode == -signal.SIGKILL
-    for records in (list(desk.archive.clips.all()), desk.catalog.clips()):
-        assert [desk.archive.activity(record).version for record in records] == [record.version for record in records]
-    assert sum(record.version == version for record in desk.archive.clips.all()) == writes // 2
+    for records in (list(desk._holdings.archive.clips.all()), desk.clips()):
+        assert [desk._holdings.archive.activity(record).version for record in records] == [
+            record.version for record in records
+        ]
+    assert sum(record.version == version for record in desk._holdings.archive.clips.all()) == writes // 2
     tally = again(desk)
     expected = {Outcome.ALREADY: writes // 2, Outcome.DONE: 2 - writes // 2} if writes < 4 else {}
     assert tally.outcomes == {outcome: count for outcome, count in expected.items() if count}
-    assert {record.version for record in desk.catalog.clips()} == {version}
-    assert desk.catalog.clips() == list(desk.archive.clips.all())
+    assert {record.version for record in desk.clips()} == {version}
+    assert desk.clips() == list(desk._holdings.archive.clips.all())
     assert len(kept(desk, "activity")) == 2

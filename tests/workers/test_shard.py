@@ -16,9 +16,8 @@ from typing import Any
 import pytest
 
 from conftest import cannot_run
-from fleet_fixtures import CAMERAS, START_NS, Films, put_film
-from lamplighter.cli.board import Board
-from lamplighter.cli.watch import run_watch
+from fleet_fixtures import CAMERAS, START_NS, Films, change, put_film
+from lamplighter.desk.board import Board
 from lamplighter.desk.desk import Desk, open_desk
 from lamplighter.settings import load
 from pipeline.errors import ConfigError
@@ -35,7 +34,7 @@ ONE = LiveSettings(shards=1, queue=3)
 
 
 def store_of(desk: Desk) -> StoreSettings:
-    return desk.context.store
+    return desk._holdings.context.store
 
 
 def upload(path: Path, *, camera: str = "ask-1", number: int = 0) -> Upload:
@@ -45,7 +44,7 @@ def upload(path: Path, *, camera: str = "ask-1", number: int = 0) -> Upload:
 
 def watched(desk: Desk, folder: Path, **live: Any) -> Desk:
     folder.mkdir(exist_ok=True)
-    desk.settings = desk.settings.model_copy(update={"live": LiveSettings(poll_s=0.1, **live)})
+    change(desk, live=LiveSettings(poll_s=0.1, **live))
     return desk
 
 
@@ -55,8 +54,8 @@ def test_what_is_accepted_is_durable_with_all_that_is_known_of_it(desk: Desk, fi
     assert shard.offer(upload(path)).answer is Answer.ACCEPTED
     data = path.read_bytes()
     path.unlink()
-    (held,) = inbox(desk.archive.store, store_of(desk))
-    assert desk.archive.store.get(held.key) == data
+    (held,) = inbox(desk._holdings.archive.store, store_of(desk))
+    assert desk._holdings.archive.store.get(held.key) == data
     assert Path(held.job.place).read_bytes() == data
     assert (held.job.name, held.job.mark, held.job.camera) == (path.name, "mark0", "ask-1")
     assert (held.job.start_ns, held.arrived_ns, held.size) == (START_NS, START_NS, len(data))
@@ -106,9 +105,8 @@ def test_an_upload_that_is_held_or_done_is_not_kept_again(desk: Desk, films: Fil
     path = put_film(films.moving, tmp_path / "in", "ask-1")
     shard = Shard(0, store_of(desk), ONE)
     assert [shard.offer(upload(path)).answer for _ in range(2)] == [Answer.ACCEPTED, Answer.HELD]
-    for _ in desk.ingest([str(tmp_path / "in")]):
-        pass
-    desk.archive.sources.put(Mark("mark7", clip_name(desk.catalog.clips()[0].clip)))
+    desk.ingest([str(tmp_path / "in")])
+    desk._holdings.archive.sources.put(Mark("mark7", clip_name(desk.clips()[0].clip)))
     assert shard.offer(upload(path, number=7)).answer is Answer.ALREADY
 
 
@@ -131,7 +129,7 @@ def test_an_upload_that_breaks_off_while_it_is_read_is_set_aside(desk: Desk) -> 
     reply = Shard(0, store_of(desk), ONE).offer(upload(path))
     assert (reply.answer, reply.station) == (Answer.ASIDE, "fetch")
     assert "cannot be read" in reply.reason
-    assert not list(inbox(desk.archive.store, store_of(desk)))
+    assert not list(inbox(desk._holdings.archive.store, store_of(desk)))
 
 
 def test_a_new_shard_takes_up_what_is_durable_and_undone(desk: Desk, films: Films) -> None:
@@ -139,7 +137,7 @@ def test_a_new_shard_takes_up_what_is_durable_and_undone(desk: Desk, films: Film
     for number in (2, 0, 1):
         first.offer(upload(films.still, number=number))
     done = first.take(1)[0]
-    desk.archive.store.delete(done.key)
+    desk._holdings.archive.store.delete(done.key)
     first.forget([done.job.mark])
     assert [held.job.mark for held in Shard(0, store_of(desk), ONE).take(9)] == ["mark0", "mark1"]
 
@@ -178,11 +176,11 @@ def test_uploads_are_held_in_a_bucket_too(
 @pytest.fixture(params=["directory", "s3"])
 def context(request: pytest.FixtureRequest, desk: Desk, monkeypatch: pytest.MonkeyPatch) -> Context:
     if request.param == "directory":
-        return desk.context
+        return desk._holdings.context
     keys = request.getfixturevalue("minio_server").credentials
     monkeypatch.setenv("LAMPLIGHTER_S3_ACCESS_KEY", keys.access_key)
     monkeypatch.setenv("LAMPLIGHTER_S3_SECRET_KEY", keys.secret_key)
-    return replace(desk.context, store=request.getfixturevalue("minio_settings"))
+    return replace(desk._holdings.context, store=request.getfixturevalue("minio_settings"))
 
 
 def test_what_is_held_is_taken_in_as_it_came_and_needs_the_inbox_no_more(
@@ -206,7 +204,7 @@ def test_what_is_held_is_taken_in_as_it_came_and_needs_the_inbox_no_more(
 
 def test_what_vanished_from_the_inbox_is_set_aside(desk: Desk, films: Films) -> None:
     job = replace(upload(films.moving).job, held="inbox/ask-1/gone/a.mp4")
-    receipt = attempt(ingest, job, desk.context)
+    receipt = attempt(ingest, job, desk._holdings.context)
     assert (receipt.outcome, receipt.station) == (Outcome.ASIDE, "fetch")
     assert "vanished" in receipt.reason
 
@@ -239,7 +237,7 @@ def run_until(
 
         threading.Thread(target=look, daemon=True).start()
 
-    board = run_watch(desk, [str(folder)], stop=stop, work=work, shown=shown)
+    board = desk.watch([str(folder)], stop=stop, work=work, shown=shown)
     return board, seen[0], seen[1]
 
 
@@ -275,7 +273,7 @@ def test_at_twice_the_load_all_is_bounded_and_every_clip_is_done_or_counted_as_d
     assert sum(entry["clips"] for entry in board.document()["dropped"]) == dropped
     assert held <= 2 * 4
     assert uploads <= 2 * (5 + 1)
-    assert list(desk.archive.store.keys("inbox/")) == []
+    assert list(desk._holdings.archive.store.keys("inbox/")) == []
 
 
 def test_a_run_that_was_killed_loses_nothing_it_had_accepted(films: Films, tmp_path: Path) -> None:
@@ -286,22 +284,22 @@ def test_a_run_that_was_killed_loses_nothing_it_had_accepted(films: Films, tmp_p
             put_film(films.still, tmp_path / "in", "ask-1", after_s=number * 10)
         words = ("--data", str(tmp_path / "data"), "watch", str(tmp_path / "in"), "--workers", "0", "--json")
         process = subprocess.Popen([sys.executable, "-m", "lamplighter", *words], stdout=subprocess.DEVNULL)
-        while not list(desk.archive.clips.names()) or not list(desk.archive.store.keys("inbox/")):
+        while not list(desk._holdings.archive.clips.names()) or not list(desk._holdings.archive.store.keys("inbox/")):
             assert process.poll() is None
             time.sleep(0.02)
         process.send_signal(signal.SIGKILL)
         process.wait()
-        accepted = {held.job.mark for held in inbox(desk.archive.store, store_of(desk))}
+        accepted = {held.job.mark for held in inbox(desk._holdings.archive.store, store_of(desk))}
         assert accepted
         for path in (tmp_path / "in" / "ask-1").iterdir():
             path.unlink()  # now the inbox alone has them
-        before = set(desk.archive.sources.names())
-        board = run_watch(desk, [str(tmp_path / "in")], for_s=0.3)
+        before = set(desk._holdings.archive.sources.names())
+        board = desk.watch([str(tmp_path / "in")], for_s=0.3)
         assert board.counts["recovered"] == len(accepted)
-        assert set(desk.archive.sources.names()) == before | accepted
-        assert list(desk.archive.store.keys("inbox/")) == []
-        assert {clip_name(record.clip) for record in desk.catalog.clips()} >= {
-            desk.archive.sources.get(mark).clip  # type: ignore[union-attr]
+        assert set(desk._holdings.archive.sources.names()) == before | accepted
+        assert list(desk._holdings.archive.store.keys("inbox/")) == []
+        assert {clip_name(record.clip) for record in desk.clips()} >= {
+            desk._holdings.archive.sources.get(mark).clip  # type: ignore[union-attr]
             for mark in accepted
         }
 
@@ -321,7 +319,7 @@ class TestOnRay:
             (again,) = shards.status()
             assert (again.waiting, again.pid != status.pid) == (2, True)
             assert [held.job.mark for held in shards.take(9)] == ["mark1"], "what is in work is not handed out twice"
-            desk.archive.store.delete(first.key)
+            desk._holdings.archive.store.delete(first.key)
             shards.forget(["mark0"])
             assert shards.status()[0].waiting == 1
         finally:
@@ -348,9 +346,7 @@ class TestOnRay:
     ) -> None:
         folder = tmp_path / "in"
         watched(desk, folder, shards=2, queue=8)
-        desk.settings = desk.settings.model_copy(
-            update={"batch": desk.settings.batch.model_copy(update={"workers": 2})}
-        )
+        change(desk, batch=desk.settings.batch.model_copy(update={"workers": 2}))
         clips = [
             put_film(films.still, folder, camera, after_s=n * 10) for n in range(10) for camera in ("ask-1", "far-1")
         ]
@@ -366,5 +362,5 @@ class TestOnRay:
         board, _, _ = run_until(desk, folder, over)
         assert killed[0] not in {shard.pid for shard in board.shards}
         assert board.counts["done"] + board.counts["done before"] == len(clips)
-        assert len(desk.catalog.clips()) == len(clips)
-        assert list(desk.archive.store.keys("inbox/")) == []
+        assert len(desk.clips()) == len(clips)
+        assert list(desk._holdings.archive.store.keys("inbox/")) == []

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from fleet_fixtures import START_NS, Films, a_request, put_film
+from fleet_fixtures import START_NS, Films, a_request, ask, put_film
 from lamplighter.cli.app import app
 from lamplighter.desk.desk import Desk
 from pipeline.case.delivery import CaseKey, Delivery
@@ -30,15 +30,13 @@ HASHES: tuple[Callable[[bytes], Any], ...] = (hashlib.sha256, hashlib.sha1, hash
 
 
 def send(desk: Desk, request: Request) -> list[Delivery]:
-    results: list[Delivery] = []
-    for receipt, _ in desk.deliver(request):
-        results += [receipt.result] if receipt is not None and receipt.result is not None else []
+    results: list[Delivery] = desk.deliver(request).results
     return results
 
 
 def seen_by_the_requester(desk: Desk, request: Request) -> str:
     """Return every byte below the case's prefix but the footage itself, names of objects and tags included."""
-    store, seen = desk.archive.store, []
+    store, seen = desk._holdings.archive.store, []
     for key in store.keys(f"cases/{request.id}/"):
         head = store.head(key)
         seen += [key, json.dumps(dict(head.meta) if head else {})]
@@ -69,16 +67,15 @@ def guesses(camera: str, start_ns: int, sha256: str, request: Request) -> Iterat
 def released(desk: Desk, films: Films, tmp_path: Path) -> Request:
     put_film(films.moving, tmp_path / "in", "always-1")
     put_film(films.other, tmp_path / "in", "never-1")
-    for _ in desk.ingest([str(tmp_path / "in")]):
-        pass
-    request = desk.new_request(a_request())
+    desk.ingest([str(tmp_path / "in")])
+    request = ask(desk, a_request())
     assert len(send(desk, request)) == 1
     return request
 
 
 def test_no_dictionary_finds_the_camera_the_clip_or_the_source(desk: Desk, released: Request) -> None:
     """A thousand camera names, every start second of a day, and every clip's hash are known: nothing is found."""
-    clips = [ingested.clip for ingested in desk.catalog.clips()]
+    clips = [ingested.clip for ingested in desk._holdings.catalog.clips()]
     seen = digits(seen_by_the_requester(desk, released))
     assert seen
     known: set[str] = {clip.id for clip in clips} | {clip.sha256 for clip in clips}
@@ -86,7 +83,7 @@ def test_no_dictionary_finds_the_camera_the_clip_or_the_source(desk: Desk, relea
     assert not {one for one in seen if any(one in whole or whole in one for whole in known)}
     # To find anything, a guess has to be right at the true camera, second and hash. So each of the two long lists is
     # walked with the truth of the other.
-    names = [f"door-{n}" for n in range(990)] + [camera.id for camera in desk.catalog.cameras()]
+    names = [f"door-{n}" for n in range(990)] + [camera.id for camera in desk._holdings.catalog.cameras()]
     seconds = [DAY_NS + n * NS for n in range(86_400)]
     true = clips[0]
     assert true.camera in names
@@ -110,7 +107,7 @@ def found_nothing(seen: set[str], camera: str, start_ns: int, sha256: str, reque
 
 def test_the_attack_finds_what_earlier_versions_gave_away(desk: Desk, released: Request) -> None:
     """The attack above is judged by a leak: the id that was in every record."""
-    (clip,) = [ingested.clip for ingested in desk.catalog.clips("always-1")]
+    (clip,) = [ingested.clip for ingested in desk._holdings.catalog.clips("always-1")]
     with pytest.raises(AssertionError):
         found_nothing({clip.id}, clip.camera, clip.start_ns, clip.sha256, released)
     with pytest.raises(AssertionError):
@@ -130,17 +127,16 @@ def plain_values(fields: Any) -> Iterator[str]:
 def test_two_cases_from_one_camera_share_no_value(desk: Desk, films: Films, tmp_path: Path) -> None:
     put_film(films.moving, tmp_path / "in", "always-1")
     put_film(films.other, tmp_path / "in", "always-1", after_s=1000)
-    for _ in desk.ingest([str(tmp_path / "in")]):
-        pass
+    desk.ingest([str(tmp_path / "in")])
     values = []
     for request in (a_request(), a_request(case="C-2", start_s=905, end_s=1900)):
-        (delivery,) = send(desk, desk.new_request(request))
-        values.append(set(plain_values(json.loads(desk.archive.records.dump(delivery.record)))))
+        (delivery,) = send(desk, ask(desk, request))
+        values.append(set(plain_values(json.loads(desk._holdings.archive.records.dump(delivery.record)))))
     assert not values[0] & values[1]
 
 
 def test_the_same_clip_in_two_cases_has_other_names_hashes_and_bytes(desk: Desk, released: Request) -> None:
-    other = desk.new_request(a_request(case="C-2"))
+    other = ask(desk, a_request(case="C-2"))
     (first,), (second,) = send(desk, released), send(desk, other)
     assert first.clip == second.clip
     # The digest of the operator's profile is the same for all cameras and all cases.
@@ -154,9 +150,9 @@ def test_what_is_printed_for_the_requester_tells_no_more(
 ) -> None:
     monkeypatch.setenv("LAMPLIGHTER_REQUEST__MAX_AGE_DAYS", "36500")
     # A second clip that is let out and cannot be made: the operator is told, the requester is not.
-    (clip,) = [ingested.clip for ingested in desk.catalog.clips("always-1")]
-    other = desk.new_request(a_request(case="C-2"))
-    desk.archive.store.delete(clip.key)
+    (clip,) = [ingested.clip for ingested in desk._holdings.catalog.clips("always-1")]
+    other = ask(desk, a_request(case="C-2"))
+    desk._holdings.archive.store.delete(clip.key)
     for words in (["--json"], []):
         app(["--data", str(desk.settings.data), "deliver", other.id, "--workers", "0", *words], standalone_mode=False)
         printed = capsys.readouterr()
@@ -169,21 +165,21 @@ def test_what_is_printed_for_the_requester_tells_no_more(
 
 
 def test_the_key_is_in_no_job_log_record_or_representation(desk: Desk, released: Request) -> None:
-    key = desk.archive.case_keys.get(released.id)
+    key = desk._holdings.archive.case_keys.get(released.id)
     assert key is not None
     assert key.secret not in repr(key)
     assert key.secret not in seen_by_the_requester(desk, released)
-    for entry in desk.archive.audit.all():
+    for entry in desk._holdings.archive.audit.all():
         assert key.secret not in f"{entry}"
-    (delivery,) = desk.catalog.deliveries(released.id)
+    (delivery,) = desk._holdings.catalog.deliveries(released.id)
     assert key.secret not in repr(delivery)
 
 
 def test_the_key_of_a_request_is_drawn_once(desk: Desk, released: Request) -> None:
-    first = desk.catalog.case_key(released.id)
+    first = desk._holdings.catalog.case_key(released.id)
     desk.rebuild()
-    assert desk.catalog.case_key(released.id) == first
-    assert desk.catalog.case_key("r-other").secret != first.secret
+    assert desk._holdings.catalog.case_key(released.id) == first
+    assert desk._holdings.catalog.case_key("r-other").secret != first.secret
 
 
 @pytest.mark.parametrize("secret", ["", "ab", "AB" * 32, "g" * 64])
@@ -193,8 +189,8 @@ def test_a_weak_key_is_refused_and_not_repeated_in_the_error(secret: str) -> Non
 
 
 def test_the_operator_can_open_the_commitment_and_nobody_else_can(desk: Desk, released: Request) -> None:
-    (delivery,) = desk.catalog.deliveries(released.id)
-    source = desk.catalog.clips("always-1")[0].clip.sha256
+    (delivery,) = desk._holdings.catalog.deliveries(released.id)
+    source = desk._holdings.catalog.clips("always-1")[0].clip.sha256
     assert commitment(delivery.salt, source) == delivery.record.source_commitment
     assert commitment("00" * 32, source) != delivery.record.source_commitment
     assert delivery.salt not in seen_by_the_requester(desk, released)
@@ -204,14 +200,14 @@ def test_the_operator_can_open_the_commitment_and_nobody_else_can(desk: Desk, re
 
 
 def clip_of(desk: Desk, camera: str) -> Clip:
-    return desk.catalog.clips(camera)[0].clip
+    return desk._holdings.catalog.clips(camera)[0].clip
 
 
 def leaves_nothing(desk: Desk, job: DeliverJob, *, saying: str) -> None:
-    before = list(desk.archive.store.keys("cases/")), list(desk.archive.store.keys("deliveries/"))
+    before = list(desk._holdings.archive.store.keys("cases/")), list(desk._holdings.archive.store.keys("deliveries/"))
     with pytest.raises(ClipError, match=saying):
-        deliver(job, desk.context, Stopwatch())
-    assert (list(desk.archive.store.keys("cases/")), list(desk.archive.store.keys("deliveries/"))) == before
+        deliver(job, desk._holdings.context, Stopwatch())
+    assert (list(desk._holdings.archive.store.keys("cases/")), list(desk._holdings.archive.store.keys("deliveries/"))) == before
 
 
 def test_a_job_cannot_name_another_cameras_bytes_under_a_sharing_cameras_name(desk: Desk, released: Request) -> None:
@@ -225,9 +221,9 @@ def test_a_job_cannot_name_another_cameras_bytes_under_a_sharing_cameras_name(de
 
 @pytest.mark.usefixtures("released")
 def test_a_record_that_points_at_other_bytes_than_its_name_delivers_nothing(desk: Desk) -> None:
-    secret, shared = clip_of(desk, "never-1"), desk.catalog.clips("always-1")[0]
-    asked = desk.new_request(a_request(case="C-2"))
-    desk.catalog.case_key(asked.id)
+    secret, shared = clip_of(desk, "never-1"), desk._holdings.catalog.clips("always-1")[0]
+    asked = ask(desk, a_request(case="C-2"))
+    desk._holdings.catalog.case_key(asked.id)
     honest = clip_name(shared.clip)
     forged: list[Ingested] = [
         replace(shared, clip=replace(shared.clip, key=secret.key)),
@@ -235,7 +231,7 @@ def test_a_record_that_points_at_other_bytes_than_its_name_delivers_nothing(desk
         replace(shared, clip=secret),
     ]
     for one in forged:
-        desk.archive.store.put(desk.archive.clips.key(honest), desk.archive.clips.dump(one).encode())
+        desk._holdings.archive.store.put(desk._holdings.archive.clips.key(honest), desk._holdings.archive.clips.dump(one).encode())
         leaves_nothing(desk, DeliverJob(asked.id, honest, shared.clip.span, Profile()), saying="other bytes|changed")
 
 

@@ -8,13 +8,13 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from fleet_fixtures import CAMERAS, START_NS, Films, put_film
+from fleet_fixtures import CAMERAS, START_NS, Films, change, put_film
 from lamplighter.cli.app import main
-from lamplighter.cli.watch import run_watch
 from lamplighter.desk.desk import Desk, open_desk
 from lamplighter.settings import load
 from pipeline.errors import ConfigError, StoreRefused, StoreUnavailable
@@ -229,15 +229,12 @@ def test_a_store_that_is_away_is_asked_again_and_one_that_refuses_ends_the_run()
 def test_a_bucket_is_watched_into_the_same_store_as_any_clip(
     bucket: S3Store, minio_settings: StoreSettings, desk: Desk, films: Films
 ) -> None:
-    desk.context = type(desk.context)(
-        desk.context.store.model_copy(update={"endpoint": minio_settings.endpoint, "secure": False}),
-        desk.context.measure,
-        desk.context.max_pixels,
-    )
+    there = desk._holdings.store.model_copy(update={"endpoint": minio_settings.endpoint, "secure": False})
+    desk._holdings = replace(desk._holdings, store=there)
     bucket.put("up/ask-1/20260131T180000Z.mp4", films.moving)
-    board = run_watch(desk, [f"s3://{minio_settings.bucket}/up"], for_s=0.5)
+    board = desk.watch([f"s3://{minio_settings.bucket}/up"], for_s=0.5)
     assert board.counts["done"] == 1
-    assert desk.catalog.clips()[0].source == "20260131T180000Z.mp4"
+    assert desk.clips()[0].source == "20260131T180000Z.mp4"
 
 
 def test_a_clip_that_came_twice_is_one_clip_and_a_camera_may_be_added_meanwhile(
@@ -246,10 +243,10 @@ def test_a_clip_that_came_twice_is_one_clip_and_a_camera_may_be_added_meanwhile(
     put_film(films.moving, tmp_path / "in", "ask-1")
     put_film(films.moving, tmp_path / "in" / "again", "ask-1")
     put_film(films.moving, tmp_path / "in", "nobody")
-    desk.settings = desk.settings.model_copy(update={"live": LiveSettings(poll_s=0.1)})
-    board = run_watch(desk, [str(tmp_path / "in")], for_s=1)
+    change(desk, live=LiveSettings(poll_s=0.1))
+    board = desk.watch([str(tmp_path / "in")], for_s=1)
     assert (board.counts["done"], board.counts["done before"], dict(board.aside)) == (1, 1, {"camera": 1})
-    (account,) = desk.archive.aside.all()
+    (account,) = desk._holdings.archive.aside.all()
     assert "nobody" in account.reason
     assert board.imperfect
 

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable
@@ -13,6 +14,7 @@ import pytest
 
 from fleet_fixtures import Films, put_film
 from lamplighter.cli.app import main
+from simulation.fleet import MAKES
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -273,13 +275,16 @@ def test_a_deleted_catalogue_is_rebuilt_from_the_bucket_with_the_same_answers(st
     request = said(street, *ASK, "--case", "C-1")["request"]
     said(street, "decide", request, "--owner", "piet", "--share-all")
     said(street, "deliver", request)
-    questions = (("show",), ("show", request), ("show", "front"), ("match", request))
+    (tmp_path / "owners.csv").write_text("id,name\npiet,Piet\n")
+    said(street, "owners", "import", "owners.csv")
+    questions = (("show",), ("show", request), ("show", "front"), ("match", request), ("owners", "list"))
     before = [said(street, *question) for question in questions]
     for file in (tmp_path / "lamplighter-data").glob("catalog.sqlite*"):
         file.unlink()
     assert said(street, "show")["clips"] == 0
     counts = said(street, "catalog", "rebuild")
-    assert counts == {"cameras": 3, "clips": 3, "requests": 1, "decisions": 1, "deliveries": 2, "audit": 8}
+    rows = {"cameras": 3, "owners": 1, "clips": 3, "requests": 1, "decisions": 1, "deliveries": 2, "audit": 9}
+    assert counts == rows
     assert [said(street, *question) for question in questions] == before
 
 
@@ -348,6 +353,46 @@ def test_the_demo_tells_the_same_story_twice(run: Run) -> None:
     again = said(run, "demo", "--seconds", "15")
     assert again["ingested"]["outcomes"] == {"already done": 36}
     assert [row["verdict"] for row in again["matched"]] == [row["verdict"] for row in story["matched"]]
+
+
+def test_what_the_demo_says_to_type_next_works(run: Run, tmp_path: Path) -> None:
+    _, printed, _ = run("demo", "--seconds", "10", "--workers", "0")
+    commands = [shlex.split(line) for line in printed.partition("What to type next:\n")[2].splitlines()]
+    assert [words[3] for words in commands] == ["show", "picture", "decide", "deliver"]
+    done = {words[3]: run(*words[1:]) for words in commands}
+    assert {verb: code for verb, (code, _, _) in done.items()} == dict.fromkeys(done, 0)
+    assert (tmp_path / "demo" / "pictures" / "page.html").is_file()
+    assert re.search(r"\d+\s+done", done["deliver"][1]), "what was kept back until now leaves"
+
+
+def test_owners_are_imported_and_listed_and_one_whom_nobody_knows_cannot_decide(street: Run, tmp_path: Path) -> None:
+    request = said(street, *ASK, "--case", "C-1")["request"]
+    code, _, errors = street("decide", request, "--owner", "ruth", "--decline")
+    assert (code, "there is no owner 'ruth'" in errors) == (2, True)
+    (tmp_path / "owners.csv").write_text("id,name,mail,language,discloses\nruth,Ruth,ruth@example.org,de,mail;name\n")
+    assert said(street, "owners", "import", "owners.csv") == {"imported": ["ruth"]}
+    (ruth,) = said(street, "owners", "list")
+    assert ruth == {
+        "id": "ruth",
+        "name": "Ruth",
+        "mail": "ruth@example.org",
+        "language": "de",
+        "discloses": ["mail", "name"],
+    }
+    assert "ruth@example.org" in street("owners", "list")[1]
+    assert said(street, "decide", request, "--owner", "ruth", "--decline")["clips"] == []
+
+
+def test_an_area_that_cannot_be_read_is_no_refused_request(street: Run, tmp_path: Path) -> None:
+    (tmp_path / "area.geojson").write_text("no JSON")
+    code, _, errors = street(*ASK, "--case", "C-1")
+    assert code == 2
+    assert "--area: area.geojson cannot be read as GeoJSON" in errors
+    assert "refused" not in errors
+
+
+def test_the_makes_the_help_names_are_those_there_are(run: Run) -> None:
+    assert ", ".join(MAKES) in " ".join(run("fleet", "make", "--help")[1].replace("│", " ").split())
 
 
 def test_the_module_runs_as_the_command(tmp_path: Path) -> None:

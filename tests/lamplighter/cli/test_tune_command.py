@@ -19,7 +19,7 @@ from lamplighter.desk.desk import open_desk
 from lamplighter.report.suggestion import Suggestion
 from lamplighter.settings import load
 from pipeline.detection.tune import IN_FORCE, parse_rate
-from pipeline.errors import ConfigError, LamplighterError
+from pipeline.errors import ConfigError, LamplighterError, NotFound
 from pipeline.media.encode import encode
 from pipeline.span import NS, iso
 from simulation.scene import Mover, Scene, render
@@ -77,7 +77,7 @@ def said(*words: str) -> Any:
 
 def refused(*words: str) -> str:
     done = CliRunner().invoke(app, list(words))
-    assert isinstance(done.exception, ConfigError), done.output
+    assert isinstance(done.exception, ConfigError | NotFound), done.output
     return str(done.exception)
 
 
@@ -168,7 +168,7 @@ def test_a_target_is_met_and_what_it_loses_is_shown(events: int) -> None:
 def test_a_camera_s_own_settings_are_those_its_events_are_compared_by(fleet: Path) -> None:
     settings = load(flags={"data": fleet / "lamplighter-data", "tune": {"min_cells": [2, 900]}})
     with open_desk(settings) as desk:
-        clips = desk.catalog.clips()
+        clips = desk.clips()
         swept = tuning._sweep(desk, clips, None, quiet=True)
         deaf = next(trial for trial, changes in enumerate(swept.trials) if changes.get("min_cells") == 900)
         suggestion = Suggestion(settings, swept, IN_FORCE, {"ask-2": deaf}, None, parse_rate("6/day"))

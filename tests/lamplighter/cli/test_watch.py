@@ -22,10 +22,11 @@ from prometheus_client.parser import text_string_to_metric_families
 from rich.console import Console
 
 from fleet_fixtures import CAMERAS, START_NS, Films, put_film
-from lamplighter.cli.board import Board
-from lamplighter.cli.watch import run_watch
+from lamplighter.cli.board import Screen
+from lamplighter.desk.board import Board
 from lamplighter.desk.desk import Desk, open_desk
 from lamplighter.desk.metrics import Metrics
+from lamplighter.desk.tally import Tally
 from lamplighter.settings import Settings, load
 from pipeline.errors import ConfigError, StoreUnavailable
 from pipeline.span import NS
@@ -165,7 +166,7 @@ def test_a_port_that_is_taken_is_refused_before_any_work() -> None:
 def test_the_table_names_the_slowest_cameras_what_was_dropped_and_what_is_away(board: Board) -> None:
     board.away = "http://store: the store does not answer"
     console = Console(width=100, file=(printed := io.StringIO()))
-    console.print(board)
+    console.print(Screen(board))
     shown = printed.getvalue()
     for words in ("slowest cameras", "door", "most dropped", "queue", "refused", "does not answer"):
         assert words in shown
@@ -199,7 +200,7 @@ def test_a_camera_by_url_is_recorded_and_scraped_and_its_password_is_nowhere(rts
     for path in (tmp_path / "lamplighter-data").rglob("*"):
         assert not path.is_file() or b"secret" not in path.read_bytes(), path
     with open_desk(load(flags={"data": tmp_path / "lamplighter-data"})) as desk:
-        for record in desk.catalog.clips("ask-1"):
+        for record in desk.clips("ask-1"):
             assert re.search(r"Z-(stream|arrival)\.mp4$", record.source), "it says whose clock it was"
             assert abs(record.clip.start_ns - time.time_ns()) < 120 * NS
 
@@ -208,18 +209,18 @@ def test_a_second_run_over_the_same_data_folder_is_refused(desk: Desk, tmp_path:
     (tmp_path / "in").mkdir()
     first = threading.Event()
     running = threading.Thread(
-        target=lambda: run_watch(desk, [str(tmp_path / "in")], stop=first, shown=lambda _: started.set())
+        target=lambda: desk.watch([str(tmp_path / "in")], stop=first, shown=lambda _: started.set())
     )
     started = threading.Event()
     running.start()
     started.wait(20)
     try:
         with pytest.raises(ConfigError, match="another `lamplighter watch`"):
-            run_watch(desk, [str(tmp_path / "in")], for_s=0)
+            desk.watch([str(tmp_path / "in")], for_s=0)
     finally:
         first.set()
         running.join(20)
-    assert run_watch(desk, [str(tmp_path / "in")], for_s=0).counts["done"] == 0
+    assert desk.watch([str(tmp_path / "in")], for_s=0).counts["done"] == 0
 
 
 def test_what_a_camera_left_in_the_spool_is_taken_in_also_without_its_url(
@@ -229,7 +230,7 @@ def test_what_a_camera_left_in_the_spool_is_taken_in_also_without_its_url(
     spool.mkdir(parents=True)
     (spool / "20260131T180000.000000000Z-arrival.mp4").write_bytes(films.still.read_bytes())
     (tmp_path / "in").mkdir()
-    board = run_watch(desk, [str(tmp_path / "in")], for_s=0.3)
+    board = desk.watch([str(tmp_path / "in")], for_s=0.3)
     assert board.counts["done"] == 1
     assert list(spool.iterdir()) == []
 
@@ -312,13 +313,13 @@ def test_a_store_that_is_killed_and_comes_back_loses_no_clip(dying: Dying, films
             wait(lambda: board.counts["done"] + board.counts["done before"] >= len(clips))
             stop.set()
 
-        board = run_watch(desk, [str(tmp_path / "in")], stop=stop, shown=shown)
+        board = desk.watch([str(tmp_path / "in")], stop=stop, shown=shown)
         assert away[0]
         assert board.away == ""
         assert board.counts["done"] + board.counts["done before"] == len(clips)
         assert not board.imperfect
-        assert len(desk.catalog.clips()) == len(clips)
-        assert list(desk.archive.store.keys("inbox/")) == []
+        assert len(desk.clips()) == len(clips)
+        assert list(desk._holdings.archive.store.keys("inbox/")) == []
 
 
 def test_a_store_that_stays_away_ends_the_run_and_the_next_one_goes_on(
@@ -336,31 +337,53 @@ def test_a_store_that_stays_away_ends_the_run_and_the_next_one_goes_on(
     with open_desk(settings) as desk:
         desk.import_cameras(CAMERAS)
         with pytest.raises(StoreUnavailable, match="what was done is kept, run again when the store is back"):
-            run_watch(desk, [str(tmp_path / "in")], for_s=60, shown=shown)
+            desk.watch([str(tmp_path / "in")], for_s=60, shown=shown)
     dying.start()
     with open_desk(settings) as desk:
-        board = run_watch(desk, [str(tmp_path / "in")], for_s=0.5)
+        board = desk.watch([str(tmp_path / "in")], for_s=0.5)
         assert not board.imperfect
-        assert len(desk.catalog.clips()) == len(clips)
-        assert list(desk.archive.store.keys("inbox/")) == []
+        assert len(desk.clips()) == len(clips)
+        assert list(desk._holdings.archive.store.keys("inbox/")) == []
+
+
+def test_a_batch_whose_store_stays_away_says_so_and_the_next_one_does_the_rest(
+    dying: Dying, films: Films, tmp_path: Path
+) -> None:
+    settings, clips = films_before(dying, films, tmp_path, store_patience_s=1)
+
+    def saw(tally: Tally) -> None:
+        if tally.finished == 5 and dying.ready():
+            dying.kill()
+
+    with open_desk(settings) as desk:
+        desk.import_cameras(CAMERAS)
+        with pytest.raises(StoreUnavailable, match="what was done is kept, run again when the store is back"):
+            desk.ingest([str(tmp_path / "in")], saw=saw)
+        assert len(desk.clips()) == 5, "the catalogue has what was done"
+    dying.start()
+    with open_desk(settings) as desk:
+        assert desk.ingest([str(tmp_path / "in")]).outcomes == {Outcome.ALREADY: 5, Outcome.DONE: len(clips) - 5}
+        assert len(desk.clips()) == len(clips)
 
 
 def test_what_was_taken_in_is_in_the_audit_log_before_the_run_is_over(
     desk: Desk, films: Films, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("lamplighter.cli.watch._AUDITED_S", 0.0)
+    monkeypatch.setattr("lamplighter.desk.books._SIGNED_S", 0.0)
     put_film(films.still, tmp_path / "in", "ask-1")
     stop, early = threading.Event(), list[str]()
 
     def look() -> None:
         def written() -> bool:
-            early[:] = [entry.subject for entry in desk.archive.audit.all() if entry.action == "clips ingested"]
+            early[:] = [
+                entry.subject for entry in desk._holdings.archive.audit.all() if entry.action == "clips ingested"
+            ]
             return bool(early)
 
         wait(written)
         stop.set()
 
     looking = threading.Thread(target=look)
-    run_watch(desk, [str(tmp_path / "in")], stop=stop, shown=lambda _: looking.start())
+    desk.watch([str(tmp_path / "in")], stop=stop, shown=lambda _: looking.start())
     looking.join()
     assert early == ["1 clips"]

@@ -13,9 +13,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fleet_fixtures import Films, a_request, put_film
+from fleet_fixtures import Films, a_request, ask, change, put_film
 from lamplighter.desk import finding
-from lamplighter.desk.desk import Desk, Row
+from lamplighter.desk.cases import Row
+from lamplighter.desk.desk import Desk
 from lamplighter.desk.finding import find
 from pipeline.activity import Activity
 from pipeline.case.request import Request, Verdict
@@ -259,18 +260,15 @@ def test_a_match_is_the_same_before_and_after_a_rebuild_and_after_measuring_agai
     for name in ("always-1", "ask-1", "far-1"):
         put_film(films.moving, tmp_path / "in", name)
     put_film(films.still, tmp_path / "in", "ask-1", after_s=300)
-    for _ in desk.ingest([str(tmp_path / "in")]):
-        pass
-    asked: Request = desk.new_request(a_request())
+    desk.ingest([str(tmp_path / "in")])
+    asked: Request = ask(desk, a_request())
     first = desk.match(asked)
     assert desk.match(asked) == first
     desk.rebuild()
     assert desk.match(asked) == first
     measure = MeasureSettings(rate_hz=4.0)
-    desk.settings = desk.settings.model_copy(update={"measure": measure})
-    desk.context = replace(desk.context, measure=measure)
-    for _ in desk.remeasure():
-        pass
+    change(desk, measure=measure)
+    desk.remeasure()
     again = desk.match(asked)
     assert {row.motion.by for row in again if row.motion}.isdisjoint({row.motion.by for row in first if row.motion})
     desk.rebuild()
@@ -279,13 +277,12 @@ def test_a_match_is_the_same_before_and_after_a_rebuild_and_after_measuring_agai
 
 def test_deaf_settings_leave_clips_unmatched_until_they_are_mended(desk: Desk, films: Films, tmp_path: Path) -> None:
     put_film(films.moving, tmp_path / "in", "ask-1")
-    for _ in desk.ingest([str(tmp_path / "in")]):
-        pass
-    asked, mended = desk.new_request(a_request()), desk.settings
-    desk.settings = mended.model_copy(update={"night": Detection(min_cells=100)})
+    desk.ingest([str(tmp_path / "in")])
+    asked, mended = ask(desk, a_request()), desk.settings
+    change(desk, night=Detection(min_cells=100))
     for _ in range(2):
         (row,) = desk.asked_of(asked, "piet")
         assert (row.match.verdict, len(row.motion.never if row.motion else ())) == (Verdict.NO_MOTION, 1)
-    desk.settings = mended
+    change(desk, night=mended.night)
     (row,) = desk.asked_of(asked, "piet")
     assert row.match.verdict is Verdict.MATCH

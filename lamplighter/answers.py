@@ -1,0 +1,53 @@
+"""What becomes of an error at a door: the exit code of a command, the HTTP status of a page, and how it is told."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from pipeline.errors import (
+    ClipError,
+    ConfigError,
+    Conflict,
+    LamplighterError,
+    NotAllowed,
+    NotFound,
+    RequestRefused,
+    StoreRefused,
+    StoreUnavailable,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The exit code of a command, the HTTP status of a page, and what stands before the error's own text."""
+
+    exit_code: int
+    status: int
+    prefix: str = ""
+
+
+ANSWERS: Final[Mapping[type[LamplighterError], Answer]] = {
+    ConfigError: Answer(2, 400),
+    RequestRefused: Answer(2, 422, "refused: "),
+    NotFound: Answer(2, 404),
+    Conflict: Answer(2, 409),
+    NotAllowed: Answer(2, 403),
+    ClipError: Answer(1, 422, "set aside: "),
+    StoreUnavailable: Answer(3, 503),
+    StoreRefused: Answer(3, 502),
+    LamplighterError: Answer(1, 500),  # raised as it is: something in the store is damaged
+}
+
+EXIT_CODES: Final[Mapping[int, str]] = {
+    0: "done",
+    1: "something was set aside, dropped or found damaged",
+    2: "refused before any work: a flag, file or request, or something that is not there, settled or not yours to do",
+    3: "the store or the catalogue does not answer, or refuses",
+}
+
+
+def answer_to(error: LamplighterError) -> Answer:
+    """Return the answer to an error: that of its kind, or of the nearest kind above it."""
+    return next(ANSWERS[kind] for kind in type(error).__mro__ if kind in ANSWERS)

@@ -1,0 +1,26 @@
+"""`lamplighter cameras`: the cameras of the fleet."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import typer
+
+from lamplighter.cli.options import Json, desk_of
+
+cameras_app = typer.Typer(no_args_is_help=True, help="The cameras of the fleet.")
+
+
+@cameras_app.command("import")
+def import_cameras(context: typer.Context, file: Path, as_json: Json = False) -> None:
+    """Read cameras from GeoJSON (points) or CSV: id, lon, lat, owner, sharing (ask, always or never; default ask)."""
+    from lamplighter.cli import tables
+    from lamplighter.desk.lists import read_cameras
+
+    cameras = read_cameras(file)
+    with desk_of(context) as desk:
+        desk.import_cameras(cameras)
+    if as_json:
+        tables.write_json({"imported": [camera.id for camera in cameras]})
+    else:
+        tables.out.print(f"{len(cameras)} cameras imported")

@@ -1,0 +1,36 @@
+"""`lamplighter deliver`: what its owners let out, to the one who asked."""
+
+from __future__ import annotations
+
+import typer
+
+from lamplighter.cli.options import Json, RayAddress, RequestId, Workers, desk_of, exit_code
+
+
+def deliver(
+    context: typer.Context,
+    request: RequestId,
+    workers: Workers = None,
+    ray_address: RayAddress = None,
+    as_json: Json = False,
+) -> None:
+    """Write every clip that matches and that its owner lets out: exactly the asked time, with its record.
+
+    What is printed may be shown to the requester: it speaks of delivered clips alone, by names that tell nothing. What
+    was set aside is told to the operator, on standard error.
+    """
+    from lamplighter.cli import tables
+    from lamplighter.desk.delivery import told
+
+    with desk_of(context, batch={"workers": workers, "ray_address": ray_address}) as desk:
+        asked = desk.request(request)
+        with tables.followed("Delivering", quiet=as_json) as saw:
+            tally = desk.deliver(asked, saw=saw)
+        tables.tell_aside(tally)
+        made = tables.made_rows(tally)
+        if as_json:
+            tables.write_json({"outcomes": dict(made), "delivered": told(tally.results)})
+        else:
+            tables.table(f"Request {request}", "clips", "outcome", rows=[(count, outcome) for outcome, count in made])
+            tables.print_records([delivery.record for delivery in tally.results], desk.place)
+    exit_code(tally)

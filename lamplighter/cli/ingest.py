@@ -1,0 +1,52 @@
+"""`lamplighter ingest`: clips from folders, files, patterns and buckets."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from lamplighter.cli.options import Json, RayAddress, Workers, desk_of, exit_code
+from pipeline.errors import ConfigError
+
+
+def ingest(
+    context: typer.Context,
+    where: Annotated[list[str] | None, typer.Argument(help="Folders, files, patterns, or s3://BUCKET/PREFIX.")] = None,
+    *,
+    template: Annotated[
+        str | None, typer.Option(help="How a path says its camera and start, e.g. {camera}/{start:%Y%m%dT%H%M%SZ}.mp4")
+    ] = None,
+    camera: Annotated[
+        str | None, typer.Option(help="The camera of all these clips; with --remeasure, only its clips.")
+    ] = None,
+    remeasure: Annotated[
+        bool, typer.Option("--remeasure", help="Without WHERE: measure again what is in the store and out of date.")
+    ] = False,
+    workers: Workers = None,
+    ray_address: RayAddress = None,
+    as_json: Json = False,
+) -> None:
+    """Take clips in: measure the motion in each once, and keep both in the store. What is in already is left alone.
+
+    With --remeasure, the clips in the store whose motion was measured by another version of Lamplighter, or with other
+    [measure] settings than those in force, are measured again from their stored bytes. `lamplighter show` counts them.
+    A run that is stopped loses nothing: run it again for the rest.
+    """
+    if bool(where) == remeasure:
+        raise ConfigError("wanted places to take clips from, or --remeasure for those in the store, and not both")
+    from lamplighter.cli import tables
+    from lamplighter.desk.show import clip_document
+
+    batch = {"workers": workers, "ray_address": ray_address}
+    with desk_of(context, ingest={"template": template}, batch=batch) as desk:
+        with tables.followed("Remeasuring" if remeasure else "Ingesting", quiet=as_json) as saw:
+            tally = desk.remeasure(camera, saw=saw) if remeasure else desk.ingest(where or (), camera=camera, saw=saw)
+        if as_json:
+            clips = sorted(map(clip_document, tally.results), key=lambda clip: str(clip["source"]))
+            tables.write_json({**tables.tally_document(tally), "clips": clips})
+        elif remeasure and not tally.planned:
+            tables.out.print("Every clip is up to date.")
+        else:
+            tables.print_tally(f"{'Remeasured in' if remeasure else 'Ingested into'} {desk.place}", tally)
+    exit_code(tally)

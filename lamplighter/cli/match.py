@@ -1,0 +1,32 @@
+"""`lamplighter match`: what answers a request, and what does not."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from lamplighter.cli.options import Json, RequestId, desk_of
+
+
+def match(
+    context: typer.Context,
+    request: RequestId,
+    owner: Annotated[str | None, typer.Option(help="Only this owner's cameras.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Show what matches, what does not and why, and what waits for an owner. For operators and owners only.
+
+    The requester must not see this: it tells which cameras and owners there are, and who has not answered.
+    """
+    from lamplighter.cli import tables
+
+    with desk_of(context) as desk:
+        for warning in desk.strangers():
+            tables.warn(warning)
+        rows = [row for row in desk.match(desk.request(request)) if owner in {None, row.match.camera.owner}]
+        tables.warn_of_deaf(rows)
+    if as_json:
+        tables.write_json(tables.match_document(rows))
+    else:
+        tables.print_match(rows)

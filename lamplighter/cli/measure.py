@@ -1,0 +1,42 @@
+"""`lamplighter measure`: the motion in one file, as plain arrays, without a store."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lamplighter.cli.options import Json, settings_of
+from pipeline.errors import ConfigError
+
+
+def measure(
+    context: typer.Context,
+    file: Path,
+    out: Annotated[Path, typer.Option(help="Where to write the arrays (.npz).")],
+    as_json: Json = False,
+) -> None:
+    """Measure the motion in one file and write it as plain arrays: share, pts, luma, time_base, cold, size, version."""
+    import numpy as np
+
+    from lamplighter.cli import tables
+    from pipeline.measure.motion import measure as measured
+    from pipeline.media.decode import open_video
+
+    settings = settings_of(context)
+    with open_video(file, max_pixels=settings.ingest.max_pixels) as video:
+        activity = measured(video.luma(), time_base=video.time_base, settings=settings.measure)
+    try:
+        # Signed, because who ranks or subtracts shares elsewhere would wrap around in uint8.
+        arrays = activity.arrays() | {"share": activity.share.astype(np.int16)}
+        with out.open("wb") as target:
+            np.savez_compressed(target, allow_pickle=False, **arrays)
+    except OSError as error:
+        raise ConfigError(f"{out}: cannot be written: {error.strerror}") from error
+    frames, rows, columns = activity.share.shape
+    if as_json:
+        facts = {"out": str(out), "frames": frames, "rows": rows, "columns": columns, "cold": activity.cold}
+        tables.write_json({**facts, "version": activity.version})
+    else:
+        tables.out.print(f"{out}: {frames} frames, {rows} x {columns} cells, {activity.cold} cold, {activity.version}")

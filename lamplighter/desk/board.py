@@ -1,0 +1,208 @@
+"""What one run of live ingest came to so far: its counts, and its metrics beside them."""
+
+from __future__ import annotations
+
+import heapq
+import threading
+import time
+from collections import Counter, deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from lamplighter.desk.metrics import Metrics
+from pipeline.errors import StoreUnavailable
+from pipeline.span import NS
+from workers.live import Accepted, Dropped, Intake, Live, Repeated
+from workers.receipt import Outcome, Receipt
+from workers.recorder import Fault
+from workers.shard import Held, LiveSettings, ShardStatus
+
+_LAGS = 10_000  # latest lags the table's median and percentile are made of
+_SLOWEST = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Glance:
+    """A live run at one instant: clips by what became of them, and who is worst off.
+
+    lags: median and 99th percentile in seconds, None before the first clip. slowest: cameras with their last lag in
+    seconds; most_dropped: (camera, what was full, clips); most_faults: (camera, station, times, last reason).
+    """
+
+    clips_a_second: float
+    accepted: int
+    done: int
+    known: int
+    set_aside: int
+    dropped: int
+    waiting: int
+    uploads_waiting: int
+    lags: tuple[float | None, float | None]
+    behind: int
+    away: str
+    slowest: list[tuple[str, float]]
+    most_dropped: list[tuple[str, str, int]]
+    most_faults: list[tuple[str, str, int, str]]
+
+
+class Board:
+    """The counts of one run, kept in step with its metrics; told from several threads."""
+
+    def __init__(self, settings: LiveSettings) -> None:
+        self.metrics, self._behind_s = Metrics(), settings.behind_s
+        self.counts: Counter[str] = Counter()
+        self.aside: Counter[str] = Counter()
+        self.dropped: Counter[tuple[str, str]] = Counter()
+        self.faults: Counter[tuple[str, str]] = Counter()
+        self.last_fault: dict[str, str] = {}
+        self.lags: deque[float] = deque(maxlen=_LAGS)
+        self.camera_lag: dict[str, float] = {}
+        self.seconds: dict[str, float] = {}
+        self.began = time.monotonic()
+        self.away = ""
+        self._done_at: deque[float] = deque(maxlen=_LAGS)
+        self.behind: list[str] = []
+        self.shards: list[ShardStatus] = []
+        self.uploads_waiting = 0
+        self._lock = threading.Lock()
+
+    def saw(self, event: Intake) -> None:
+        """Count what happened on a clip's way in."""
+        metrics = self.metrics
+        with self._lock:
+            if isinstance(event, Accepted):
+                self.counts["in"] += 1
+                metrics.clips_in.inc()
+                metrics.bytes_in.inc(event.upload.size)
+            elif isinstance(event, Repeated):
+                self.counts["repeated"] += 1
+                metrics.clips_repeated.inc()
+            elif isinstance(event, Dropped):
+                self.dropped[event.upload.job.camera, event.reason] += 1
+                metrics.clips_dropped.labels(event.reason).inc()
+            elif isinstance(event, Fault):
+                self.faults[event.camera, event.station] += 1
+                self.last_fault[event.camera] = event.reason
+                metrics.camera_faults.labels(event.station).inc()
+            else:
+                self.counts["refused"] += 1
+                self._set_aside(event)
+
+    def finished(self, held: Held, receipt: Receipt[Any]) -> None:
+        """Count what came of an accepted clip."""
+        # The clock of a store that said when it arrived may be ahead of ours.
+        metrics, lag_s = self.metrics, max(0, time.time_ns() - held.arrived_ns) / NS
+        with self._lock:
+            for station, seconds in receipt.seconds.items():
+                self.seconds[station] = self.seconds.get(station, 0.0) + seconds
+                if station != "total":  # the sum of the others
+                    metrics.station_seconds.labels(station).inc(seconds)
+            if receipt.outcome is Outcome.ASIDE:
+                self._set_aside(receipt)
+                return
+            if receipt.outcome is Outcome.DONE:
+                self.counts["done"] += 1
+                metrics.clips_done.inc()
+                metrics.bytes_done.inc(held.size)
+            else:
+                self.counts["done before"] += 1
+                metrics.clips_repeated.inc()
+            self.lags.append(lag_s)
+            self.camera_lag[held.job.camera] = lag_s
+            self._done_at.append(time.monotonic())
+            metrics.lag.observe(lag_s)
+
+    def look(self, live: Live) -> None:
+        """Look how much waits, and whose; while a store is away, the shards as they were."""
+        uploads, shards, away = live.waiting(), self.shards, live.away
+        try:
+            shards = live.shards.status()
+        except StoreUnavailable as error:
+            away = str(error)
+        late_ns = time.time_ns() - int(self._behind_s * NS)
+        late = {upload.job.camera for upload in uploads if upload.arrived_ns < late_ns}
+        with self._lock:
+            self.behind = sorted(late.union(*(shard.behind for shard in shards)))
+            self.shards, self.uploads_waiting, self.away = shards, len(uploads), away
+            fresh = live.shards.recovered - self.counts["recovered"]
+            self.counts["recovered"] += fresh
+        self.metrics.clips_recovered.inc(fresh)
+        self.metrics.cameras_behind.set(len(self.behind))
+        self.metrics.store_away.set(bool(away))
+        self.metrics.uploads_waiting.set(len(uploads))
+        self.metrics.clips_waiting.set(sum(shard.waiting for shard in shards))
+        self.metrics.bytes_waiting.set(sum(shard.held_bytes for shard in shards))
+
+    def document(self) -> dict[str, Any]:
+        """Return the run in figures, for --json."""
+        with self._lock:
+            lags = sorted(self.lags)
+            return {
+                "seconds": round(time.monotonic() - self.began, 3),
+                **{name: self.counts[name] for name in ("in", "recovered", "done", "done before", "repeated")},
+                "set_aside": dict(self.aside),
+                "dropped": [
+                    {"camera": camera, "reason": reason, "clips": count}
+                    for (camera, reason), count in sorted(self.dropped.items())
+                ],
+                "waiting": sum(shard.waiting for shard in self.shards),
+                "uploads_waiting": self.uploads_waiting,
+                "store_away": self.away,
+                "lag_s": {"median": _round(lags, 0.5), "p99": _round(lags, 0.99), "most": _round(lags, 1.0)},
+                "cameras_behind": self.behind,
+                "camera_faults": [
+                    {"camera": camera, "station": station, "times": count, "last": self.last_fault[camera]}
+                    for (camera, station), count in sorted(self.faults.items())
+                ],
+                "shards": [
+                    {"index": shard.index, "pid": shard.pid, "waiting": shard.waiting, "bytes": shard.held_bytes}
+                    for shard in self.shards
+                ],
+                "station_seconds": {station: round(seconds, 4) for station, seconds in self.seconds.items()},
+            }
+
+    def glance(self) -> Glance:
+        """Return the run as it is now, for people."""
+        now = time.monotonic()
+        with self._lock:
+            recent = sum(at > now - 60 for at in self._done_at)
+            lags = sorted(self.lags)
+            return Glance(
+                clips_a_second=recent / max(1e-9, min(60, now - self.began)),
+                accepted=self.counts["in"] + self.counts["recovered"],
+                done=self.counts["done"],
+                known=self.counts["repeated"] + self.counts["done before"],
+                set_aside=sum(self.aside.values()),
+                dropped=sum(self.dropped.values()),
+                waiting=sum(shard.waiting for shard in self.shards),
+                uploads_waiting=self.uploads_waiting,
+                lags=(_at(lags, 0.5), _at(lags, 0.99)),
+                behind=len(self.behind),
+                away=self.away,
+                slowest=heapq.nlargest(_SLOWEST, self.camera_lag.items(), key=lambda item: item[1]),
+                most_dropped=[(camera, why, n) for (camera, why), n in self.dropped.most_common(_SLOWEST)],
+                most_faults=[
+                    (camera, station, n, self.last_fault[camera])
+                    for (camera, station), n in self.faults.most_common(_SLOWEST)
+                ],
+            )
+
+    @property
+    def imperfect(self) -> bool:
+        """Whether anything was set aside or dropped."""
+        return bool(self.aside or self.dropped)
+
+    def _set_aside(self, receipt: Receipt[Any]) -> None:
+        self.aside[receipt.station] += 1
+        self.metrics.clips_aside.labels(receipt.station).inc()
+
+
+def _at(lags: Sequence[float], share: float) -> float | None:
+    """Return the smallest lag that `share` of them do not exceed (nearest rank)."""
+    return lags[max(0, -int(-share * len(lags) // 1) - 1)] if lags else None
+
+
+def _round(lags: Sequence[float], share: float) -> float | None:
+    found = _at(lags, share)
+    return None if found is None else round(found, 3)

@@ -1,0 +1,140 @@
+"""The books of every run: what came of each unit is counted, and goes into accounts, catalogue and log."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager, suppress
+from itertools import chain
+from types import TracebackType
+from typing import Any, Generic, TypeVar
+
+from lamplighter.desk.holdings import Holdings
+from lamplighter.desk.tally import Saw, Tally
+from pipeline.errors import StoreUnavailable
+from storage.archive import Aside, short
+from workers.batch import run
+from workers.receipt import Job, Outcome, Receipt, Work
+
+T = TypeVar("T")
+_BATCH = 200  # clips the catalogue learns of in one transaction
+_SIGNED, _SIGNED_S = 1000, 60.0  # clips in one line of the log at most, and how long one waits for it
+_AGAIN_S = 5.0  # after which a store or catalogue that was away is tried again
+
+
+def carry_out(
+    jobs: Sequence[Job],
+    work: Work,
+    holdings: Holdings,
+    *,
+    saw: Saw,
+    enter: Callable[[Receipt[Any]], None],
+    refused: Iterable[Receipt[Any]] = (),
+) -> Tally:
+    """Do `work` for every job; give each receipt to `enter`, those `refused` before any work first; return the tally.
+
+    Raises what the batch raises, once what was done until then is entered.
+    """
+    refused = list(refused)
+    tally = Tally(planned=len(jobs) + len(refused))
+    saw(tally)
+    # No Ray is started for nothing.
+    done = run(jobs, work, holdings.context, settings=holdings.settings.batch) if jobs else ()
+    for receipt in chain(refused, done):
+        tally.add(receipt)
+        enter(receipt)
+        saw(tally)
+    return tally
+
+
+class Books(AbstractContextManager["Books[T]"], Generic[T]):
+    """Keeps the books of one run over clips; what is `add`ed is written in batches, and the rest at the end.
+
+    action: what the log calls it, `note` what it says besides. accounts: whether clips that were set aside get an
+    account in the store, which is removed once they come in. cleared: given the sources of each batch that is written,
+    so that what was needed only until then can go. most: receipts after which a batch is written; every_s: seconds
+    after which one is. `add` may be called from any thread, all else from one.
+    """
+
+    def __init__(
+        self,
+        holdings: Holdings,
+        action: str,
+        *,
+        note: str = "",
+        accounts: bool = True,
+        cleared: Callable[[Sequence[T]], None] = lambda _: None,
+        most: int = _BATCH,
+        every_s: float = math.inf,
+    ) -> None:
+        self._holdings, self._action, self._cleared = holdings, action, cleared
+        self._note, self._most, self._every_s = note, most, every_s
+        self._asides = set(holdings.archive.aside.names()) if accounts else None
+        self._pending: list[tuple[Receipt[Any], T | None]] = []
+        self._counts: Counter[Outcome] = Counter()
+        self._ids: list[str] = []
+        self._away = False
+        now = time.monotonic()
+        self._next, self._next_line = now + every_s, now + _SIGNED_S
+
+    def add(self, receipt: Receipt[Any], source: T | None = None) -> None:
+        """Take up what came of one clip."""
+        self._pending.append((receipt, source))
+
+    def flush(self) -> None:
+        """Write what is due. A store or catalogue that is away is tried again later."""
+        now = time.monotonic()
+        due = now >= self._next or (len(self._pending) >= self._most and not self._away)
+        if not due or not (self._pending or self._counts):
+            return
+        try:
+            self._write()
+            if len(self._ids) >= _SIGNED or now >= self._next_line:
+                self._sign()
+            self._away, self._next = False, time.monotonic() + self._every_s
+        except StoreUnavailable:
+            self._away, self._next = True, time.monotonic() + _AGAIN_S
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Write the rest. When the run ended because the store is away, that is what it says, whatever this meets."""
+        with suppress(*([StoreUnavailable] if isinstance(error, StoreUnavailable) else [])):
+            self._write()
+            self._sign()
+
+    def _write(self) -> None:
+        batch = list(self._pending)
+        if self._asides is not None:
+            for receipt, _ in batch:
+                self._account(receipt, self._asides)
+        results = [receipt.result for receipt, _ in batch if receipt.result is not None]
+        if results:
+            self._holdings.catalog.put_clips(results)
+        self._cleared([source for _, source in batch if source is not None])
+        del self._pending[: len(batch)]
+        self._counts.update(receipt.outcome for receipt, _ in batch)
+        self._ids += [result.clip.id for result in results]
+
+    def _account(self, receipt: Receipt[Any], asides: set[str]) -> None:
+        name = short(receipt.job.name)
+        if receipt.outcome is Outcome.ASIDE:
+            self._holdings.archive.aside.put(Aside(receipt.job.name, receipt.station, receipt.reason))
+            asides.add(name)
+        elif name in asides:
+            self._holdings.archive.aside.remove(name)
+            asides.discard(name)
+
+    def _sign(self) -> None:
+        if not self._counts:
+            return
+        counts = ", ".join(f"{self._counts[outcome]} {outcome.value}" for outcome in Outcome if self._counts[outcome])
+        digest = hashlib.sha256("\n".join(sorted(self._ids)).encode()).hexdigest()
+        note = f"{self._note}; " if self._note else ""
+        self._holdings.log(self._action, f"{len(self._ids)} clips", f"{note}{counts}; sha256 of ids {digest}")
+        self._counts.clear()
+        self._ids.clear()
+        self._next_line = time.monotonic() + _SIGNED_S

@@ -1,0 +1,131 @@
+"""Cases: what is asked, what matches it, and what its owners answer. Each sees what is theirs."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from lamplighter.desk.finding import find
+from lamplighter.desk.holdings import Holdings
+from lamplighter.desk.register import check_owner
+from pipeline.actor import Role
+from pipeline.case.consent import Decision, Standing, standing
+from pipeline.case.request import Match, Request, Verdict, check
+from pipeline.case.request import match as match_all
+from pipeline.clip import Camera, Clip, Sharing
+from pipeline.errors import Conflict, NotAllowed, NotFound
+from storage.archive import Ingested
+from storage.rows import Motion
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One line of a match: the verdict, what moved in its clip, and how the owner of one that matches stands to it."""
+
+    match: Match
+    standing: Standing | None = None
+    motion: Motion | None = None
+
+
+def new_request(holdings: Holdings, request: Request) -> Request:
+    """Settle a request for good; see Desk.new_request."""
+    if request.agency != holdings.actor.name:
+        raise NotAllowed(f"{holdings.actor} may not ask in the name of {request.agency}; an officer of theirs may")
+    check(request, holdings.settings.request)
+    holdings.catalog.put_request(request, max_per_incident=holdings.settings.request.max_per_incident)
+    holdings.log("request made", request.id, f"case {request.case_number}, {request.span}")
+    return request
+
+
+def request(holdings: Holdings, name: str) -> Request:
+    """Return the request of that id. Raises NotFound, for another agency's too when an officer asks."""
+    found, actor = holdings.catalog.request(name), holdings.actor
+    if found is None or (actor.role is Role.OFFICER and found.agency != actor.name):
+        raise NotFound(f"there is no request {name!r}; `lamplighter show` lists them")
+    return found
+
+
+def match(holdings: Holdings, asked: Request) -> list[Row]:
+    """Return the verdict on every camera and clip, to an owner on their own; see Desk.match."""
+    cameras = [camera for camera in holdings.catalog.cameras() if _may_see(holdings, camera)]
+    near = holdings.catalog.candidates(asked.area, asked.span)
+    near += holdings.catalog.neighbours(asked.area, asked.span)
+    return _rows(holdings, asked, cameras, [one for one in near if _may_see(holdings, one[0])])
+
+
+def matching(holdings: Holdings, asked: Request, wanted: Callable[[Camera, Clip], bool]) -> list[Row]:
+    """Return the verdict on the clips that are wanted of those that share time with the request, and on no other.
+
+    What it costs does not grow with the fleet or the age of the catalogue, and no other clip's motion is looked at.
+    """
+    near = holdings.catalog.candidates(asked.area, asked.span)
+    found = [(camera, record) for camera, record in near if wanted(camera, record.clip)]
+    return _rows(holdings, asked, list({camera.id: camera for camera, _ in found}.values()), found)
+
+
+def asked_of(holdings: Holdings, asked: Request, owner: str) -> list[Row]:
+    """Return the verdict on the clips about which an owner is asked. Raises NotAllowed to another owner."""
+    _check_own(holdings, owner)
+    return matching(holdings, asked, lambda camera, _: camera.owner == owner and camera.sharing is Sharing.ASK)
+
+
+def decide(
+    holdings: Holdings, asked: Request, owner: str, *, share: Sequence[str] | None, saw: Callable[[list[Row]], None]
+) -> Decision:
+    """Settle one owner's answer; see Desk.decide."""
+    _check_own(holdings, owner)
+    check_owner(holdings, owner)
+    mine = asked_of(holdings, asked, owner)
+    saw(mine)
+    waiting = [row.match.clip.id for row in mine if row.match.verdict is Verdict.MATCH and row.match.clip]
+    chosen = waiting if share is None else list(share)
+    for clip in chosen:
+        if clip not in waiting:
+            raise NotFound(f"clip {clip} does not wait for owner {owner}; `lamplighter match` lists those that do")
+    if share is None and not waiting:
+        raise NotFound(f"no clip of owner {owner} matches request {asked.id}, so there is nothing to share")
+    decision = Decision(asked.id, owner, tuple(chosen), time.time_ns())
+    settled = holdings.catalog.settle(decision)
+    if settled.clips != decision.clips:
+        raise Conflict(f"owner {owner} answered request {asked.id} before, and differently; the first answer holds")
+    if settled == decision:
+        answer = f"shared {len(settled.clips)} clips" if settled.clips else "declined"
+        holdings.log("decision", asked.id, answer)
+    return settled
+
+
+def _may_see(holdings: Holdings, camera: Camera) -> bool:
+    return holdings.actor.role is not Role.OWNER or camera.owner == holdings.actor.name
+
+
+def _check_own(holdings: Holdings, owner: str) -> None:
+    if holdings.actor.role is Role.OWNER and holdings.actor.name != owner:
+        raise NotAllowed(f"{holdings.actor} may not answer for owner {owner}; {owner} has to")
+
+
+def _rows(holdings: Holdings, asked: Request, cameras: list[Camera], near: list[tuple[Camera, Ingested]]) -> list[Row]:
+    decisions = holdings.catalog.decisions(asked.id)
+    ingested: dict[str, dict[str, Ingested]] = {}
+    for _, record in sorted(near, key=lambda one: one[1].clip.start_ns):
+        ingested.setdefault(record.clip.camera, {})[record.clip.id] = record
+    looked_at = [
+        (camera, record)
+        for camera in cameras
+        if camera.id in ingested and asked.area.covers(camera)
+        for record in ingested[camera.id].values()
+        if asked.span & record.clip.span
+    ]
+    motions = find(asked, looked_at, layers=holdings.settings.layers, store=holdings.store, catalog=holdings.catalog)
+
+    def clips(camera: Camera) -> list[Clip]:
+        return [record.clip for record in ingested.get(camera.id, {}).values()]
+
+    rows = []
+    for verdict in match_all(asked, cameras, clips=clips, events=lambda clip: motions[clip.id].events):
+        stands, motion = None, motions.get(verdict.clip.id) if verdict.clip else None
+        if verdict.verdict is Verdict.MATCH and verdict.clip is not None:
+            camera = verdict.camera
+            stands = standing(camera, verdict.clip.id, decisions.get(camera.owner))
+        rows.append(Row(verdict, stands, motion))
+    return rows

@@ -1,0 +1,34 @@
+"""Footage and what was measured of it, for those who may look: whoever looks at a frame is in the log first."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lamplighter.desk.holdings import Holdings
+from pipeline.clip import Clip
+from pipeline.errors import ClipError
+from pipeline.media.decode import open_video
+from pipeline.span import iso
+from storage.objects import MissingObject
+
+
+def still(holdings: Holdings, clip: Clip, pts: int, *, missed: Callable[[str], None]) -> NDArray[np.uint8] | None:
+    """Return a frame of a clip; see Desk.still."""
+    holdings.log("still taken", clip.id, f"frame at {iso(clip.time_ns(pts))}, for a picture")
+    with tempfile.TemporaryDirectory(prefix="lamplighter-") as scratch:
+        path = Path(scratch) / f"clip{Path(clip.key).suffix}"
+        try:
+            holdings.archive.store.fetch(clip.key, path)
+            most = holdings.settings.ingest.max_pixels
+            with open_video(path, max_pixels=most, loop_filter=True, start_pts=pts) as video:
+                for found, plane in video.luma():
+                    if found >= pts:
+                        return plane.copy()
+        except (MissingObject, ClipError) as error:
+            missed(f"no still of clip {clip.id}: {error}")
+    return None

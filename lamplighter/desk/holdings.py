@@ -1,0 +1,82 @@
+"""What the desk works on: the settings, the store and the catalogue of one fleet, opened once, and for whom."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from lamplighter.settings import Settings
+from pipeline.actor import Actor, Role
+from pipeline.errors import ConfigError
+from storage.archive import Archive
+from storage.catalog import Catalog
+from storage.objects import StoreSettings
+from workers.patience import Patient
+
+if TYPE_CHECKING:
+    from workers.ingest import Context
+
+
+@dataclass(frozen=True, slots=True)
+class Holdings:
+    """One fleet's settings, store and catalogue, and the actor all is done for."""
+
+    settings: Settings
+    store: StoreSettings
+    archive: Archive
+    catalog: Catalog
+    actor: Actor
+
+    @property
+    def context(self) -> Context:
+        """What the workers need of it."""
+        from workers.ingest import Context  # noqa: PLC0415 - decoding and measuring, which not every operation does
+
+        return Context(self.store, self.settings.measure, self.settings.ingest.max_pixels)
+
+    def log(self, action: str, subject: str, detail: str = "") -> None:
+        """Append one line to the audit log, in the actor's name."""
+        self.catalog.append(time.time_ns(), str(self.actor), action=action, subject=subject, detail=detail)
+
+
+@contextmanager
+def opened(settings: Settings, actor: Actor) -> Iterator[Holdings]:
+    """Open store and catalogue, and the bucket when it is missing; a MinIO of our own is found by its data folder."""
+    store = settings.store
+    if store.kind == "directory" and not store.path:
+        store = store.model_copy(update={"path": str((settings.data / "objects").absolute())})
+    elif store.kind == "s3" and not store.endpoint:
+        store = _own_server(settings)
+    objects = Patient.open(store)
+    objects.ensure_bucket()
+    archive = Archive(objects)
+    catalog = Catalog(settings.catalog_url, archive)
+    try:
+        yield Holdings(settings, store, archive, catalog, actor)
+    finally:
+        catalog.close()
+
+
+def _own_server(settings: Settings) -> StoreSettings:
+    from storage import minio_server  # noqa: PLC0415 - no other store needs it
+    from storage.objects import ACCESS_KEY, SECRET_KEY  # noqa: PLC0415
+
+    server = minio_server.status(settings.data / "minio")
+    if server is None:
+        raise ConfigError("store.endpoint is empty and no MinIO of our own runs here; `lamplighter minio start`")
+    # The workers of a Ray of our own inherit these; they are written nowhere else.
+    os.environ[ACCESS_KEY], os.environ[SECRET_KEY] = server.credentials.access_key, server.credentials.secret_key
+    return settings.store.model_copy(update={"endpoint": server.endpoint, "secure": False})
+
+
+def operator() -> Actor:
+    """Return who sits at this machine: the operator, under the name they logged in with."""
+    try:
+        return Actor(Role.OPERATOR, getpass.getuser())
+    except (KeyError, OSError, ValueError):  # a container's user need not have a name
+        return Actor(Role.OPERATOR, f"user {os.getuid()}")

@@ -1,0 +1,56 @@
+"""Clips on their way in, from folders and buckets; and measured again when what measured them is out of date."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from lamplighter.desk.books import Books, carry_out
+from lamplighter.desk.holdings import Holdings
+from lamplighter.desk.tally import Saw, Tally
+from pipeline.errors import NotFound
+from pipeline.media.origin import PathTemplate
+from storage.archive import Ingested
+from workers.ingest import RemeasureJob
+from workers.ingest import ingest as ingest_clip
+from workers.ingest import remeasure as remeasure_clip
+from workers.receipt import Receipt
+from workers.sources import ingest_jobs
+
+
+def ingest(holdings: Holdings, where: Sequence[str], *, camera: str | None, saw: Saw) -> Tally:
+    """Take in all clips at `where`; see Desk.ingest."""
+    template = PathTemplate(holdings.settings.ingest.template)
+    known = {one.id for one in holdings.catalog.cameras()}
+    jobs, refused = ingest_jobs(where, template, camera=camera, known=known, open_bucket=holdings.context.open_bucket)
+    with Books[None](holdings, "clips ingested") as books:
+
+        def enter(receipt: Receipt[Any]) -> None:
+            books.add(receipt)
+            books.flush()
+
+        return carry_out(jobs, ingest_clip, holdings, saw=saw, enter=enter, refused=refused)
+
+
+def remeasure(holdings: Holdings, camera: str | None, *, saw: Saw) -> Tally:
+    """Measure again what is out of date; see Desk.remeasure."""
+    if camera is not None and holdings.catalog.camera(camera) is None:
+        raise NotFound(f"there is no camera {camera!r}; `lamplighter show` counts them")
+    version = holdings.settings.measure.version()
+    jobs = [RemeasureJob(one) for one in holdings.catalog.clips(camera) if one.version != version]
+
+    def delete_old(replaced: Sequence[tuple[Ingested, Ingested]]) -> None:
+        # The catalogue knows the new ones by now, so nobody looks for these any more.
+        for old, new in replaced:
+            if old.activity != new.activity:
+                holdings.archive.store.delete(old.activity)
+
+    # A clip that cannot be measured again is in the store all the same: it gets no account.
+    with Books(holdings, "clips remeasured", note=f"by {version}", accounts=False, cleared=delete_old) as books:
+
+        def enter(receipt: Receipt[Any]) -> None:
+            known = receipt.job.known if isinstance(receipt.job, RemeasureJob) else None
+            books.add(receipt, (known, receipt.result) if known and receipt.result is not None else None)
+            books.flush()
+
+        return carry_out(jobs, remeasure_clip, holdings, saw=saw, enter=enter)

@@ -1,0 +1,155 @@
+"""Live ingest: watched places and cameras by URL, with its books, its board and its metrics."""
+
+from __future__ import annotations
+
+import fcntl
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from lamplighter.desk.board import Board
+from lamplighter.desk.books import Books
+from lamplighter.desk.holdings import Holdings
+from lamplighter.desk.metrics import Metrics
+from pipeline.errors import ConfigError
+from pipeline.media.origin import PathTemplate
+from workers.batch import session
+from workers.live import Intake, Live
+from workers.receipt import Receipt, Work
+from workers.shard import Held, LiveSettings
+from workers.stream import check_url
+from workers.watch import Naming, Watched, open_watched
+
+_FLUSH_S, _FLUSH = 0.5, 100  # the books are written this often, and for so many clips at most
+_LOOK_S = 1.0
+
+
+def run_watch(
+    holdings: Holdings,
+    where: Sequence[str],
+    *,
+    urls: Mapping[str, str],
+    camera: str | None,
+    for_s: float | None,
+    stop: threading.Event,
+    work: Work | None,
+    shown: Callable[[Board], None],
+) -> Board:
+    """Run live ingest until `stop` or for `for_s` seconds; see Desk.watch."""
+    settings = holdings.settings
+    places = _places(holdings, where, urls=urls, camera=camera)
+    board = Board(settings.live)
+    books: list[Books[Held]] = []
+
+    def saw(event: Intake) -> None:
+        board.saw(event)
+        if isinstance(event, Receipt):
+            books[0].add(event)
+
+    choice = {} if work is None else {"work": work}
+    with (
+        _alone(settings.data),
+        session(settings.batch) as ray,
+        _served(board.metrics, settings.live),
+        Live(holdings.context, settings=settings.live, batch=settings.batch, saw=saw, ray=ray, **choice) as live,
+    ):
+        books.append(_books(holdings, live))
+        for place in places:
+            live.watch(place)
+        spool = settings.data / "spool"
+        left = {path.name for path in spool.iterdir() if path.is_dir()} if spool.is_dir() else set()
+        for name in sorted(left | set(urls)):
+            live.record(name, urls.get(name), spool=spool, settings=settings.recorder)
+        shown(board)
+        with _looking(board, live), books[0]:
+            for held, receipt in live.run(stop=stop, tick=books[0].flush, for_s=for_s):
+                board.finished(held, receipt)
+                books[0].add(receipt, held)
+    return board
+
+
+def _books(holdings: Holdings, live: Live) -> Books[Held]:
+    """Return books that clear the inbox of what is written, and then tell its shard."""
+
+    def cleared(batch: Sequence[Held]) -> None:
+        for held in batch:
+            holdings.archive.store.delete(held.key)
+        live.shards.forget(held.job.mark for held in batch)
+
+    # What is done counts as waiting until it is written: a small queue must not stand still for that.
+    most = max(1, min(_FLUSH, live.settings.shards * live.settings.queue // 4))
+    return Books(holdings, "clips ingested", note="live", cleared=cleared, most=most, every_s=_FLUSH_S)
+
+
+@contextmanager
+def _looking(board: Board, live: Live) -> Iterator[None]:
+    """Bring the board up to date every second, also while all workers are busy, and once more at the end."""
+    over = threading.Event()
+
+    def look() -> None:
+        try:
+            while not over.wait(_LOOK_S):
+                board.look(live)
+        except BaseException as error:  # noqa: BLE001 - a thread's error must not vanish with it
+            live.fail(error)
+
+    thread = threading.Thread(target=look, name="look", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+        board.look(live)
+
+
+@contextmanager
+def _alone(data: Path) -> Iterator[None]:
+    """Keep a second run off the same data folder: it would take up what this one is working on."""
+    data.mkdir(parents=True, exist_ok=True)
+    with (data / "watch.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ConfigError(
+                f"another `lamplighter watch` runs over {data}; give all places to one run, or this one another --data"
+            ) from None
+        yield
+
+
+@contextmanager
+def _served(metrics: Metrics, settings: LiveSettings) -> Iterator[None]:
+    close = metrics.serve(settings.metrics_host, settings.metrics_port) if settings.metrics_port else lambda: None
+    try:
+        yield
+    finally:
+        close()
+
+
+def _places(holdings: Holdings, where: Sequence[str], *, urls: Mapping[str, str], camera: str | None) -> list[Watched]:
+    """Open what is to be watched. Raises ConfigError for a place, a URL or a camera that is not there."""
+    known = {one.id for one in holdings.catalog.cameras()}
+    for name, url in urls.items():
+        check_url(url)
+        if name not in known:
+            raise ConfigError(f"camera {name} is not in the catalogue; import it first (lamplighter cameras import)")
+    if not where and not urls:
+        raise ConfigError("there is nothing to watch: wanted folders, s3://BUCKET/PREFIX, or --camera-url ID=URL")
+    naming = Naming(PathTemplate(holdings.settings.ingest.template), _Known(holdings, known), camera)
+    places = [open_watched(place, holdings.store, naming) for place in where]
+    if not known:
+        raise ConfigError("the catalogue holds no camera, so every clip would be refused; lamplighter cameras import")
+    return places
+
+
+class _Known:
+    """The ids of the catalogue's cameras; one that is not among them is looked up: it may have come meanwhile."""
+
+    def __init__(self, holdings: Holdings, known: set[str]) -> None:
+        self._holdings, self._known = holdings, known
+
+    def __contains__(self, camera: object) -> bool:
+        if camera not in self._known and self._holdings.catalog.camera(str(camera)) is not None:
+            self._known.add(str(camera))
+        return camera in self._known

@@ -1,0 +1,69 @@
+"""Which role may do what at the desk: the one table, and the refusal."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import wraps
+from typing import Concatenate, Final, ParamSpec, Protocol, TypeVar
+
+from pipeline.actor import Actor, Role
+from pipeline.errors import NotAllowed
+
+_OPERATOR: Final = frozenset({Role.OPERATOR})
+
+MAY: Final[Mapping[str, frozenset[Role]]] = {
+    # The fleet
+    "import_cameras": _OPERATOR,
+    "import_owners": _OPERATOR,
+    "cameras": _OPERATOR,
+    "camera": _OPERATOR,
+    "owners": _OPERATOR,
+    "strangers": _OPERATOR,
+    "show": _OPERATOR,
+    # Footage
+    "ingest": _OPERATOR,
+    "remeasure": _OPERATOR,
+    "watch": _OPERATOR,
+    "session": _OPERATOR,
+    "clips": _OPERATOR,
+    "clip": _OPERATOR,
+    "motion": _OPERATOR,
+    "still": _OPERATOR,
+    # Cases. An owner sees what is theirs, an officer what they asked for.
+    "new_request": frozenset({Role.OFFICER}),
+    "request": frozenset({Role.OPERATOR, Role.OWNER, Role.OFFICER, Role.REVIEWER, Role.LEGAL}),
+    "match": frozenset({Role.OPERATOR, Role.OWNER}),
+    "asked_of": frozenset({Role.OPERATOR, Role.OWNER}),
+    "decide": frozenset({Role.OWNER}),
+    "deliver": _OPERATOR,
+    "upgrade_cases": _OPERATOR,
+    # The books
+    "rebuild": _OPERATOR,
+    "verify_log": frozenset({Role.OPERATOR, Role.AUDITOR}),
+    # Who runs the machine says for whom it acts: a command for an owner, a page for whoever signed in.
+    "acting_as": _OPERATOR,
+}
+"""Every operation of `Desk` by its name, and the roles that may do it. Whose things it may be done to, each checks."""
+
+
+class _ForSomebody(Protocol):
+    @property
+    def actor(self) -> Actor: ...
+
+
+D = TypeVar("D", bound=_ForSomebody)
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def operation(method: Callable[Concatenate[D, P], R]) -> Callable[Concatenate[D, P], R]:
+    """Let a method be called by the roles of its entry in MAY; it raises NotAllowed for all others, before anything."""
+    name, may = method.__name__, MAY[method.__name__]
+
+    @wraps(method)
+    def guarded(desk: D, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        if desk.actor.role not in may:
+            raise NotAllowed(f"{desk.actor} may not {name.replace('_', ' ')}; who may: {', '.join(sorted(may))}")
+        return method(desk, *args, **kwargs)
+
+    return guarded

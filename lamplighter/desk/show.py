@@ -1,0 +1,118 @@
+"""What `show` tells of the fleet, and of one camera, clip or request: plain values, for tables, JSON and pages."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lamplighter.desk.holdings import Holdings
+from pipeline.case.request import Request
+from pipeline.clip import Camera
+from pipeline.errors import NotFound
+from pipeline.span import NS, iso
+from storage.archive import Ingested
+
+_IN_LISTS = ("clip", "span", "frames", "stream", "source")
+
+
+def clip_document(ingested: Ingested) -> dict[str, Any]:
+    """Return what is known of a clip."""
+    clip, stream = ingested.clip, ingested.clip.stream
+    return {
+        "clip": clip.id,
+        "camera": clip.camera,
+        "span": str(clip.span),
+        "frames": stream.frames,
+        "stream": f"{stream.codec} {stream.width} x {stream.height}",
+        "source": ingested.source,
+        "sha256": clip.sha256,
+        "key": clip.key,
+        "measured_by": ingested.version,
+    }
+
+
+def show(holdings: Holdings, thing: str | None) -> dict[str, Any]:
+    """Return what is known of a thing by its id, or of the fleet; see Desk.show."""
+    catalog = holdings.catalog
+    if thing is None:
+        return _fleet(holdings)
+    if (camera := catalog.camera(thing)) is not None:
+        return _camera(holdings, camera)
+    if (ingested := catalog.clip(thing)) is not None:
+        return _clip(holdings, ingested)
+    if (request := catalog.request(thing)) is not None:
+        return _request(holdings, request)
+    raise NotFound(f"there is no request, camera or clip {thing!r}; `lamplighter show` and `show CAMERA` list them")
+
+
+def _fleet(holdings: Holdings) -> dict[str, Any]:
+    catalog = holdings.catalog
+    cameras, clips, requests = catalog.cameras(), catalog.clips(), catalog.requests()
+    seconds = sum(record.clip.span.duration_ns for record in clips) / NS
+    version = holdings.settings.measure.version()
+    return {
+        "store": holdings.archive.store.url,
+        "cameras": len(cameras),
+        "clips": len(clips),
+        "to remeasure": sum(record.version != version for record in clips),
+        "hours": round(seconds / 3600, 3),
+        "delivered": sum(len(catalog.deliveries(request.id)) for request in requests),
+        "requests": [_request_row(request) for request in requests],
+        "set aside": [
+            {"clip": aside.source, "station": aside.station, "reason": aside.reason}
+            for aside in holdings.archive.aside.all()
+        ],
+    }
+
+
+def _camera(holdings: Holdings, camera: Camera) -> dict[str, Any]:
+    documents = [clip_document(one) for one in holdings.catalog.clips(camera.id)]
+    return {
+        "owner": camera.owner,
+        "sharing": camera.sharing.value,
+        "lon": camera.lon,
+        "lat": camera.lat,
+        "clips": [{name: document[name] for name in _IN_LISTS} for document in documents],
+    }
+
+
+def _clip(holdings: Holdings, ingested: Ingested) -> dict[str, Any]:
+    from pipeline.detection.detect import detect  # noqa: PLC0415 - of a clip alone events are found
+
+    clip, camera = ingested.clip, holdings.catalog.camera(ingested.clip.camera)
+    if camera is None:
+        raise NotFound(
+            f"clip {clip.id} is of camera {clip.camera}, which is not in the catalogue; "
+            "import it (lamplighter cameras import)"
+        )
+    activity = holdings.archive.activity(ingested)
+    holds = holdings.settings.layers.for_clip(camera, clip, activity)
+    spans = [clip.between(event.start_pts, event.end_pts) for event in detect(activity, holds.detection)]
+    return clip_document(ingested) | {
+        "detection": f"of the {holds.profile}",
+        "cold frames": activity.cold,
+        "events": [{"event": str(span)} for span in spans],
+    }
+
+
+def _request(holdings: Holdings, request: Request) -> dict[str, Any]:
+    delivered = [
+        {
+            "clip": delivery.clip,
+            "key": delivery.record.key,
+            "actual": str(delivery.record.actual),
+            "sha256": delivery.record.sha256,
+        }
+        for delivery in holdings.catalog.deliveries(request.id)
+    ]
+    row = _request_row(request) | {"contact": request.contact, "incident": request.incident, "note": request.note}
+    return row | {"area m2": round(request.area.size_m2), "delivered": delivered}
+
+
+def _request_row(request: Request) -> dict[str, str]:
+    return {
+        "request": request.id,
+        "agency": request.agency,
+        "case": request.case_number,
+        "span": str(request.span),
+        "made": iso(request.made_ns - request.made_ns % NS),
+    }

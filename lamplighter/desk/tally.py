@@ -1,0 +1,46 @@
+"""What a run came to, counted out of its receipts as they come."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+from workers.receipt import Outcome, Receipt
+
+
+@dataclass
+class Tally:
+    """Units planned, receipts by outcome, and the seconds all workers together spent at each station.
+
+    aside: the receipts of what was set aside; results: what the others hold.
+    """
+
+    planned: int = 0
+    outcomes: dict[Outcome, int] = field(default_factory=dict)
+    seconds: dict[str, float] = field(default_factory=dict)
+    aside: list[Receipt[Any]] = field(default_factory=list)
+    results: list[Any] = field(default_factory=list)
+
+    def add(self, receipt: Receipt[Any]) -> None:
+        """Count one receipt."""
+        self.outcomes[receipt.outcome] = self.outcomes.get(receipt.outcome, 0) + 1
+        for station, seconds in receipt.seconds.items():
+            self.seconds[station] = self.seconds.get(station, 0.0) + seconds
+        if receipt.outcome is Outcome.ASIDE:
+            self.aside.append(receipt)
+        else:
+            self.results.append(receipt.result)
+
+    @property
+    def finished(self) -> int:
+        """How many units have a receipt."""
+        return sum(self.outcomes.values())
+
+
+Saw: TypeAlias = Callable[[Tally], None]
+"""Told of a run when its plan is known and after each receipt; the tally is the run's own and goes on."""
+
+
+def nobody(_tally: Tally) -> None:
+    """Watch a run as nobody does."""
