@@ -45,7 +45,7 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     for item in items:
         spec = getattr(item, "callspec", None)
-        parameters = set() if spec is None else {part for part in spec.id.split("-")}
+        parameters = set() if spec is None else set(spec.id.split("-"))
         if _WHOLE_FIXTURES & set(getattr(item, "fixturenames", ())) or _WHOLE_PARAMETERS & parameters:
             item.add_marker("whole")
     if config.getoption("--fast"):

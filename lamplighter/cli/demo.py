@@ -109,7 +109,6 @@ def _tell(settings: Settings, footage: Path, *, seed: int, seconds: int, quiet: 
 
 
 def _request(street: Street) -> Request:
-    from pipeline.case.delivery import Delivery
     from pipeline.case.request import Request
 
     area, span = street.asked

@@ -13,7 +13,7 @@ from pipeline.case.consent import Standing
 from pipeline.case.released import commitment
 from pipeline.case.request import Request, Verdict
 from pipeline.clip import Camera, Sharing
-from pipeline.errors import ClipError, ConfigError, RequestRefused
+from pipeline.errors import ClipError, Conflict, NotFound, RequestRefused
 from pipeline.media.cut import Profile
 from pipeline.media.decode import open_video
 from pipeline.span import NS, Span
@@ -90,7 +90,7 @@ def test_of_the_clips_outside_the_asked_time_the_nearest_are_shown(desk: Desk, f
 
 def test_before_any_answer_only_what_is_always_shared_leaves(desk: Desk, asked: Request) -> None:
     tally = send(desk, asked)
-    assert [delivery.clip for delivery in tally.results] == [desk._holdings.catalog.clips("always-1")[0].clip.id]
+    assert [delivery.clip for delivery in tally.results] == [desk.clips("always-1")[0].clip.id]
     assert len(cases(desk)) == 2  # the clip and its record
 
 
@@ -100,7 +100,7 @@ def test_a_shared_clip_leaves_and_a_declined_one_does_not(desk: Desk, asked: Req
     send(desk, asked)
     owners = {"always-1", "ask-1"}
     assert {delivery.clip for delivery in desk._holdings.catalog.deliveries(asked.id)} == {
-        desk._holdings.catalog.clips(camera)[0].clip.id for camera in owners
+        desk.clips(camera)[0].clip.id for camera in owners
     }
 
 
@@ -117,15 +117,15 @@ def test_share_all_shares_what_matches_now_and_nothing_that_comes_later(
 def test_an_owner_answers_once(desk: Desk, asked: Request) -> None:
     first = answer(desk, asked, "piet", share=())
     assert answer(desk, asked, "piet", share=()) == first
-    with pytest.raises(ConfigError, match="first answer holds"):
+    with pytest.raises(Conflict, match="first answer holds"):
         answer(desk, asked, "piet", share=None)
 
 
 def test_an_owner_cannot_share_a_clip_that_does_not_wait_for_them(desk: Desk, asked: Request) -> None:
     (other,) = waiting(desk, asked, "ruth")
-    with pytest.raises(ConfigError, match="does not wait for owner piet"):
+    with pytest.raises(NotFound, match="does not wait for owner piet"):
         answer(desk, asked, "piet", share=[other])
-    with pytest.raises(ConfigError, match="nothing to share"):
+    with pytest.raises(NotFound, match="nothing to share"):
         answer(desk, asked, "sven", share=None)
 
 
@@ -133,7 +133,7 @@ def test_an_owner_cannot_share_a_clip_that_does_not_wait_for_them(desk: Desk, as
 def test_the_wall_stands_in_the_worker_too(desk: Desk, asked: Request, camera: str) -> None:
     """A job made by hand, past every check of the desk, is refused where the bytes would be written."""
     answer(desk, asked, "ruth", share=())
-    clip = desk._holdings.catalog.clips(camera)[0].clip
+    clip = desk.clips(camera)[0].clip
     job = DeliverJob(asked.id, clip_name(clip), clip.span, Profile())
     with pytest.raises(ClipError, match="consent"):
         deliver(job, desk._holdings.context, Stopwatch())
@@ -141,14 +141,14 @@ def test_the_wall_stands_in_the_worker_too(desk: Desk, asked: Request, camera: s
 
 
 def test_a_cut_outside_the_asked_time_is_refused_in_the_worker(desk: Desk, asked: Request) -> None:
-    clip = desk._holdings.catalog.clips("always-1")[0].clip
+    clip = desk.clips("always-1")[0].clip
     before = Span(asked.span.start_ns - NS, asked.span.end_ns)
     with pytest.raises(ClipError, match="not inside the request"):
         deliver(DeliverJob(asked.id, clip_name(clip), before, Profile()), desk._holdings.context, Stopwatch())
 
 
 def test_a_cut_for_a_request_nobody_made_is_refused(desk: Desk, asked: Request) -> None:
-    clip = desk._holdings.catalog.clips("always-1")[0].clip
+    clip = desk.clips("always-1")[0].clip
     with pytest.raises(ClipError, match="no such request"):
         deliver(DeliverJob("r-none", clip_name(clip), asked.span, Profile()), desk._holdings.context, Stopwatch())
 
@@ -167,7 +167,7 @@ def test_a_delivered_clip_is_what_its_record_says(desk: Desk, asked: Request, tm
     data = desk._holdings.archive.store.get(record.key)
     assert sha256(data).hexdigest() == record.sha256
     assert len(data) == record.size
-    source = desk._holdings.catalog.clips("always-1")[0].clip.sha256
+    source = desk.clips("always-1")[0].clip.sha256
     assert delivery.source_sha256 == source
     assert record.source_commitment == commitment(delivery.salt, source)
     assert (record.method, record.frames) == ("remux", 80)
@@ -205,7 +205,7 @@ def test_a_delivery_that_died_before_its_record_is_made_again(desk: Desk, asked:
 
 
 def test_a_source_that_was_changed_in_the_store_is_not_delivered(desk: Desk, asked: Request, films: Films) -> None:
-    clip = desk._holdings.catalog.clips("always-1")[0].clip
+    clip = desk.clips("always-1")[0].clip
     desk._holdings.archive.store.put(clip.key, films.other.read_bytes())
     tally = send(desk, asked)
     assert [(receipt.station, "content changed" in receipt.reason) for receipt in tally.aside] == [("fetch", True)]
@@ -217,7 +217,7 @@ def test_what_the_requester_may_read_names_no_camera_no_owner_and_no_place(desk:
     send(desk, asked)
     for key in cases(desk):
         text = key.encode() + (desk._holdings.archive.store.get(key) if key.endswith(".json") else b"")
-        for camera in desk._holdings.catalog.cameras():
+        for camera in desk.cameras():
             for secret in (camera.id, camera.owner, str(camera.lon), str(camera.lat)):
                 assert secret.encode() not in text, key
 

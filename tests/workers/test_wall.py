@@ -75,7 +75,7 @@ def released(desk: Desk, films: Films, tmp_path: Path) -> Request:
 
 def test_no_dictionary_finds_the_camera_the_clip_or_the_source(desk: Desk, released: Request) -> None:
     """A thousand camera names, every start second of a day, and every clip's hash are known: nothing is found."""
-    clips = [ingested.clip for ingested in desk._holdings.catalog.clips()]
+    clips = [ingested.clip for ingested in desk.clips()]
     seen = digits(seen_by_the_requester(desk, released))
     assert seen
     known: set[str] = {clip.id for clip in clips} | {clip.sha256 for clip in clips}
@@ -83,7 +83,7 @@ def test_no_dictionary_finds_the_camera_the_clip_or_the_source(desk: Desk, relea
     assert not {one for one in seen if any(one in whole or whole in one for whole in known)}
     # To find anything, a guess has to be right at the true camera, second and hash. So each of the two long lists is
     # walked with the truth of the other.
-    names = [f"door-{n}" for n in range(990)] + [camera.id for camera in desk._holdings.catalog.cameras()]
+    names = [f"door-{n}" for n in range(990)] + [camera.id for camera in desk.cameras()]
     seconds = [DAY_NS + n * NS for n in range(86_400)]
     true = clips[0]
     assert true.camera in names
@@ -107,7 +107,7 @@ def found_nothing(seen: set[str], camera: str, start_ns: int, sha256: str, reque
 
 def test_the_attack_finds_what_earlier_versions_gave_away(desk: Desk, released: Request) -> None:
     """The attack above is judged by a leak: the id that was in every record."""
-    (clip,) = [ingested.clip for ingested in desk._holdings.catalog.clips("always-1")]
+    (clip,) = [ingested.clip for ingested in desk.clips("always-1")]
     with pytest.raises(AssertionError):
         found_nothing({clip.id}, clip.camera, clip.start_ns, clip.sha256, released)
     with pytest.raises(AssertionError):
@@ -150,7 +150,7 @@ def test_what_is_printed_for_the_requester_tells_no_more(
 ) -> None:
     monkeypatch.setenv("LAMPLIGHTER_REQUEST__MAX_AGE_DAYS", "36500")
     # A second clip that is let out and cannot be made: the operator is told, the requester is not.
-    (clip,) = [ingested.clip for ingested in desk._holdings.catalog.clips("always-1")]
+    (clip,) = [ingested.clip for ingested in desk.clips("always-1")]
     other = ask(desk, a_request(case="C-2"))
     desk._holdings.archive.store.delete(clip.key)
     for words in (["--json"], []):
@@ -190,7 +190,7 @@ def test_a_weak_key_is_refused_and_not_repeated_in_the_error(secret: str) -> Non
 
 def test_the_operator_can_open_the_commitment_and_nobody_else_can(desk: Desk, released: Request) -> None:
     (delivery,) = desk._holdings.catalog.deliveries(released.id)
-    source = desk._holdings.catalog.clips("always-1")[0].clip.sha256
+    source = desk.clips("always-1")[0].clip.sha256
     assert commitment(delivery.salt, source) == delivery.record.source_commitment
     assert commitment("00" * 32, source) != delivery.record.source_commitment
     assert delivery.salt not in seen_by_the_requester(desk, released)
@@ -200,14 +200,19 @@ def test_the_operator_can_open_the_commitment_and_nobody_else_can(desk: Desk, re
 
 
 def clip_of(desk: Desk, camera: str) -> Clip:
-    return desk._holdings.catalog.clips(camera)[0].clip
+    return desk.clips(camera)[0].clip
 
 
 def leaves_nothing(desk: Desk, job: DeliverJob, *, saying: str) -> None:
-    before = list(desk._holdings.archive.store.keys("cases/")), list(desk._holdings.archive.store.keys("deliveries/"))
+    before = left(desk)
     with pytest.raises(ClipError, match=saying):
         deliver(job, desk._holdings.context, Stopwatch())
-    assert (list(desk._holdings.archive.store.keys("cases/")), list(desk._holdings.archive.store.keys("deliveries/"))) == before
+    assert left(desk) == before
+
+
+def left(desk: Desk) -> list[str]:
+    store = desk._holdings.archive.store
+    return [*store.keys("cases/"), *store.keys("deliveries/")]
 
 
 def test_a_job_cannot_name_another_cameras_bytes_under_a_sharing_cameras_name(desk: Desk, released: Request) -> None:
@@ -221,17 +226,17 @@ def test_a_job_cannot_name_another_cameras_bytes_under_a_sharing_cameras_name(de
 
 @pytest.mark.usefixtures("released")
 def test_a_record_that_points_at_other_bytes_than_its_name_delivers_nothing(desk: Desk) -> None:
-    secret, shared = clip_of(desk, "never-1"), desk._holdings.catalog.clips("always-1")[0]
+    secret, shared = clip_of(desk, "never-1"), desk.clips("always-1")[0]
     asked = ask(desk, a_request(case="C-2"))
     desk._holdings.catalog.case_key(asked.id)
-    honest = clip_name(shared.clip)
+    honest, archive = clip_name(shared.clip), desk._holdings.archive
     forged: list[Ingested] = [
         replace(shared, clip=replace(shared.clip, key=secret.key)),
         replace(shared, clip=replace(shared.clip, sha256=secret.sha256, key=secret.key)),
         replace(shared, clip=secret),
     ]
     for one in forged:
-        desk._holdings.archive.store.put(desk._holdings.archive.clips.key(honest), desk._holdings.archive.clips.dump(one).encode())
+        archive.store.put(archive.clips.key(honest), archive.clips.dump(one).encode())
         leaves_nothing(desk, DeliverJob(asked.id, honest, shared.clip.span, Profile()), saying="other bytes|changed")
 
 

@@ -59,6 +59,7 @@ def calls(clip: Ingested, request: Request, where: Path) -> dict[str, Callable[[
         "asked_of": lambda desk: desk.asked_of(request, "piet"),
         "decide": lambda desk: desk.decide(request, "piet", share=()),
         "deliver": lambda desk: desk.deliver(request),
+        "upgrade_cases": lambda desk: desk.upgrade_cases(),
         "rebuild": lambda desk: desk.rebuild(),
         "verify_log": lambda desk: desk.verify_log(),
     }
