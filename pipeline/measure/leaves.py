@@ -36,9 +36,9 @@ _LOOKED_AT = 500  # frames tell what is usual
 _WHOLE = (2, 4)  # grey levels, and times its own unrest: by what the mean of a cell of leaves strays by itself
 
 
-def leaves_of(known: Background, plan: Grid) -> F32:
+def leaves_of(known: Background, grid: Grid) -> F32:
     """Return how much each cell is one of leaves or water, 0 to 1, by what trembles in it and around: (R, C)."""
-    part = plan.means(known.trembles[None]) / np.float32(255)
+    part = grid.means(known.trembles[None]) / np.float32(255)
     part = around(part) / around(np.ones_like(part))
     leaves: F32 = np.clip((part[0] - np.float32(_LEAVES[0])) * np.float32(_LEAVES[1]), 0, 1)
     return leaves
@@ -58,19 +58,19 @@ class Whole:
     room: F32
 
     @classmethod
-    def find(cls, samples: U8, known: Background, leaves: F32, plan: Grid) -> Whole:
+    def find(cls, samples: U8, known: Background, leaves: F32, grid: Grid) -> Whole:
         """Return it of pictures of the scene, uint8 (n, rows, columns)."""
-        means = plan.means(samples)
+        means = grid.means(samples)
         gain = light(known.usual, samples)
         if gain is not None:
-            means /= bent(gain, *plan.grid)
+            means /= bent(gain, *grid.grid_shape)
         mean = np.median(means, axis=0)
         return cls(leaves, mean, _WHOLE[0] + _WHOLE[1] * np.median(abs(means - mean), axis=0))
 
-    def look(self, cells: U8, images: U8, gain: F32 | None, plan: Grid, full: int) -> U8:
+    def look(self, cells: U8, images: U8, gain: F32 | None, grid: Grid, full: int) -> U8:
         """Return the raw cells of images with those of leaves looked at as a whole too: uint8 (n, R, C)."""
-        mean = self.mean if gain is None else self.mean * bent(gain, *plan.grid)
-        away = (abs(plan.means(images) - mean) - self.room) * np.float32(255 / full)
+        mean = self.mean if gain is None else self.mean * bent(gain, *grid.grid_shape)
+        away = (abs(grid.means(images) - mean) - self.room) * np.float32(255 / full)
         return np.maximum(cells, (away.clip(0, 255) * self.leaves).astype(np.uint8))
 
 

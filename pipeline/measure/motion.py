@@ -93,14 +93,14 @@ def measure(
     second = float(time_base)
     reader = _Reader(frames, second, settings)
     blocks = list(_with_background(reader, settings))
-    if reader.plan is None:
+    if reader.grid is None:
         raise ClipError("decode", "wanted at least one frame, got no frames; the clip holds no picture")
     times = np.array(reader.pts, np.int64)
     index = np.array(reader.chosen, np.int64)
     at = (times[index] * second).astype(np.float64)
     share = _finish(calmed(blocks, at), at, settings)
     before = np.searchsorted(index, np.arange(len(times)), side="right") - 1  # the measured frame at or before each
-    height, width = reader.plan.size
+    height, width = reader.grid.size
     return Activity(
         share=_between(share, before, index, times) if len(index) < len(times) else share,
         pts=times,
@@ -134,27 +134,27 @@ class _Reader:
     pts: list[int] = field(default_factory=list)
     chosen: list[int] = field(default_factory=list)
     luma: list[U8] = field(default_factory=list)  # mean brightness of the measured frames, chunk by chunk
-    plan: Grid | None = None
+    grid: Grid | None = None
     samples: list[Unsigned] = field(default_factory=list)  # of planes that are not reduced yet
     chunks: list[U8] = field(default_factory=list)  # working images of the block that is being read
 
     def _take(self, plane: U8) -> None:
-        if self.plan is None:
+        if self.grid is None:
             if plane.dtype != np.uint8 or plane.ndim != 2 or 0 in plane.shape:
                 raise ValueError(f"wanted luma planes uint8 (H, W), got {plane.dtype} {plane.shape}")
-            self.plan = Grid(*plane.shape)
-        if plane.shape != self.plan.size:
-            (h, w), (new_h, new_w) = self.plan.size, plane.shape
+            self.grid = Grid(*plane.shape)
+        if plane.shape != self.grid.size:
+            (h, w), (new_h, new_w) = self.grid.size, plane.shape
             raise ClipError(
                 "decode",
                 f"wanted one size, got {new_w} x {new_h} after {w} x {h} at frame {len(self.pts)}: split the clip",
             )
-        self.samples.append(self.plan.sample(plane))
+        self.samples.append(self.grid.sample(plane))
         if len(self.samples) == _CHUNK:
-            self._reduce(self.plan)
+            self._reduce(self.grid)
 
-    def _reduce(self, plan: Grid) -> None:
-        images = plan.reduce(self.samples)
+    def _reduce(self, grid: Grid) -> None:
+        images = grid.reduce(self.samples)
         self.samples.clear()
         self.chunks.append(images)
         some = images[:, :: max(1, images.shape[1] // 32), :: max(1, images.shape[2] // 32)]  # as good a mean as all
@@ -170,7 +170,7 @@ class _Reader:
                 raise ClipError(
                     "decode", f"wanted times that increase, got pts {pts} after {self.pts[-1]} at frame {len(self.pts)}"
                 )
-            if pts - last < least and self.plan is not None and plane.shape == self.plan.size:
+            if pts - last < least and self.grid is not None and plane.shape == self.grid.size:
                 self.pts.append(pts)
                 continue
             if pts - started >= length:
@@ -187,8 +187,8 @@ class _Reader:
             yield self._block(times)
 
     def _block(self, times: list[float]) -> _Block:
-        if self.samples and self.plan is not None:
-            self._reduce(self.plan)
+        if self.samples and self.grid is not None:
+            self._reduce(self.grid)
         chunks, self.chunks = self.chunks, []
         at = np.array(times)
         kept = _spread(at, self.settings.samples, at[0], at[-1])
@@ -223,14 +223,14 @@ def _with_background(reader: _Reader, settings: MeasureSettings) -> Iterator[tup
             if ahead is None:
                 break
             held.append(ahead)
-        if current == len(held) or reader.plan is None:
+        if current == len(held) or reader.grid is None:
             return
         block = held[current]
         while held[0].times[-1] < block.times[0] - settings.horizon_s:
             del held[0]
             current -= 1
-        scene = finder(block, held, reader.plan)
-        yield np.concatenate(_compare(block, scene, reader.plan, settings.full)), scene.leaves
+        scene = finder(block, held, reader.grid)
+        yield np.concatenate(_compare(block, scene, reader.grid, settings.full)), scene.leaves
         block.chunks.clear()  # the past is needed for its samples only
         current += 1
 
@@ -252,7 +252,7 @@ class _Finder:
     times: Seconds = field(default_factory=lambda: np.empty(0))
     scene: _Scene | None = None
 
-    def __call__(self, block: _Block, held: list[_Block], plan: Grid) -> _Scene:
+    def __call__(self, block: _Block, held: list[_Block], grid: Grid) -> _Scene:
         settings = self.settings
         times = np.concatenate([b.kept_times for b in held])
         first = max(times[0], block.times[0] - settings.horizon_s)
@@ -274,19 +274,19 @@ class _Finder:
         known = find_background(
             samples, restless, same_levels=settings.same_levels, contrast=settings.contrast, unrest=settings.unrest
         )
-        leaves = leaves_of(known, plan)
-        whole = Whole.find(samples, known, leaves, plan) if leaves.any() and not shake else None
+        leaves = leaves_of(known, grid)
+        whole = Whole.find(samples, known, leaves, grid) if leaves.any() and not shake else None
         found = _Scene(known, shake, leaves, whole)
         self.times, self.scene = times[picked], None if shake else found
         return found
 
 
-def _compare(block: _Block, scene: _Scene, plan: Grid, full: int) -> list[U8]:
+def _compare(block: _Block, scene: _Scene, grid: Grid, full: int) -> list[U8]:
     """Return the raw cells of every working image of a block."""
     known, shake, _, whole = scene
     steady = known.lowest, known.highest
     most = np.full_like(known.usual, full)  # a scalar in its place would take twenty times as long
-    scale = np.float32(255.01 / full) / plan.area  # beyond 255, or a full cell might be rounded down to 254
+    scale = np.float32(255.01 / full) / grid.area  # beyond 255, or a full cell might be rounded down to 254
     out = []
     for images in block.chunks:
         here, (lowest, highest) = known, steady
@@ -305,8 +305,8 @@ def _compare(block: _Block, scene: _Scene, plan: Grid, full: int) -> list[U8]:
         brighter = np.maximum(images, highest)
         np.subtract(brighter, highest, out=brighter)
         np.maximum(darker, brighter, out=darker)
-        cells = (plan.cells(np.minimum(darker, most, out=darker), full) * scale).astype(np.uint8)
-        out.append(cells if whole is None else whole.look(cells, images, gain, plan, full))
+        cells = (grid.cells(np.minimum(darker, most, out=darker), full) * scale).astype(np.uint8)
+        out.append(cells if whole is None else whole.look(cells, images, gain, grid, full))
     return out
 
 
