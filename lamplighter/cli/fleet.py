@@ -19,10 +19,10 @@ from lamplighter.desk.desk import open_desk
 from lamplighter.settings import Settings
 from pipeline.errors import ConfigError
 from pipeline.span import NS, Span, parse_iso
+from simulation.arrivals import arrivals
 from simulation.feeder import BucketSink, Fed, Feeder, FolderSink, Sink, drive, film_reels, footage_files, reels_of
-from simulation.fleet import HOUR_NS, MAKES, Fleet, dump_fleet, load_fleet, make_fleet
+from simulation.fleet import HOUR_NS, MAKES, Fleet, Mix, dump_fleet, load_fleet, make_fleet
 from simulation.traffic import dump_truth, sights
-from simulation.uploads import arrivals
 from storage.contract import replacing
 from storage.minio_server import cache_folder
 from workers.receipt import Outcome
@@ -59,10 +59,7 @@ def make(
         seed=seed,
         start_ns=_instant("--start", start),
         hours=hours,
-        busy=busy,
-        continuous=continuous,
-        makes=makes or tuple(MAKES),
-        replay=_footage(replay),
+        mix=_mix(busy, continuous, makes, replay),
     )
     seen = sights(fleet)
     files = {"fleet": out / "fleet.geojson", "truth": out / "truth.jsonl"}
@@ -128,10 +125,7 @@ def run(
             seed=seed,
             start_ns=begun_ns,
             hours=hours,
-            busy=busy,
-            continuous=continuous,
-            makes=makes or tuple(MAKES),
-            replay=_footage(replay),
+            mix=_mix(busy, continuous, makes, replay),
         )
     else:
         fleet = _read(file)
@@ -174,15 +168,15 @@ class _Tally:
         self.interrupted = False
 
     def add(self, fed: Fed) -> None:
-        upload = fed.upload
+        arrival = fed.arrival
         self.clips += 1
-        self.repeated += upload.repeat
-        self.late += not upload.repeat and upload.arrival_ns - upload.start_ns - upload.length_ns > 60 * NS
+        self.repeated += arrival.repeat
+        self.late += not arrival.repeat and arrival.arrival_ns - arrival.start_ns - arrival.length_ns > 60 * NS
         self.frames += fed.frames
         self.size += fed.size
         self.things += len(fed.things or ())
-        self.cameras.add(upload.camera.id)
-        self.footage_s += Fraction(upload.length_ns, NS)
+        self.cameras.add(arrival.camera.id)
+        self.footage_s += Fraction(arrival.length_ns, NS)
         self.behind.append(fed.behind_s)
 
     def line(self) -> str:
@@ -293,14 +287,18 @@ def _check_replay(fleet: Fleet, replay: Path | None) -> None:
         raise ConfigError(f"--replay: {replay} has no {', '.join(missing)}, which the fleet replays")
 
 
-def _footage(replay: Path | None) -> list[str]:
+def _mix(busy: float, continuous: float, makes: list[str] | None, replay: Path | None) -> Mix:
+    return Mix(busy=busy, continuous=continuous, makes=tuple(makes or MAKES), replay=_footage(replay))
+
+
+def _footage(replay: Path | None) -> tuple[str, ...]:
     """Return the clips that can be replayed; say which cannot."""
     if replay is None:
-        return []
+        return ()
     names, left_out = footage_files(replay)
     for name, reason in left_out.items():
         tables.err.print(f"{name} is not replayed: {reason}")
-    return names
+    return tuple(names)
 
 
 def _instant(option: str, text: str) -> int:

@@ -314,7 +314,7 @@ def _ranked(samples: U8) -> U8:
 
 @lru_cache(8)
 def _exchanges(count: int) -> tuple[tuple[int, int], ...]:
-    """Return the pairs of places to compare and exchange, in turn, that sort `count` values."""
+    """Return the pairs of positions to compare and exchange, in turn, that sort `count` values."""
     found = []
     top = 2 ** max(0, (count - 1).bit_length() - 1)
     step = top

@@ -98,8 +98,8 @@ class Grid:
     def _means_of_four_rows(self, plane: U8) -> U8:
         """Return the means of boxes of 4 x 4 by every other pixel of them: (4 * rows, 4 * columns) to (rows, columns).
 
-        A word holds the four pixels of one row of a box. Those at even places of all four rows are eight, added up in
-        two lanes of 16 bits; see `_mean_of_lanes`.
+        A word holds the four pixels of one row of a box. Every other one of all four rows makes eight, added up in two
+        lanes of 16 bits; see `_mean_of_lanes`.
         """
         words, lanes, more = plane.view(np.uint32), self._lanes, self._more  # words: (4 * rows, columns)
         np.bitwise_and(words[::4], self._even, out=lanes)

@@ -140,7 +140,7 @@ class _Reader:
     second: float  # length of one tick
     settings: MeasureSettings
     pts: list[int] = field(default_factory=list)  # of every frame
-    measured: list[int] = field(default_factory=list)  # which frames are, as places in `pts`
+    measured: list[int] = field(default_factory=list)  # which frames are, as positions in `pts`
     luma: list[U8] = field(default_factory=list)  # mean brightness of those, chunk by chunk: (up to _CHUNK,) each
     grid: Grid | None = None  # known from the first frame on
     samples: list[Unsigned] = field(default_factory=list)  # of planes that are not reduced yet
@@ -434,8 +434,8 @@ def _stepped(level: F32) -> U8:
 def _between(share: U8, before: NDArray[np.int64], measured: NDArray[np.int64], pts: NDArray[np.int64]) -> U8:
     """Return a share for every frame, linear in time between those measured: uint8 (n, R, C) to (N, R, C).
 
-    pts: int64 (N,), of every frame; measured: int64 (n,), which of them were; before: int64 (N,), the place in
-    `measured` of the one at or before each frame.
+    pts: int64 (N,), of every frame; measured: int64 (n,), which of them were; before: int64 (N,), the position
+    in `measured` of the one at or before each frame.
     """
     full = np.empty((len(pts), *share.shape[1:]), np.uint8)
     after = np.minimum(before + 1, len(measured) - 1)

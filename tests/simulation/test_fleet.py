@@ -26,6 +26,7 @@ from pipeline.media.encode import encode
 from pipeline.media.packets import open_recording
 from pipeline.span import NS, Span, parse_iso
 from simulation import scene
+from simulation.arrivals import LONGEST_S, Arrival, arrivals, claimed_ns
 from simulation.feeder import BucketSink, Feeder, FolderSink, drive, film_reels, footage_files, reels_of
 from simulation.fleet import (
     HOUR_NS,
@@ -33,15 +34,16 @@ from simulation.fleet import (
     MAKES,
     Fleet,
     FleetCamera,
-    FleetSettings,
+    Mix,
     dump_fleet,
     load_fleet,
     make_fleet,
 )
-from simulation.reel import QUIET, Encoding, Reel, runs, takes
+from simulation.reel import QUIET, Encoding, Reel, pieces, takes
 from simulation.scene import Mover, Scene, crossings, render
+from simulation.score import load_fed, score_fed
+from simulation.settings import FleetSettings
 from simulation.traffic import Sight, dump_truth, frame_ns, load_truth, sights
-from simulation.uploads import LONGEST_S, Arrival, arrivals, claimed_ns, load_uploads, score_uploads
 from storage.directory import DirectoryStore
 from storage.minio_server import Server
 from storage.objects import S3Store, StoreSettings
@@ -50,12 +52,13 @@ from workers.batch import BatchSettings
 START = parse_iso("2026-01-31T17:00:00Z")
 HERE = BatchSettings(workers=0)
 SMALL: dict[str, Any] = {"width": 128, "height": 96, "rate": Fraction(10), "gop": 20}  # two seconds a group of pictures
-GOLDEN = "6f867687"
+GOLDEN = "d1e2af82"
+GOLDEN_1 = "6f867687"  # what the version before wrote, the site called place
 
 
-def small_fleet(cameras: int = 12, *, hours: int = 2, **fields: Any) -> Fleet:
+def small_fleet(cameras: int = 12, *, hours: int = 2, **mix: Any) -> Fleet:
     """Return a fleet whose reels are filmed in a second."""
-    fleet = make_fleet(cameras, seed=5, start_ns=START, hours=hours, makes=["Dunmore"], **fields)
+    fleet = make_fleet(cameras, seed=5, start_ns=START, hours=hours, mix=Mix(makes=("Dunmore",), **mix))
     return replace(fleet, cameras=tuple(replace(camera, **SMALL) for camera in fleet.cameras))
 
 
@@ -82,7 +85,7 @@ def luma(path: Path) -> tuple[list[int], list[NDArray[np.uint8]], Fraction]:
 
 
 def test_the_same_seed_gives_the_same_fleet_and_truth_on_every_machine() -> None:
-    fleet = make_fleet(40, seed=11, start_ns=START, hours=3, replay=["a.mp4"])
+    fleet = make_fleet(40, seed=11, start_ns=START, hours=3, mix=Mix(replay=("a.mp4",)))
     text = dump_fleet(fleet) + "".join(dump_truth(fleet, sights(fleet)))
     assert hashlib.sha256(text.encode()).hexdigest()[:8] == GOLDEN
     assert dump_fleet(make_fleet(40, seed=12, start_ns=START, hours=3)) != dump_fleet(fleet)
@@ -98,7 +101,7 @@ seen = t.sights(fleet)
 text = t.dump_fleet(fleet) + "".join(t.dump_truth(fleet, seen))
 with t.Feeder(Path(sys.argv[1]), seen, sink=t.FolderSink(Path(sys.argv[2]))) as feeder:
     fed = next(iter(t.drive(t.arrivals(fleet, seen), feeder, fleet.span, speed=0)))
-clip = (Path(sys.argv[2]) / fed.upload.name).read_bytes()
+clip = (Path(sys.argv[2]) / fed.arrival.name).read_bytes()
 print(hashlib.sha256(text.encode()).hexdigest(), hashlib.sha256(clip).hexdigest())
 """
     running = [
@@ -116,7 +119,7 @@ print(hashlib.sha256(text.encode()).hexdigest(), hashlib.sha256(clip).hexdigest(
 
 
 def test_a_fleet_file_reads_back_as_it_was_and_imports_as_cameras(tmp_path: Path) -> None:
-    fleet = make_fleet(40, seed=11, start_ns=START, replay=["a.mp4", "b.avi"])
+    fleet = make_fleet(40, seed=11, start_ns=START, mix=Mix(replay=("a.mp4", "b.avi")))
     file = tmp_path / "fleet.geojson"
     file.write_text(dump_fleet(fleet))
     assert load_fleet(file.read_text(), name="fleet") == fleet
@@ -124,6 +127,16 @@ def test_a_fleet_file_reads_back_as_it_was_and_imports_as_cameras(tmp_path: Path
     assert sorted(camera.replay for camera in fleet.cameras if camera.replay) == ["a.mp4", "b.avi"]
     places = {(camera.lon, camera.lat) for camera in fleet.cameras}
     assert len(places) == 40, "no two cameras hang in one place"
+
+
+def test_a_fleet_file_of_version_1_which_called_the_site_a_place_is_read_as_well() -> None:
+    fleet = make_fleet(40, seed=11, start_ns=START, hours=3, mix=Mix(replay=("a.mp4",)))
+    old = dump_fleet(fleet).replace('"fleet_version":2', '"fleet_version":1').replace('"site":', '"place":')
+    truth = "".join(dump_truth(fleet, sights(fleet)))
+    assert hashlib.sha256((old + truth).encode()).hexdigest()[:8] == GOLDEN_1, "to the byte what that version wrote"
+    assert load_fleet(old, name="fleet") == fleet
+    with pytest.raises(ConfigError, match=r"street\.geojson: .*place"):
+        load_fleet(old.replace('"place":1', '"spot":1', 1), name="street.geojson")
 
 
 def test_a_larger_fleet_of_the_same_seed_keeps_its_cameras() -> None:
@@ -137,10 +150,10 @@ def test_a_larger_fleet_of_the_same_seed_keeps_its_cameras() -> None:
         ("{", "is not JSON"),
         ("[]", "is not a fleet file"),
         ('{"type": "FeatureCollection", "features": []}', "fleet_version"),
-        ('{"fleet_version": 2, "features": []}', "wanted a fleet file of version 1, got 2"),
-        ('{"fleet_version": 1, "features": [], "seed": 1}', "is not a fleet file"),
+        ('{"fleet_version": 3, "features": []}', "wanted a fleet file of version 1 to 2, got 3"),
+        ('{"fleet_version": 2, "features": [], "seed": 1}', "is not a fleet file"),
         (
-            '{"fleet_version": 1, "seed": 1, "start": "2026-01-31T17:00Z", "hours": 1, "traffic": [], "features": []}',
+            '{"fleet_version": 2, "seed": 1, "start": "2026-01-31T17:00Z", "hours": 1, "traffic": [], "features": []}',
             "at least one camera",
         ),
     ],
@@ -164,13 +177,19 @@ def test_a_camera_with_a_wrong_or_missing_property_is_refused_by_name(field: str
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"cameras": 0}, {"cameras": -3}, {"makes": ["Nobody"]}, {"makes": []}, {"busy": -1.0}, {"continuous": 1.5}],
+    [{"makes": ("Nobody",)}, {"makes": ()}, {"busy": -1.0}, {"busy": 101.0}, {"continuous": 1.5}, {"continuous": -0.1}],
+)
+def test_a_mix_that_cannot_be_is_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match=next(iter(wrong))):
+        Mix(**wrong)
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"cameras": 0}, {"cameras": -3}, {"start_ns": START + 1}, {"hours": 0}, {"seed": -1}]
 )
 def test_a_fleet_that_cannot_be_is_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ConfigError):
         make_fleet(**{"cameras": 5, "seed": 1, "start_ns": START, **wrong})
-    with pytest.raises(ConfigError):
-        make_fleet(5, seed=1, start_ns=START + 1)
 
 
 @pytest.mark.parametrize(
@@ -195,39 +214,39 @@ def test_a_fleet_refuses_two_cameras_of_one_name_and_streets_that_are_not_there(
 
 
 def test_the_makes_take_keyframes_at_a_plausible_distance() -> None:
-    for picture in MAKES.values():
-        assert 1 <= picture.gop_s <= 4
+    for encoding in MAKES.values():
+        assert 1 <= encoding.gop_s <= 4
 
 
 # The truth
 
 
-@pytest.mark.parametrize("picture", [*MAKES.values(), Encoding(128, 96, Fraction(10), "h264", 20, "vbr")])
-def test_the_takes_of_a_reel_are_the_crossings_of_its_scene(picture: Encoding) -> None:
-    layout = takes(picture)
-    shown = crossings(Reel(picture, 0, night=False).scene())
+@pytest.mark.parametrize("encoding", [*MAKES.values(), Encoding(128, 96, Fraction(10), "h264", 20, "vbr")])
+def test_the_takes_of_a_reel_are_the_crossings_of_its_scene(encoding: Encoding) -> None:
+    layout = takes(encoding)
+    shown = crossings(Reel(encoding, 0, night=False).scene())
     told = [
-        range(take.first_gop * picture.gop + take.seen.start, take.first_gop * picture.gop + take.seen.stop)
+        range(take.first_gop * encoding.gop + take.seen.start, take.first_gop * encoding.gop + take.seen.stop)
         for name, take in layout.items()
         if name != QUIET
     ]
     assert [frames for _, frames in shown] == told
     assert [mover.kind for mover, _ in shown] == [take.kind for take in layout.values() if take.kind]
     for take in layout.values():
-        assert 0 <= take.seen.start <= take.seen.stop < take.gops * picture.gop
+        assert 0 <= take.seen.start <= take.seen.stop < take.gops * encoding.gop
 
 
 def test_somebody_is_in_the_picture_in_exactly_the_frames_the_truth_names() -> None:
     fleet = small_fleet()
     seen, camera = sights(fleet), fleet.cameras[0]
-    covered = scene.truth(Reel(camera.picture, camera.place, night=False).scene(), 1, 1)[:, 0, 0] > 0
+    covered = scene.truth(Reel(camera.encoding, camera.site, night=False).scene(), 1, 1)[:, 0, 0] > 0
     visible = 0
     for first in (0, 100, 333, 1000, 2000):
         shown = np.concatenate(
             [
-                covered[run.start * camera.gop : run.stop * camera.gop]
-                for run in runs(
-                    camera.picture, [(sight.gop, sight.take) for sight in seen[camera.id]], first=first, gops=200
+                covered[piece.start * camera.gop : piece.stop * camera.gop]
+                for piece in pieces(
+                    camera.encoding, [(sight.gop, sight.take) for sight in seen[camera.id]], first=first, gops=200
                 )
             ]
         )
@@ -270,14 +289,14 @@ def test_who_walks_down_a_street_passes_its_cameras_one_after_the_other_at_a_wal
 
 
 def test_no_camera_sees_two_things_at_a_time() -> None:
-    fleet = make_fleet(24, seed=4, start_ns=START, hours=3, busy=10)
+    fleet = make_fleet(24, seed=4, start_ns=START, hours=3, mix=Mix(busy=10))
     for passed in sights(fleet).values():
         for before, after in pairwise(passed):
             assert before.gop + before.gops <= after.gop
 
 
 def test_a_camera_is_as_busy_as_its_file_says_and_everybody_comes_home_at_six() -> None:
-    fleet = make_fleet(240, seed=4, start_ns=START, hours=3, busy=0.5)
+    fleet = make_fleet(240, seed=4, start_ns=START, hours=3, mix=Mix(busy=0.5))
     seen = sights(fleet)
     hour = dict.fromkeys((17, 18, 19), 0)
     early = calls = 0
@@ -295,7 +314,7 @@ def test_a_camera_is_as_busy_as_its_file_says_and_everybody_comes_home_at_six() 
 
 
 def test_the_truth_file_reads_back_and_a_broken_one_is_refused_by_name() -> None:
-    fleet = make_fleet(6, seed=4, start_ns=START, hours=2, replay=["a.mp4"])
+    fleet = make_fleet(6, seed=4, start_ns=START, hours=2, mix=Mix(replay=("a.mp4",)))
     seen = sights(fleet)
     lines = list(dump_truth(fleet, seen))
     told = load_truth(lines, name="truth.jsonl")
@@ -320,32 +339,32 @@ patterns = st.builds(
 
 @given(seed=st.integers(0, 10**9), pattern=patterns, busy=st.sampled_from([0.0, 1.0, 20.0]))
 @settings(max_examples=15)
-def test_uploads_come_in_order_after_their_end_apart_and_of_the_length_they_may_have(
+def test_clips_come_in_order_after_their_end_apart_and_of_the_length_they_may_have(
     seed: int, pattern: FleetSettings, busy: float
 ) -> None:
-    fleet = make_fleet(6, seed=seed, start_ns=START, hours=1, busy=busy, continuous=0.3)
+    fleet = make_fleet(6, seed=seed, start_ns=START, hours=1, mix=Mix(busy=busy, continuous=0.3))
     seen = sights(fleet)
     coming = list(arrivals(fleet, seen, settings=pattern))
     assert all(before.arrival_ns <= after.arrival_ns for before, after in pairwise(coming))
     names: dict[str, Arrival] = {}
-    for upload in coming:
-        camera = upload.camera
-        end_ns = upload.start_ns + upload.length_ns
-        assert upload.arrival_ns > end_ns
-        assert fleet.start_ns <= upload.start_ns < end_ns <= fleet.span.end_ns
-        assert 0 < upload.length_ns <= LONGEST_S * NS
-        assert upload.claimed_ns == claimed_ns(fleet, camera, upload.start_ns)
-        assert upload.repeat == (upload.name in names), "a repeated upload comes after the first"
-        if upload.repeat:
-            first = names[upload.name]
-            assert replace(upload, repeat=False, arrival_ns=first.arrival_ns) == first
-        names[upload.name] = upload
+    for arrival in coming:
+        camera = arrival.camera
+        end_ns = arrival.start_ns + arrival.length_ns
+        assert arrival.arrival_ns > end_ns
+        assert fleet.start_ns <= arrival.start_ns < end_ns <= fleet.span.end_ns
+        assert 0 < arrival.length_ns <= LONGEST_S * NS
+        assert arrival.claimed_ns == claimed_ns(fleet, camera, arrival.start_ns)
+        assert arrival.repeat == (arrival.name in names), "what comes twice is a repeat the second time"
+        if arrival.repeat:
+            first = names[arrival.name]
+            assert replace(arrival, repeat=False, arrival_ns=first.arrival_ns) == first
+        names[arrival.name] = arrival
     for camera in fleet.cameras:
         mine = sorted((u for u in names.values() if u.camera is camera), key=lambda u: u.start_ns)
         for before, after in pairwise(mine):
             assert before.first_gop + before.gops <= after.first_gop
         if camera.mode == "motion" and not pattern.outages:
-            held = [frame for upload in mine for frame in (upload.frames.start, upload.frames.stop)]
+            held = [frame for arrival in mine for frame in (arrival.frames.start, arrival.frames.stop)]
             for sight in seen[camera.id]:
                 inside = np.searchsorted(held, [sight.frames.start, sight.frames.stop - 1], side="right")
                 assert (inside % 2 == 1).all(), "whom it sees sets a camera off"
@@ -357,29 +376,29 @@ def test_a_camera_that_records_on_end_leaves_nothing_out() -> None:
     fleet = small_fleet(3, continuous=1.0)
     coming = list(arrivals(fleet, sights(fleet), settings=FleetSettings(outages=0, late=0, repeated=0)))
     for camera in fleet.cameras:
-        mine = [upload for upload in coming if upload.camera is camera]
+        mine = [arrival for arrival in coming if arrival.camera is camera]
         assert mine[0].first_gop == 0
         assert all(before.frames.stop == after.frames.start for before, after in pairwise(mine))
-        assert fleet.span.end_ns - (mine[-1].start_ns + mine[-1].length_ns) < camera.picture.gop_s * NS * 2
+        assert fleet.span.end_ns - (mine[-1].start_ns + mine[-1].length_ns) < camera.encoding.gop_s * NS * 2
 
 
 def test_a_lost_connection_delays_clips_and_a_dead_camera_has_none() -> None:
     fleet = small_fleet(6, continuous=1.0)
     seen = sights(fleet)
     plain = FleetSettings(outages=0, late=0, repeated=0)
-    every = {upload.name for upload in arrivals(fleet, seen, settings=plain)}
+    every = {arrival.name for arrival in arrivals(fleet, seen, settings=plain)}
     delayed = list(arrivals(fleet, seen, settings=plain.model_copy(update={"outages": 1.0, "dead": 0.0})))
-    assert {upload.name for upload in delayed} == every
-    assert sum(upload.arrival_ns - upload.start_ns - upload.length_ns > 60 * NS for upload in delayed) > 20
+    assert {arrival.name for arrival in delayed} == every
+    assert sum(arrival.arrival_ns - arrival.start_ns - arrival.length_ns > 60 * NS for arrival in delayed) > 20
     dead = {u.name for u in arrivals(fleet, seen, settings=plain.model_copy(update={"outages": 1.0, "dead": 1.0}))}
     assert dead < every
 
 
-def test_a_part_of_the_time_has_the_uploads_that_start_in_it() -> None:
+def test_a_part_of_the_time_has_the_arrivals_that_start_in_it() -> None:
     fleet = small_fleet()
     seen = sights(fleet)
     part = Span(START + 1800 * NS, START + 4000 * NS)
-    expected = {upload for upload in arrivals(fleet, seen) if upload.start_ns in part}
+    expected = {arrival for arrival in arrivals(fleet, seen) if arrival.start_ns in part}
     assert set(arrivals(fleet, seen, span=part)) == expected
 
 
@@ -399,21 +418,21 @@ def test_a_clip_holds_exactly_the_frames_of_the_reel_it_is_made_of(tmp_path: Pat
     digests, pictures, checked = set(), {}, 0
     with Feeder(reels, seen, sink=FolderSink(tmp_path)) as feeder:
         for fed in drive(arrivals(fleet, seen), feeder, fleet.span, speed=0):
-            upload, path = fed.upload, tmp_path / fed.upload.name
+            arrival, path = fed.arrival, tmp_path / fed.arrival.name
             assert path.stat().st_size == fed.size
-            if not upload.repeat:
+            if not arrival.repeat:
                 digests.add(hashlib.sha256(path.read_bytes()).hexdigest())
             checked += 1
             if checked <= 12:
                 pts, shown, time_base = luma(path)
-                assert len(pts) == fed.frames == len(upload.frames)
-                assert [at * time_base for at in pts] == [n / upload.camera.rate for n in range(len(pts))]
-                if upload.reel not in pictures:
-                    pictures[upload.reel] = luma(reels / upload.reel.name)[1]
-                groups = [group for run in upload.runs(seen[upload.camera.id]) for group in run]
+                assert len(pts) == fed.frames == len(arrival.frames)
+                assert [at * time_base for at in pts] == [n / arrival.camera.rate for n in range(len(pts))]
+                if arrival.reel not in pictures:
+                    pictures[arrival.reel] = luma(reels / arrival.reel.name)[1]
+                groups = [group for piece in arrival.pieces(seen[arrival.camera.id]) for group in piece]
                 source = [group * 20 + frame for group in groups for frame in range(20)]
                 assert all(
-                    (pictures[upload.reel][n] == picture).all() for n, picture in zip(source, shown, strict=True)
+                    (pictures[arrival.reel][n] == picture).all() for n, picture in zip(source, shown, strict=True)
                 )
             if checked == 60:
                 break
@@ -422,20 +441,20 @@ def test_a_clip_holds_exactly_the_frames_of_the_reel_it_is_made_of(tmp_path: Pat
     assert all(name.endswith(".mp4") and not name.startswith(".") for name in names)
 
 
-def test_a_repeated_upload_has_the_same_bytes_and_a_store_gets_what_a_folder_gets(tmp_path: Path, reels: Path) -> None:
+def test_a_repeated_arrival_has_the_same_bytes_and_a_store_gets_what_a_folder_gets(tmp_path: Path, reels: Path) -> None:
     fleet = small_fleet()
     seen = sights(fleet)
-    upload = next(iter(arrivals(fleet, seen)))
+    arrival = next(iter(arrivals(fleet, seen)))
     store = DirectoryStore(tmp_path / "store")
     store.ensure_bucket()
     with Feeder(reels, seen, sink=FolderSink(tmp_path / "folder")) as feeder:
-        feeder.write(upload)
-        first = (tmp_path / "folder" / upload.name).read_bytes()
-        feeder.write(replace(upload, repeat=True))
-        assert (tmp_path / "folder" / upload.name).read_bytes() == first
+        feeder.write(arrival)
+        first = (tmp_path / "folder" / arrival.name).read_bytes()
+        feeder.write(replace(arrival, repeat=True))
+        assert (tmp_path / "folder" / arrival.name).read_bytes() == first
     with Feeder(reels, seen, sink=BucketSink(store, "in/")) as feeder:
-        feeder.write(upload)
-    assert store.get(f"in/{upload.name}") == first
+        feeder.write(arrival)
+    assert store.get(f"in/{arrival.name}") == first
 
 
 @pytest.mark.parametrize("options", [{"bf": "2"}, {"bf": "2", "x264-params": "open-gop=1"}])
@@ -462,7 +481,7 @@ def test_reordered_and_leaning_frames_survive_the_copy(options: dict[str, str], 
 def test_groups_that_are_not_there_and_files_that_are_no_recording_are_refused(tmp_path: Path, reels: Path) -> None:
     with open_recording(next(iter(reels.iterdir()))) as recording:
         for wrong in ([], [range(0)], [range(-1, 2)], [range(10_000)], [range(0, 4, 2)]):
-            with pytest.raises(ValueError, match="wanted runs of groups"):
+            with pytest.raises(ValueError, match="wanted pieces of groups"):
                 recording.copy(tmp_path / "x.mp4", wrong)
     (tmp_path / "text.mp4").write_text("hello")
     for name in ("text.mp4", "absent.mp4"):
@@ -473,13 +492,13 @@ def test_groups_that_are_not_there_and_files_that_are_no_recording_are_refused(t
 def test_a_reel_that_is_not_whole_is_refused_by_name_and_leaves_no_clip(tmp_path: Path) -> None:
     fleet = small_fleet()
     seen = sights(fleet)
-    upload = next(iter(arrivals(fleet, seen)))
+    arrival = next(iter(arrivals(fleet, seen)))
     short = Scene(3, frames=40, width=128, height=96, movers=())
-    encode(tmp_path / upload.reel.name, render(short), rate=Fraction(10), gop=20)
+    encode(tmp_path / arrival.reel.name, render(short), rate=Fraction(10), gop=20)
     with Feeder(tmp_path, seen, sink=FolderSink(tmp_path / "out")) as feeder:
-        with pytest.raises(ConfigError, match=upload.reel.name):
-            feeder.write(upload)
-        night = replace(upload, start_ns=START + 3 * HOUR_NS)
+        with pytest.raises(ConfigError, match=arrival.reel.name):
+            feeder.write(arrival)
+        night = replace(arrival, start_ns=START + 3 * HOUR_NS)
         with pytest.raises(ClipError, match=night.reel.name):
             feeder.write(night)
     assert not (tmp_path / "out").exists()
@@ -488,21 +507,21 @@ def test_a_reel_that_is_not_whole_is_refused_by_name_and_leaves_no_clip(tmp_path
 def test_real_footage_is_replayed_by_packet_and_nothing_is_claimed_of_it(footage: Path, tmp_path: Path) -> None:
     names, left_out = footage_files(footage / "clips")
     assert set(left_out) == {"road_above.avi", "vtest.avi"}, "MP4 has no name for MS-MPEG4"
-    fleet = small_fleet(len(names), replay=names)
+    fleet = small_fleet(len(names), replay=tuple(names))
     assert {camera.replay for camera in fleet.cameras} == set(names)
     seen = sights(fleet)
     decoded, firsts = 0, dict[str, Arrival]()
-    for upload in arrivals(fleet, seen):
-        firsts.setdefault(upload.camera.id, upload)
+    for arrival in arrivals(fleet, seen):
+        firsts.setdefault(arrival.camera.id, arrival)
     assert len(firsts) == len(names), "every camera uploads something"
     with Feeder(tmp_path, seen, sink=FolderSink(tmp_path), replay=footage / "clips") as feeder:
-        for upload in firsts.values():
-            fed, path = feeder.write(upload), tmp_path / upload.name
+        for arrival in firsts.values():
+            fed, path = feeder.write(arrival), tmp_path / arrival.name
             assert fed.things is None
             with open_recording(path) as recording:
                 length = sum(group.length for group in recording.groups) * recording.time_base
                 assert recording.groups[0].pts == 0
-            assert length * NS > upload.length_ns * Fraction(99, 100)
+            assert length * NS > arrival.length_ns * Fraction(99, 100)
             if path.stat().st_size < 2_000_000:  # decoding the largest would take most of the test's time
                 assert len(luma(path)[0]) == fed.frames
                 decoded += 1
@@ -520,28 +539,28 @@ def test_a_perfect_detector_scores_one_and_a_blind_one_nothing(tmp_path: Path, r
             one for one, _ in zip(drive(arrivals(fleet, seen), feeder, fleet.span, speed=0), range(60), strict=False)
         ]
     lines = [json.dumps(one.document()) for one in fed]
-    uploads = list(load_uploads(lines, name="uploads.jsonl"))
-    assert [upload.name for upload in uploads] == [one.upload.name for one in fed]
-    truth = {upload.name: upload.spans() for upload in uploads}
+    clips = list(load_fed(lines, name="uploads.jsonl"))
+    assert [clip.name for clip in clips] == [one.arrival.name for one in fed]
+    truth = {clip.name: clip.spans() for clip in clips}
     assert sum(map(len, truth.values())) > 20
-    perfect = score_uploads(truth, [*uploads, *uploads])
+    perfect = score_fed(truth, [*clips, *clips])
     assert perfect is not None
     assert (perfect.recall, perfect.precision) == (1, 1)
     assert perfect.found == sum(map(len, truth.values())), "what came twice counts once"
-    blind = score_uploads({}, uploads)
+    blind = score_fed({}, clips)
     assert blind is not None
     assert (blind.recall, blind.false_alarms) == (0, 0)
-    dreams = {upload.name: [Span(upload.start_ns, upload.start_ns + NS)] for upload in uploads if not upload.things}
-    dreaming = score_uploads(dreams, uploads)
+    dreams = {clip.name: [Span(clip.start_ns, clip.start_ns + NS)] for clip in clips if not clip.things}
+    dreaming = score_fed(dreams, clips)
     assert dreaming is not None
     assert (dreaming.precision, dreaming.false_alarms) == (0, len(dreams))
-    assert score_uploads({}, []) is None
+    assert score_fed({}, []) is None
 
 
 def test_a_broken_line_of_uploads_is_refused_by_its_number() -> None:
     for line in ("{", "{}", "[]", '"x"'):
         with pytest.raises(ConfigError, match=r"uploads\.jsonl, line 1"):
-            list(load_uploads([line], name="uploads.jsonl"))
+            list(load_fed([line], name="uploads.jsonl"))
 
 
 # The commands
@@ -581,10 +600,10 @@ def test_a_fleet_is_made_imported_and_driven_into_a_folder_that_can_be_ingested(
     code, printed, errors = run("fleet", "run", *words, "--cache", str(reels), "--json")
     assert (code, errors) == (0, "")
     said = json.loads(printed)
-    uploads = list(load_uploads((tmp_path / "in.uploads.jsonl").read_text().splitlines(), name="in"))
+    clips = list(load_fed((tmp_path / "in.uploads.jsonl").read_text().splitlines(), name="in"))
     files = {str(path.relative_to(tmp_path / "in")) for path in (tmp_path / "in").rglob("*") if path.is_file()}
-    assert said["clips"] == len(uploads) > 3
-    assert {upload.name for upload in uploads} == files
+    assert said["clips"] == len(clips) > 3
+    assert {clip.name for clip in clips} == files
     code, printed, _ = run("ingest", "in", "--json")
     assert (code, json.loads(printed)["outcomes"]) == (0, {"done": len(files)})
 
@@ -614,8 +633,8 @@ def test_a_fleet_is_driven_into_a_bucket(run: Run, tmp_path: Path, reels: Path, 
     name = bucket.url.rpartition("/")[2]
     code, _, errors = run("fleet", "run", *words, "--into", f"s3://{name}/in", "--json")
     assert (code, errors) == (0, "")
-    uploads = list(load_uploads((tmp_path / "up.jsonl").read_text().splitlines(), name="up"))
-    assert set(bucket.keys()) == {f"in/{upload.name}" for upload in uploads} != set()
+    clips = list(load_fed((tmp_path / "up.jsonl").read_text().splitlines(), name="up"))
+    assert set(bucket.keys()) == {f"in/{clip.name}" for clip in clips} != set()
 
 
 def test_a_bucket_that_nobody_may_write_to_is_refused_before_a_reel_is_filmed(run: Run, tmp_path: Path) -> None:
@@ -651,7 +670,7 @@ def test_what_cannot_be_done_is_refused_before_any_work(
 ) -> None:
     (tmp_path / "file").write_text("hello")
     (tmp_path / "f.geojson").write_text(dump_fleet(make_fleet(3, seed=1, start_ns=START)))
-    (tmp_path / "r.geojson").write_text(dump_fleet(make_fleet(3, seed=1, start_ns=START, replay=["a.mp4"])))
+    (tmp_path / "r.geojson").write_text(dump_fleet(make_fleet(3, seed=1, start_ns=START, mix=Mix(replay=("a.mp4",)))))
     code, printed, errors = run("fleet", *words)
     assert (code, printed) == (2, "")
     assert saying in errors.replace("\n", " ")
