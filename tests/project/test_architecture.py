@@ -34,6 +34,10 @@ WALLS = {
     "cv2": ("benchmarks/",),
     "matplotlib": ("lamplighter/report/", "benchmarks/"),
 }
+# simulation/ is of a street that does not exist: of the doors two commands show it, all else is of a real fleet. The
+# floors below cannot reach it; how its clips arrive is set beside the other settings.
+SHOW_SIMULATION = ("lamplighter/cli/demo.py", "lamplighter/cli/fleet.py")
+SET_SIMULATION = ("lamplighter/settings.py", "simulation.settings")
 # pipeline/ is values in, values out: no network, no process, no thread, no database, no clock.
 IMPURE = {
     *("asyncio", "concurrent", "ctypes", "ftplib", "http", "logging", "multiprocessing", "queue", "sched", "select"),
@@ -104,6 +108,9 @@ def breaches(source: str, file: str) -> list[str]:
             found.append(f"{file}:{line}: imports {name}, but rooms of a floor go: {' < '.join(ROOMS[floor])}")
         if floor != "tests" and top in WALLS and not file.startswith(WALLS[top]):
             found.append(f"{file}:{line}: imports {name}, which only {', '.join(WALLS[top])} may")
+        shows = file in SHOW_SIMULATION or (file, name) == SET_SIMULATION
+        if floor == "lamplighter" and top == "simulation" and not shows:
+            found.append(f"{file}:{line}: imports {name}, but of the doors only {', '.join(SHOW_SIMULATION)} simulate")
         if floor == "pipeline" and top in IMPURE and name != "urllib.parse" and (file, top) not in PURE_BUT:
             found.append(f"{file}:{line}: imports {name}, but pipeline/ is values in, values out")
     if floor != "tests":
@@ -191,6 +198,13 @@ def test_the_check_finds_each_offending_line(file: str, lines: list[int]) -> Non
         ("import ffmpeg\n", "pipeline/media/cut.py", "only pipeline/media/transcode.py may"),
         ("import rich.table\n", "workers/batch.py", "only lamplighter/ may"),
         ("import cv2\n", "pipeline/measure/motion.py", "only benchmarks/ may"),
+        ("from simulation.fleet import make_fleet\n", "lamplighter/cli/fleet.py", ""),
+        ("from simulation.fleet import make_fleet\n", "benchmarks/load.py", ""),
+        ("from simulation.settings import FleetSettings\n", "lamplighter/settings.py", ""),
+        ("from simulation.fleet import make_fleet\n", "lamplighter/settings.py", "of the doors only"),
+        ("from simulation.scene import render\n", "lamplighter/desk/desk.py", "of the doors only"),
+        ("from simulation.scene import render\n", "lamplighter/report/heat.py", "of the doors only"),
+        ("from simulation.scene import render\n", "workers/batch.py", "imports go down only"),
         ("from tests.samples import clip\n", "benchmarks/report.py", "imports go down only"),
         ("import workers\n", "storage/archive.py", "imports go down only"),
         ("from ..workers import batch\n", "storage/deep/archive.py", ""),
