@@ -32,9 +32,9 @@ from lamplighter.settings import load
 from pipeline.activity import Activity
 from pipeline.case.request import Area, Request
 from pipeline.span import NS, Span
-from simulation.fleet import make_fleet
+from simulation.arrivals import arrivals
+from simulation.fleet import Mix, make_fleet
 from simulation.traffic import sights
-from simulation.uploads import arrivals
 from storage.archive import Archive
 from storage.catalog import Catalog
 from storage.objects import DirectoryStore
@@ -58,8 +58,8 @@ COLUMNS = {
 
 def clips_a_day(cameras: int = 60) -> float:
     """Return how many clips motion sets off in a day at a camera of the synthetic fleet, on average."""
-    fleet = make_fleet(cameras, seed=1, start_ns=_START_NS, hours=24, continuous=0.0)
-    return sum(not upload.repeat for upload in arrivals(fleet, sights(fleet))) / cameras
+    fleet = make_fleet(cameras, seed=1, start_ns=_START_NS, hours=24, mix=Mix(continuous=0.0))
+    return sum(not arrival.repeat for arrival in arrivals(fleet, sights(fleet))) / cameras
 
 
 def fill(path: Path, cameras: int, clips: int, *, every_s: int) -> None:

@@ -25,12 +25,13 @@ from pipeline.actor import Actor, Role
 from pipeline.case.request import Area, Request
 from pipeline.clip import Sharing
 from pipeline.span import NS, Span
+from simulation.arrivals import Arrival, arrivals
 from simulation.feeder import Fed, Feeder, FolderSink, drive
 from simulation.film import FilmJob, film
-from simulation.fleet import HOUR_NS, Fleet, FleetSettings
+from simulation.fleet import HOUR_NS, Fleet
 from simulation.scene import Scene
+from simulation.settings import FleetSettings
 from simulation.traffic import Sight, sights
-from simulation.uploads import Arrival, arrivals
 from workers.batch import BatchSettings, run, session
 
 WORKERS = 2
@@ -109,7 +110,7 @@ class Bench:
                     feeder_cpu_s = time.process_time() - cpu_s
                     board = watched.result()
             else:
-                fed = [feeder.write(upload) for upload in itertools.islice(coming, most)]
+                fed = [feeder.write(arrival) for arrival in itertools.islice(coming, most)]
                 feeder_cpu_s, tree = 0.0, Tree(self.pid)
                 with tree.sampling():
                     board = self._watch(job).result()
@@ -144,14 +145,14 @@ def arriving(fleet: Fleet, seen: dict[str, list[Sight]], span: Span, rules: Flee
     """Yield what arrives in a span; a clip that was on its way before is there in its first seconds."""
     recorded = Span(max(fleet.start_ns, span.start_ns - _LEAD_NS), span.end_ns)
     coming = arrivals(fleet, seen, settings=rules, span=recorded)
-    return (upload for upload in coming if upload.arrival_ns >= span.start_ns)
+    return (arrival for arrival in coming if arrival.arrival_ns >= span.start_ns)
 
 
 def account(course: Course) -> None:
     """Raise SystemExit unless every clip that was fed is accounted for and holds the frames that were fed."""
     board = course.board
     dropped = sum(entry["clips"] for entry in board["dropped"])
-    fed = {one.upload.name: one.frames for one in course.fed}
+    fed = {one.arrival.name: one.frames for one in course.fed}
     done: dict[str, int] = board["frames"]
     refused = sum(board["set_aside"].values())
     wrong = [name for name, frames in done.items() if fed.get(name) != frames]

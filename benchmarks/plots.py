@@ -57,11 +57,11 @@ def _bars(
             axes.axvline(line, color="black", linewidth=1)
         limits = [_limit(row, key) for row in rows]
         highest = max([*values, line or 0, *(limit for limit in limits if limit is not None)])
-        for place, (value, limit) in enumerate(zip(values, limits, strict=True)):
+        for number, (value, limit) in enumerate(zip(values, limits, strict=True)):
             text = f"{value:,.3g}" if value < 1000 else f"{value:,.0f}"
-            axes.text(value + 0.01 * highest, place, text, va="center")
+            axes.text(value + 0.01 * highest, number, text, va="center")
             if limit is not None:
-                axes.plot([limit, limit], [place - 0.4, place + 0.4], color="black", linewidth=2, linestyle=":")
+                axes.plot([limit, limit], [number - 0.4, number + 0.4], color="black", linewidth=2, linestyle=":")
         axes.set_xlim(0, 1.15 * highest)
         axes.set_ylim(max(len(rows), 3) - 0.5, -0.5)  # a few bars would be as thick as beams
         targets = any(limit is not None for limit in limits)
@@ -138,8 +138,8 @@ def _growth(axes: Axes, rows: Rows) -> None:
 def _by_sequence(axes: Axes, rows: Rows) -> None:
     names = [key for key, value in rows[0].items() if isinstance(value, float)]
     width = 0.8 / len(rows)
-    for place, row in enumerate(rows):
-        at = np.arange(len(names)) + place * width
+    for number, row in enumerate(rows):
+        at = np.arange(len(names)) + number * width
         axes.bar(at, [row.get(name) or 0 for name in names], width, label=row["what"])
     axes.set_xticks(np.arange(len(names)) + 0.4 - width / 2, names, fontsize=8)
     axes.set_ylabel("average precision")
@@ -149,13 +149,13 @@ def _by_sequence(axes: Axes, rows: Rows) -> None:
 
 def _by_case(axes: Axes, rows: Rows) -> None:
     makers = [key for key in rows[0] if f"{key}, frames" in rows[0]]
-    names, places = [row["what"] for row in rows], np.arange(len(rows))
+    names, lines = [row["what"] for row in rows], np.arange(len(rows))
     for maker, marker, colour in zip(makers, "osD", (_OURS, _PEER, "white"), strict=False):
         cells = [row[maker] for row in rows]
-        axes.scatter(cells, places, color=colour, edgecolor="black", marker=marker, label=maker, zorder=3)
+        axes.scatter(cells, lines, color=colour, edgecolor="black", marker=marker, label=maker, zorder=3)
     lowest, highest = zip(*((min(row[m] for m in makers), max(row[m] for m in makers)) for row in rows), strict=True)
-    axes.hlines(places, lowest, highest, color="#dddddd", zorder=1)
-    axes.set_yticks(places, names, fontsize=8)
+    axes.hlines(lines, lowest, highest, color="#dddddd", zorder=1)
+    axes.set_yticks(lines, names, fontsize=8)
     axes.invert_yaxis()
     axes.set_xlim(0, 1.02)
     axes.grid(visible=True, axis="x", alpha=0.3)
@@ -165,13 +165,13 @@ def _by_case(axes: Axes, rows: Rows) -> None:
 
 def _by_constant(axes: Axes, rows: Rows) -> None:
     as_it_is, *changed = rows
-    places = np.arange(len(changed))
+    lines = np.arange(len(changed))
     for kind, marker, colour in (("labelled", "o", _OURS), ("hard cases", "s", _PEER)):
         moved = [row[kind] - as_it_is[kind] for row in changed]
         label = f"{kind}: {as_it_is[kind]:.3f} as it is"
-        axes.scatter(moved, places, color=colour, edgecolor="black", marker=marker, label=label, zorder=3)
+        axes.scatter(moved, lines, color=colour, edgecolor="black", marker=marker, label=label, zorder=3)
     axes.axvline(0, color="black", linewidth=1)
-    axes.set_yticks(places, [row["what"] for row in changed], fontsize=8)
+    axes.set_yticks(lines, [row["what"] for row in changed], fontsize=8)
     axes.set_ylim(len(changed) - 0.5, -0.5)
     axes.grid(visible=True, alpha=0.3)
     axes.set_xlabel("change of the mean average precision (left of the line: worse)")
@@ -190,7 +190,7 @@ _PANELS: Final[Mapping[str, Sequence[tuple[Callable[[Axes, Rows], None], Callabl
         (_against_speed("f1", "F1 of the frames\nits events cover"), _has("fps_cpu", "f1")),
     ),
     "scaling": ((_bars("clips_per_s", "clips a second"), _has("clips_per_s")),),
-    "fleet": ((_lags, _has("cameras", "lag_p99_s", "sustained")), (_memory, _has("memory_mb_by_s"))),
+    "load": ((_lags, _has("cameras", "lag_p99_s", "sustained")), (_memory, _has("memory_mb_by_s"))),
     "catalogue": ((_growth, _has("density", "p99_ms")),),
     "tuning": (
         (_TIMES_FASTER, _has("times_faster")),

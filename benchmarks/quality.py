@@ -30,22 +30,21 @@ from pipeline.media.decode import open_video
 _CELL = 16  # pixels of the labelled picture: the cell that is scored
 MODULES = {"motion": motion, "background": background, "grid": grid, "leaves": leaves, "shake": shake}
 _CONSTANT = re.compile(r"_[A-Z_]+")
-_WITHOUT_EFFECT = (
-    "motion._CHUNK",
-    "motion._UNIT",
-    "grid._EVEN",
-    "grid._GATHER",
-)  # on the result: how much at once, and masks
+# On the result: how much is done at once, and what the arithmetic of words is made of.
+_WITHOUT_EFFECT = {
+    *("motion._CHUNK", "motion._FRAMES", "motion._UNIT"),
+    *(f"grid.{name}" for name in ("_EVEN_BYTES", "_ONE_A_LANE", "_EIGHTH", "_KEEP_EVEN", "_GATHER")),
+}
 
-Grid = NDArray[np.float64]
+Cells = NDArray[np.float64]
 
 
-def cell_means(frames: NDArray[Any]) -> Grid:
+def cell_means(frames: NDArray[Any]) -> Cells:
     """Return the mean of every whole cell: (N, H, W) to float64 (N, H // 16, W // 16)."""
     count, height, width = frames.shape
     rows, columns = height // _CELL, width // _CELL
     cells = frames[:, : rows * _CELL, : columns * _CELL].reshape(count, rows, _CELL, columns, _CELL)
-    means: Grid = cells.mean((2, 4))
+    means: Cells = cells.mean((2, 4))
     return means
 
 
@@ -68,7 +67,7 @@ def truth(folder: Path) -> tuple[slice, NDArray[np.bool_], NDArray[np.bool_]]:
     return slice(first - 1, first - 1 + len(names)), *labelled(masks)
 
 
-def average_precision(score: Grid, label: NDArray[np.bool_]) -> float:
+def average_precision(score: Cells, label: NDArray[np.bool_]) -> float:
     """Return the mean precision over the labelled, each at its own rank; ties keep their order."""
     ranked = label[np.argsort(-score, kind="stable")]
     precision = np.cumsum(ranked) / np.arange(1, len(ranked) + 1)

@@ -218,12 +218,12 @@ def compare(new: Mapping[str, Any], old: Mapping[str, Any]) -> list[list[str]]:
 
 def _origin(documents: Sequence[Mapping[str, Any]]) -> str:
     commits = {document["commit"] for document in documents}
-    places = {tuple(document["machine"].get(fact) for fact in _ALIKE) for document in documents}
+    machines = {tuple(document["machine"].get(fact) for fact in _ALIKE) for document in documents}
     if any(document.get("quick") for document in documents):
         raise SystemExit("these are results of the quick form, which are rough: run `make bench` first")
-    if len(commits) > 1 or len(places) > 1:
+    if len(commits) > 1 or len(machines) > 1:
         raise SystemExit(
-            f"the results are of {len(places)} machines and {len(commits)} commits ({', '.join(sorted(commits))}): "
+            f"the results are of {len(machines)} machines and {len(commits)} commits ({', '.join(sorted(commits))}): "
             "they do not go into one table; run `make bench` again"
         )
     first = documents[0]

@@ -31,7 +31,7 @@ from pipeline.detection.tune import TuneSettings
 from pipeline.errors import ConfigError
 from pipeline.measure.motion import MeasureSettings
 from pipeline.media.cut import Profile
-from simulation.fleet import FleetSettings
+from simulation.settings import FleetSettings
 from storage.objects import StoreSettings
 from workers.batch import BatchSettings
 from workers.shard import LiveSettings

@@ -1,7 +1,7 @@
 """The source side of a load test: films the reels of a fleet once, and writes its clips by copying packets, in time.
 
 One process and one thread: what it costs is measured beside what it feeds. A program goes from simulation.fleet's
-`make_fleet` over simulation.traffic's `sights` and simulation.uploads' `arrivals` to `film_reels`, and then iterates
+`make_fleet` over simulation.traffic's `sights` and simulation.arrivals' `arrivals` to `film_reels`, and then iterates
 `drive` over a `Feeder`, beside a desk's `watch` in another thread or process.
 """
 
@@ -19,11 +19,11 @@ from typing import Protocol, Self
 from pipeline.errors import ClipError, ConfigError
 from pipeline.media.packets import Recording, open_recording
 from pipeline.span import NS, Span, iso
+from simulation.arrivals import Arrival
 from simulation.film import FilmJob, film
 from simulation.fleet import HOUR_NS, Fleet
 from simulation.reel import Reel
 from simulation.traffic import Sight
-from simulation.uploads import Arrival
 from storage.objects import ObjectStore
 from workers.batch import BatchSettings, run
 from workers.receipt import Receipt
@@ -35,12 +35,12 @@ _GRAIN_S = 0.05  # a pause shorter than this is not worth a system call
 
 @dataclass(frozen=True, slots=True)
 class Fed:
-    """One upload that was made: how many frames and bytes it has, and who is in it (None: real footage, not known).
+    """One arrival that was fed: how many frames and bytes it has, and who is in it (None: real footage, not known).
 
     behind_s: how long after its time it was there, because writing could not keep up (seconds).
     """
 
-    upload: Arrival
+    arrival: Arrival
     frames: int
     size: int
     things: tuple[tuple[Sight, range], ...] | None
@@ -48,15 +48,15 @@ class Fed:
 
     def document(self) -> dict[str, object]:
         """Return it for uploads.jsonl; frames are the clip's, half-open, its rate is `rate` a second."""
-        upload = self.upload
+        planned = self.arrival
         return {
-            "name": upload.name,
-            "camera": upload.camera.id,
-            "claimed": iso(upload.claimed_ns),
-            "start": iso(upload.start_ns),
-            "arrival": iso(upload.arrival_ns),
-            "repeat": upload.repeat,
-            "rate": None if self.things is None else str(upload.camera.rate),
+            "name": planned.name,
+            "camera": planned.camera.id,
+            "claimed": iso(planned.claimed_ns),
+            "start": iso(planned.start_ns),
+            "arrival": iso(planned.arrival_ns),
+            "repeat": planned.repeat,
+            "rate": None if self.things is None else str(planned.camera.rate),
             "frames": self.frames,
             "bytes": self.size,
             "things": None
@@ -69,7 +69,7 @@ class Fed:
 
 
 class Sink(Protocol):
-    """Where clips are uploaded to."""
+    """Where clips go."""
 
     def put(self, name: str, write: Callable[[Path], int]) -> tuple[int, int]:
         """Have `write` make the clip and let it appear under `name`, whole; return its frames and its bytes."""
@@ -132,33 +132,33 @@ class Feeder:
         while self._open:
             self._open.popitem()[1][1].close()
 
-    def write(self, upload: Arrival, *, due_s: float | None = None) -> Fed:
-        """Make one upload. due_s: when it is to be there, on time.monotonic's clock.
+    def write(self, arrival: Arrival, *, due_s: float | None = None) -> Fed:
+        """Make the clip of one arrival. due_s: when it is to be there, on time.monotonic's clock.
 
         Raises ClipError when its recording cannot be read, ConfigError when a reel is not whole, the sink's errors.
         """
         things: tuple[tuple[Sight, range], ...] | None
-        runs: Sequence[range]
-        if upload.camera.replay:
-            recording, things = self._recording((self._replay or Path()) / upload.camera.replay), None
-            runs = _replayed(recording, upload)
+        pieces: Sequence[range]
+        if arrival.camera.replay:
+            recording, things = self._recording((self._replay or Path()) / arrival.camera.replay), None
+            pieces = _replayed(recording, arrival)
         else:
-            recording, sights = self._reel(upload.reel), self._seen[upload.camera.id]
-            runs, things = upload.runs(sights), tuple(upload.things(sights))
+            recording, sights = self._reel(arrival.reel), self._seen[arrival.camera.id]
+            pieces, things = arrival.pieces(sights), tuple(arrival.things(sights))
         # It makes the bytes of every clip its own; and it is the camera's clock, which a reader may trust.
-        tags = {"comment": f"{upload.camera.id} from its frame {upload.frames.start}"}
+        tags = {"comment": f"{arrival.camera.id} from its frame {arrival.frames.start}"}
 
         def copy(path: Path) -> int:
-            return recording.copy(path, runs, created_ns=max(upload.claimed_ns, 0), metadata=tags)
+            return recording.copy(path, pieces, created_ns=max(arrival.claimed_ns, 0), metadata=tags)
 
-        frames, size = self._sink.put(upload.name, copy)
+        frames, size = self._sink.put(arrival.name, copy)
         behind_s = 0.0 if due_s is None else max(0.0, time.monotonic() - due_s)
-        return Fed(upload, frames, size, things, behind_s)
+        return Fed(arrival, frames, size, things, behind_s)
 
     def _reel(self, reel: Reel) -> Recording:
         """Return the reel's recording, looked at once: what the truth says of it holds for a whole one only."""
         if reel not in self._paths:
-            path, gop = self._reels / reel.name, reel.picture.gop
+            path, gop = self._reels / reel.name, reel.encoding.gop
             groups = self._recording(path).groups
             wanted = reel.scene().frames // gop
             if len(groups) != wanted or any(group.frames != gop or group.leading for group in groups):
@@ -177,30 +177,30 @@ class Feeder:
         return self._open[path][0]
 
 
-def _replayed(recording: Recording, upload: Arrival) -> list[range]:
-    """Return groups of real footage as long as the upload or a little longer, from where the camera's clock stands.
+def _replayed(recording: Recording, arrival: Arrival) -> list[range]:
+    """Return pieces of real footage as long as the arrival or a little longer, from where the camera's clock stands.
 
     The footage is shown again and again; a group more is taken when the length does not come out even.
     """
     lengths = [group.length for group in recording.groups]
-    wanted = upload.length_ns / (recording.time_base * NS)
-    at = upload.first_gop % len(lengths)
-    runs, held = [], 0
+    wanted = arrival.length_ns / (recording.time_base * NS)
+    at = arrival.first_gop % len(lengths)
+    pieces, held = [], 0
     while held < wanted:
         start = at
         while at < len(lengths) and held < wanted:
             held += lengths[at]
             at += 1
-        runs.append(range(start, at))
+        pieces.append(range(start, at))
         at %= len(lengths)
-    return runs
+    return pieces
 
 
 def reels_of(fleet: Fleet, span: Span) -> list[Reel]:
     """Return the reels the fleet's cameras need for clips that start in a span."""
     hours = range(span.start_ns, span.end_ns + HOUR_NS, HOUR_NS)
     needed = {
-        Reel(camera.picture, camera.place, camera.is_dark(min(hour, span.end_ns - 1)))
+        Reel(camera.encoding, camera.site, camera.is_dark(min(hour, span.end_ns - 1)))
         for camera in fleet.cameras
         if not camera.replay
         for hour in hours
@@ -217,9 +217,9 @@ def film_reels(
     """
     jobs = []
     for reel in reels:
-        picture = reel.picture
-        path, options = folder / reel.name, picture.encoder_options
-        jobs.append(FilmJob(reel.scene(), path, codec=picture.encoder, gop=picture.gop, options=options))
+        encoding, path = reel.encoding, folder / reel.name
+        options = encoding.encoder_options
+        jobs.append(FilmJob(reel.scene(), path, codec=encoding.encoder, gop=encoding.gop, options=options))
     missing = [job for job in jobs if not job.path.exists()]
     if missing:
         yield from run(missing, film, None, settings=settings)
@@ -249,22 +249,22 @@ def footage_files(folder: Path) -> tuple[list[str], dict[str, str]]:
     return found, left_out
 
 
-def drive(uploads: Iterable[Arrival], feeder: Feeder, span: Span, *, speed: float) -> Iterator[Fed]:
-    """Make the uploads that arrive in a span when their time has come, `speed` times as fast as it was; 0: at once.
+def drive(planned: Iterable[Arrival], feeder: Feeder, span: Span, *, speed: float) -> Iterator[Fed]:
+    """Make the clips that arrive in a span when their time has come, `speed` times as fast as it was; 0: at once.
 
-    Uploads that arrive after the span are not made; nothing is there in its first seconds, for a
-    clip comes when it is over.
+    Those that arrive after the span are not made; nothing is there in its first seconds, for a clip comes when it is
+    over.
     """
     began_s = None
-    for upload in uploads:
-        if began_s is None:  # the first upload takes a while to be drawn when many come before the span
+    for arrival in planned:
+        if began_s is None:  # the first arrival takes a while to be drawn when many come before the span
             began_s = time.monotonic()
-        if upload.arrival_ns >= span.end_ns:
+        if arrival.arrival_ns >= span.end_ns:
             return
         due_s = None
         if speed:
-            due_s = began_s + max(upload.arrival_ns - span.start_ns, 0) / NS / speed
+            due_s = began_s + max(arrival.arrival_ns - span.start_ns, 0) / NS / speed
             wait_s = due_s - time.monotonic()
             if wait_s > _GRAIN_S:
                 time.sleep(wait_s)
-        yield feeder.write(upload, due_s=due_s)
+        yield feeder.write(arrival, due_s=due_s)

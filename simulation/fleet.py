@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, replace
 from fractions import Fraction
 from typing import TYPE_CHECKING, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from pipeline.clip import Camera, Sharing
 from pipeline.errors import ConfigError
@@ -23,15 +23,15 @@ from simulation.scenery import random
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-VERSION: Final = 1
-"""Of the fleet file and of the truth beside it."""
+FLEET_VERSION: Final = 2
+"""Of the fleet file that is written; files of version 1, in which the site was called place, are read as well."""
 
 HOUR_NS: Final = 3600 * NS
 HOUSE_M: Final = 25
 """Metres from one house to the next; a street has `HOUSES` on each side, each with one camera."""
 HOUSES: Final = 6
-PLACES: Final = 2
-"""How many different places the reels show."""
+SITES: Final = 2
+"""How many different sites the reels show."""
 
 MAKES: Final[Mapping[str, Encoding]] = {
     "Arundel": Encoding(1920, 1080, Fraction(15), "h264", 30, "vbr"),
@@ -52,18 +52,28 @@ _CALLERS = (0, 0, 0, 0, 0, 0.1, 0.3, 0.6, 0.8, 0.5, 0.5, 0.6, 0.6, 0.5, 0.5, 0.7
 Mode = Literal["motion", "continuous"]
 
 
-class FleetSettings(BaseModel):
-    """How the uploads of a synthetic fleet arrive."""
+@dataclass(frozen=True, slots=True)
+class Mix:
+    """What a fleet is made of.
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    busy: a factor on everybody who passes or calls. continuous: share of cameras that record on end instead of clips
+    set off by motion. makes: names of `MAKES` to draw from. replay: names of files of real footage, each shown by one
+    camera as long as there are cameras.
 
-    upload_s: float = Field(6.0, ge=0.1, le=600, description="longest an upload takes on a good day (seconds)")
-    late: float = Field(0.02, ge=0, le=1, description="share of uploads that come late")
-    late_s: float = Field(1800.0, ge=1, le=86_400, description="latest a late upload comes (seconds)")
-    repeated: float = Field(0.01, ge=0, le=1, description="share of uploads that come a second time")
-    outages: float = Field(0.02, ge=0, le=1, description="share of hours in which a camera loses its connection")
-    dead: float = Field(0.3, ge=0, le=1, description="share of outages in which it records nothing either")
-    false_alarms: float = Field(0.3, ge=0, le=60, description="clips without anybody, set off by leaves (per hour)")
+    Raises ConfigError for a make that is not known, and a share or factor out of range.
+    """
+
+    busy: float = 1.0
+    continuous: float = 0.15
+    makes: tuple[str, ...] = tuple(MAKES)
+    replay: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        unknown = [name for name in self.makes if name not in MAKES]
+        if unknown or not self.makes:
+            raise ConfigError(f"makes: wanted some of {', '.join(MAKES)}, got {', '.join(unknown) or 'none'}")
+        if not (0 <= self.busy <= 100 and 0 <= self.continuous <= 1):
+            raise ConfigError(f"wanted busy in 0..100 and continuous in 0..1, got {self.busy} and {self.continuous}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +84,8 @@ class FleetCamera:
     drift_ppm: how far its clock is ahead, and how fast that grows. phase_ms: when, after the fleet's start, its first
     frame is taken. night_from, night_to: the hours (UTC) it is dark in. busy: how many people and vehicles it sees in
     each of the 24 hours (UTC) on average, those who come to its door included. mode, segment_s: clips set off by
-    motion, or segments of so many seconds on end. street, along_m, side: where it hangs. place: which place of the
-    reels it shows. replay: a file of real footage it shows instead; nothing is known of who is in that.
+    motion, or segments of so many seconds on end. street, along_m, side: where it hangs. site: which of
+    the made-up sites it shows. replay: a file of real footage it shows instead; nothing is known of who is in that.
 
     Raises ValueError when one of these does not hold.
     """
@@ -103,11 +113,11 @@ class FleetCamera:
     street: int
     along_m: int
     side: Literal[0, 1]
-    place: int
+    site: int
     replay: str = ""
 
     def __post_init__(self) -> None:
-        _ = self.camera, self.picture  # they refuse what they cannot be
+        _ = self.camera, self.encoding  # they refuse what they cannot be
         if len(self.busy) != 24 or not all(0 <= rate <= 3600 for rate in self.busy):
             raise ValueError(f"camera {self.id}: busy is 24 numbers, 0 to 3600 an hour, got {list(self.busy)}")
         if not (0 <= self.night_from <= 24 and 0 <= self.night_to <= 24):
@@ -124,8 +134,8 @@ class FleetCamera:
                 f"camera {self.id}: a clock is off by at most a day and 10,000 ppm, "
                 f"got {self.offset_ms} ms and {self.drift_ppm} ppm"
             )
-        if self.along_m < 0 or self.street < 0 or self.place < 0 or "/" in self.replay or "\\" in self.replay:
-            raise ValueError(f"camera {self.id}: street, along_m and place are 0 or more, replay is a file name")
+        if self.along_m < 0 or self.street < 0 or self.site < 0 or "/" in self.replay or "\\" in self.replay:
+            raise ValueError(f"camera {self.id}: street, along_m and site are 0 or more, replay is a file name")
 
     @property
     def camera(self) -> Camera:
@@ -133,8 +143,8 @@ class FleetCamera:
         return Camera(self.id, self.lon, self.lat, self.owner, self.sharing)
 
     @property
-    def picture(self) -> Encoding:
-        """What it records."""
+    def encoding(self) -> Encoding:
+        """How it codes what it records."""
         return Encoding(self.width, self.height, self.rate, self.codec, self.gop, self.control)
 
     def is_dark(self, t_ns: int) -> bool:
@@ -184,41 +194,22 @@ class Fleet:
         return Span(self.start_ns, self.start_ns + self.hours * HOUR_NS)
 
 
-def make_fleet(
-    cameras: int,
-    *,
-    seed: int,
-    start_ns: int,
-    hours: int = 24,
-    busy: float = 1.0,
-    continuous: float = 0.15,
-    makes: Sequence[str] = tuple(MAKES),
-    replay: Sequence[str] = (),
-) -> Fleet:
-    """Return a fleet drawn from a seed.
+def make_fleet(cameras: int, *, seed: int, start_ns: int, hours: int = 24, mix: Mix | None = None) -> Fleet:
+    """Return a fleet drawn from a seed. start_ns: on the hour; mix: what it is made of (default: `Mix()`).
 
-    start_ns: on the hour. busy: a factor on everybody who passes or calls. continuous: share of cameras that record
-    on end instead of clips set off by motion. makes: names of `MAKES` to draw from. replay: names of files of real
-    footage, each shown by one camera as long as there are cameras.
-
-    Raises ConfigError for no cameras, a make that is not known, and shares or factors out of range.
+    Raises ConfigError for no cameras, and for a seed, a start or a number of hours that no fleet can have.
     """
-    unknown = [name for name in makes if name not in MAKES]
-    if unknown or not makes:
-        raise ConfigError(f"makes: wanted some of {', '.join(MAKES)}, got {', '.join(unknown) or 'none'}")
     if cameras < 1:
         raise ConfigError(f"cameras: a fleet has at least one, got {cameras}")
-    if not (0 <= busy <= 100 and 0 <= continuous <= 1):
-        raise ConfigError(f"wanted busy in 0..100 and continuous in 0..1, got {busy} and {continuous}")
+    if seed < 0:
+        raise ConfigError(f"seed: wanted 0 or more, got {seed}")
+    mix = mix or Mix()
     streets = -(-cameras // (2 * HOUSES))
     popular = random(seed, "streets").integers(50, 151, streets)
-    traffic = tuple(tuple(round(rate * busy * int(share) / 100, 2) for rate in _TRAFFIC) for share in popular)
-    hung = [
-        _hang(seed, number, streets=streets, traffic=traffic, busy=busy, continuous=continuous, makes=makes)
-        for number in range(cameras)
-    ]
-    for number, file in enumerate(replay[:cameras]):
-        at = number * cameras // min(len(replay), cameras)
+    traffic = tuple(tuple(round(rate * mix.busy * int(share) / 100, 2) for rate in _TRAFFIC) for share in popular)
+    hung = [_hang(seed, number, traffic=traffic, mix=mix) for number in range(cameras)]
+    for number, file in enumerate(mix.replay[:cameras]):
+        at = number * cameras // min(len(mix.replay), cameras)
         hung[at] = replace(hung[at], replay=file)
     try:
         return Fleet(seed, start_ns, hours, traffic, tuple(hung))
@@ -226,17 +217,8 @@ def make_fleet(
         raise ConfigError(str(error)) from error
 
 
-def _hang(
-    seed: int,
-    number: int,
-    *,
-    streets: int,
-    traffic: Sequence[Sequence[float]],
-    busy: float,
-    continuous: float,
-    makes: Sequence[str],
-) -> FleetCamera:
-    """Draw one camera; it does not depend on how many there are, but for the shape of the grid."""
+def _hang(seed: int, number: int, *, traffic: Sequence[Sequence[float]], mix: Mix) -> FleetCamera:
+    """Draw one camera; it does not depend on how many there are, but for the shape of the grid of streets."""
     name = f"cam-{number + 1:05d}"
     draw = random(seed, name)
     make, share, pair, home, dice, far, drift, phase, segment = (int(n) for n in draw.integers(0, 1000, 9))
@@ -245,16 +227,16 @@ def _hang(
     side: Literal[0, 1] = 1 if house % 2 else 0
     along_m = HOUSE_M // 2 + house // 2 * HOUSE_M
     # Streets lie on a grid of blocks, half of them going east, the other half north.
-    across = math.isqrt(-(-streets // 2) - 1) + 1
+    across = math.isqrt(-(-len(traffic) // 2) - 1) + 1
     row, column = divmod(street // 2, across)
     x, y = column * _BLOCK_M[0], row * _BLOCK_M[1]
     aside = -_ASIDE_M if side == 0 else _ASIDE_M
     east, north = (x + 20 + along_m, y + aside) if street % 2 == 0 else (x + aside, y + 20 + along_m)
-    model = makes[make % len(makes)]
-    picture = MAKES[model]
+    model = mix.makes[make % len(mix.makes)]
+    encoding = MAKES[model]
     # Every sixth house shares its owner with the one before it on the same side.
     owner = number - 2 if house >= 2 and pair < 160 else number
-    callers = [rate * busy * (50 + home // 10) / 100 for rate in _CALLERS]
+    callers = [rate * mix.busy * (50 + home // 10) / 100 for rate in _CALLERS]
     offset = (far - 500) * 4 if dice >= 20 else (far - 500) * 7200  # most within 2 s, one in fifty up to an hour off
     return FleetCamera(
         id=name,
@@ -263,24 +245,24 @@ def _hang(
         owner=f"owner-{owner + 1:05d}",
         sharing=Sharing.NEVER if share < 120 else Sharing.ALWAYS if share < 300 else Sharing.ASK,
         make=model,
-        width=picture.width,
-        height=picture.height,
-        rate=picture.rate,
-        codec=picture.codec,
-        gop=picture.gop,
-        control=picture.control,
+        width=encoding.width,
+        height=encoding.height,
+        rate=encoding.rate,
+        codec=encoding.codec,
+        gop=encoding.gop,
+        control=encoding.control,
         offset_ms=offset,
         drift_ppm=(drift - 500) // 10,
-        phase_ms=phase * int(picture.gop_s * 1000) // 1000,
+        phase_ms=phase * int(encoding.gop_s * 1000) // 1000,
         night_from=18,
         night_to=7,
         busy=tuple(round(street_rate + own, 2) for street_rate, own in zip(traffic[street], callers, strict=True)),
-        mode="continuous" if chance < continuous else "motion",
+        mode="continuous" if chance < mix.continuous else "motion",
         segment_s=10 + segment % 51,
         street=street,
         along_m=along_m,
         side=side,
-        place=number % PLACES,
+        site=number % SITES,
     )
 
 
@@ -298,7 +280,7 @@ def dump_fleet(fleet: Fleet) -> str:
     ]
     head = {
         "type": "FeatureCollection",
-        "fleet_version": VERSION,
+        "fleet_version": FLEET_VERSION,
         "seed": fleet.seed,
         "start": iso(fleet.start_ns),
         "hours": fleet.hours,
@@ -308,7 +290,10 @@ def dump_fleet(fleet: Fleet) -> str:
 
 
 def load_fleet(text: str, *, name: str) -> Fleet:
-    """Read what `dump_fleet` wrote. Raises ConfigError naming the file, and what in it is wrong."""
+    """Read what `dump_fleet` wrote, now or in an earlier version.
+
+    Raises ConfigError naming the file, and what in it is wrong.
+    """
     try:
         document = json.loads(text)
         features = document["features"]
@@ -317,13 +302,17 @@ def load_fleet(text: str, *, name: str) -> Fleet:
         raise ConfigError(f"{name}: is not JSON: {error}; make a fleet with `lamplighter fleet make`") from error
     except (KeyError, TypeError) as error:
         raise ConfigError(f"{name}: is not a fleet file: {error}; make one with `lamplighter fleet make`") from error
-    if version != VERSION:
-        raise ConfigError(f"{name}: wanted a fleet file of version {VERSION}, got {version!r}; make the fleet again")
+    if version not in (1, FLEET_VERSION):
+        wanted = f"wanted a fleet file of version 1 to {FLEET_VERSION}"
+        raise ConfigError(f"{name}: {wanted}, got {version!r}; make the fleet again")
     try:
         cameras = []
         for feature in features:
             lon, lat = feature["geometry"]["coordinates"]
-            cameras.append({**feature["properties"], "lon": lon, "lat": lat})
+            properties = dict(feature["properties"])
+            if version == 1:
+                properties["site"] = properties.pop("place")
+            cameras.append({**properties, "lon": lon, "lat": lat})
         start_ns = parse_iso(document["start"])
         fleet = {key: document[key] for key in ("seed", "hours", "traffic")}
         return _FLEET.validate_python({**fleet, "start_ns": start_ns, "cameras": cameras})

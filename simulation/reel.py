@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from fractions import Fraction
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final, Literal, get_args
@@ -107,51 +107,53 @@ class Take:
 
 @dataclass(frozen=True, slots=True)
 class Reel:
-    """One recording: a place, by day or by night, in one camera's picture. It stands for no file; `name` gives one."""
+    """One recording: a site, by day or by night, as one camera codes it. It stands for no file; `name` gives one."""
 
-    picture: Encoding
-    place: int
+    encoding: Encoding
+    site: int
     night: bool
 
     @property
     def name(self) -> str:
         """A file name made of everything that decides what is in the file."""
-        picture = self.picture
-        digest = hashlib.sha256(repr((_EDITION, self, self.scene(), picture.encoder_options)).encode()).hexdigest()[:12]
+        encoding = self.encoding
+        # Values alone: that a field is called otherwise makes no other reel.
+        decides = (_EDITION, astuple(self), astuple(self.scene()), sorted(encoding.encoder_options.items()))
+        digest = hashlib.sha256(repr(decides).encode()).hexdigest()[:12]
         when = "night" if self.night else "day"
-        return f"{picture.width}x{picture.height}-{picture.codec}-{picture.control}-{self.place}-{when}-{digest}.mp4"
+        return f"{encoding.width}x{encoding.height}-{encoding.codec}-{encoding.control}-{self.site}-{when}-{digest}.mp4"
 
     def scene(self) -> Scene:
         """Return the scene that is filmed, all takes one after the other."""
-        layout, picture = takes(self.picture), self.picture
+        layout, encoding = takes(self.encoding), self.encoding
         movers = tuple(
-            _mover(act, Fraction(take.first_gop * picture.gop) / picture.rate)
+            _mover(act, Fraction(take.first_gop * encoding.gop) / encoding.rate)
             for act, take in layout.items()
             if act != QUIET
         )
         return Scene(
-            self.place,
-            frames=sum(take.gops for take in layout.values()) * picture.gop,
-            width=picture.width,
-            height=picture.height,
-            rate=picture.rate,
+            self.site,
+            frames=sum(take.gops for take in layout.values()) * encoding.gop,
+            width=encoding.width,
+            height=encoding.height,
+            rate=encoding.rate,
             night=self.night,
             movers=movers,
         )
 
 
-def takes(picture: Encoding) -> Mapping[str, Take]:
-    """Return the takes of every reel in this picture by name: who crosses and which way, and `QUIET`."""
-    return _layout(picture.width, picture.height, picture.rate, picture.gop)
+def takes(encoding: Encoding) -> Mapping[str, Take]:
+    """Return the takes of every reel of this encoding by name: who crosses and which way, and `QUIET`."""
+    return _layout(encoding.width, encoding.height, encoding.rate, encoding.gop)
 
 
-def runs(picture: Encoding, seats: Iterable[tuple[int, str]], *, first: int, gops: int) -> tuple[range, ...]:
-    """Return the reel's groups of pictures that make up the camera's groups first .. first + gops - 1.
+def pieces(encoding: Encoding, seats: Iterable[tuple[int, str]], *, first: int, gops: int) -> tuple[range, ...]:
+    """Return the pieces of the reel that make up the camera's groups of pictures first .. first + gops - 1.
 
-    seats: (camera's group, take) in order, not overlapping. Between them the quiet take is shown, again and again.
-    Consecutive groups of the reel are joined into one range.
+    Each piece is a range of the reel's groups, as long as they follow one another. seats: (camera's group, take) in
+    order, not overlapping. Between them the quiet take is shown, again and again.
     """
-    layout = takes(picture)
+    layout = takes(encoding)
     quiet = layout[QUIET]
     shown = [quiet.first_gop + gop % quiet.gops for gop in range(first, first + gops)]
     for start, name in seats:

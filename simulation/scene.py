@@ -77,7 +77,7 @@ class Mover:
 class Scene:
     """One clip of one simulated camera.
 
-    seed: what happens; place: which street it is (the seed's own when None), so that clips of a camera share it.
+    seed: what happens; site: which street it is (the seed's own when None), so that clips of a camera share it.
     frames: how many pictures; width, height: pixels, even, at least 64 x 48; rate: frames per second.
     night: a dark picture with more noise under a street lamp; lamp: that lamp goes off and on again (by night only).
     rain: streaks and a grey light; leaves: trees wave in gusts; clouds: the light changes slowly, the gain at a stroke;
@@ -100,11 +100,11 @@ class Scene:
     lamp: bool = False
     busy: float = 4.0
     movers: tuple[Mover, ...] | None = None
-    place: int | None = None
+    site: int | None = None
 
     def __post_init__(self) -> None:
-        if self.seed < 0 or (self.place is not None and self.place < 0):
-            raise ValueError(f"seed and place are 0 or more, got {self.seed} and {self.place}")
+        if self.seed < 0 or (self.site is not None and self.site < 0):
+            raise ValueError(f"seed and site are 0 or more, got {self.seed} and {self.site}")
         if self.frames < 1:
             raise ValueError(f"a scene has at least one frame, got {self.frames}")
         if self.width < 64 or self.height < 48 or self.width % 2 or self.height % 2:
@@ -152,11 +152,11 @@ def _draw_mover(rng: np.random.Generator, enter: Fraction) -> Mover:
 def render(scene: Scene) -> Iterator[NDArray[np.uint8]]:
     """Yield the pictures as I420: uint8 (height * 3 // 2, width), luma, then U, then V; each an array of its own."""
     width, height = scene.width, scene.height
-    place = scene.seed if scene.place is None else scene.place
+    site = scene.seed if scene.site is None else scene.site
 
     def paint(*, lit: bool) -> Backdrop:
         return scenery.backdrop(
-            place, width, height, night=scene.night, lit=lit, rain=scene.rain, wind=scene.leaves, shadows=scene.shadows
+            site, width, height, night=scene.night, lit=lit, rain=scene.rain, wind=scene.leaves, shadows=scene.shadows
         )
 
     stages = {lit: paint(lit=lit) for lit in ((True, False) if scene.lamp else (True,))}

@@ -120,13 +120,13 @@ class Backdrop:
 
 
 def backdrop(
-    place: int, width: int, height: int, *, night: bool, lit: bool, rain: bool, wind: bool, shadows: bool
+    site: int, width: int, height: int, *, night: bool, lit: bool, rain: bool, wind: bool, shadows: bool
 ) -> Backdrop:
-    """Paint the street that the seed `place` stands for; `lit` says whether the street lamp burns (seen by night only).
+    """Paint the street that the seed `site` stands for; `lit` says whether the street lamp burns (seen by night only).
 
-    The same place is the same street by day and by night, with and without wind.
+    The same site is the same street by day and by night, with and without wind.
     """
-    canvas = _Canvas(random(place, "street"), width, height)
+    canvas = _Canvas(random(site, "street"), width, height)
     _paint_ground(canvas)
     glowing = _paint_houses(canvas)
     _paint_lamp_post(canvas)

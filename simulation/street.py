@@ -65,7 +65,7 @@ def lay_out(folder: Path, *, seed: int, seconds: int) -> Street:
                 seed * 10_000 + number * 100 + clip,
                 frames=seconds * _RATE,
                 busy=0 if quiet else draw.uniform(2, 6),
-                place=seed * 100 + number,
+                site=seed * 100 + number,
                 night=number % 4 == 3,
                 rain=number == 5,
                 clouds=draw.random() < 0.2,

@@ -16,7 +16,7 @@ import numpy as np
 
 from pipeline.errors import ConfigError
 from pipeline.span import NS, iso
-from simulation.fleet import HOUR_NS, HOUSE_M, HOUSES, VERSION, Fleet, FleetCamera
+from simulation.fleet import HOUR_NS, HOUSE_M, HOUSES, Fleet, FleetCamera
 from simulation.reel import takes
 from simulation.scenery import random
 
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from numpy.random import Generator
 
     from simulation.scene import Kind
+
+TRUTH_VERSION: Final = 1
+"""Of the truth file."""
 
 _STREET_M: Final = HOUSES * HOUSE_M
 _MS: Final = NS // 1000
@@ -144,16 +147,15 @@ def _leg_ns(trip: _Trip, stop: int) -> int:
 
 
 def _seat(fleet: Fleet, camera: FleetCamera, trip: _Trip, at_ns: int, before: list[Sight]) -> Sight | None:
-    """Place a thing on the camera's first free group of pictures, or nowhere."""
-    picture = camera.picture
-    gop_ns = picture.gop_s * NS
+    """Seat a thing on the camera's first free group of pictures, or nowhere."""
+    gop_ns = camera.encoding.gop_s * NS
     wanted = max(math.ceil(Fraction(at_ns - frame_ns(fleet, camera, 0)) / gop_ns), 0)
     free = before[-1].gop + before[-1].gops if before else 0
     gop = max(wanted, free)
     if (gop - wanted) * gop_ns > _WAIT_NS:
         return None
     name = _take(camera, trip)
-    take = takes(picture)[name]
+    take = takes(camera.encoding)[name]
     at = gop * camera.gop
     frames = range(at + take.seen.start, at + take.seen.stop)
     if take.kind is None or frame_ns(fleet, camera, at + take.gops * camera.gop) > fleet.span.end_ns:
@@ -178,7 +180,7 @@ def dump_truth(fleet: Fleet, seen: Mapping[str, Sequence[Sight]]) -> Iterator[st
     Cameras that replay real footage are left out: who is in that is not known.
     """
     head = {
-        "truth_version": VERSION,
+        "truth_version": TRUTH_VERSION,
         "seed": fleet.seed,
         "start": iso(fleet.start_ns),
         "hours": fleet.hours,
@@ -209,8 +211,8 @@ def load_truth(lines: Iterable[str], *, name: str) -> dict[str, list[tuple[int, 
             entry = json.loads(line)
             if number == 1:
                 head = entry
-                if head["truth_version"] != VERSION:
-                    raise ConfigError(f"{name}: wanted truth of version {VERSION}, got {head['truth_version']!r}")
+                if head["truth_version"] != TRUTH_VERSION:
+                    raise ConfigError(f"{name}: wanted truth of version {TRUTH_VERSION}, got {head['truth_version']!r}")
                 continue
             frames = range(entry["first"], entry["end"])
             found.setdefault(entry["camera"], []).append((entry["thing"], entry["kind"], frames))

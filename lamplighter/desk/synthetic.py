@@ -15,10 +15,10 @@ from lamplighter.desk.holdings import opened, operator
 from lamplighter.settings import Settings
 from pipeline.errors import ConfigError
 from pipeline.span import NS, Span, parse_iso
+from simulation.arrivals import arrivals
 from simulation.feeder import BucketSink, Fed, Feeder, FolderSink, Sink, drive, film_reels, footage_files, reels_of
-from simulation.fleet import HOUR_NS, MAKES, Fleet, dump_fleet, load_fleet, make_fleet
+from simulation.fleet import HOUR_NS, MAKES, Fleet, Mix, dump_fleet, load_fleet, make_fleet
 from simulation.traffic import dump_truth, sights
-from simulation.uploads import arrivals
 from storage.contract import replacing
 from storage.minio_server import cache_folder
 from workers.receipt import Outcome
@@ -48,16 +48,8 @@ class Recipe:
             names, left_out = footage_files(self.replay)
             for name, reason in left_out.items():
                 say(f"{name} is not replayed: {reason}")
-        return make_fleet(
-            self.cameras,
-            seed=self.seed,
-            start_ns=start_ns,
-            hours=hours,
-            busy=self.busy,
-            continuous=self.continuous,
-            makes=self.makes or tuple(MAKES),
-            replay=names,
-        )
+        mix = Mix(self.busy, self.continuous, self.makes or tuple(MAKES), tuple(names))
+        return make_fleet(self.cameras, seed=self.seed, start_ns=start_ns, hours=hours, mix=mix)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,15 +88,15 @@ class Uploaded:
 
     def add(self, fed: Fed) -> None:
         """Count one upload."""
-        upload = fed.upload
+        arrival = fed.arrival
         self.clips += 1
-        self.repeated += upload.repeat
-        self.late += not upload.repeat and upload.arrival_ns - upload.start_ns - upload.length_ns > 60 * NS
+        self.repeated += arrival.repeat
+        self.late += not arrival.repeat and arrival.arrival_ns - arrival.start_ns - arrival.length_ns > 60 * NS
         self.frames += fed.frames
         self.size += fed.size
         self.things += len(fed.things or ())
-        self.cameras.add(upload.camera.id)
-        self.footage_s += Fraction(upload.length_ns, NS)
+        self.cameras.add(arrival.camera.id)
+        self.footage_s += Fraction(arrival.length_ns, NS)
         self.behind.append(fed.behind_s)
 
     def line(self) -> str:

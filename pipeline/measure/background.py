@@ -2,6 +2,9 @@
 
 Everything is found from a few pictures (samples) of the minutes around, all of them at once: no picture comes before
 another, so there is nothing to warm up, nothing to carry over, and no ghost of what stood there first.
+
+Shapes: n pictures of (rows, columns) working pixels, in order of time; (n, m) where only m of their pixels are looked
+at; 3 x 4 regions of light. A picture's values are grey levels, uint8, and stay so where a wider type is not said.
 """
 
 from __future__ import annotations
@@ -9,7 +12,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias, TypeVar
 
 import numpy as np
 from skimage.measure import label
@@ -50,12 +53,12 @@ class Background:
 
     @property
     def lowest(self) -> U8:
-        """The darkest that is background."""
+        """The darkest that is background: usual - below, and 0 where that is less."""
         return np.maximum(self.usual, self.below) - self.below
 
     @property
     def highest(self) -> U8:
-        """The brightest that is background."""
+        """The brightest that is background: usual + above, at most 255. The same upside down: ~x is 255 - x."""
         return ~(np.maximum(~self.usual, self.above) - self.above)
 
 
@@ -71,22 +74,25 @@ def find_background(samples: U8, restless: U8, *, same_levels: int, contrast: in
     """
     samples = _relit(samples)
     ranked = _ranked(samples)
-    usual = _uncovered(samples, ranked, _usual(ranked, same_levels), same_levels)
-    middle, tail = (len(samples) - 1) // 2, (len(samples) - 1) // _TAIL
-    noise = np.minimum(_ranked(restless)[middle], _ranked(distance(samples, usual))[middle]).astype(np.float32)
+    usual = _uncovered(
+        samples, ranked, _usual(ranked, same_levels), same_levels
+    )  # (rows, columns), as all that follows
+    noise = np.minimum(_median(restless), _median(distance(samples, usual))).astype(np.float32)
     room = contrast + unrest * noise
-    weight = np.clip((noise / max(contrast, 1) - _TREMBLES[0]) / (_TREMBLES[1] - _TREMBLES[0]), 0, 1)
+    trembles = np.clip((noise / max(contrast, 1) - _TREMBLES[0]) / (_TREMBLES[1] - _TREMBLES[0]), 0, 1)
     below = above = room
-    if weight.any():
+    if trembles.any():
+        tail = (len(samples) - 1) // _TAIL
         low, high = ranked[tail], ranked[-1 - tail]
-        below = np.maximum(room, weight * (contrast + usual.astype(np.float32) - ~around(~low, np.maximum)))
-        above = np.maximum(room, weight * (contrast + around(high, np.maximum).astype(np.float32) - usual))
-    limits = (limit.clip(0, 255).round().astype(np.uint8) for limit in (below, above, 255 * weight))
+        lowest, highest = ~around(~low, np.maximum), around(high, np.maximum)  # of a pixel and its neighbours
+        below = np.maximum(room, trembles * (contrast + usual.astype(np.float32) - lowest))
+        above = np.maximum(room, trembles * (contrast + highest.astype(np.float32) - usual))
+    limits = (limit.clip(0, 255).round().astype(np.uint8) for limit in (below, above, 255 * trembles))
     return Background(usual, *limits)
 
 
 def distance(a: U8, b: U8) -> U8:
-    """Return |a - b| of uint8 without widening."""
+    """Return |a - b| of uint8 of any shapes that fit each other, without widening: the larger minus the smaller."""
     high: U8 = np.maximum(a, b)
     high -= np.minimum(a, b)
     return high
@@ -100,33 +106,35 @@ def light(expected: U8, images: U8) -> F32 | None:
     Where the images differ among themselves by less than what counts they have one gain.
     """
     count, rows, columns = images.shape
-    at = _looked_at(rows, columns)
-    now, usual = (part.reshape(-1, rows * columns).take(at, axis=1) for part in (images, expected))
+    at = _looked_at(rows, columns)  # (3, 4, k), k pixels of each region
+    now, usual = (part.reshape(-1, rows * columns).take(at, axis=1) for part in (images, expected))  # (n or 1, 3, 4, k)
     # 8 grey levels more on both sides: in the dark a ratio is all noise.
-    ratio = (now + np.uint16(8)) / (usual + np.float32(8))
-    gain: F32 = np.sort(ratio, axis=3)[..., at.shape[2] // 2]
-    whole = np.sort(gain.reshape(count, -1))[:, gain[0].size // 2, None, None]
+    ratio = (now + np.uint16(8)) / (usual + np.float32(8))  # float32 (n, 3, 4, k)
+    gain: F32 = np.sort(ratio, axis=3)[..., at.shape[2] // 2]  # the median of each region: (n, 3, 4)
+    whole = np.sort(gain.reshape(count, -1))[:, gain[0].size // 2, None, None]  # of each picture: (n, 1, 1)
     gain = gain.clip(whole / np.float32(1 + _REGION_MORE), whole * np.float32(1 + _REGION_MORE))
     if (abs(gain - 1) < _SAME_LIGHT).all():
         return None
-    one = gain.mean(0, keepdims=True)
+    one = gain.mean(0, keepdims=True)  # (1, 3, 4)
     return one if (abs(gain - one) < _SAME_LIGHT).all() else gain
 
 
 def bent(gain: F32, rows: int, columns: int) -> F32:
-    """Return the gain of regions bent smoothly between their middles: float32 (n, rows, columns)."""
-    field: F32 = np.matmul(np.matmul(_tent(gain.shape[1], rows), gain), _tent(gain.shape[2], columns).T)
+    """Return the gain of regions (n, down, across) bent smoothly between their middles: float32 (n, rows, columns)."""
+    tall = np.matmul(_tent(gain.shape[1], rows), gain)  # (n, rows, across)
+    field: F32 = np.matmul(tall, _tent(gain.shape[2], columns).T)
     return field
 
 
 @lru_cache(8)
 def _looked_at(rows: int, columns: int) -> NDArray[np.int64]:
-    """Return the flat indices of the pixels of each region that are looked at: int64 (down, across, n)."""
+    """Return the flat indices of the pixels of each region that are looked at: int64 (down, across, k)."""
     down, across = min(_REGIONS[0], rows), min(_REGIONS[1], columns)
     high, wide = rows // down, columns // across
     step = max(1, math.isqrt(high * wide // _REGION_PIXELS))
-    y = np.arange(down)[:, None] * high + np.arange(step // 2, high, step)
-    x = np.arange(across)[:, None] * wide + np.arange(step // 2, wide, step)
+    # Of a sliver a region is thinner than half a step.
+    y = np.arange(down)[:, None] * high + np.arange(min(step // 2, high - 1), high, step)  # (down, some rows of it)
+    x = np.arange(across)[:, None] * wide + np.arange(min(step // 2, wide - 1), wide, step)  # (across, some columns)
     return (y[:, None, :, None] * columns + x[None, :, None, :]).reshape(down, across, -1)
 
 
@@ -140,12 +148,15 @@ def _tent(count: int, length: int) -> F32:
 
 
 def _relit(samples: U8) -> U8:
-    """Return the samples in the light of the one of median brightness: else every light would be its own value."""
+    """Return the samples (n, rows, columns) in the light of the one of median brightness.
+
+    Else a wall would show a value of its own in every light, and none of them most of the time.
+    """
     order = np.argsort(samples.mean((1, 2)), kind="stable")
     gain = light(samples[order[len(order) // 2]], samples)
     if gain is None:
         return samples
-    relit = samples * bent(np.float32(1) / gain, *samples.shape[1:])
+    relit = samples * bent(np.float32(1) / gain, *samples.shape[1:])  # float32
     relit += np.float32(0.5)
     return relit.clip(0, 255).astype(np.uint8)
 
@@ -160,8 +171,9 @@ def usual_picture(samples: U8, near: int) -> U8:
 
 
 def _usual(ranked: U8, near: int) -> U8:
-    inside = distance(ranked, ranked[(len(ranked) - 1) // 2]) <= near
-    split = 2 * inside.sum(0, dtype=np.uint16) <= len(ranked)
+    """Return the `usual_picture` of samples in the order of their values: (n, rows, columns) to (rows, columns)."""
+    inside = distance(ranked, ranked[(len(ranked) - 1) // 2]) <= near  # bool (n, rows, columns): about the median
+    split = 2 * inside.sum(0, dtype=np.uint16) <= len(ranked)  # bool (rows, columns): where no more than half are
     usual = _mean(ranked, inside)
     if split.any():
         usual[split] = _most(_only(ranked, split), near)
@@ -169,10 +181,15 @@ def _usual(ranked: U8, near: int) -> U8:
 
 
 def _most(ranked: U8, near: int, valid: Bool | None = None) -> U8:
-    """Return the mean of the samples about the one that most (valid) samples lie within `near` of: (n, m) to (m,)."""
-    votes = np.ones(ranked.shape, np.uint8) if valid is None else valid.astype(np.uint8)
+    """Return the mean of the samples about the one that most (valid) samples lie within `near` of: (n, m) to (m,).
+
+    ranked: in the order of their values, so that the agreement of two samples is told by how far apart they rank: every
+    sample is compared with the next, then with the one after that, until none agree any more. valid: bool (n, m), which
+    have a vote and get votes.
+    """
+    votes = np.ones(ranked.shape, np.uint8) if valid is None else valid.astype(np.uint8)  # (n, m): its own first
     for lag in range(1, len(ranked)):
-        agrees = ranked[lag:] - ranked[:-lag] <= near
+        agrees = ranked[lag:] - ranked[:-lag] <= near  # bool (n - lag, m): sample i + lag with sample i
         if valid is not None:
             agrees &= valid[lag:]
             agrees &= valid[:-lag]
@@ -180,22 +197,22 @@ def _most(ranked: U8, near: int, valid: Bool | None = None) -> U8:
             break
         votes[lag:] += agrees.view(np.uint8)
         votes[:-lag] += agrees.view(np.uint8)
-    best = np.take_along_axis(ranked, votes.argmax(0)[None], axis=0)[0]
+    best = np.take_along_axis(ranked, votes.argmax(0)[None], axis=0)[0]  # (m,): the sample with most votes
     inside = distance(ranked, best) <= near
     return _mean(ranked, inside if valid is None else inside & valid)
 
 
 def _mean(samples: U8, chosen: Bool) -> U8:
-    """Return the mean of the chosen samples of each pixel, rounded; 0 of none."""
-    total = np.sum(samples * chosen.view(np.uint8), axis=0, dtype=np.uint16)
+    """Return the mean of the chosen samples of each pixel, rounded; 0 of none: (n, ...) to (...)."""
+    total = np.sum(samples * chosen.view(np.uint8), axis=0, dtype=np.uint16)  # 250 samples of 255 are 63,750
     members = np.maximum(np.sum(chosen, axis=0, dtype=np.uint16), 1)
     return ((total + members // 2) // members).astype(np.uint8)
 
 
 def _uncovered(samples: U8, ranked: U8, usual: U8, near: int) -> U8:
-    """Return the background freed of what stood before it for longer than it was seen itself.
+    """Return the background (rows, columns) freed of what stood before it for longer than it was seen itself.
 
-    `ranked` are the samples in the order of their values.
+    `ranked` are the samples in the order of their values, `usual` what each pixel shows most.
 
     Where two values of a pixel last, the longer-lasting is not always the scene: somebody may sit there for most of a
     clip. What stands before a scene has an outline; the scene behind it has none in the same place. So of every
@@ -203,29 +220,55 @@ def _uncovered(samples: U8, ranked: U8, usual: U8, near: int) -> U8:
     test is that by which abandoned objects are told from removed ones, e.g. San Miguel and Martinez, "Robust
     unattended and stolen object detection by fusing simple algorithms", 2008.
     """
-    least = max(3, len(samples) // _LASTS)
-    away = distance(samples, usual) > near
-    where = away.sum(0, dtype=np.uint8) >= least
-    if np.count_nonzero(where) < _THING:
+    second = _second_value(samples, ranked, usual, near)
+    if second is None:
         return usual
-    seen = _only(ranked, where)
-    value = _most(seen, near, distance(seen, usual[where]) > near)
-    member = _only(away, where) & (distance(_only(samples, where), value) <= near)
-    votes = member.sum(0)
-    lasts = (votes >= least) & (2 * (member[1:] & member[:-1]).sum(0) >= votes)
-    other, differs, known = usual.copy(), np.zeros(usual.shape, np.bool_), np.zeros(usual.shape, np.bool_)
-    other[where], known[where] = value, votes >= least
-    differs[where] = lasts & (distance(value, usual[where]) > 2 * near)
-    thing = ~_grown(~_grown(differs)) | differs  # closed: noise leaves holes
+    thing = ~_grown(~_grown(second.differs)) | second.differs  # closed: noise leaves holes
+    # The number of the thing a pixel is of, 0 for none: uint16 (rows, columns); then also of one next to it.
     regions = label(thing.view(np.uint8), connectivity=2).astype(np.uint16)  # type: ignore[no-untyped-call]
     near_by = around(regions, np.maximum)
-    rim = (near_by > 0) & _grown(~thing)
-    drop = (_edges(usual) - _edges(np.where(differs, other, usual)))[rim]
+    rim = (near_by > 0) & _grown(~thing)  # one pixel inside and one outside of the outline
+    without = np.where(second.differs, second.value, usual)
+    drop = (_edges(usual) - _edges(without))[rim]  # float32 (pixels of all rims,): gradient that goes with the thing
+    # For each thing, by its number: the sum over its rim, and what it would be if all gradients went.
     count = int(regions.max()) + 1
     weaker, change = (np.bincount(near_by[rim], weight, minlength=count) for weight in (drop, abs(drop)))
-    behind = (weaker > _OUTLINE * change) & (np.bincount(regions.ravel()) >= _THING)
-    behind[0] = False
-    return np.where(behind[near_by] & known, other, usual)
+    before = (weaker > _OUTLINE * change) & (np.bincount(regions.ravel()) >= _THING)  # bool (count,)
+    before[0] = False
+    return np.where(before[near_by] & second.known, second.value, usual)
+
+
+class _Second(NamedTuple):
+    """What pixels show besides the usual, all (rows, columns).
+
+    value: uint8, the usual one where there is no other. known: bool, where it shows in enough of the samples. differs:
+    bool, where it is clearly another, and shows mostly in one sample after the other.
+    """
+
+    value: U8
+    known: Bool
+    differs: Bool
+
+
+def _second_value(samples: U8, ranked: U8, usual: U8, near: int) -> _Second | None:
+    """Return what pixels show most often besides the usual; None when they are too few for a thing."""
+    least = max(3, len(samples) // _LASTS)  # samples
+    away = distance(samples, usual) > near  # bool (n, rows, columns), in order of time
+    where = away.sum(0, dtype=np.uint8) >= least  # bool (rows, columns): the m pixels that matter from here on
+    if np.count_nonzero(where) < _THING:
+        return None
+    seen, first = _only(ranked, where), usual[where]  # (n, m), (m,)
+    value = _most(seen, near, distance(seen, first) > near)  # (m,)
+    member = _only(away, where) & (
+        distance(_only(samples, where), value) <= near
+    )  # bool (n, m): who shows it, and when
+    votes = member.sum(0)  # int64 (m,)
+    known = votes >= least
+    lasts = known & (2 * (member[1:] & member[:-1]).sum(0) >= votes)
+    found = _Second(usual.copy(), np.zeros(usual.shape, np.bool_), np.zeros(usual.shape, np.bool_))
+    found.value[where], found.known[where] = value, known
+    found.differs[where] = lasts & (distance(value, first) > 2 * near)
+    return found
 
 
 def _only(pictures: Pictures, where: Bool) -> Pictures:
@@ -234,7 +277,7 @@ def _only(pictures: Pictures, where: Bool) -> Pictures:
 
 
 def _edges(picture: U8) -> F32:
-    """Return the gradient's size, by central differences: float32 (rows, columns), 0 on the frame."""
+    """Return the gradient's size, by central differences: float32 (rows, columns), 0 at the picture's own edges."""
     level = picture.astype(np.float32)
     down, right = np.zeros_like(level), np.zeros_like(level)
     down[1:-1] = level[2:] - level[:-2]
@@ -243,7 +286,14 @@ def _edges(picture: U8) -> F32:
 
 
 def _grown(mask: Bool) -> Bool:
+    """Return a mask (rows, columns) with the eight neighbours of all that is in it."""
     return around(mask.view(np.uint8), np.maximum).astype(np.bool_)
+
+
+def _median(samples: U8) -> U8:
+    """Return the median of each pixel's samples, the lower of two: (n, ...) to (...)."""
+    middle: U8 = _ranked(samples)[(len(samples) - 1) // 2]
+    return middle
 
 
 def _ranked(samples: U8) -> U8:
@@ -253,18 +303,18 @@ def _ranked(samples: U8) -> U8:
     whole pictures at a time: np.sort would take ten times as long.
     """
     ranked = samples.copy()
-    rows = list(ranked)
-    scratch = np.empty_like(rows[0])
-    for low, high in _exchanges(len(rows)):
-        np.minimum(rows[low], rows[high], out=scratch)
-        np.maximum(rows[low], rows[high], out=rows[high])
-        rows[low][...] = scratch
+    pictures = list(ranked)  # views, each (...)
+    lower = np.empty_like(pictures[0])
+    for low, high in _exchanges(len(pictures)):
+        np.minimum(pictures[low], pictures[high], out=lower)
+        np.maximum(pictures[low], pictures[high], out=pictures[high])
+        pictures[low][...] = lower
     return ranked
 
 
 @lru_cache(8)
 def _exchanges(count: int) -> tuple[tuple[int, int], ...]:
-    """Return the pairs of places to compare and exchange, in turn, that sort `count` values."""
+    """Return the pairs of positions to compare and exchange, in turn, that sort `count` values."""
     found = []
     top = 2 ** max(0, (count - 1).bit_length() - 1)
     step = top

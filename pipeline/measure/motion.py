@@ -2,6 +2,9 @@
 
 Each plane is reduced at once to a small working image; the background of every stretch of time is the value each
 working pixel shows most often in the minutes around it, so a clip needs no time to warm up and leaves no ghosts.
+
+Shapes: n working images, uint8 (n, rows, columns), become as many raw cells, uint8 (n, R, C); `_finish` makes shares of
+them. N is the number of all frames, n that of those measured.
 """
 
 from __future__ import annotations
@@ -46,6 +49,7 @@ _SUPPORT = 4  # cells' worth of difference within 3 x 3 that let a share stand: 
 _STEP = 8  # of a stored share: finer ones are noise, and would take twice the space
 _UNSEEN = 32  # grey levels: the `contrast` at an edge that shaking brings into the picture
 _UNIT = 8192  # of a factor in sixteen bits
+_FRAMES = 64  # of cells that are done by one NumPy call: they are smaller than working images
 
 
 class MeasureSettings(BaseModel):
@@ -93,20 +97,20 @@ def measure(
     second = float(time_base)
     reader = _Reader(frames, second, settings)
     blocks = list(_with_background(reader, settings))
-    if reader.plan is None:
+    if reader.grid is None:
         raise ClipError("decode", "wanted at least one frame, got no frames; the clip holds no picture")
-    times = np.array(reader.pts, np.int64)
-    index = np.array(reader.chosen, np.int64)
-    at = (times[index] * second).astype(np.float64)
-    share = _finish(calmed(blocks, at), at, settings)
-    before = np.searchsorted(index, np.arange(len(times)), side="right") - 1  # the measured frame at or before each
-    height, width = reader.plan.size
+    pts = np.array(reader.pts, np.int64)  # (N,)
+    measured = np.array(reader.measured, np.int64)  # (n,): which frames were
+    at = (pts[measured] * second).astype(np.float64)  # (n,): seconds
+    share = _finish(calmed(blocks, at), at, settings)  # (n, R, C)
+    before = np.searchsorted(measured, np.arange(len(pts)), side="right") - 1  # (N,): the one at or before each frame
+    height, width = reader.grid.size
     return Activity(
-        share=_between(share, before, index, times) if len(index) < len(times) else share,
-        pts=times,
+        share=_between(share, before, measured, pts) if len(measured) < len(pts) else share,
+        pts=pts,
         luma=np.concatenate(reader.luma)[before],
         time_base=time_base,
-        cold=len(times) if (times[-1] - times[0]) * second < settings.known_s else 0,
+        cold=len(pts) if (pts[-1] - pts[0]) * second < settings.known_s else 0,
         width=width,
         height=height,
         version=settings.version(),
@@ -115,9 +119,13 @@ def measure(
 
 @dataclass(slots=True)
 class _Block:
-    """A stretch of working images with their times in seconds, and the few kept of it for its neighbours' sake."""
+    """A stretch of n working images, and the k of them that are kept for its neighbours' sake.
 
-    chunks: list[U8]  # all of `_CHUNK` images but the last
+    chunks: uint8 (_CHUNK, rows, columns) each, the last one shorter. times: float64 (n,), seconds. kept, unrest: uint8
+    (k, rows, columns), images and how much each pixel changes within a moment then; kept_times: float64 (k,), seconds.
+    """
+
+    chunks: list[U8]
     times: Seconds
     kept: U8
     kept_times: Seconds
@@ -131,30 +139,32 @@ class _Reader:
     frames: Iterable[tuple[int, U8]]
     second: float  # length of one tick
     settings: MeasureSettings
-    pts: list[int] = field(default_factory=list)
-    chosen: list[int] = field(default_factory=list)
-    luma: list[U8] = field(default_factory=list)  # mean brightness of the measured frames, chunk by chunk
-    plan: Grid | None = None
+    pts: list[int] = field(default_factory=list)  # of every frame
+    measured: list[int] = field(default_factory=list)  # which frames are, as positions in `pts`
+    luma: list[U8] = field(default_factory=list)  # mean brightness of those, chunk by chunk: (up to _CHUNK,) each
+    grid: Grid | None = None  # known from the first frame on
     samples: list[Unsigned] = field(default_factory=list)  # of planes that are not reduced yet
     chunks: list[U8] = field(default_factory=list)  # working images of the block that is being read
 
     def _take(self, plane: U8) -> None:
-        if self.plan is None:
+        """Sample a plane (H, W). Raises ValueError for what is no plane, ClipError for another size than the first."""
+        if self.grid is None:
             if plane.dtype != np.uint8 or plane.ndim != 2 or 0 in plane.shape:
                 raise ValueError(f"wanted luma planes uint8 (H, W), got {plane.dtype} {plane.shape}")
-            self.plan = Grid(*plane.shape)
-        if plane.shape != self.plan.size:
-            (h, w), (new_h, new_w) = self.plan.size, plane.shape
+            self.grid = Grid(*plane.shape)
+        if plane.shape != self.grid.size:
+            (h, w), (new_h, new_w) = self.grid.size, plane.shape
             raise ClipError(
                 "decode",
                 f"wanted one size, got {new_w} x {new_h} after {w} x {h} at frame {len(self.pts)}: split the clip",
             )
-        self.samples.append(self.plan.sample(plane))
+        self.samples.append(self.grid.sample(plane))
         if len(self.samples) == _CHUNK:
-            self._reduce(self.plan)
+            self._reduce(self.grid)
 
-    def _reduce(self, plan: Grid) -> None:
-        images = plan.reduce(self.samples)
+    def _reduce(self, grid: Grid) -> None:
+        """Make working images of the samples there are: a chunk of the block, and its frames' mean brightness."""
+        images = grid.reduce(self.samples)  # (up to _CHUNK, rows, columns)
         self.samples.clear()
         self.chunks.append(images)
         some = images[:, :: max(1, images.shape[1] // 32), :: max(1, images.shape[2] // 32)]  # as good a mean as all
@@ -170,7 +180,7 @@ class _Reader:
                 raise ClipError(
                     "decode", f"wanted times that increase, got pts {pts} after {self.pts[-1]} at frame {len(self.pts)}"
                 )
-            if pts - last < least and self.plan is not None and plane.shape == self.plan.size:
+            if pts - last < least and self.grid is not None and plane.shape == self.grid.size:
                 self.pts.append(pts)
                 continue
             if pts - started >= length:
@@ -179,7 +189,7 @@ class _Reader:
                     times = []
                 started = pts
             self._take(plane)
-            self.chosen.append(len(self.pts))
+            self.measured.append(len(self.pts))
             self.pts.append(pts)
             times.append(pts * self.second)
             last = pts
@@ -187,11 +197,13 @@ class _Reader:
             yield self._block(times)
 
     def _block(self, times: list[float]) -> _Block:
-        if self.samples and self.plan is not None:
-            self._reduce(self.plan)
+        """Return what was read since the last block, at these times in seconds."""
+        if self.samples and self.grid is not None:
+            self._reduce(self.grid)
         chunks, self.chunks = self.chunks, []
         at = np.array(times)
-        kept = _spread(at, self.settings.samples, at[0], at[-1])
+        kept = _spread(at, self.settings.samples, at[0], at[-1])  # (k,), as are all indices below
+        # Each is compared with the image `unrest_lag_s` later, or the block's last; that one with the image before it.
         later = np.minimum(np.searchsorted(at, at[kept] + self.settings.unrest_lag_s - 1e-6), len(at) - 1)
         earlier = np.where(later > kept, kept, np.maximum(kept - 1, 0))
         pictures, after, before = (
@@ -201,8 +213,9 @@ class _Reader:
 
 
 def _spread(times: Seconds, count: int, first: float, last: float) -> NDArray[np.int64]:
-    """Return at most `count` distinct indices into increasing `times`, evenly spread between two times."""
+    """Return at most `count` distinct indices into increasing `times`, evenly spread between two times: int64 (k,)."""
     wanted = np.linspace(first, last, count)
+    # The two on both sides of each wanted time, of which the nearer is taken.
     right = np.clip(np.searchsorted(times, wanted), 0, len(times) - 1)
     left = np.maximum(right - 1, 0)
     return np.unique(np.where(wanted - times[left] < times[right] - wanted, left, right))
@@ -223,20 +236,20 @@ def _with_background(reader: _Reader, settings: MeasureSettings) -> Iterator[tup
             if ahead is None:
                 break
             held.append(ahead)
-        if current == len(held) or reader.plan is None:
+        if current == len(held) or reader.grid is None:
             return
         block = held[current]
         while held[0].times[-1] < block.times[0] - settings.horizon_s:
             del held[0]
             current -= 1
-        scene = finder(block, held, reader.plan)
-        yield np.concatenate(_compare(block, scene, reader.plan, settings.full)), scene.leaves
+        scene = finder(block, held, reader.grid)
+        yield np.concatenate(_compare(block, scene, reader.grid, settings.full)), scene.leaves
         block.chunks.clear()  # the past is needed for its samples only
         current += 1
 
 
 class _Scene(NamedTuple):
-    """What a block is compared with."""
+    """What a block is compared with. leaves: float32 (R, C), see `leaves_of`; whole: what to see before them with."""
 
     background: Background
     shake: Shake | None
@@ -249,69 +262,98 @@ class _Finder:
     """Finds the scene of a block from the blocks around it; the same pictures are looked at once."""
 
     settings: MeasureSettings
-    times: Seconds = field(default_factory=lambda: np.empty(0))
-    scene: _Scene | None = None
+    times: Seconds = field(default_factory=lambda: np.empty(0))  # of the samples that `scene` is from
+    scene: _Scene | None = None  # found last, unless the camera shook
 
-    def __call__(self, block: _Block, held: list[_Block], plan: Grid) -> _Scene:
-        settings = self.settings
-        times = np.concatenate([b.kept_times for b in held])
-        first = max(times[0], block.times[0] - settings.horizon_s)
-        last = min(times[-1], block.times[-1] + settings.horizon_s)
-        picked = _spread(times, settings.samples, first, last)
-        pool = [pair for b in held for pair in zip(b.kept, b.unrest, strict=True)]
-        samples, restless = (np.stack(images) for images in zip(*(pool[i] for i in picked), strict=True))
-        shake = None
-        probes = samples[:: len(samples) // 6 + 1]
-        if len(held) > 1:  # else they are of this block already
-            probes = np.concatenate([probes, block.kept[:: len(block.kept) // 4 + 1]])
-        if shakes(probes):
-            shake = Shake(block.kept[len(block.kept) // 2])
-            # The first reference is a single picture, blurred perhaps; the second is what most of them agree on.
-            shake = Shake(usual_picture(np.stack([shake.steady(image) for image in samples]), settings.same_levels))
-            samples = np.stack([shake.steady(image) for image in samples])
-        elif self.scene is not None and np.array_equal(times[picked], self.times):
+    def __call__(self, block: _Block, held: list[_Block], grid: Grid) -> _Scene:
+        times, samples, restless = self._samples(block, held)
+        shake = self._shake(block, samples, alone=len(held) == 1)
+        if shake is not None:
+            samples = _steadied(samples, shake)
+        elif self.scene is not None and np.array_equal(times, self.times):
             return self.scene
+        settings = self.settings
         known = find_background(
             samples, restless, same_levels=settings.same_levels, contrast=settings.contrast, unrest=settings.unrest
         )
-        leaves = leaves_of(known, plan)
-        whole = Whole.find(samples, known, leaves, plan) if leaves.any() and not shake else None
+        leaves = leaves_of(known, grid)
+        whole = Whole.find(samples, known, leaves, grid) if leaves.any() and not shake else None
         found = _Scene(known, shake, leaves, whole)
-        self.times, self.scene = times[picked], None if shake else found
+        self.times, self.scene = times, None if shake else found
         return found
 
+    def _samples(self, block: _Block, held: list[_Block]) -> tuple[Seconds, U8, U8]:
+        """Return times (k,), images and their unrest (k, rows, columns), evenly spread over the horizon of a block."""
+        times = np.concatenate([b.kept_times for b in held])
+        first = max(times[0], block.times[0] - self.settings.horizon_s)
+        last = min(times[-1], block.times[-1] + self.settings.horizon_s)
+        picked = _spread(times, self.settings.samples, first, last)
+        pool = [pair for b in held for pair in zip(b.kept, b.unrest, strict=True)]
+        samples, restless = (np.stack(images) for images in zip(*(pool[i] for i in picked), strict=True))
+        return times[picked], samples, restless
 
-def _compare(block: _Block, scene: _Scene, plan: Grid, full: int) -> list[U8]:
-    """Return the raw cells of every working image of a block."""
+    def _shake(self, block: _Block, samples: U8, *, alone: bool) -> Shake | None:
+        """Return how to find the camera's displacement in an image of the block, or None when it stands still.
+
+        alone: the samples are all of this block.
+        """
+        probes = samples[:: len(samples) // 6 + 1]
+        if not alone:
+            probes = np.concatenate([probes, block.kept[:: len(block.kept) // 4 + 1]])
+        if not shakes(probes):
+            return None
+        # The first reference is a single picture, blurred perhaps; the second is what most of them agree on.
+        rough = Shake(block.kept[len(block.kept) // 2])
+        return Shake(usual_picture(_steadied(samples, rough), self.settings.same_levels))
+
+
+def _steadied(images: U8, shake: Shake) -> U8:
+    """Return images (n, rows, columns) moved back onto what the shake is found against."""
+    return np.stack([shake.steady(image) for image in images])
+
+
+def _compare(block: _Block, scene: _Scene, grid: Grid, full: int) -> list[U8]:
+    """Return the raw cells of every working image of a block, chunk by chunk: uint8 (up to _CHUNK, R, C) each."""
     known, shake, _, whole = scene
     steady = known.lowest, known.highest
     most = np.full_like(known.usual, full)  # a scalar in its place would take twenty times as long
-    scale = np.float32(255.01 / full) / plan.area  # beyond 255, or a full cell might be rounded down to 254
+    scale = np.float32(255.01 / full) / grid.area  # beyond 255, or a full cell might be rounded down to 254
     out = []
-    for images in block.chunks:
+    for images in block.chunks:  # (n, rows, columns), as all below that is not said to be of cells
         here, (lowest, highest) = known, steady
         if shake is not None:
             here = _shaken(known, [shake.shift(image) for image in images])
         gain = light(here.usual, images)
         if gain is not None:
-            lit = here.usual * bent(gain, *images.shape[1:])
-            lit += np.float32(0.5)
-            here = replace(here, usual=np.minimum(lit, np.float32(255), out=lit).astype(np.uint8))
+            here = replace(here, usual=_lit(here.usual, gain))
         if here is not known:
             lowest, highest = here.lowest, here.highest
+        # By how much each pixel is darker than the darkest, and brighter than the brightest, that is background.
         darker = np.maximum(images, lowest)
         np.subtract(darker, images, out=darker)
         _lift_shadows(darker, images, here.usual)
         brighter = np.maximum(images, highest)
         np.subtract(brighter, highest, out=brighter)
-        np.maximum(darker, brighter, out=darker)
-        cells = (plan.cells(np.minimum(darker, most, out=darker), full) * scale).astype(np.uint8)
-        out.append(cells if whole is None else whole.look(cells, images, gain, plan, full))
+        away = np.maximum(darker, brighter, out=darker)  # one of the two is 0
+        cells = (grid.cells(np.minimum(away, most, out=away), full) * scale).astype(np.uint8)  # (n, R, C)
+        out.append(cells if whole is None else whole.look(cells, images, gain, grid, full))
     return out
 
 
+def _lit(usual: U8, gain: F32) -> U8:
+    """Return the background in the light of some images: (rows, columns) or (n, rows, columns) to the latter."""
+    lit = usual * bent(gain, *usual.shape[-2:])  # float32
+    lit += np.float32(0.5)
+    np.minimum(lit, np.float32(255), out=lit)
+    level: U8 = lit.astype(np.uint8)
+    return level
+
+
 def _shaken(known: Background, shifts: list[tuple[float, float]]) -> Background:
-    """Return the background as it lies in each of some displaced images; what comes in at an edge is hardly known."""
+    """Return the background as it lies in each of n displaced images: usual, below and above (n, rows, columns).
+
+    shifts: (down, right) of each image in working pixels. What comes in at an edge is hardly known.
+    """
     below, above = (
         np.stack([moved(room, *shift, outside=_UNSEEN) for shift in shifts]) for room in (known.below, known.above)
     )
@@ -321,24 +363,28 @@ def _shaken(known: Background, shifts: list[tuple[float, float]]) -> Background:
 def _lift_shadows(darker: U8, images: U8, usual: U8) -> None:
     """Let shadows weigh little, in place: `darker` is by how much each working pixel is darker than its background.
 
+    darker, images: uint8 (n, rows, columns); usual: uint8 (rows, columns) or (n, rows, columns).
+
     A shadow darkens what is there by a factor and adds no edge: inside of it those on both sides of a pixel are that
     much darker, by the same factor. Its rim is what is next to that.
     """
     if not darker.any():
         return
+    # Pictures are laid out flat, (n, rows * columns): the pixel below is `columns` farther, and every step is one pass.
     columns = images.shape[2]
     shown, shade = (part.reshape(len(images), -1) for part in (images, darker))
-    scene = usual.reshape(-1, shown.shape[1])
-    # In sixteen bits, which hold the factor of any scene of 29 grey levels and more.
+    scene = usual.reshape(-1, shown.shape[1])  # (1 or n, rows * columns)
+    # How much of its light is left, in units of 1 / _UNIT: uint16, which holds the factor of any scene of 29 grey
+    # levels and more. 4 grey levels more on both sides: in the dark a ratio is all noise.
     factor = (_UNIT / (scene + np.float32(4))).clip(0, 252).astype(np.uint16) * (shown + np.uint16(4))
-    may = factor >= round(_SHADE * _UNIT)
+    may = factor >= round(_SHADE * _UNIT)  # bool, as all below
     may &= shade > 0
     may &= scene >= _SUNLIT
     inside = may.copy()
     same = np.uint16(round(_SAME_FACTOR * _UNIT))
-    for beside in (1, columns):
+    for beside in (1, columns):  # left and right, then above and below
         apart = factor[:, 2 * beside :] - factor[:, : -2 * beside]
-        apart += same  # negative ones wrap around
+        apart += same  # -same to same becomes 0 to 2 * same; what is below wraps around to something large
         inside[:, beside:-beside] &= apart <= 2 * same
     shadow = inside.copy()
     for beside in (1, columns):
@@ -349,39 +395,54 @@ def _lift_shadows(darker: U8, images: U8, usual: U8) -> None:
 
 
 def _finish(cells: U8, times: Seconds, settings: MeasureSettings) -> U8:
-    """Damp what no neighbour in space supports, average neighbours in time, drop what is below the floor."""
+    """Damp what no neighbour in space supports, average neighbours in time, drop what is below the floor.
+
+    cells: uint8 (n, R, C); times: float64 (n,). Returns uint8 (n, R, C).
+    """
     share = np.zeros_like(cells)
-    near = np.concatenate([[False], np.diff(times) <= settings.smooth_s, [False]])
-    busy = np.pad(cells.any((1, 2)), 1)  # most frames of most cameras hold nothing at all
-    kept = np.flatnonzero(busy[:-2] | busy[1:-1] | busy[2:])
+    near = np.concatenate([[False], np.diff(times) <= settings.smooth_s, [False]])  # near[k]: frames k - 1 and k
+    busy = np.pad(cells.any((1, 2)), 1)  # (n + 2,); most frames of most cameras hold nothing at all
+    kept = np.flatnonzero(busy[:-2] | busy[1:-1] | busy[2:])  # frames that do, and those beside them
     last = len(cells) - 1
-    many = 4 * _CHUNK  # frames of cells are smaller than working images
-    for start in range(0, len(kept), many):
-        here = kept[start : start + many]
-        # The first has none before it and takes itself for it, with a weight of 0.
-        of, place = np.unique(np.concatenate([here - 1, here, here + 1]).clip(0, last), return_inverse=True)
-        level = cells[of].astype(np.uint16)
-        level = np.sqrt(level * np.minimum(around(level) / np.float32(_SUPPORT), np.float32(255)))
-        earlier, now, later = level[place].reshape(3, len(here), *level.shape[1:])
-        before, after = (near[here + n].astype(np.float32)[:, None, None] for n in (0, 1))
+    for start in range(0, len(kept), _FRAMES):
+        here = kept[start : start + _FRAMES]  # (k,)
+        # Each frame with those before and after it; every one is damped once, though three may want it. The first of
+        # all has none before it and takes itself for it, with a weight of 0; so does the last.
+        wanted = np.concatenate([here - 1, here, here + 1]).clip(0, last)
+        frames, back = np.unique(wanted, return_inverse=True)
+        earlier, now, later = _damped(cells[frames])[back].reshape(3, len(here), *cells.shape[1:])  # (k, R, C) each
+        before, after = (near[here + n].astype(np.float32)[:, None, None] for n in (0, 1))  # (k, 1, 1): 0 or 1
         total = (now + earlier * before + later * after) / (1 + before + after)
         total *= total >= np.float32(settings.floor * 255)
         share[here] = _stepped(total)
     return share
 
 
+def _damped(cells: U8) -> F32:
+    """Return cells (n, R, C) where what is around agrees, less of those that stand alone; see `measure`: float32."""
+    level = cells.astype(np.uint16)
+    support = np.minimum(around(level) / np.float32(_SUPPORT), np.float32(255))
+    damped: F32 = np.sqrt(level * support)
+    return damped
+
+
 def _stepped(level: F32) -> U8:
+    """Return shares in steps of `_STEP`, at most 255: float32 (n, R, C) to uint8."""
     return np.minimum(np.round(level / _STEP) * _STEP, np.float32(255)).astype(np.uint8)
 
 
-def _between(share: U8, before: NDArray[np.int64], index: NDArray[np.int64], times: NDArray[np.int64]) -> U8:
-    """Return a share for every frame, linear in time between those measured (`index`)."""
-    full = np.empty((len(times), *share.shape[1:]), np.uint8)
-    after = np.minimum(before + 1, len(index) - 1)
-    gap = np.maximum(times[index[after]] - times[index[before]], 1)
-    part = ((times - times[index[before]]) / gap).astype(np.float32)
+def _between(share: U8, before: NDArray[np.int64], measured: NDArray[np.int64], pts: NDArray[np.int64]) -> U8:
+    """Return a share for every frame, linear in time between those measured: uint8 (n, R, C) to (N, R, C).
+
+    pts: int64 (N,), of every frame; measured: int64 (n,), which of them were; before: int64 (N,), the position
+    in `measured` of the one at or before each frame.
+    """
+    full = np.empty((len(pts), *share.shape[1:]), np.uint8)
+    after = np.minimum(before + 1, len(measured) - 1)
+    gap = np.maximum(pts[measured[after]] - pts[measured[before]], 1)
+    part = ((pts - pts[measured[before]]) / gap).astype(np.float32)  # (N,): how far on the way from one to the next
     part[after == before] = 0
-    for start in range(0, len(times), 512):
+    for start in range(0, len(pts), 512):
         rows = slice(start, start + 512)
         low = share[before[rows]].astype(np.float32)
         low += (share[after[rows]] - low) * part[rows, None, None]

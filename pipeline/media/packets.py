@@ -1,6 +1,6 @@
 """Packets without pictures: a recording's groups of pictures, and clips made of them by copying, nothing decoded.
 
-The second door to libav, beside pipeline/video.py; no libav exception leaves it.
+The second door to libav, beside pipeline/media/decode.py; no libav exception leaves it.
 """
 
 from __future__ import annotations
@@ -56,24 +56,25 @@ class Recording:
     def copy(
         self,
         target: Path,
-        runs: Sequence[range],
+        pieces: Sequence[range],
         *,
         created_ns: int | None = None,
         metadata: Mapping[str, str] | None = None,
     ) -> int:
-        """Write the groups of `runs`, one run after the other, to an MP4 (whatever its suffix) that starts at pts 0.
+        """Write the groups of `pieces`, one piece after the other, to an MP4 (whatever its suffix) from pts 0 on.
 
-        runs: each a range of group numbers, step 1. The pictures keep their distances in time, the time base stays; the
-        sound is left out. At the start of a run the frames that lean on the group before it are left out.
+        pieces: each a range of group numbers, step 1. The pictures keep their distances in time, the time base stays;
+        the sound is left out. At the start of a piece the frames that lean on the group before it are left out.
         created_ns: creation time (whole seconds are kept); metadata: further tags. Two copies of the same groups with
         unlike tags are unlike files: the tags make the content unique, not one picture is coded again.
         Returns the number of frames. The same arguments give the same bytes.
 
-        Raises ValueError for no runs or groups that are not there, ClipError ("packets") when the recording cannot be
+        Raises ValueError for no pieces or groups that are not there, ClipError ("packets") when the recording cannot be
         read or MP4 does not take its codec.
         """
-        if not runs or any(not run or run.step != 1 or run[0] < 0 or run[-1] >= len(self.groups) for run in runs):
-            raise ValueError(f"wanted runs of groups 0 to {len(self.groups) - 1}, got {list(runs)}")
+        last = len(self.groups) - 1
+        if not pieces or any(not one or one.step != 1 or one[0] < 0 or one[-1] > last for one in pieces):
+            raise ValueError(f"wanted pieces of groups 0 to {last}, got {list(pieces)}")
         try:
             with av.open(str(target), "w", format="mp4", container_options={"fflags": "+bitexact"}) as out:
                 out.metadata.update(metadata or {})
@@ -82,22 +83,22 @@ class Recording:
                 stream = out.add_stream_from_template(self._video)
                 stream.time_base = self.time_base
                 base = frames = 0
-                for run in runs:
-                    shift = base - self.groups[run[0]].pts
-                    for packet in self._packets(run):
+                for piece in pieces:
+                    shift = base - self.groups[piece[0]].pts
+                    for packet in self._packets(piece):
                         packet.stream = stream
                         packet.pts = cast("int", packet.pts) + shift
                         packet.dts = cast("int", packet.dts) + shift
                         out.mux_one(packet)
                         frames += 1
-                    base += sum(self.groups[group].length for group in run)
+                    base += sum(self.groups[group].length for group in piece)
         except (av.FFmpegError, ValueError) as error:
             raise ClipError("packets", f"{self.name} cannot be copied: {error}") from error
         return frames
 
-    def _packets(self, run: range) -> Iterator[Packet[VideoStream]]:
-        """Yield the packets of a run of groups in the order of decoding, without those that lean on the one before."""
-        first, left = self.groups[run[0]], sum(self.groups[group].frames for group in run)
+    def _packets(self, piece: range) -> Iterator[Packet[VideoStream]]:
+        """Yield the packets of a piece in the order of decoding, without those that lean on the one before."""
+        first, left = self.groups[piece[0]], sum(self.groups[group].frames for group in piece)
         self._container.seek(first.pts, stream=self._video)
         found = False
         for packet in self._container.demux(self._video):
@@ -114,7 +115,7 @@ class Recording:
                 yield packet
             if left == 0:
                 return
-        raise ClipError("packets", f"{self.name} ends or jumps inside of group {run[0]} and those after it")
+        raise ClipError("packets", f"{self.name} ends or jumps inside of group {piece[0]} and those after it")
 
     def _index(self) -> tuple[Group, ...]:
         """Read every packet once."""

@@ -12,15 +12,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks import catalogue, fleet, peers, plots, processes, quality, report, scaling, stages
+from benchmarks import catalogue, load, peers, plots, processes, quality, report, scaling, stages
 from benchmarks import course as course_of
 from benchmarks.processes import Tree
 from pipeline.case.request import Area
 from pipeline.span import NS, Span, parse_iso
 from simulation.feeder import film_reels, reels_of
 from simulation.film import FilmJob, film
-from simulation.fleet import FleetSettings, make_fleet
+from simulation.fleet import Mix, make_fleet
 from simulation.scene import Scene
+from simulation.settings import FleetSettings
 from simulation.traffic import Sight
 from storage.archive import Archive
 from storage.catalog import Catalog
@@ -90,7 +91,7 @@ ROWS: dict[str, list[dict[str, Any]]] = {
         {"what": "DVR", "fps_cpu": 20.0, "f1": 0.9},
     ],
     "scaling": [{"what": "1 worker", "clips_per_s": 4.0}],
-    "fleet": [
+    "load": [
         {"what": "a", "load": "a", "cameras": 60, "lag_p99_s": 4.0, "sustained": True},
         {"what": "soak", "memory_mb_by_s": [[2.0, 800.0], [4.0, 810.0]]},
     ],
@@ -304,7 +305,7 @@ def test_the_density_is_that_of_the_synthetic_fleet() -> None:
     assert 50 < catalogue.clips_a_day(12) < 250
 
 
-# The fleet ------------------------------------------------------------------------------------------------------------
+# The load -------------------------------------------------------------------------------------------------------------
 
 
 def test_the_cost_of_a_process_counts_its_children_ended_ones_too() -> None:
@@ -343,10 +344,9 @@ def test_the_cost_of_a_process_counts_children_that_it_does_not_wait_for(monkeyp
 @pytest.fixture(scope="module")
 def course(tmp_path_factory: pytest.TempPathFactory) -> course_of.Course:
     """Eight clips of a small fleet taken in by the pipeline in its own process, scored and delivered."""
-    folder = tmp_path_factory.mktemp("fleet")
+    folder = tmp_path_factory.mktemp("load")
     busy_ns = NOON_NS + 5 * 3600 * NS
-    load = fleet.Load("motion", ("Dunmore",), busy_ns, 0.0)
-    made = load.fleet(12)
+    made = load.Load("motion", ("Dunmore",), busy_ns, 0.0).fleet(12)
     span = Span(busy_ns + 600 * NS, busy_ns + 1800 * NS)
     for _ in film_reels(reels_of(made, span), folder / "reels"):
         pass
@@ -363,7 +363,7 @@ def test_a_course_is_accounted_for_scored_and_delivered(course: course_of.Course
     assert len(course.board["frames"]) == len(course.fed) == 8
     assert course.pipeline_cpu_s is None or course.pipeline_cpu_s > 0
     assert course.board["delivered"]["delivered"] > 0
-    assert {"recall", "precision", "things_seen"} == set(fleet.score(course))
+    assert {"recall", "precision", "things_seen"} == set(load.score(course))
     course_of.account(course)
 
 
@@ -383,15 +383,12 @@ def test_a_course_that_loses_a_clip_or_a_frame_stops_the_benchmark(course: cours
 
 
 def test_clips_arrive_from_the_first_second_as_ever_after() -> None:
-    made = make_fleet(60, seed=1, start_ns=NOON_NS, hours=1, continuous=1.0, makes=("Dunmore",))
+    made = make_fleet(60, seed=1, start_ns=NOON_NS, hours=1, mix=Mix(continuous=1.0, makes=("Dunmore",)))
     span = Span(NOON_NS + 600 * NS, NOON_NS + 660 * NS)
     seen: dict[str, list[Sight]] = {camera.id: [] for camera in made.cameras}
-    coming = [
-        upload for upload in course_of.arriving(made, seen, span, FleetSettings()) if upload.arrival_ns < span.end_ns
-    ]
-    halves = [
-        sum((upload.arrival_ns < span.start_ns + 30 * NS) is first for upload in coming) for first in (True, False)
-    ]
+    planned = course_of.arriving(made, seen, span, FleetSettings())
+    times = [arrival.arrival_ns for arrival in planned if arrival.arrival_ns < span.end_ns]
+    halves = [sum((at_ns < span.start_ns + 30 * NS) is first for at_ns in times) for first in (True, False)]
     assert min(halves) > 0.6 * max(halves)
 
 

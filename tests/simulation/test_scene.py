@@ -50,7 +50,7 @@ def test_the_same_seed_gives_the_same_bytes_and_another_seed_others() -> None:
     scene = replace(SMALL, frames=20, busy=60)
     assert digest(render(scene)) == digest(render(replace(scene)))
     assert digest(render(scene)) != digest(render(replace(scene, seed=8)))
-    assert digest(render(scene)) != digest(render(replace(scene, place=8)))
+    assert digest(render(scene)) != digest(render(replace(scene, site=8)))
 
 
 def test_bytes_are_the_same_on_every_machine() -> None:
@@ -61,10 +61,10 @@ def test_bytes_are_the_same_on_every_machine() -> None:
     )
 
 
-def test_clips_of_one_place_share_its_street_by_day() -> None:
-    quiet = replace(SMALL, frames=30, leaves=False, busy=0, place=3)
+def test_clips_of_one_site_share_its_street_by_day() -> None:
+    quiet = replace(SMALL, frames=30, leaves=False, busy=0, site=3)
     one, other = (luma(replace(quiet, seed=seed)).mean(axis=0) for seed in (1, 2))
-    elsewhere = luma(replace(quiet, seed=1, place=4)).mean(axis=0)
+    elsewhere = luma(replace(quiet, seed=1, site=4)).mean(axis=0)
     assert np.abs(one - other).max() < 3
     assert np.abs(one - elsewhere).mean() > 10
 
@@ -194,7 +194,7 @@ def test_drawn_movers_start_outside_the_picture() -> None:
         ({"rate": Fraction(0)}, "rate"),
         ({"rate": 29.97}, "Fraction"),
         ({"seed": -1}, "seed"),
-        ({"place": -1}, "place"),
+        ({"site": -1}, "site"),
         ({"busy": -0.5}, "busy"),
         ({"busy": float("nan")}, "busy"),
         ({"lamp": True}, "night=True"),

@@ -283,10 +283,10 @@ def test_a_zone_that_covers_no_cell_is_named() -> None:
 @pytest.mark.parametrize("size", [(240, 360), (480, 640), (1080, 1920), (577, 769), (1000, 1000), (2160, 3840)])
 def test_zones_lie_on_the_cells_that_measure_makes(size: tuple[int, int]) -> None:
     height, width = size
-    plan = Grid(height, width)
-    rows, columns = plan.grid
-    side = plan.per * plan.box
-    still, dark = np.zeros((1, *plan.grid), np.uint8), np.zeros(1, np.uint8)
+    grid = Grid(height, width)
+    rows, columns = grid.grid_shape
+    side = grid.cell_side
+    still, dark = np.zeros((1, *grid.grid_shape), np.uint8), np.zeros(1, np.uint8)
     activity = Activity(still, np.zeros(1, np.int64), dark, Fraction(1), 0, width, height, "test")
     for row, column in [(0, 0), (rows // 2, columns // 2), (rows - 2, columns - 2)]:
         x, y = column * side / width, row * side / height

@@ -333,7 +333,9 @@ def test_a_plane_is_read_before_the_next_step_and_never_kept() -> None:
     assert np.array_equal(measure(timed(reused()), time_base=MS).share, expected.share)
 
 
-@pytest.mark.parametrize("size", [(16, 16), (1, 1), (9, 300), (1080, 1920), (1920, 1080), (577, 769)])
+@pytest.mark.parametrize(
+    "size", [(16, 16), (1, 1), (9, 300), (1, 5000), (5000, 1), (1080, 1920), (1920, 1080), (577, 769)]
+)
 def test_any_size_is_measured(size: tuple[int, int]) -> None:
     still = scene(11, *size)
     activity = measure(timed([still, still, still, 255 - still]), time_base=MS)

@@ -1,29 +1,26 @@
 """How the clips of a fleet arrive: set off by motion or on end, late, twice, after an outage, by a wrong clock.
 
-And what was uploaded read back, to score what was found in it.
+An arrival is planned here, is fed by a feeder, and is an upload to the folder or bucket that gets it.
 """
 
 from __future__ import annotations
 
 import heapq
-import json
 import math
 from bisect import bisect_left, bisect_right
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from fractions import Fraction
 from typing import TYPE_CHECKING, Final
 
-from pipeline.detection.tune import Score, TuneSettings, score
-from pipeline.errors import ConfigError
-from pipeline.span import NS, Span, parse_iso
-from simulation.fleet import HOUR_NS, Fleet, FleetCamera, FleetSettings
-from simulation.reel import Reel, runs
+from pipeline.span import NS, Span
+from simulation.fleet import HOUR_NS, Fleet, FleetCamera
+from simulation.reel import Reel, pieces
 from simulation.scenery import random
+from simulation.settings import FleetSettings
 from simulation.traffic import Sight, frame_ns
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from numpy.random import Generator
 
@@ -64,12 +61,12 @@ class Arrival:
     @property
     def reel(self) -> Reel:
         """The reel it is cut from: by day or by night, as it is at its start."""
-        return Reel(self.camera.picture, self.camera.place, self.camera.is_dark(self.start_ns))
+        return Reel(self.camera.encoding, self.camera.site, self.camera.is_dark(self.start_ns))
 
-    def runs(self, sights: Sequence[Sight]) -> tuple[range, ...]:
-        """Return the reel's groups of pictures it is made of, given what its camera sees."""
+    def pieces(self, sights: Sequence[Sight]) -> tuple[range, ...]:
+        """Return the pieces of the reel it is made of (groups of pictures), given what its camera sees."""
         shown = [(sight.gop, sight.take) for sight in self._meeting(sights)]
-        return runs(self.camera.picture, shown, first=self.first_gop, gops=self.gops)
+        return pieces(self.camera.encoding, shown, first=self.first_gop, gops=self.gops)
 
     def things(self, sights: Sequence[Sight]) -> list[tuple[Sight, range]]:
         """Return who is visible in it, with the frames of the clip (its first is 0, half-open)."""
@@ -104,10 +101,10 @@ def arrivals(
     settings: FleetSettings | None = None,
     span: Span | None = None,
 ) -> Iterator[Arrival]:
-    """Yield the uploads of all cameras in `seen` in the order they arrive, from the fleet's seed.
+    """Yield the arrivals of all cameras in `seen` in the order they come, from the fleet's seed.
 
     span: only clips that start in it (default: the fleet's); they may arrive after its end. Memory does not grow with
-    its length: only what is on its way is held. No upload arrives before the end of its clip, and a repeated one comes
+    its length: only what is on its way is held. No clip arrives before the end of its clip, and a repeated one comes
     after the first.
     """
     settings = settings or FleetSettings()
@@ -118,11 +115,11 @@ def arrivals(
         if camera.id in seen
     ]
     waiting: list[tuple[int, str, bool, Arrival]] = []
-    for upload in heapq.merge(*tracks, key=lambda upload: (upload.start_ns, upload.camera.id)):
+    for arrival in heapq.merge(*tracks, key=lambda arrival: (arrival.start_ns, arrival.camera.id)):
         # Whatever starts later arrives later than this one starts.
-        while waiting and waiting[0][0] <= upload.start_ns:
+        while waiting and waiting[0][0] <= arrival.start_ns:
             yield heapq.heappop(waiting)[-1]
-        heapq.heappush(waiting, (upload.arrival_ns, upload.name, upload.repeat, upload))
+        heapq.heappush(waiting, (arrival.arrival_ns, arrival.name, arrival.repeat, arrival))
     while waiting:
         yield heapq.heappop(waiting)[-1]
 
@@ -130,7 +127,7 @@ def arrivals(
 def _track(
     fleet: Fleet, camera: FleetCamera, seen: Sequence[Sight], *, settings: FleetSettings, span: Span
 ) -> Iterator[Arrival]:
-    """Yield the uploads of one camera in order of their start; a repeated one follows the first."""
+    """Yield the arrivals of one camera in order of their start; a repeated one follows the first."""
     draw = random(fleet.seed, f"uploads {camera.id}")
     outages = dict(_outages(fleet, camera, settings))
     clips = _segments(fleet, camera) if camera.mode == "continuous" else _triggered(fleet, camera, seen, settings)
@@ -154,13 +151,12 @@ def _track(
             arrival_ns += math.floor(settings.late_s * NS * wait)
         if start_ns < span.start_ns:
             continue
-        upload = Arrival(
-            camera, first_gop, gops, start_ns, claimed_ns(fleet, camera, start_ns), end_ns - start_ns, arrival_ns
-        )
-        yield upload
+        claims_ns = claimed_ns(fleet, camera, start_ns)
+        arrival = Arrival(camera, first_gop, gops, start_ns, claims_ns, end_ns - start_ns, arrival_ns)
+        yield arrival
         if again < settings.repeated:
             later_ns = arrival_ns + NS + math.floor(120 * NS * pause)
-            yield Arrival(camera, first_gop, gops, start_ns, upload.claimed_ns, upload.length_ns, later_ns, repeat=True)
+            yield replace(arrival, arrival_ns=later_ns, repeat=True)
 
 
 def _outages(fleet: Fleet, camera: FleetCamera, settings: FleetSettings) -> list[tuple[Span, bool]]:
@@ -181,7 +177,7 @@ def _segments(fleet: Fleet, camera: FleetCamera) -> Iterator[tuple[int, int]]:
 
     The first is cut at random, so that the cameras do not beat in time.
     """
-    gop_s = camera.picture.gop_s
+    gop_s = camera.encoding.gop_s
     gops = max(min(math.ceil(camera.segment_s / gop_s), math.floor(LONGEST_S / gop_s)), 1)
     last = _last_gop(fleet, camera)
     at = -(int(random(fleet.seed, f"segments {camera.id}").integers(0, gops)))
@@ -195,7 +191,7 @@ def _triggered(
     fleet: Fleet, camera: FleetCamera, seen: Sequence[Sight], settings: FleetSettings
 ) -> Iterator[tuple[int, int]]:
     """Yield the clips that motion sets off, as (first group of pictures, how many), in order and apart."""
-    gop_s, last = camera.picture.gop_s, _last_gop(fleet, camera)
+    gop_s, last = camera.encoding.gop_s, _last_gop(fleet, camera)
     least, most = math.ceil(SHORTEST_S / gop_s), max(math.floor(LONGEST_S / gop_s), 1)
     free = 0  # the first group that no clip holds yet
     start = end = -1  # the clip being recorded
@@ -205,19 +201,19 @@ def _triggered(
             end = max(end, at + length + 1)
         else:
             if start >= 0:
-                yield from _pieces(start, min(end, last), most=most)
+                yield from _split(start, min(end, last), most=most)
                 free = end
             start = max(at - 1, free)
             end = max(at + length + 1, start + least)
     if start >= 0:
-        yield from _pieces(start, min(end, last), most=most)
+        yield from _split(start, min(end, last), most=most)
 
 
-def _pieces(start: int, end: int, *, most: int) -> Iterator[tuple[int, int]]:
-    """Yield a recording in as few equal pieces as the longest clip allows."""
+def _split(start: int, end: int, *, most: int) -> Iterator[tuple[int, int]]:
+    """Yield a recording as the fewest clips of equal length that the longest clip allows."""
     count = -(-(end - start) // most)
-    for piece in range(count):
-        first, stop = start + (end - start) * piece // count, start + (end - start) * (piece + 1) // count
+    for number in range(count):
+        first, stop = start + (end - start) * number // count, start + (end - start) * (number + 1) // count
         yield first, stop - first
 
 
@@ -226,7 +222,7 @@ def _triggers(
 ) -> Iterator[tuple[int, int]]:
     """Return what sets a camera off, as (group of pictures, how many), in order: whom it sees, and leaves."""
     draw: Generator = random(fleet.seed, f"leaves {camera.id}")
-    per_hour = HOUR_NS / NS / camera.picture.gop_s
+    per_hour = HOUR_NS / NS / camera.encoding.gop_s
     found = [(sight.gop, sight.gops) for sight in seen]
     for block in range(fleet.hours):
         chances, at = draw.random(60), draw.random(60)
@@ -241,78 +237,4 @@ def _triggers(
 def _last_gop(fleet: Fleet, camera: FleetCamera) -> int:
     """Return how many whole groups of pictures a camera records in the fleet's time."""
     length_ns = fleet.span.duration_ns - camera.phase_ms * 1_000_000
-    return math.floor(length_ns / (camera.picture.gop_s * NS))
-
-
-@dataclass(frozen=True, slots=True)
-class Uploaded:
-    """One line of uploads.jsonl: a clip that was uploaded, and who is in it (thing, kind, frames; half-open).
-
-    claimed_ns: what the camera's clock said, of which the name holds the whole seconds. things, rate: None for real
-    footage, of which nothing is known.
-    """
-
-    name: str
-    camera: str
-    claimed_ns: int
-    arrival_ns: int
-    repeat: bool
-    frames: int
-    rate: Fraction | None
-    things: tuple[tuple[int, str, range], ...] | None
-
-    @property
-    def start_ns(self) -> int:
-        """Where the clip begins for whoever reads its name."""
-        return self.claimed_ns - self.claimed_ns % NS
-
-    def spans(self) -> list[Span]:
-        """Return when somebody is visible, in the clip's own time (see `start_ns`), in order."""
-        rate = self.rate or Fraction(1)
-        return [
-            Span(
-                self.start_ns + math.floor(frames.start * NS / rate), self.start_ns + math.ceil(frames.stop * NS / rate)
-            )
-            for _, _, frames in self.things or ()
-        ]
-
-
-def load_uploads(lines: Iterable[str], *, name: str) -> Iterator[Uploaded]:
-    """Read uploads.jsonl. Raises ConfigError naming the file and the line that is wrong."""
-    for number, line in enumerate(lines, 1):
-        try:
-            entry = json.loads(line)
-            things = entry["things"]
-            yield Uploaded(
-                entry["name"],
-                entry["camera"],
-                parse_iso(entry["claimed"]),
-                parse_iso(entry["arrival"]),
-                entry["repeat"],
-                entry["frames"],
-                None if entry["rate"] is None else Fraction(entry["rate"]),
-                None
-                if things is None
-                else tuple((one["thing"], one["kind"], range(one["first"], one["end"])) for one in things),
-            )
-        except (ValueError, KeyError, TypeError) as error:
-            raise ConfigError(f"{name}, line {number}: is not a line of uploads.jsonl: {error!r}") from error
-
-
-def score_uploads(
-    events: Mapping[str, Sequence[Span]], uploads: Iterable[Uploaded], *, rule: TuneSettings | None = None
-) -> Score | None:
-    """Score the events found in each clip (by its name, in the clip's own time) against who was in it.
-
-    A clip that is not in `events` had none found. Repeated uploads count once, real footage not at all. The rule is
-    the tuner's. None when there is nothing to score.
-    """
-    rule, total, done = rule or TuneSettings(), None, set()
-    for upload in uploads:
-        if upload.name in done or upload.things is None or upload.rate is None:
-            continue
-        done.add(upload.name)
-        length_ns = math.ceil(upload.frames * NS / upload.rate)
-        one = score(events.get(upload.name, ()), upload.spans(), duration_ns=length_ns, rule=rule)
-        total = one if total is None else total + one
-    return total
+    return math.floor(length_ns / (camera.encoding.gop_s * NS))

@@ -1,6 +1,6 @@
 """How many cameras a machine sustains: a synthetic fleet uploads at real time, live ingest keeps up or does not.
 
-`python -m benchmarks.fleet` (some five minutes, and two more on a machine that has to film its reels first),
+`python -m benchmarks.load` (some five minutes, and two more on a machine that has to film its reels first),
 `--quick` (under a minute, small pictures). A load is sustained when 99 % of its clips are done within 10 s of their
 arrival, none is left over, and the feeder was not late. The speed at which the workers work off a heap of the same
 clips says where to begin: with 97 % of it, below which no queue grows, and with 80 % where clips come in bursts. After
@@ -42,9 +42,10 @@ from lamplighter.desk.desk import open_desk
 from pipeline.detection.detect import detect
 from pipeline.span import NS, Span, parse_iso
 from simulation.feeder import film_reels, footage_files, reels_of
-from simulation.fleet import HOUR_NS, Fleet, FleetSettings, make_fleet
+from simulation.fleet import HOUR_NS, Fleet, Mix, make_fleet
+from simulation.score import load_fed, score_fed
+from simulation.settings import FleetSettings
 from simulation.traffic import sights
-from simulation.uploads import load_uploads, score_uploads
 from storage.minio_server import cache_folder
 from workers.batch import BatchSettings
 
@@ -82,9 +83,8 @@ class Load:
 
     def fleet(self, cameras: int, hours: int = 1) -> Fleet:
         """Return the fleet; with `replay` every camera shows real footage."""
-        made = make_fleet(
-            cameras, seed=1, start_ns=self.start_ns, hours=hours, continuous=self.continuous, makes=self.makes
-        )
+        mix = Mix(continuous=self.continuous, makes=self.makes)
+        made = make_fleet(cameras, seed=1, start_ns=self.start_ns, hours=hours, mix=mix)
         if not self.replay:
             return made
         files = itertools.cycle(self.replay)
@@ -101,13 +101,13 @@ def capacity(bench: Bench, load_: Load, cameras: int, *, clips: int, window_s: i
     course = bench.run(fleet, span, speed=0, most=clips)
     shutil.rmtree(course.data)
     work_s = course.board["station_seconds"]["total"] / WORKERS
-    frames_per_ns = course.frames / sum(one.upload.length_ns for one in course.fed)
+    frames_per_ns = course.frames / sum(one.arrival.length_ns for one in course.fed)
     window = Span(span.start_ns, span.start_ns + window_s * NS)
     coming = itertools.takewhile(
-        lambda upload: upload.arrival_ns < window.end_ns, arriving(fleet, sights(fleet), window, None)
+        lambda arrival: arrival.arrival_ns < window.end_ns, arriving(fleet, sights(fleet), window, None)
     )
-    uploaded = frames_per_ns * sum(upload.length_ns for upload in coming)
-    return course.frames / work_s, uploaded / window_s / cameras
+    frames = frames_per_ns * sum(arrival.length_ns for arrival in coming)
+    return course.frames / work_s, frames / window_s / cameras
 
 
 def attempt(bench: Bench, load_: Load, cameras: int, window_s: int) -> tuple[report.Row, Course]:
@@ -179,7 +179,7 @@ def score(course: Course) -> report.Row:
             spans = [Span(one.clip.time_ns(event.start_pts), one.clip.time_ns(event.end_pts)) for event in events]
             found[f"{one.clip.camera}/{one.source}"] = spans
     lines = [json.dumps(one.document()) for one in course.fed]
-    result = score_uploads(found, load_uploads(lines, name="uploads"), rule=settings.tune)
+    result = score_fed(found, load_fed(lines, name="uploads"), rule=settings.tune)
     if result is None:
         return {}
     return {"recall": result.recall, "precision": result.precision, "things_seen": result.found + result.missed}
@@ -324,7 +324,7 @@ def main() -> None:
             rows = measure_all(bench, reels, loads, quick=chosen.quick)
         finally:
             bench.close()
-    report.draw(report.write("fleet", rows, folder=chosen.out, quick=chosen.quick, columns=COLUMNS))
+    report.draw(report.write("load", rows, folder=chosen.out, quick=chosen.quick, columns=COLUMNS))
 
 
 if __name__ == "__main__":
