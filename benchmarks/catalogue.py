@@ -36,7 +36,7 @@ from simulation.fleet import make_fleet
 from simulation.traffic import sights
 from simulation.uploads import arrivals
 from storage.archive import Archive
-from storage.catalog import Catalog
+from storage.catalog.catalog import Catalog
 from storage.objects import DirectoryStore
 
 _START_NS = 1_767_225_600 * NS  # 2026-01-01

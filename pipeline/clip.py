@@ -9,6 +9,9 @@ import unicodedata
 from dataclasses import dataclass
 from enum import StrEnum
 from fractions import Fraction
+from typing import Annotated
+
+from pydantic import PlainSerializer
 
 from pipeline.span import NS, Span
 
@@ -55,7 +58,8 @@ class Owner:
     name: str = ""
     mail: str = ""
     language: str = "en"
-    discloses: frozenset[Disclosure] = frozenset()
+    # In order, since a set has another one in every process and the same owner is the same document.
+    discloses: Annotated[frozenset[Disclosure], PlainSerializer(sorted)] = frozenset()
 
     def __post_init__(self) -> None:
         check_id("owner", self.id)

@@ -16,7 +16,7 @@ from pydantic import TypeAdapter, ValidationError
 from pipeline.activity import Activity
 from pipeline.case.consent import Decision
 from pipeline.case.request import Request
-from pipeline.clip import Camera, Clip
+from pipeline.clip import Camera, Clip, Owner
 from pipeline.errors import LamplighterError, RequestRefused
 from pipeline.media.cut import Cut, Record
 from pipeline.span import NS, iso
@@ -126,6 +126,7 @@ class Archive:
 
     def __init__(self, store: ObjectStore) -> None:
         self.store = store
+        self.owners = Shelf(store, Owner, "owners", name=lambda owner: owner.id)
         self.cameras = Shelf(store, Camera, "cameras", name=lambda camera: camera.id)
         self.clips = Shelf(store, Ingested, "ingested", name=lambda ingested: clip_name(ingested.clip))
         self.sources = Shelf(store, Mark, "sources", name=lambda mark: mark.source)

@@ -26,9 +26,9 @@ from pipeline.media.cut import Cut, Record
 from pipeline.media.origin import PathTemplate
 from storage import minio_server
 from storage.archive import Archive, Aside, Ingested, short
-from storage.catalog import Catalog
+from storage.catalog.catalog import Catalog
+from storage.catalog.rows import KeptEvents
 from storage.objects import ACCESS_KEY, SECRET_KEY, StoreSettings
-from storage.rows import Motion
 from workers.batch import run
 from workers.deliver import DeliverJob, deliver
 from workers.ingest import Context, RemeasureJob, ingest, remeasure
@@ -45,7 +45,7 @@ class Row:
 
     match: Match
     standing: Standing | None = None
-    motion: Motion | None = None
+    motion: KeptEvents | None = None
 
 
 @dataclass

@@ -23,7 +23,7 @@ from simulation.fleet import FleetSettings, make_fleet
 from simulation.scene import Scene
 from simulation.traffic import Sight
 from storage.archive import Archive
-from storage.catalog import Catalog
+from storage.catalog.catalog import Catalog
 from storage.objects import DirectoryStore
 from workers.receipt import Stopwatch
 

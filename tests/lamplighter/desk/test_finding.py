@@ -28,9 +28,9 @@ from pipeline.measure.motion import MeasureSettings
 from pipeline.span import Span
 from samples import MINUTE, NOON, camera, clip, ingested, request, stream
 from storage.archive import Archive, Ingested
-from storage.catalog import Catalog
+from storage.catalog.catalog import Catalog
+from storage.catalog.rows import KeptEvents
 from storage.objects import DirectoryStore, StoreSettings
-from storage.rows import Motion
 
 ASKED = request(span=Span(NOON - 9 * 3600 * 10**9, NOON + 1800 * 10**9))
 
@@ -44,7 +44,7 @@ class Street:
     catalog: Catalog
     file: Path
 
-    def find(self, layers: Layers) -> dict[str, Motion]:
+    def find(self, layers: Layers) -> dict[str, KeptEvents]:
         near = self.catalog.candidates(ASKED.area, ASKED.span)
         return find(ASKED, near, layers=layers, store=self.store, catalog=self.catalog)
 
@@ -59,7 +59,7 @@ class Street:
 
     def rows(self) -> int:
         with sqlite3.connect(self.file) as database:
-            count: int = database.execute("SELECT count(*) FROM motions").fetchone()[0]
+            count: int = database.execute("SELECT count(*) FROM kept_events").fetchone()[0]
         database.close()
         return count
 
@@ -104,7 +104,7 @@ def street(tmp_path: Path) -> Iterator[Street]:
     made.catalog.close()
 
 
-def short(found: dict[str, Motion]) -> dict[str, tuple[bool, tuple[Span, ...]]]:
+def short(found: dict[str, KeptEvents]) -> dict[str, tuple[bool, tuple[Span, ...]]]:
     return {name: (motion.night, motion.events) for name, motion in found.items()}
 
 
@@ -211,7 +211,7 @@ def test_other_code_finds_it_anew(street: Street, monkeypatch: pytest.MonkeyPatc
 def test_what_a_later_version_kept_is_found_anew(street: Street) -> None:
     found = street.find(Layers())
     with sqlite3.connect(street.file) as database:
-        database.execute("UPDATE motions SET document = '{\"by\": 7}'")
+        database.execute("UPDATE kept_events SET document = '{\"by\": 7}'")
     database.close()
     assert street.find(Layers()) == found
 
@@ -225,7 +225,8 @@ def test_why_settings_can_never_fire_is_kept_too(street: Street) -> None:
 
 
 def test_a_catalogue_that_another_writes_to_keeps_nobody_from_the_answer(street: Street) -> None:
-    with street.catalog._engine.connect() as run:  # the one connection it has; it would wait for half a minute
+    # The one connection it has; it would wait for half a minute.
+    with street.catalog._database.transaction() as run:
         run.exec_driver_sql("PRAGMA busy_timeout=0")
     writer = sqlite3.connect(street.file)
     writer.execute("BEGIN IMMEDIATE")
