@@ -26,7 +26,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from pipeline.errors import ConfigError, LamplighterError, StoreRefused, StoreUnavailable
-from storage.objects import Credentials, MissingBucket, S3Store, StoreSettings
+from storage.access import Credentials, StoreSettings
+from storage.contract import MissingBucket
+from storage.s3 import S3Store
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -44,7 +44,8 @@ from simulation.traffic import Sight, dump_truth, frame_ns, load_truth, sights
 from simulation.uploads import LONGEST_S, Arrival, arrivals, claimed_ns, load_uploads, score_uploads
 from storage.directory import DirectoryStore
 from storage.minio_server import Server
-from storage.objects import S3Store, StoreSettings
+from storage.objects import StoreSettings
+from storage.s3 import S3Store
 from workers.batch import BatchSettings
 
 START = parse_iso("2026-01-31T17:00:00Z")

@@ -16,16 +16,8 @@ from pydantic import ValidationError
 
 from pipeline.errors import ConfigError, StoreRefused, StoreUnavailable
 from storage import minio_server as server_module
-from storage.objects import (
-    Credentials,
-    Head,
-    MissingBucket,
-    MissingObject,
-    ObjectStore,
-    S3Store,
-    StoreSettings,
-    open_store,
-)
+from storage.objects import Credentials, Head, MissingBucket, MissingObject, ObjectStore, StoreSettings, open_store
+from storage.s3 import S3Store
 
 if TYPE_CHECKING:
     from collections.abc import Callable
