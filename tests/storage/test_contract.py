@@ -359,7 +359,7 @@ def test_what_one_process_puts_another_reads(opener: Callable[[], ObjectStore]) 
 @pytest.mark.parametrize("opener", ["directory", "minio"], indirect=True)
 def test_sixteen_threads_share_one_store(opener: Callable[[], ObjectStore], tmp_path: Path) -> None:
     threads, rounds, store = 16, 6, opener()
-    gate = threading.Barrier(threads)
+    gate = threading.Barrier(threads, timeout=60)
 
     def work(number: int) -> list[bool]:
         mine = [f"own/{number:02}/{turn}" for turn in range(rounds)]
