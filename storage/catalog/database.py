@@ -22,7 +22,8 @@ _DRIVERS = {
 _INSERT: dict[str, Callable[[sa.Table], Any]] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 # What waiting does not mend; 42501 is PostgreSQL's "insufficient privilege".
 _TO_MEND = ("SQLITE_NOTADB", "SQLITE_CORRUPT", "SQLITE_CANTOPEN", "SQLITE_READONLY", "42501")
-_CONNECTIONS = 16  # of one catalogue at once; whoever comes then waits up to 30 s for one of them
+_CONNECTIONS = 16  # of one catalogue at once
+_WAIT_S = 30.0  # for one of them, when all are busy
 
 
 class Database:
@@ -65,9 +66,8 @@ class Database:
             with self._engine.begin() as run:
                 yield run
         except sa.exc.TimeoutError as error:
-            raise StoreUnavailable(
-                f"all {_CONNECTIONS} connections to the catalogue at {self._place} are busy"
-            ) from error
+            said = f"all {_CONNECTIONS} connections to the catalogue at {self._place} were busy for {_WAIT_S:g} s"
+            raise StoreUnavailable(said) from error
         except sa.exc.DatabaseError as error:
             said = " ".join(str(error.orig).split())
             code = getattr(error.orig, "sqlite_errorname", None) or getattr(error.orig, "sqlstate", None) or ""
@@ -125,8 +125,7 @@ def _engine(url: str) -> sa.Engine:
             f"catalog.url: wanted sqlite:///FILE or postgresql://USER@HOST/DATABASE, got {got}:... without those parts"
         )
     address = address.set(drivername=driver)
-    # A server's connections are kept few and looked at before use; a file's cost nothing.
-    pool = {"pool_size": _CONNECTIONS, "max_overflow": 0}
+    pool: dict[str, Any] = {"pool_size": _CONNECTIONS, "max_overflow": 0, "pool_timeout": _WAIT_S}
     if driver != _SQLITE:
         patience = {} if "connect_timeout" in address.query else {"connect_timeout": 10}
         return sa.create_engine(address, pool_pre_ping=True, connect_args=patience, **pool)

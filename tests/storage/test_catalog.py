@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import sqlite3
+import threading
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import FrozenInstanceError, replace
@@ -476,6 +477,48 @@ def test_a_camera_changed_by_two_at_once_is_the_same_in_bucket_and_catalogue(
         versions = [camera(sharing=sharing) for sharing in Sharing]
         at_once(url, archive, [methodcaller("put_cameras", [one]) for one in versions])
         assert catalog.cameras() == list(archive.cameras.all())
+
+
+def test_sixteen_threads_share_one_catalogue(catalog: Catalog, archive: Archive) -> None:
+    threads, rounds = 16, 4
+    gate = threading.Barrier(threads, timeout=120)
+    same = [camera(f"same-{n}") for n in range(4)]
+
+    def work(number: int) -> list[Decision]:
+        settled = []
+        for turn in range(rounds):
+            gate.wait()
+            mine = ingested(clip(f"cam-{number:02}", NOON + turn * MINUTE))
+            catalog.put_cameras([camera(f"cam-{number:02}"), *(same if number % 2 else reversed(same))])
+            catalog.put_clips([mine])
+            assert catalog.clip(mine.clip.id) == mine
+            assert mine in [one for _, one in catalog.candidates(REQUEST.area, REQUEST.span)]
+            entry = catalog.append(turn, f"t{number}", action="b", subject=str(turn))
+            assert archive.audit.get(f"{entry.seq:012d}") == entry
+            settled.append(catalog.settle(decision(REQUEST, owner=f"owner-{turn}", decided_ns=NOON + number)))
+            assert catalog.decisions(REQUEST.id)[f"owner-{turn}"] == settled[-1]
+        return settled
+
+    with ThreadPoolExecutor(threads) as pool:
+        settled = list(pool.map(work, range(threads)))
+    assert [len(set(answers)) for answers in zip(*settled, strict=True)] == [1] * rounds
+    assert verify(archive.audit.all())[0] == threads * rounds
+    assert len(catalog.clips()) == threads * rounds
+    assert len(catalog.cameras()) == threads + len(same)
+    assert catalog.cameras() == list(archive.cameras.all())
+
+
+def test_who_finds_all_connections_busy_is_told_to_come_later(
+    url: str, archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("storage.catalog.database._CONNECTIONS", 2)
+    monkeypatch.setattr("storage.catalog.database._WAIT_S", 0.1)
+    catalog = Catalog(url, archive)
+    busy = pytest.raises(StoreUnavailable, match=r"all 2 connections to the catalogue at .* were busy")
+    with catalog._database.transaction(), catalog._database.transaction(), busy:
+        catalog.cameras()
+    assert catalog.cameras() == []
+    catalog.close()
 
 
 def _open_and_answer(url: str, folder: str, said: Decision) -> tuple[Decision, int]:

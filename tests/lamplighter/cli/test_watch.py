@@ -277,9 +277,7 @@ def dying(minio_binary: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     server = Dying(tmp_path / "minio")
     monkeypatch.setenv(ACCESS_KEY, server.credentials.access_key)
     monkeypatch.setenv(SECRET_KEY, server.credentials.secret_key)
-    with stamina.set_testing(
-        True, attempts=3
-    ):  # instead of waiting for four seconds
+    with stamina.set_testing(True, attempts=3):  # instead of waiting for four seconds
         yield server
     server.kill()
 
