@@ -36,7 +36,7 @@ from simulation.arrivals import arrivals
 from simulation.fleet import Mix, make_fleet
 from simulation.traffic import sights
 from storage.archive import Archive
-from storage.catalog import Catalog
+from storage.catalog.catalog import Catalog
 from storage.objects import DirectoryStore
 
 _START_NS = 1_767_225_600 * NS  # 2026-01-01
@@ -185,7 +185,7 @@ def whole_match(path: Path, clips: int, *, every_s: int, queries: int) -> list[r
             rows = answers[0]
             inside = {row.match.camera.id for row in rows if row.match.clip}
             wanted = sum(_overlaps(int(name.removeprefix("cam-")), cameras, clips, span, every_s) for name in inside)
-            found.append(sum(len(row.motion.events) == 1 for row in rows if row.motion))
+            found.append(sum(len(row.kept.events) == 1 for row in rows if row.kept))
             outside = sum(row.match.clip is None for row in rows)
             if answers[1] != rows or found[-1] != wanted or outside != cameras - 100:
                 raise SystemExit(

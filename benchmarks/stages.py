@@ -42,7 +42,8 @@ from pipeline.media.packets import open_recording
 from pipeline.span import NS, Span
 from simulation.scene import Scene, render
 from storage import minio_server
-from storage.objects import S3Store, StoreSettings
+from storage.objects import StoreSettings
+from storage.s3 import S3Store
 
 _PEAK_LIMIT_MB = 400
 _START_NS = 1_767_225_600 * NS  # 2026-01-01

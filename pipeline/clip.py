@@ -55,7 +55,7 @@ class Owner:
     name: str = ""
     mail: str = ""
     language: str = "en"
-    discloses: frozenset[Disclosure] = frozenset()
+    discloses: tuple[Disclosure, ...] = ()
 
     def __post_init__(self) -> None:
         check_id("owner", self.id)
@@ -66,7 +66,7 @@ class Owner:
         if not _LANGUAGE.fullmatch(self.language):
             raise ValueError(f"owner {self.id}: wanted a language such as en or de-AT, got {self.language!r}")
         try:
-            object.__setattr__(self, "discloses", frozenset(Disclosure(one) for one in self.discloses))
+            object.__setattr__(self, "discloses", tuple(sorted({Disclosure(one) for one in self.discloses})))
         except ValueError as error:
             raise ValueError(f"owner {self.id}: disclosed may be {', '.join(Disclosure)}; {error}") from error
 

@@ -67,6 +67,7 @@ class ObjectStore(Protocol):
       together with the data (measured: on MinIO too, but on versitygw not for a reader who looks during a put). A put
       that fails or is killed leaves the old object and no new key.
     - A put is durable when it returns, and every read, head and list that starts after it sees it.
+    - Threads may share one store. Whoever starts a process lets it open its own.
     - Keys are listed in the order of their UTF-8 bytes, which for "a-b", "a/b", "a0" is not the order of folders.
     - `if_absent` is exact on a directory and on MinIO. Some S3 servers accept it and let several simultaneous writers
       win, so nothing may depend on it for its correctness: it saves work.

@@ -46,8 +46,9 @@ def _sync_folder(folder: Path) -> None:
 class DirectoryStore:
     """An ObjectStore in a folder: the content of key "a/b.mp4" is the plain file FOLDER/a/b.mp4.
 
-    Works across processes of one machine; symbolic links are not listed. Metadata is kept in a hidden file beside the
-    content (".b.mp4.meta"), so a copied subfolder keeps it. Uploads in progress are in FOLDER/.lamplighter.
+    Threads may share one, and processes of one machine may open one each; symbolic links are not listed. Metadata is
+    kept in a hidden file beside the content (".b.mp4.meta"), so a copied subfolder keeps it. Uploads in progress are in
+    FOLDER/.lamplighter.
 
     How data and metadata change together: the hidden file first gets two records, the old file's and the new one's,
     each with its inode number; then the content is renamed into place, which decides which record holds; then the old

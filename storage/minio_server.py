@@ -26,7 +26,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from pipeline.errors import ConfigError, LamplighterError, StoreRefused, StoreUnavailable
-from storage.objects import Credentials, MissingBucket, S3Store, StoreSettings
+from storage.access import Credentials, StoreSettings
+from storage.contract import MissingBucket
+from storage.objects import open_store
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -326,7 +328,7 @@ def _answers(server: Server) -> bool:
         connect_timeout_s=2,
         read_timeout_s=5,
     )
-    store = S3Store(settings, server.credentials)
+    store = open_store(settings, server.credentials)
     deadline = time.monotonic() + _READY_S
     while time.monotonic() < deadline and _born(server.pid) is not None:
         try:

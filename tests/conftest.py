@@ -8,7 +8,14 @@ from typing import NoReturn
 import hypothesis
 import pytest
 
-pytest_plugins = ["fleet_fixtures", "minio_fixtures", "ray_fixtures", "rtsp_fixtures", "street_fixtures"]
+pytest_plugins = [
+    "catalog_fixtures",
+    "fleet_fixtures",
+    "minio_fixtures",
+    "ray_fixtures",
+    "rtsp_fixtures",
+    "street_fixtures",
+]
 
 _FOOTAGE = Path(os.environ.get("LAMPLIGHTER_FOOTAGE", Path(__file__).parents[2] / "shared" / "footage"))
 

@@ -14,7 +14,8 @@ import pytest
 
 from pipeline.errors import ConfigError, StoreUnavailable
 from storage import minio_server as server_module
-from storage.objects import Credentials, MissingBucket, S3Store, StoreSettings
+from storage.objects import Credentials, MissingBucket, StoreSettings
+from storage.s3 import S3Store
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

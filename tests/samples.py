@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
@@ -106,10 +107,17 @@ DOCUMENTS: dict[str, tuple[Any, str]] = {
     "aside": (Aside("/a/ü b.mp4", "decode", "no frame"), "aside/"),
     "requests": (ONE, f"requests/{ONE.id}.json"),
     "decisions": (decision(ONE, clips=("b", "a")), f"decisions/{ONE.id}/owner-1.json"),
-    "owners": (Owner("olga", "Olga", "olga@example.org", "nl", frozenset({Disclosure.NAME})), "owners/olga.json"),
+    "owners": (Owner("olga", "Olga", "olga@example.org", "nl", (Disclosure.NAME,)), "owners/olga.json"),
     "case_keys": (case_key(ONE), f"keys/{ONE.id}.json"),
     "deliveries": (delivery(ONE), f"deliveries/{ONE.id}/"),
     "records": (delivery(ONE).record, f"cases/{ONE.id}/"),
     "audit": (Entry(7, NOON, "owner a", "decision", "r", "ü", GENESIS), "audit/000000000007.json"),
 }
 """One document of each kind by its shelf, and what its key begins with."""
+
+
+def earlier_delivery(of: Request, taken: Clip) -> Delivery:
+    """Return what is made of the one record that was written until names told nothing; its tools are of that time."""
+    one = delivery(of, taken)
+    told = replace(one.record, name=one.cut, key=f"cases/{of.id}/{one.cut}.mp4", source_commitment="")
+    return replace(one, salt="", record=told)

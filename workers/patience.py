@@ -1,26 +1,67 @@
-"""A store that waits out short outages, so that a unit of work does not lose its decoding to a dropped connection."""
+"""How to wait for what is away for a moment: the one policy of back-off, and a store that keeps to it.
+
+Every pause is longer than the one before and partly left to chance, so that many who were refused together do not come
+back together.
+"""
 
 from __future__ import annotations
 
 import os
-import time
+import random
 from collections.abc import Callable, Iterator, Mapping
+from itertools import count
 from pathlib import Path
-from typing import ParamSpec, TypeVar
+from typing import Final, ParamSpec, TypeVar
+
+import stamina
+import stamina.instrumentation
 
 from pipeline.errors import StoreUnavailable
 from storage.objects import Credentials, Head, ObjectStore, StoreSettings, open_store
 
 P = ParamSpec("P")
 T = TypeVar("T")
-_WAITS_S = (0.2, 0.5, 1.0, 2.0)
+TRIES: Final = 5
+_FIRST_S, _MOST_S = 0.2, 2.0
+_TIMES_A_PAUSE = 2.0
+
+# Whoever waits says so itself where it matters; the library would log each pause and count it in Prometheus.
+stamina.instrumentation.set_on_retry_hooks(())
+_again = stamina.RetryingCaller(
+    attempts=TRIES,
+    timeout=None,
+    wait_initial=_FIRST_S,
+    wait_max=_MOST_S,
+    wait_jitter=_FIRST_S,
+    wait_exp_base=_TIMES_A_PAUSE,
+).on(StoreUnavailable)
+
+
+def patiently(call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Call what may find a store away, up to `TRIES` times over three to four seconds, and return what it returns.
+
+    Raises the last StoreUnavailable, and whatever else the call raises at once. `stamina.set_testing` takes the pauses
+    out of a test.
+    """
+    return _again(call, *args, **kwargs)
+
+
+def pauses(first_s: float, most_s: float) -> Iterator[float]:
+    """Yield for ever how long to wait before the next try (s), for who waits on something that can end the wait.
+
+    From `first_s` to twice as much at first, then twice as long each time, never longer than `most_s`.
+    """
+    for number in count():
+        # Past 2 ** 60 it is `most_s` whatever came before, and no float can hold the power for ever.
+        grown_s = first_s * _TIMES_A_PAUSE ** min(number, 60)
+        yield min(most_s, grown_s + random.uniform(0, first_s))  # noqa: S311 - chance, not secrecy
 
 
 class Patient:
-    """An ObjectStore that asks `store` up to five times over some four seconds before it says StoreUnavailable.
+    """An ObjectStore that asks `store` up to five times over three to four seconds before it says StoreUnavailable.
 
     Safe because keys are functions of the work: a put that arrived but was not acknowledged is put again unchanged.
-    An `if_absent` put that is tried again may find its own bytes there and return False.
+    An `if_absent` put that is tried again may find its own bytes there and return False. Threads may share one.
     """
 
     def __init__(self, store: ObjectStore) -> None:
@@ -38,59 +79,53 @@ class Patient:
 
     def ensure_bucket(self) -> None:
         """See ObjectStore."""
-        _patiently(self._store.ensure_bucket)
+        patiently(self._store.ensure_bucket)
 
     def put(
         self, key: str, data: bytes | Path, *, meta: Mapping[str, str] | None = None, if_absent: bool = False
     ) -> bool:
         """See ObjectStore."""
-        return _patiently(self._store.put, key, data, meta=meta or {}, if_absent=if_absent)
+        return patiently(self._store.put, key, data, meta=meta or {}, if_absent=if_absent)
 
     def copy(self, source: str, key: str, *, meta: Mapping[str, str] | None = None) -> None:
         """See ObjectStore."""
-        _patiently(self._store.copy, source, key, meta=meta or {})
+        patiently(self._store.copy, source, key, meta=meta or {})
 
     def get(self, key: str) -> bytes:
         """See ObjectStore."""
-        return _patiently(self._store.get, key)
+        return patiently(self._store.get, key)
 
     def fetch(self, key: str, path: Path) -> None:
         """See ObjectStore."""
-        _patiently(self._store.fetch, key, path)
+        patiently(self._store.fetch, key, path)
 
     def read(self, key: str, *, start: int, length: int) -> bytes:
         """See ObjectStore."""
-        return _patiently(self._store.read, key, start=start, length=length)
+        return patiently(self._store.read, key, start=start, length=length)
 
     def head(self, key: str) -> Head | None:
         """See ObjectStore."""
-        return _patiently(self._store.head, key)
+        return patiently(self._store.head, key)
 
     def keys(self, prefix: str = "", *, after: str = "") -> Iterator[str]:
         """See ObjectStore; a listing that breaks off is taken up behind the last key it gave."""
-        last, failures = after, 0
+        listing = self._store.keys(prefix, after=after)
+
+        def take_up() -> str | None:
+            nonlocal listing
+            listing = self._store.keys(prefix, after=after)
+            return next(listing, None)
+
         while True:
             try:
-                for key in self._store.keys(prefix, after=last):
-                    last, failures = key, 0
-                    yield key
+                key = next(listing, None)
             except StoreUnavailable:
-                if failures == len(_WAITS_S):
-                    raise
-                time.sleep(_WAITS_S[failures])
-                failures += 1
-            else:
+                key = patiently(take_up)
+            if key is None:
                 return
+            after = key
+            yield key
 
     def delete(self, key: str) -> None:
         """See ObjectStore."""
-        _patiently(self._store.delete, key)
-
-
-def _patiently(call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    for wait_s in _WAITS_S:
-        try:
-            return call(*args, **kwargs)
-        except StoreUnavailable:
-            time.sleep(wait_s)
-    return call(*args, **kwargs)
+        patiently(self._store.delete, key)

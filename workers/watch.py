@@ -19,7 +19,8 @@ import numpy as np
 
 from pipeline.errors import ClipError, ConfigError, LamplighterError, StoreUnavailable
 from pipeline.media.origin import PathTemplate
-from storage.objects import Credentials, S3Store, StoreSettings
+from storage.objects import Credentials, StoreSettings
+from storage.s3 import S3Store
 from workers.receipt import Outcome, Receipt
 from workers.shard import Upload
 from workers.sources import SUFFIXES, IngestJob, Source, job_of, read_first

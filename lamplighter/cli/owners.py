@@ -39,9 +39,7 @@ def list_owners(context: typer.Context, as_json: Json = False) -> None:
         owners = desk.owners()
     if as_json:
         names = ("id", "name", "mail", "language")
-        tables.write_json(
-            [{n: getattr(one, n) for n in names} | {"discloses": sorted(one.discloses)} for one in owners]
-        )
+        tables.write_json([{n: getattr(one, n) for n in names} | {"discloses": one.discloses} for one in owners])
     else:
-        rows = [(one.id, one.name, one.mail, one.language, " ".join(sorted(one.discloses))) for one in owners]
+        rows = [(one.id, one.name, one.mail, one.language, " ".join(one.discloses)) for one in owners]
         tables.table("Owners", "owner", "name", "mail", "language", "discloses", rows=rows)

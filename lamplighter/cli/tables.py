@@ -139,9 +139,9 @@ def warn_of_deaf(rows: Sequence[Row]) -> None:
     Not for a requester: it tells of cameras that nothing was delivered of.
     """
     deaf: dict[tuple[str, str], set[str]] = {}
-    for camera, motion in ((row.match.camera.id, row.motion) for row in rows if row.motion):
-        for reason in motion.never:
-            deaf.setdefault(("night" if motion.night else "day", reason), set()).add(camera)
+    for camera, kept in ((row.match.camera.id, row.kept) for row in rows if row.kept):
+        for reason in kept.never:
+            deaf.setdefault(("night" if kept.night else "day", reason), set()).add(camera)
     for (half, reason), cameras in sorted(deaf.items()):
         warn(f"{listed(sorted(cameras), 'camera')}: the settings in force by {half} can never fire: {reason}")
 

@@ -16,7 +16,7 @@ from pipeline.case.request import match as match_all
 from pipeline.clip import Camera, Clip, Sharing
 from pipeline.errors import Conflict, NotAllowed, NotFound
 from storage.archive import Ingested
-from storage.rows import Motion
+from storage.catalog.rows import KeptEvents
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,7 @@ class Row:
 
     match: Match
     standing: Standing | None = None
-    motion: Motion | None = None
+    kept: KeptEvents | None = None
 
 
 def new_request(holdings: Holdings, request: Request) -> Request:
@@ -116,16 +116,16 @@ def _rows(holdings: Holdings, asked: Request, cameras: list[Camera], near: list[
         for record in ingested[camera.id].values()
         if asked.span & record.clip.span
     ]
-    motions = find(asked, looked_at, layers=holdings.settings.layers, store=holdings.store, catalog=holdings.catalog)
+    found = find(asked, looked_at, layers=holdings.settings.layers, store=holdings.store, catalog=holdings.catalog)
 
     def clips(camera: Camera) -> list[Clip]:
         return [record.clip for record in ingested.get(camera.id, {}).values()]
 
     rows = []
-    for verdict in match_all(asked, cameras, clips=clips, events=lambda clip: motions[clip.id].events):
-        stands, motion = None, motions.get(verdict.clip.id) if verdict.clip else None
-        if verdict.verdict is Verdict.MATCH and verdict.clip is not None:
-            camera = verdict.camera
-            stands = standing(camera, verdict.clip.id, decisions.get(camera.owner))
-        rows.append(Row(verdict, stands, motion))
+    for one in match_all(asked, cameras, clips=clips, events=lambda clip: found[clip.id].events):
+        stands, kept = None, found.get(one.clip.id) if one.clip else None
+        if one.verdict is Verdict.MATCH and one.clip is not None:
+            camera = one.camera
+            stands = standing(camera, one.clip.id, decisions.get(camera.owner))
+        rows.append(Row(one, stands, kept))
     return rows

@@ -20,9 +20,9 @@ from pipeline.detection.layers import Layers
 from pipeline.detection.night import is_night
 from pipeline.errors import ConfigError, StoreUnavailable
 from storage.archive import Ingested
-from storage.catalog import Catalog
+from storage.catalog.catalog import Catalog
+from storage.catalog.rows import KeptEvents
 from storage.objects import StoreSettings
-from storage.rows import Motion
 from workers.prefetch import activities
 
 
@@ -33,16 +33,16 @@ def find(
     layers: Layers,
     store: StoreSettings,
     catalog: Catalog,
-) -> dict[str, Motion]:
+) -> dict[str, KeptEvents]:
     """Return what moved in each of these clips of the request's area and span, by clip.
 
     The catalogue is asked first. What it does not know, or knows by other settings, of another activity or from other
     code, is found from the stored activity. Raises LamplighterError when that is gone or damaged, ConfigError for a
     zone that covers no cell of it.
     """
-    kept = catalog.motions(request.area, request.span)
+    kept = catalog.kept_events(request.area, request.span)
     state = _State(layers)
-    found: dict[str, Motion] = {}
+    found: dict[str, KeptEvents] = {}
     unknown: list[tuple[Camera, Ingested, str]] = []
     for camera, ingested in clips:
         name, by = ingested.clip.id, state.by(camera, ingested)
@@ -50,7 +50,7 @@ def find(
             found[name] = kept[name]
         else:
             unknown.append((camera, ingested, by))
-    fresh: list[tuple[Clip, Motion]] = []
+    fresh: list[tuple[Clip, KeptEvents]] = []
     try:
         read = activities([ingested for _, ingested, _ in unknown], store)
         for (camera, ingested, by), activity in zip(unknown, read, strict=True):
@@ -60,18 +60,18 @@ def find(
     finally:
         # The answer stands without: a catalogue that is busy or may only be read costs the next request its time.
         with suppress(ConfigError, StoreUnavailable):
-            catalog.put_motions(fresh)
+            catalog.keep_events(fresh)
     return found
 
 
-def _look(camera: Camera, clip: Clip, activity: Activity, *, by: str, layers: Layers) -> Motion:
+def _look(camera: Camera, clip: Clip, activity: Activity, *, by: str, layers: Layers) -> KeptEvents:
     holds = layers.for_clip(camera, clip, activity)
     traced = trace(activity, holds.detection)
     # The times alone: the other facts of an event cost as much as all else of it.
     active = active_frames(activity, traced, holds.detection)
     starts, ends, _, _ = stretches(activity, *runs(active), holds.detection)
     spans = tuple(clip.between(start, end) for start, end in zip(starts.tolist(), ends.tolist(), strict=True))
-    return Motion(by, holds.night, spans, () if spans else tuple(obstacles(traced, holds.detection)))
+    return KeptEvents(by, holds.night, spans, () if spans else tuple(obstacles(traced, holds.detection)))
 
 
 class _State:

@@ -14,7 +14,7 @@ from lamplighter.settings import Settings
 from pipeline.actor import Actor, Role
 from pipeline.errors import ConfigError
 from storage.archive import Archive
-from storage.catalog import Catalog
+from storage.catalog.catalog import Catalog
 from storage.objects import StoreSettings
 from workers.patience import Patient
 

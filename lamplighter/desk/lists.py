@@ -87,7 +87,7 @@ def _owner(row: _Row) -> Owner:
         str(row.get("name") or "").strip(),
         str(row.get("mail") or "").strip(),
         str(row.get("language") or "en").strip(),
-        frozenset(Disclosure(str(word).lower()) for word in words),
+        tuple(Disclosure(str(word).lower()) for word in words),
     )
 
 

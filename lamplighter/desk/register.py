@@ -27,7 +27,7 @@ def import_owners(holdings: Holdings, owners: Sequence[Owner]) -> None:
     for owner in owners:
         old = before.get(owner.id)
         if old != owner:
-            told = " ".join(sorted(owner.discloses)) or "nothing"
+            told = " ".join(owner.discloses) or "nothing"
             holdings.log("owner added" if old is None else "owner changed", owner.id, f"discloses {told}")
 
 

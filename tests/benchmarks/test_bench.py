@@ -24,7 +24,7 @@ from simulation.scene import Scene
 from simulation.settings import FleetSettings
 from simulation.traffic import Sight
 from storage.archive import Archive
-from storage.catalog import Catalog
+from storage.catalog.catalog import Catalog
 from storage.objects import DirectoryStore
 from workers.receipt import Stopwatch
 

@@ -26,8 +26,9 @@ WALLS = {
     "ffmpeg": ("pipeline/media/transcode.py",),
     "imageio_ffmpeg": ("pipeline/media/transcode.py",),
     "ray": ("workers/",),
-    "minio": ("storage/objects.py", "benchmarks/"),
-    "sqlalchemy": ("storage/catalog.py",),
+    "minio": ("storage/s3.py", "benchmarks/"),
+    "sqlalchemy": ("storage/catalog/",),
+    "alembic": ("storage/catalog/",),
     "prometheus_client": ("lamplighter/desk/metrics.py",),
     "typer": ("lamplighter/",),
     "rich": ("lamplighter/",),
@@ -159,7 +160,12 @@ def test_imports_go_down_and_the_walls_stand() -> None:
 def test_every_floor_was_looked_at() -> None:
     files = python_files()
     assert set(FLOORS) < {file.split("/")[0] for file in files}
-    assert {"pipeline/media/decode.py", "storage/catalog.py", "workers/batch.py", "lamplighter/cli/app.py"} < set(files)
+    assert {
+        "pipeline/media/decode.py",
+        "storage/catalog/catalog.py",
+        "workers/batch.py",
+        "lamplighter/cli/app.py",
+    } < set(files)
 
 
 def test_every_wall_has_somebody_behind_it() -> None:
@@ -201,7 +207,7 @@ if False:
     [
         ("pipeline/media/decode.py", [3, 4, 4, 5, 9, 10, 12, 13, 15]),
         ("pipeline/media/transcode.py", [3, 4, 4, 5, 9, 12, 13, 15]),
-        ("storage/catalog.py", [2, 4, 9, 13, 15]),
+        ("storage/catalog/catalog.py", [2, 4, 9, 13, 15]),
         ("workers/batch.py", [2, 9, 12, 13, 15]),
         ("lamplighter/cli/app.py", [2, 3, 4, 12, 15]),
         ("benchmarks/report.py", [4, 12, 13]),
@@ -233,7 +239,7 @@ def test_the_check_finds_each_offending_line(file: str, lines: list[int]) -> Non
         ("import subprocess\n", "pipeline/media/transcode.py", ""),
         ("from urllib.parse import quote\n", "pipeline/media/cut.py", ""),
         ("from urllib.request import urlopen\n", "pipeline/media/cut.py", "values in, values out"),
-        ("from minio import Minio\n", "storage/directory.py", "only storage/objects.py, benchmarks/ may"),
+        ("from minio import Minio\n", "storage/directory.py", "only storage/s3.py, benchmarks/ may"),
         ("import ffmpeg\n", "pipeline/media/cut.py", "only pipeline/media/transcode.py may"),
         ("import rich.table\n", "workers/batch.py", "only lamplighter/ may"),
         ("import cv2\n", "pipeline/measure/motion.py", "only benchmarks/ may"),
@@ -270,7 +276,9 @@ def test_the_check_tells_good_from_bad(source: str, file: str, said: str) -> Non
 
 @pytest.mark.parametrize("package", ["pipeline", "storage"])
 def test_a_low_floor_can_be_imported_without_those_above(package: str) -> None:
-    modules = [file[:-3].replace("/", ".") for file in python_files() if file.startswith(f"{package}/")]
+    # Only Alembic can run its env.py.
+    files = [file for file in python_files() if file.startswith(f"{package}/") and not file.endswith("/env.py")]
+    modules = [file[:-3].replace("/", ".") for file in files]
     above = ("ray", "typer", "rich", *FLOORS[FLOORS.index(package) + 1 :])
     code = "\n".join(
         [

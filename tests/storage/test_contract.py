@@ -291,9 +291,12 @@ def test_put_if_absent_keeps_what_is_there(store: ObjectStore) -> None:
 
 @pytest.mark.parametrize("opener", ["directory", "minio"], indirect=True)
 @pytest.mark.parametrize("size", [10, 17 * 1024 * 1024])
-def test_of_simultaneous_writers_who_want_it_absent_one_wins(opener: Callable[[], ObjectStore], size: int) -> None:
-    writers, rounds = (8, 8) if size < 1000 else (3, 1)
-    stores = [opener() for _ in range(writers)]
+@pytest.mark.parametrize("shared", [False, True])
+def test_of_simultaneous_writers_who_want_it_absent_one_wins(
+    opener: Callable[[], ObjectStore], size: int, shared: bool
+) -> None:
+    writers, rounds = (16, 4) if size < 1000 else (3, 1)
+    stores = [opener()] * writers if shared else [opener() for _ in range(writers)]
     for turn in range(rounds):
         gate = threading.Barrier(writers)
 
@@ -351,3 +354,44 @@ def test_a_reader_sees_the_old_object_or_the_new_one_whole(
 def test_what_one_process_puts_another_reads(opener: Callable[[], ObjectStore]) -> None:
     opener().put("k", b"x")
     assert opener().get("k") == b"x"
+
+
+@pytest.mark.parametrize("opener", ["directory", "minio"], indirect=True)
+def test_sixteen_threads_share_one_store(opener: Callable[[], ObjectStore], tmp_path: Path) -> None:
+    threads, rounds, store = 16, 6, opener()
+    gate = threading.Barrier(threads, timeout=60)
+
+    def work(number: int) -> list[bool]:
+        mine = [f"own/{number:02}/{turn}" for turn in range(rounds)]
+        won = []
+        for turn, key in enumerate(mine):
+            data, meta = bytes([number, turn]) * (1000 + turn), {"n": f"{number}-{turn}"}
+            gate.wait()
+            # A put without a condition at the very moment when others have one.
+            if number % 2:
+                won.append(store.put(f"race/{turn}", data, meta=meta, if_absent=True))
+            assert store.put("all/of/us", data, meta=meta)
+            assert store.put(key, data, meta=meta, if_absent=True)
+            assert not store.put(key, b"other", if_absent=True)
+            assert store.put(key, data, meta=meta)
+            assert store.get(key) == data
+            assert store.read(key, start=1, length=3) == data[1:4]
+            assert store.head(key) == Head(len(data), meta)
+            store.copy(key, f"copies/{number}", meta=meta)
+            store.fetch(f"copies/{number}", tmp_path / f"{number}")
+            assert (tmp_path / f"{number}").read_bytes() == data
+            assert list(store.keys(f"own/{number:02}/")) == mine[: turn + 1]
+            with pytest.raises(MissingObject):
+                store.get(f"none/{number}")
+        store.delete(mine[0])
+        assert store.head(mine[0]) is None
+        return won
+
+    with ThreadPoolExecutor(threads) as pool:
+        results = list(pool.map(work, range(threads)))
+    winners = [sum(won) for won in zip(*(won for won in results if won), strict=True)]
+    assert winners == [1] * rounds
+    assert len(list(store.keys("own/"))) == threads * (rounds - 1)
+    last = store.head("all/of/us")
+    assert last is not None
+    assert store.get("all/of/us")[0] == int(last.meta["n"].split("-")[0])

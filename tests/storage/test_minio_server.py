@@ -18,7 +18,8 @@ import pytest
 
 from pipeline.errors import ConfigError
 from storage import minio_server
-from storage.objects import S3Store, StoreSettings
+from storage.objects import StoreSettings
+from storage.s3 import S3Store
 
 
 def quiet(_: str) -> None:

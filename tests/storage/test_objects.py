@@ -8,27 +8,20 @@ import pickle
 import signal
 import socket
 import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from pydantic import ValidationError
 
 from pipeline.errors import ConfigError, StoreRefused, StoreUnavailable
 from storage import minio_server as server_module
-from storage.objects import (
-    Credentials,
-    Head,
-    MissingBucket,
-    MissingObject,
-    ObjectStore,
-    S3Store,
-    StoreSettings,
-    open_store,
-)
+from storage.objects import Credentials, Head, MissingBucket, MissingObject, ObjectStore, StoreSettings, open_store
+from storage.s3 import S3Store
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 
 def _every_use(store: ObjectStore, tmp_path: Path) -> list[Callable[[], object]]:
@@ -168,6 +161,58 @@ def test_a_server_that_accepts_and_says_nothing_is_unavailable(tmp_path: Path) -
         for use in _every_use(store, tmp_path):
             with pytest.raises(StoreUnavailable, match="does not answer"):
                 use()
+
+
+@pytest.fixture
+def stranger() -> Iterator[tuple[HTTPServer, S3Store]]:
+    """A server that gives one after the other the answers in its list, and a store that takes it for S3."""
+
+    class Answers(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            status, kind, body = answers.pop(0)
+            self.send_response(status)
+            self.send_header("Content-Type", kind)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        do_PUT = do_GET  # noqa: N815 - the base class's name
+
+        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class's name
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Answers) as server:
+        answers: list[tuple[int, str, bytes]] = []
+        server.answers = answers  # type: ignore[attr-defined]
+        threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+        endpoint = f"127.0.0.1:{server.server_port}"
+        settings = StoreSettings(kind="s3", endpoint=endpoint, bucket="abc", secure=False)
+        yield server, S3Store(settings, Credentials("key", "secret"))
+        server.shutdown()
+
+
+@pytest.mark.parametrize("body", [("text/html", b"<html>hello"), ("text/plain", b""), ("application/xml", b"")])
+@pytest.mark.parametrize(("status", "kind"), [(503, StoreUnavailable), (429, StoreUnavailable), (404, StoreRefused)])
+def test_an_answer_that_is_none_of_s3s_is_sorted_by_its_status(
+    stranger: tuple[Any, S3Store], status: int, kind: type[Exception], body: tuple[str, bytes]
+) -> None:
+    server, store = stranger
+    for use in (lambda: store.get("k"), lambda: store.put("k", b"x"), lambda: next(store.keys(), None)):
+        server.answers[:] = [(status, *body)]
+        with pytest.raises(kind, match=rf"HTTP {status}: no S3 answer; is this an S3 endpoint\?"):
+            use()
+
+
+def test_a_connection_that_tells_nothing_is_made_again_only_after_a_while(
+    stranger: tuple[Any, S3Store], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server, store = stranger
+    told = json.dumps({"Records": [{"s3": {"object": {"key": "a%2Fb+c"}}}]}).encode()
+    server.answers[:] = [(200, "application/json", b"")] * 2 + [(200, "application/json", told)]
+    waits: list[float] = []
+    monkeypatch.setattr("storage.s3.time.sleep", waits.append)
+    assert next(store.changes()) == "a/b c"
+    assert [wait > 1 for wait in waits] == [False, True, True]
 
 
 def test_https_asked_of_a_plain_server_names_the_setting(

@@ -25,7 +25,8 @@ from pipeline.media.origin import PathTemplate
 from pipeline.span import NS
 from storage.archive import Ingested, clip_name
 from storage.minio_server import Server
-from storage.objects import DirectoryStore, S3Store, StoreSettings
+from storage.objects import DirectoryStore, StoreSettings
+from storage.s3 import S3Store
 from workers.batch import BatchSettings, run
 from workers.ingest import Context, ingest
 from workers.receipt import Outcome, Stopwatch

@@ -14,7 +14,8 @@ from pipeline.errors import LamplighterError
 from samples import MINUTE, NOON, clip, ingested
 from storage.archive import Ingested
 from storage.minio_server import Server
-from storage.objects import ACCESS_KEY, SECRET_KEY, DirectoryStore, S3Store, StoreSettings
+from storage.objects import ACCESS_KEY, SECRET_KEY, DirectoryStore, StoreSettings
+from storage.s3 import S3Store
 from workers.prefetch import activities
 
 CLIPS = [ingested(clip(start_ns=NOON + number * MINUTE)) for number in range(80)]

@@ -24,7 +24,8 @@ from pipeline.errors import ConfigError
 from pipeline.span import NS
 from storage.archive import Mark, clip_name
 from storage.minio_server import Server
-from storage.objects import S3Store, StoreSettings
+from storage.objects import StoreSettings
+from storage.s3 import S3Store
 from workers.ingest import Context, ingest
 from workers.receipt import Outcome, Stopwatch, Work, attempt
 from workers.shard import Answer, LiveSettings, Reply, Shard, Shards, Upload, inbox, shard_of

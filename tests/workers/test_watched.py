@@ -21,7 +21,8 @@ from pipeline.errors import ConfigError, StoreRefused, StoreUnavailable
 from pipeline.media.origin import PathTemplate
 from pipeline.span import NS
 from storage.minio_server import Server
-from storage.objects import S3Store, StoreSettings
+from storage.objects import StoreSettings
+from storage.s3 import S3Store
 from workers.receipt import Receipt
 from workers.shard import LiveSettings, Upload
 from workers.sources import ingest_jobs

@@ -15,7 +15,8 @@ from simulation.fleet import (
 )
 from simulation.score import load_fed
 from storage.minio_server import Server
-from storage.objects import S3Store, StoreSettings
+from storage.objects import StoreSettings
+from storage.s3 import S3Store
 from street_fixtures import START, small_fleet
 
 Run = Callable[..., tuple[int, str, str]]

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import stamina
 from prometheus_client.metrics_core import Metric
 from prometheus_client.parser import text_string_to_metric_families
 from rich.console import Console
@@ -277,8 +278,8 @@ def dying(minio_binary: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     server = Dying(tmp_path / "minio")
     monkeypatch.setenv(ACCESS_KEY, server.credentials.access_key)
     monkeypatch.setenv(SECRET_KEY, server.credentials.secret_key)
-    monkeypatch.setattr("workers.patience._WAITS_S", (0.1, 0.1))  # instead of four seconds
-    yield server
+    with stamina.set_testing(True, attempts=3):  # instead of waiting for four seconds
+        yield server
     server.kill()
 
 

@@ -29,9 +29,9 @@ from pipeline.measure.motion import MeasureSettings
 from pipeline.span import Span
 from samples import MINUTE, NOON, camera, clip, ingested, request, stream
 from storage.archive import Archive, Ingested
-from storage.catalog import Catalog
+from storage.catalog.catalog import Catalog
+from storage.catalog.rows import KeptEvents
 from storage.objects import DirectoryStore, StoreSettings
-from storage.rows import Motion
 
 ASKED = request(span=Span(NOON - 9 * 3600 * 10**9, NOON + 1800 * 10**9))
 
@@ -45,7 +45,7 @@ class Street:
     catalog: Catalog
     file: Path
 
-    def find(self, layers: Layers) -> dict[str, Motion]:
+    def find(self, layers: Layers) -> dict[str, KeptEvents]:
         near = self.catalog.candidates(ASKED.area, ASKED.span)
         return find(ASKED, near, layers=layers, store=self.store, catalog=self.catalog)
 
@@ -60,7 +60,7 @@ class Street:
 
     def rows(self) -> int:
         with sqlite3.connect(self.file) as database:
-            count: int = database.execute("SELECT count(*) FROM motions").fetchone()[0]
+            count: int = database.execute("SELECT count(*) FROM kept_events").fetchone()[0]
         database.close()
         return count
 
@@ -105,7 +105,7 @@ def street(tmp_path: Path) -> Iterator[Street]:
     made.catalog.close()
 
 
-def short(found: dict[str, Motion]) -> dict[str, tuple[bool, tuple[Span, ...]]]:
+def short(found: dict[str, KeptEvents]) -> dict[str, tuple[bool, tuple[Span, ...]]]:
     return {name: (motion.night, motion.events) for name, motion in found.items()}
 
 
@@ -212,7 +212,7 @@ def test_other_code_finds_it_anew(street: Street, monkeypatch: pytest.MonkeyPatc
 def test_what_a_later_version_kept_is_found_anew(street: Street) -> None:
     found = street.find(Layers())
     with sqlite3.connect(street.file) as database:
-        database.execute("UPDATE motions SET document = '{\"by\": 7}'")
+        database.execute("UPDATE kept_events SET document = '{\"by\": 7}'")
     database.close()
     assert street.find(Layers()) == found
 
@@ -226,7 +226,8 @@ def test_why_settings_can_never_fire_is_kept_too(street: Street) -> None:
 
 
 def test_a_catalogue_that_another_writes_to_keeps_nobody_from_the_answer(street: Street) -> None:
-    with street.catalog._engine.connect() as run:  # the one connection it has; it would wait for half a minute
+    # The one connection it has; it would wait for half a minute.
+    with street.catalog._database.transaction() as run:
         run.exec_driver_sql("PRAGMA busy_timeout=0")
     writer = sqlite3.connect(street.file)
     writer.execute("BEGIN IMMEDIATE")
@@ -270,7 +271,7 @@ def test_a_match_is_the_same_before_and_after_a_rebuild_and_after_measuring_agai
     change(desk, measure=measure)
     desk.remeasure()
     again = desk.match(asked)
-    assert {row.motion.by for row in again if row.motion}.isdisjoint({row.motion.by for row in first if row.motion})
+    assert {row.kept.by for row in again if row.kept}.isdisjoint({row.kept.by for row in first if row.kept})
     desk.rebuild()
     assert told(desk.match(asked)) == told(again)
 
@@ -282,7 +283,7 @@ def test_deaf_settings_leave_clips_unmatched_until_they_are_mended(desk: Desk, f
     change(desk, night=Detection(min_cells=100))
     for _ in range(2):
         (row,) = desk.asked_of(asked, "piet")
-        assert (row.match.verdict, len(row.motion.never if row.motion else ())) == (Verdict.NO_MOTION, 1)
+        assert (row.match.verdict, len(row.kept.never if row.kept else ())) == (Verdict.NO_MOTION, 1)
     change(desk, night=mended.night)
     (row,) = desk.asked_of(asked, "piet")
     assert row.match.verdict is Verdict.MATCH

@@ -1,0 +1,295 @@
+"""The catalogue: an index over the bucket, and the one place where two people's answers are put in order.
+
+SQLite (WAL) for one machine, PostgreSQL by URL for a cluster. Everything in it can be read back from the bucket.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from collections.abc import Callable, Iterable
+from itertools import chain, islice
+from operator import itemgetter
+from typing import Any, TypeVar
+
+import sqlalchemy as sa
+
+from pipeline.case.consent import Decision
+from pipeline.case.delivery import CaseKey, Delivery
+from pipeline.case.request import Area, Request
+from pipeline.clip import Camera, Clip, Owner
+from pipeline.errors import RequestRefused
+from pipeline.span import Span
+from storage.archive import Archive, Ingested
+from storage.catalog import search, tables
+from storage.catalog.database import Database, upsert
+from storage.catalog.rows import (
+    CAMERA,
+    INGESTED,
+    KeptEvents,
+    camera_row,
+    clip_row,
+    events_row,
+    read_camera,
+    read_clip,
+    read_events,
+    request_row,
+)
+from storage.log import GENESIS, Entry
+from storage.shelf import Shelf
+
+T = TypeVar("T")
+_log = logging.getLogger(__name__)
+
+
+class Catalog:
+    """The index of one fleet. Every method is one transaction; what it writes is in the bucket first.
+
+    Threads may share one. A catalogue of an earlier version is brought to this one's when it is opened, and `saw` is
+    told so in one line, which names the backup of an SQLite file. Raises ConfigError for a URL or a database that
+    cannot be used, such as one of a newer version, StoreUnavailable when the database does not answer; neither tells a
+    password.
+    """
+
+    def __init__(self, url: str, archive: Archive, *, saw: Callable[[str], object] = _log.warning) -> None:
+        self._archive = archive
+        self._database = Database(url, read_back=self._read_back, saw=saw)
+
+    def close(self) -> None:
+        """Give the database's connections back."""
+        self._database.close()
+
+    def put_owners(self, owners: Iterable[Owner]) -> None:
+        """Write the owners, those already there anew; a transaction for every 200 of them."""
+        self._put(tables.owners, self._archive.owners, owners, row=self._owner_row)
+
+    def owners(self) -> list[Owner]:
+        """Return all owners, in order of id."""
+        query = sa.select(tables.owners.c.document).order_by(tables.owners.c.id)
+        with self._database.transaction() as run:
+            return [self._archive.owners.load(text) for text in run.scalars(query)]
+
+    def owner(self, owner: str) -> Owner | None:
+        """Return the owner of that id, or None."""
+        with self._database.transaction() as run:
+            text = run.scalar(sa.select(tables.owners.c.document).where(tables.owners.c.id == owner))
+        return self._archive.owners.load(text) if text else None
+
+    def put_cameras(self, cameras: Iterable[Camera]) -> None:
+        """Write the cameras, those already there anew; a transaction for every 200 of them."""
+        self._put(tables.cameras, self._archive.cameras, cameras, row=camera_row)
+
+    def cameras(self, area: Area | None = None) -> list[Camera]:
+        """Return all cameras, or those in the bounds of `area` (a superset of those inside it), in order of id."""
+        query = sa.select(*CAMERA).order_by(tables.cameras.c.id)
+        if area is not None:
+            query = query.where(search.in_bounds(area))
+        with self._database.transaction() as run:
+            return [read_camera(row) for row in run.execute(query)]
+
+    def camera(self, camera: str) -> Camera | None:
+        """Return the camera of that id, or None."""
+        with self._database.transaction() as run:
+            row = run.execute(sa.select(*CAMERA).where(tables.cameras.c.id == camera)).first()
+        return read_camera(row) if row else None
+
+    def put_clips(self, clips: Iterable[Ingested]) -> None:
+        """Index clips whose records are in the bucket."""
+        rows = [clip_row(ingested) for ingested in clips]
+        longest_ns = max((row["end_ns"] - row["start_ns"] for row in rows), default=0)
+        with self._database.transaction() as run:
+            # Before the clips: a reader that does not know of a long clip yet must not find it missing.
+            run.execute(tables.turn.update().where(tables.turn.c.longest_ns < longest_ns).values(longest_ns=longest_ns))
+            upsert(run, tables.clips, rows)
+
+    def clips(self, camera: str | None = None, span: Span | None = None) -> list[Ingested]:
+        """Return the clips of one camera or of all, those that overlap `span` or all, by camera and time."""
+        query = sa.select(*INGESTED).order_by(tables.clips.c.camera, tables.clips.c.start_ns, tables.clips.c.id)
+        if camera is not None:
+            query = query.where(tables.clips.c.camera == camera)
+        if span is not None:
+            query = query.where(tables.clips.c.start_ns < span.end_ns, tables.clips.c.end_ns > span.start_ns)
+        with self._database.transaction() as run:
+            return [read_clip(row) for row in run.execute(query)]
+
+    def candidates(self, area: Area, span: Span) -> list[tuple[Camera, Ingested]]:
+        """Return the clips that overlap `span`, of the cameras in the bounds of `area`, by camera and time.
+
+        A superset of what matches: whether a camera stands inside the polygon is not asked here.
+        """
+        return self._with_cameras(area, search.candidates(area, span))
+
+    def neighbours(self, area: Area, span: Span) -> list[tuple[Camera, Ingested]]:
+        """Return for each camera in the bounds of `area` its last clip before `span` and its first one after it.
+
+        Of all that a camera recorded outside the span these tell best why it has nothing to show for it.
+        """
+        return self._with_cameras(area, search.neighbours(area, span))
+
+    def _with_cameras(self, area: Area, query: sa.Select[Any]) -> list[tuple[Camera, Ingested]]:
+        """Return the clips of a query, each with its camera, by camera and time."""
+        cameras = sa.select(*CAMERA).where(search.in_bounds(area))
+        with self._database.transaction() as run:
+            # To sort them here costs less than to have the database write them out in order.
+            rows = sorted(run.execute(query), key=itemgetter(0, 1, 2))
+            # Once for all its clips. One that moved away between the two is not there any more.
+            known = {row.id: read_camera(row) for row in run.execute(cameras)}
+        return [(known[row[0]], read_clip(row)) for row in rows if row[0] in known]
+
+    def clip(self, clip: str) -> Ingested | None:
+        """Return the clip of that id, or None."""
+        with self._database.transaction() as run:
+            row = run.execute(sa.select(*INGESTED).where(tables.clips.c.id == clip)).first()
+        return read_clip(row) if row else None
+
+    def keep_events(self, found: Iterable[tuple[Clip, KeptEvents]]) -> None:
+        """Keep the events of these clips, in place of what was kept of them before."""
+        rows = [events_row(clip, kept) for clip, kept in found]
+        with self._database.transaction() as run:
+            upsert(run, tables.kept_events, rows)
+
+    def kept_events(self, area: Area, span: Span) -> dict[str, KeptEvents]:
+        """Return what is kept of the `candidates` of an area and a span, by clip; some of it may be stale."""
+        with self._database.transaction() as run:
+            rows = run.execute(search.events(area, span)).all()
+        return {clip: kept for clip, document in rows if (kept := read_events(document))}
+
+    def put_request(self, request: Request, *, max_per_incident: int) -> None:
+        """Settle a request for good. Raises RequestRefused when the agency asked often enough for this case."""
+        row = self._request_row(request)
+        same_case = (tables.requests.c.agency == row["agency"]) & (tables.requests.c.case_number == row["case_number"])
+        with self._database.turn() as run:
+            known = set(run.scalars(sa.select(tables.requests.c.id).where(same_case)))
+            if request.id in known:
+                return
+            if len(known) >= max_per_incident:
+                raise RequestRefused(
+                    "bulk",
+                    f"{request.agency} made {len(known)} requests for case {request.case_number} already, "
+                    f"at most {max_per_incident} are allowed",
+                )
+            self._archive.requests.put(request)
+            upsert(run, tables.requests, [row])
+
+    def request(self, request: str) -> Request | None:
+        """Return the request of that id, or None."""
+        with self._database.transaction() as run:
+            text = run.scalar(sa.select(tables.requests.c.document).where(tables.requests.c.id == request))
+        return self._archive.requests.load(text) if text else None
+
+    def requests(self) -> list[Request]:
+        """Return all requests, the oldest first."""
+        with self._database.transaction() as run:
+            found = [self._archive.requests.load(text) for text in run.scalars(sa.select(tables.requests.c.document))]
+        return sorted(found, key=lambda request: (request.made_ns, request.id))
+
+    def settle(self, decision: Decision) -> Decision:
+        """Settle an owner's one answer and return what holds: `decision`, or the different one given before it."""
+        with self._database.turn() as run:
+            mine = (tables.decisions.c.request == decision.request) & (tables.decisions.c.owner == decision.owner)
+            text = run.scalar(sa.select(tables.decisions.c.document).where(mine))
+            if text:
+                return self._archive.decisions.load(text)
+            # A crash between the bucket and the commit leaves the answer in the bucket alone: that one holds.
+            settled = self._archive.decisions.put_first(decision)
+            upsert(run, tables.decisions, [self._decision_row(settled)])
+        return settled
+
+    def decisions(self, request: str) -> dict[str, Decision]:
+        """Return the decisions on a request by owner."""
+        with self._database.transaction() as run:
+            texts = run.scalars(sa.select(tables.decisions.c.document).where(tables.decisions.c.request == request))
+            found = [self._archive.decisions.load(text) for text in texts]
+        return {decision.owner: decision for decision in found}
+
+    def case_key(self, request: str) -> CaseKey:
+        """Return the secret that the names of a request's released clips are made with; drawn when first asked for."""
+        with self._database.turn():
+            known = self._archive.case_keys.get(request)
+            return known or self._archive.case_keys.put_first(CaseKey(request, secrets.token_hex(32)))
+
+    def put_deliveries(self, deliveries: Iterable[Delivery]) -> None:
+        """Index deliveries whose accounts are in the bucket."""
+        rows = [self._delivery_row(delivery) for delivery in deliveries]
+        with self._database.transaction() as run:
+            upsert(run, tables.deliveries, rows)
+
+    def deliveries(self, request: str) -> list[Delivery]:
+        """Return what was delivered for a request."""
+        mine = tables.deliveries.c.request == request
+        query = sa.select(tables.deliveries.c.document).where(mine).order_by(tables.deliveries.c.cut)
+        with self._database.transaction() as run:
+            return [self._archive.deliveries.load(text) for text in run.scalars(query)]
+
+    def append(self, at_ns: int, actor: str, *, action: str, subject: str, detail: str = "") -> Entry:
+        """Append one line to the audit log, chained to the last, in the bucket before the transaction ends."""
+        with self._database.turn() as run:
+            last = run.execute(sa.select(tables.audit).order_by(tables.audit.c.seq.desc()).limit(1)).first()
+            seq, previous = (last.seq, last.hash) if last else (0, GENESIS)
+            # A crash after the bucket and before the commit leaves a line the catalogue has not seen.
+            while (ahead := self._archive.audit.get(f"{seq + 1:012d}")) is not None:
+                seq, previous = ahead.seq, ahead.hash
+                upsert(run, tables.audit, [{"seq": seq, "hash": previous}])
+            entry = Entry(seq + 1, at_ns, actor, action, subject, detail, previous)
+            self._archive.audit.put(entry)
+            upsert(run, tables.audit, [{"seq": entry.seq, "hash": entry.hash}])
+        return entry
+
+    def rebuild(self) -> dict[str, int]:
+        """Empty every table and read it back from the bucket, in one transaction; return the rows by table."""
+        with self._database.turn() as run:
+            counts = self._read_back(run, set(self._sources()))
+            run.execute(tables.kept_events.delete())
+            clips = tables.clips.c
+            longest = sa.select(sa.func.coalesce(sa.func.max(clips.end_ns - clips.start_ns), 0)).scalar_subquery()
+            run.execute(tables.turn.update().values(longest_ns=longest))
+        return counts
+
+    def _read_back(self, run: sa.Connection, names: set[str]) -> dict[str, int]:
+        """Empty the tables of these names and fill them from the bucket; return their rows."""
+        counts = {}
+        for name, (documents, row) in self._sources().items():
+            if name in names:
+                table = tables.meta.tables[name]
+                run.execute(table.delete())
+                upsert(run, table, [row(document) for document in documents])
+                counts[name] = run.scalar(sa.select(sa.func.count()).select_from(table)) or 0
+        return counts
+
+    def _sources(self) -> dict[str, tuple[Iterable[Any], Callable[[Any], dict[str, Any]]]]:
+        """Return for each table the bucket's documents, which are read when they are asked for, and their rows."""
+        archive = self._archive
+        return {
+            "owners": (archive.owners.all(), self._owner_row),
+            "cameras": (archive.cameras.all(), camera_row),
+            "clips": (archive.clips.all(), clip_row),
+            "requests": (archive.requests.all(), self._request_row),
+            "decisions": (archive.decisions.all(), self._decision_row),
+            "deliveries": (chain(archive.to_rename(), archive.deliveries.all()), self._delivery_row),
+            "audit": (archive.audit.all(), lambda entry: {"seq": entry.seq, "hash": entry.hash}),
+        }
+
+    def _put(
+        self, table: sa.Table, shelf: Shelf[T], documents: Iterable[T], *, row: Callable[[T], dict[str, Any]]
+    ) -> None:
+        waiting = iter(documents)
+        while batch := list(islice(waiting, 200)):
+            # In turn, so that of two people who change one document the same one is last in bucket and catalogue.
+            with self._database.turn() as run:
+                for document in batch:
+                    shelf.put(document)
+                upsert(run, table, [row(document) for document in batch])
+
+    def _owner_row(self, owner: Owner) -> dict[str, Any]:
+        return {"id": owner.id, "document": self._archive.owners.dump(owner)}
+
+    def _request_row(self, request: Request) -> dict[str, Any]:
+        return request_row(request, self._archive.requests.dump(request))
+
+    def _decision_row(self, decision: Decision) -> dict[str, Any]:
+        text = self._archive.decisions.dump(decision)
+        return {"request": decision.request, "owner": decision.owner, "document": text}
+
+    def _delivery_row(self, delivery: Delivery) -> dict[str, Any]:
+        text = self._archive.deliveries.dump(delivery)
+        return {"request": delivery.request, "cut": delivery.cut, "document": text}

@@ -1,0 +1,115 @@
+"""The catalogue's nouns as its rows and back, and the one noun that lives in no other place: the events kept of a clip.
+
+A row is read by the names that stand beside its reader, in the order in which the query asks for them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Final, TypeVar
+
+import sqlalchemy as sa
+from pydantic import TypeAdapter, ValidationError
+
+from pipeline.case.request import Request
+from pipeline.clip import Camera, Clip, Sharing, Stream
+from pipeline.span import Span
+from storage.archive import Ingested
+from storage.catalog import tables
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class KeptEvents:
+    """When something moved in one clip, kept so that it need not be found again.
+
+    by: a digest of everything the answer follows from besides the clip's own bytes; under another one it is stale.
+    night: which half of the day's settings held. never: why those can find nothing in any picture of this size.
+    """
+
+    by: str
+    night: bool
+    events: tuple[Span, ...]
+    never: tuple[str, ...] = ()
+
+
+_kept_events = TypeAdapter(KeptEvents)
+
+
+def _unchecked(kind: type[T], names: Sequence[str], *, inside: Sequence[str] = ()) -> Callable[..., T]:
+    """Return what makes a frozen `kind` of the values of its fields `names`, and then of those `inside` it.
+
+    It fills the slots and leaves out the checks, as unpickling does: those held when the row was written, and held
+    again they would cost more than all else of a search that finds thousands.
+    """
+    every = (*names, *inside)
+    if sorted(every) != sorted(field.name for field in fields(kind)):  # type: ignore[arg-type]
+        raise TypeError(f"the catalogue's rows hold other fields than {kind.__name__} has: {', '.join(every)}")
+    new, slots = kind.__new__, [getattr(kind, name).__set__ for name in every]
+
+    def make(*values: object) -> T:
+        made = new(kind)
+        for fill, value in zip(slots, values, strict=True):
+            fill(made, value)
+        return made
+
+    return make
+
+
+_CAMERA = ("id", "lon", "lat", "owner", "sharing")
+_CLIP = ("camera", "start_ns", "sha256", "size", "key")
+_STREAM = ("codec", "width", "height", "time_base", "first_pts", "end_pts", "frames", "audio")
+_INGESTED = ("activity", "version", "source")
+CAMERA: Final = [tables.cameras.c[name] for name in _CAMERA]
+INGESTED: Final = [tables.clips.c[name] for name in (*_CLIP, *_STREAM, *_INGESTED)]
+_camera = _unchecked(Camera, _CAMERA)
+_stream = _unchecked(Stream, _STREAM)
+_clip = _unchecked(Clip, _CLIP, inside=("stream",))
+_ingested = _unchecked(Ingested, _INGESTED, inside=("clip",))
+_OF_STREAM = slice(len(_CLIP), len(_CLIP) + len(_STREAM))
+
+
+def camera_row(camera: Camera) -> dict[str, Any]:
+    """Return a camera by columns."""
+    return {**asdict(camera), "sharing": camera.sharing.value}
+
+
+def read_camera(row: sa.Row[Any]) -> Camera:
+    """Return the camera in a row of the columns CAMERA."""
+    return _camera(*row[:-1], Sharing(row[-1]))
+
+
+def clip_row(ingested: Ingested) -> dict[str, Any]:
+    """Return a clip's record by columns, with its id and its end."""
+    record = asdict(ingested)
+    clip = record.pop("clip")
+    stream = clip.pop("stream")
+    return {**clip, **stream, **record, "id": ingested.clip.id, "end_ns": ingested.clip.span.end_ns}
+
+
+def read_clip(row: sa.Row[Any]) -> Ingested:
+    """Return the record in a row of the columns INGESTED."""
+    stream = _stream(*row[_OF_STREAM])
+    return _ingested(*row[_OF_STREAM.stop :], _clip(*row[: _OF_STREAM.start], stream))
+
+
+def events_row(clip: Clip, kept: KeptEvents) -> dict[str, Any]:
+    """Return the events kept of a clip by columns."""
+    document = _kept_events.dump_json(kept).decode()
+    return {"camera": clip.camera, "start_ns": clip.start_ns, "id": clip.id, "document": document}
+
+
+def read_events(document: str) -> KeptEvents | None:
+    """Read what `events_row` wrote, None for what another version wrote."""
+    try:
+        return _kept_events.validate_json(document)
+    except ValidationError:
+        return None
+
+
+def request_row(request: Request, document: str) -> dict[str, Any]:
+    """Return a request by columns; another case or spacing is no other incident."""
+    agency, case_number = (" ".join(text.casefold().split()) for text in (request.agency, request.case_number))
+    return {"id": request.id, "agency": agency, "case_number": case_number, "document": document}

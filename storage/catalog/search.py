@@ -1,0 +1,59 @@
+"""The catalogue's searches by place and time, each one indexed query whatever the catalogue's age."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import sqlalchemy as sa
+
+from pipeline.case.request import Area
+from pipeline.span import Span
+from storage.catalog import tables
+from storage.catalog.rows import INGESTED
+
+_cameras, _clips = tables.cameras, tables.clips
+
+
+def in_bounds(area: Area) -> sa.ColumnElement[bool]:
+    """Tell of a camera whether it stands in the bounds of an area, which reach further than the area itself."""
+    west, south, east, north = area.bounds
+    # The two sides of the antimeridian are one, and a camera on it may be noted on either.
+    edge = [-180.0, 180.0] if west == -180 or east == 180 else []
+    inside = sa.or_(_cameras.c.lon.between(west, east), _cameras.c.lon.in_(edge))
+    return _cameras.c.lat.between(south, north) & inside
+
+
+def candidates(area: Area, span: Span) -> sa.Select[Any]:
+    """Ask for the clips that overlap `span`, of the cameras in the bounds of `area`."""
+    return _near(sa.select(*INGESTED), _clips, area, span).where(_clips.c.end_ns > span.start_ns)
+
+
+def events(area: Area, span: Span) -> sa.Select[Any]:
+    """Ask for the events kept of the candidates, and of some clips that end before the span: (clip, document)."""
+    kept = tables.kept_events
+    return _near(sa.select(kept.c.id, kept.c.document), kept, area, span)
+
+
+def neighbours(area: Area, span: Span) -> sa.Select[Any]:
+    """Ask for each camera in the bounds of `area` for its last clip before `span` and its first one after it.
+
+    Two look-ups a camera, however many clips it has.
+    """
+    mine = sa.select(_clips.c.id).where(_clips.c.camera == _cameras.c.id).limit(1)
+    before = mine.where(_clips.c.start_ns < span.start_ns, _clips.c.end_ns <= span.start_ns)
+    before = before.order_by(_clips.c.start_ns.desc(), _clips.c.id.desc())
+    after = mine.where(_clips.c.start_ns >= span.end_ns).order_by(_clips.c.start_ns, _clips.c.id)
+    found = sa.union_all(
+        *(sa.select(side.scalar_subquery().label("id")).where(in_bounds(area)) for side in (before, after))
+    ).subquery()
+    return sa.select(*INGESTED).join(found, _clips.c.id == found.c.id)
+
+
+def _near(query: sa.Select[Any], table: sa.Table, area: Area, span: Span) -> sa.Select[Any]:
+    """Limit a query to the cameras in the bounds of `area`, and to starts of clips that may reach into `span`."""
+    longest = sa.select(tables.turn.c.longest_ns).scalar_subquery()
+    return (
+        query.join(_cameras, table.c.camera == _cameras.c.id)
+        .where(in_bounds(area))
+        .where(table.c.start_ns > span.start_ns - longest, table.c.start_ns < span.end_ns)
+    )

@@ -1,0 +1,143 @@
+"""The catalogue's tables as this version has them, and the version number under which they are kept.
+
+Whoever changes a table here adds a step to migrations/versions and raises NEWEST; a test compares the two ways here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fractions import Fraction
+from functools import lru_cache
+from typing import Any, Final
+
+import sqlalchemy as sa
+
+NEWEST: Final = "0008"
+meta: Final = sa.MetaData()
+
+
+class Exact(sa.TypeDecorator[Fraction]):
+    """A fraction, kept as text such as "1/15360"; no database has a type for it."""
+
+    impl = sa.Text
+    cache_ok = True
+
+    def process_bind_param(self, value: Fraction | None, dialect: sa.Dialect) -> str | None:  # noqa: ARG002
+        """Return the text of a fraction."""
+        return None if value is None else str(value)
+
+    def process_result_value(self, value: str | None, dialect: sa.Dialect) -> Fraction | None:  # noqa: ARG002
+        """Return the fraction of a text; a fleet has few of them and a search thousands of rows."""
+        return None if value is None else _fraction(value)
+
+
+_fraction = lru_cache(1024)(Fraction)
+
+# One row: the last step that was taken, written by Alembic. Not under its usual name, which another program in the same
+# PostgreSQL database may use.
+VERSION_TABLE: Final = "catalog_version"
+version: Final = sa.Table(
+    VERSION_TABLE,
+    meta,
+    sa.Column("version_num", sa.String(32), nullable=False),
+    sa.PrimaryKeyConstraint("version_num", name=f"{VERSION_TABLE}_pkc"),
+)
+# One row, updated first in every transaction that must see what the one before it did: on SQLite the update takes the
+# write lock, on PostgreSQL the row lock. A transaction that read first could be refused at its first write instead.
+# It also knows the longest clip, so that a search by time need not look at everything older than its span.
+turn: Final = sa.Table(
+    "turn",
+    meta,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("n", sa.BigInteger),
+    sa.Column("longest_ns", sa.BigInteger, nullable=False, server_default="0"),
+)
+owners: Final = sa.Table(
+    "owners",
+    meta,
+    sa.Column("id", sa.String(64), primary_key=True),
+    sa.Column("document", sa.Text, nullable=False),
+)
+cameras: Final = sa.Table(
+    "cameras",
+    meta,
+    sa.Column("id", sa.String(64), primary_key=True),
+    sa.Column("lon", sa.Float(53), nullable=False),
+    sa.Column("lat", sa.Float(53), nullable=False),
+    sa.Column("owner", sa.String(64), nullable=False, index=True),
+    sa.Column("sharing", sa.String(8), nullable=False),
+    sa.Index("cameras_place", "lat", "lon"),
+)
+
+
+def _clip_key() -> Sequence[sa.Column[Any]]:
+    return (
+        sa.Column("camera", sa.String(64), primary_key=True),
+        sa.Column("start_ns", sa.BigInteger, primary_key=True, autoincrement=False),
+        sa.Column("id", sa.String(20), primary_key=True),
+    )
+
+
+# The rows themselves lie in the order of camera and time: those of one request are neighbours, and the age of the
+# catalogue costs nothing. (The id follows from the other two and the content.) What a record says is in columns of its
+# own: to parse thousands of documents was most of what a search cost, and half of the catalogue's size their keys.
+clips: Final = sa.Table(
+    "clips",
+    meta,
+    *_clip_key(),
+    sa.Column("end_ns", sa.BigInteger, nullable=False),
+    sa.Column("sha256", sa.String(64), nullable=False),
+    sa.Column("size", sa.BigInteger, nullable=False),
+    sa.Column("key", sa.Text, nullable=False),
+    sa.Column("codec", sa.Text, nullable=False),
+    sa.Column("width", sa.Integer, nullable=False),
+    sa.Column("height", sa.Integer, nullable=False),
+    sa.Column("time_base", Exact, nullable=False),
+    sa.Column("first_pts", sa.BigInteger, nullable=False),
+    sa.Column("end_pts", sa.BigInteger, nullable=False),
+    sa.Column("frames", sa.BigInteger, nullable=False),
+    sa.Column("audio", sa.Text),
+    sa.Column("activity", sa.Text, nullable=False),
+    sa.Column("version", sa.Text, nullable=False),
+    sa.Column("source", sa.Text, nullable=False),
+    sa.Index("clips_id", "id"),
+    sqlite_with_rowid=False,
+)
+# When something moved in a clip, found once; one row a clip at most, in the order of the clips. No truth: who reads one
+# asks whether it is stale, and a rebuild forgets them all.
+kept_events: Final = sa.Table(
+    "kept_events",
+    meta,
+    *_clip_key(),
+    sa.Column("document", sa.Text, nullable=False),
+    sqlite_with_rowid=False,
+)
+requests: Final = sa.Table(
+    "requests",
+    meta,
+    sa.Column("id", sa.String(64), primary_key=True),
+    sa.Column("agency", sa.Text, nullable=False),
+    sa.Column("case_number", sa.Text, nullable=False),
+    sa.Column("document", sa.Text, nullable=False),
+    sa.Index("requests_case", "agency", "case_number"),
+)
+decisions: Final = sa.Table(
+    "decisions",
+    meta,
+    sa.Column("request", sa.String(64), primary_key=True),
+    sa.Column("owner", sa.String(64), primary_key=True),
+    sa.Column("document", sa.Text, nullable=False),
+)
+deliveries: Final = sa.Table(
+    "deliveries",
+    meta,
+    sa.Column("request", sa.String(64), primary_key=True),
+    sa.Column("cut", sa.String(64), primary_key=True),
+    sa.Column("document", sa.Text, nullable=False),
+)
+audit: Final = sa.Table(
+    "audit",
+    meta,
+    sa.Column("seq", sa.BigInteger, primary_key=True),
+    sa.Column("hash", sa.String(64), nullable=False),
+)
