@@ -10,6 +10,7 @@ import contextlib
 import mimetypes
 import re
 import ssl
+import tempfile
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -38,6 +39,7 @@ from storage.contract import (
     encode_meta,
     open_source,
     replacing,
+    write_hashed,
 )
 from storage.directory import DirectoryStore
 
@@ -257,6 +259,16 @@ class S3Store:
             raise StoreUnavailable(f"{self.url}: the server did not confirm the put of {key!r}")
         return True
 
+    @contextlib.contextmanager
+    def draft(self, suffix: str = "") -> Iterator[Path]:
+        """See ObjectStore. A file on this machine's own disk."""
+        with tempfile.TemporaryDirectory(prefix="lamplighter-") as scratch:
+            yield Path(scratch) / f"draft{suffix}"
+
+    def adopt(self, path: Path, key: str, *, meta: Mapping[str, str] = NO_META) -> None:
+        """See ObjectStore."""
+        self.put(key, path, meta=meta)
+
     def copy(self, source: str, key: str, *, meta: Mapping[str, str] = NO_META) -> None:
         """See ObjectStore."""
         check_key(source)
@@ -272,11 +284,10 @@ class S3Store:
         with self._response(key) as response:
             return response.read()
 
-    def fetch(self, key: str, path: Path) -> None:
+    def fetch(self, key: str, path: Path) -> str:
         """See ObjectStore."""
         with self._response(key) as response, replacing(path) as out:
-            for chunk in response.stream(CHUNK_BYTES):
-                out.write(chunk)
+            return write_hashed(out, response.stream(CHUNK_BYTES))
 
     def read(self, key: str, *, start: int, length: int) -> bytes:
         """See ObjectStore."""

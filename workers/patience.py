@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import random
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
@@ -46,6 +48,14 @@ class Patient:
         """See ObjectStore."""
         return _patiently(self._store.put, key, data, meta=meta or {}, if_absent=if_absent)
 
+    def draft(self, suffix: str = "") -> AbstractContextManager[Path]:
+        """See ObjectStore."""
+        return self._store.draft(suffix)
+
+    def adopt(self, path: Path, key: str, *, meta: Mapping[str, str] | None = None) -> None:
+        """See ObjectStore."""
+        _patiently(self._store.adopt, path, key, meta=meta or {})
+
     def copy(self, source: str, key: str, *, meta: Mapping[str, str] | None = None) -> None:
         """See ObjectStore."""
         _patiently(self._store.copy, source, key, meta=meta or {})
@@ -54,9 +64,9 @@ class Patient:
         """See ObjectStore."""
         return _patiently(self._store.get, key)
 
-    def fetch(self, key: str, path: Path) -> None:
+    def fetch(self, key: str, path: Path) -> str:
         """See ObjectStore."""
-        _patiently(self._store.fetch, key, path)
+        return _patiently(self._store.fetch, key, path)
 
     def read(self, key: str, *, start: int, length: int) -> bytes:
         """See ObjectStore."""
@@ -85,6 +95,17 @@ class Patient:
     def delete(self, key: str) -> None:
         """See ObjectStore."""
         _patiently(self._store.delete, key)
+
+
+def pauses(first_s: float, most_s: float) -> Iterator[float]:
+    """Yield the seconds to wait before each next try: doubling from `first_s` to `most_s`, each up to a half shorter.
+
+    The jitter keeps those that lost one server from coming back all at once.
+    """
+    pause_s = first_s
+    while True:
+        yield min(pause_s, most_s) * random.uniform(0.5, 1.0)  # noqa: S311 - no secret
+        pause_s = min(2 * pause_s, most_s)
 
 
 def _patiently(call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:

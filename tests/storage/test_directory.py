@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pipeline.errors import StoreRefused
+from pipeline.errors import StoreRefused, StoreUnavailable
 from storage.objects import (
     DirectoryStore,
     Head,
@@ -155,3 +155,21 @@ def test_damaged_metadata_is_named(directory: DirectoryStore, tmp_path: Path) ->
     (tmp_path / "store" / ".k.meta").write_text("[{")
     with pytest.raises(StoreRefused, match=r"\.k\.meta is damaged"):
         directory.head("k")
+
+
+def test_a_draft_lies_on_the_stores_disk_and_is_adopted_without_being_written_again(directory: DirectoryStore) -> None:
+    with directory.draft(".mp4") as path:
+        path.write_bytes(b"light")
+        inode = path.stat().st_ino
+        directory.adopt(path, "a/b.mp4")
+    assert (Path(directory.url) / "a" / "b.mp4").stat().st_ino == inode
+    assert [*(Path(directory.url) / ".lamplighter" / "uploads").iterdir()] == []
+
+
+def test_a_draft_on_a_disk_that_is_full_or_gone_is_the_stores_error(tmp_path: Path) -> None:
+    with pytest.raises(MissingBucket), DirectoryStore(tmp_path / "nowhere").draft():
+        pass
+    store = DirectoryStore(tmp_path)
+    store.ensure_bucket()
+    with pytest.raises(StoreUnavailable, match="No space left"), store.draft():
+        Path("/dev/full").write_bytes(b"light")
