@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import secrets
@@ -369,7 +370,7 @@ def test_a_draft_that_was_adopted_is_an_object_and_its_file_goes(store: ObjectSt
 
 
 def test_a_draft_that_nobody_adopted_leaves_nothing(store: ObjectStore) -> None:
-    with pytest.raises(RuntimeError, match="broke off"), store.draft() as path:
+    with contextlib.suppress(RuntimeError), store.draft() as path:
         path.write_bytes(b"half")
         raise RuntimeError("it broke off")
     with store.draft() as unwritten:
