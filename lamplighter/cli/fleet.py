@@ -24,6 +24,7 @@ from simulation.fleet import HOUR_NS, MAKES, Fleet, dump_fleet, load_fleet, make
 from simulation.traffic import dump_truth, sights
 from simulation.uploads import arrivals
 from storage.contract import replacing
+from storage.location import Location
 from storage.minio_server import cache_folder
 from workers.receipt import Outcome
 
@@ -235,12 +236,12 @@ def _film(fleet: Fleet, span: Span, reels: Path, settings: Settings, *, quiet: b
 @contextmanager
 def _sink(into: str, settings: Settings) -> Iterator[tuple[Sink, Path]]:
     """Give where clips go, and where to write what was uploaded: beside it, not in it."""
-    if into.startswith("s3://"):
-        bucket, _, prefix = into.removeprefix("s3://").partition("/")
+    location = Location.parse(into)
+    if location.bucket:
         with open_desk(settings) as desk:
-            store = desk.context.open_bucket(bucket)
+            store = desk.context.open_bucket(location.bucket)
             store.ensure_bucket()
-            yield BucketSink(store, prefix), settings.data / "uploads.jsonl"
+            yield BucketSink(store, location.path), settings.data / "uploads.jsonl"
         return
     folder = Path(into)
     try:

@@ -45,7 +45,7 @@ def progress(*, quiet: bool) -> Iterator[Progress]:
         yield bars
 
 
-def follow(label: str, steps: Iterator[tuple[Receipt[Any] | None, Tally]], *, quiet: bool = False) -> Tally:
+def follow(label: str, steps: Iterator[tuple[Receipt[Any, Any] | None, Tally]], *, quiet: bool = False) -> Tally:
     """Run a batch to its end behind a progress bar and return its tally."""
     tally = Tally()
     with progress(quiet=quiet) as bars:
@@ -193,5 +193,5 @@ def settings_rows(document: Mapping[str, Any], prefix: str = "") -> list[tuple[s
     return rows
 
 
-def _sorted(receipts: Sequence[Receipt[Any]]) -> list[Receipt[Any]]:
+def _sorted(receipts: Sequence[Receipt[Any, Any]]) -> list[Receipt[Any, Any]]:
     return sorted(receipts, key=lambda receipt: receipt.job.name)

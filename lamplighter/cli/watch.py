@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from types import FrameType, TracebackType
-from typing import Annotated, Any
+from typing import Annotated, Never
 
 import typer
 from rich.live import Live as Screen
@@ -26,12 +26,15 @@ from lamplighter.desk.metrics import Metrics
 from pipeline.errors import ConfigError, StoreUnavailable
 from pipeline.media.origin import PathTemplate
 from pipeline.span import NS
-from storage.archive import Aside, short
+from storage.archive import Aside, Ingested, short
 from workers.batch import session
+from workers.capture import check_url
+from workers.inbox import Held
+from workers.ingest import Context, ingest
 from workers.live import Intake, Live
 from workers.receipt import Outcome, Receipt, Work
-from workers.shard import Held, LiveSettings
-from workers.stream import check_url
+from workers.settings import LiveSettings
+from workers.sources import IngestJob
 from workers.watch import Naming, Watched, open_watched
 
 _FLUSH_S, _FLUSH = 0.5, 100  # the accounts are written this often, and for so many clips at most
@@ -47,8 +50,8 @@ class _Books(AbstractContextManager["_Books"]):
 
     def __init__(self, desk: Desk, live: Live) -> None:
         self._desk, self._live = desk, live
-        self._pending: list[tuple[Held, Receipt[Any]]] = []
-        self._refused: deque[Receipt[Any]] = deque()
+        self._pending: list[tuple[Held, Receipt[IngestJob, Ingested | None]]] = []
+        self._refused: deque[Receipt[IngestJob, Never]] = deque()
         self._asides = set(desk.archive.aside.names())
         self._audit, self._ids = hashlib.sha256(), 0
         self._next, self._next_entry = 0.0, time.monotonic() + _AUDITED_S
@@ -56,11 +59,11 @@ class _Books(AbstractContextManager["_Books"]):
         settings = live.settings
         self._most = max(1, min(_FLUSH, settings.shards * settings.queue // 4))
 
-    def add(self, held: Held, receipt: Receipt[Any]) -> None:
+    def add(self, held: Held, receipt: Receipt[IngestJob, Ingested | None]) -> None:
         """Take up one finished clip."""
         self._pending.append((held, receipt))
 
-    def refuse(self, receipt: Receipt[Any]) -> None:
+    def refuse(self, receipt: Receipt[IngestJob, Never]) -> None:
         """Take up a clip that was set aside on its way in; may be called from any thread."""
         self._refused.append(receipt)
 
@@ -107,7 +110,7 @@ class _Books(AbstractContextManager["_Books"]):
             self._audit.update(f"{result.clip.id}\n".encode())
             self._ids += 1
 
-    def _account(self, receipt: Receipt[Any]) -> None:
+    def _account(self, receipt: Receipt[IngestJob, Ingested | None]) -> None:
         self._desk.archive.aside.put(Aside(receipt.job.name, receipt.station, receipt.reason))
         self._asides.add(short(receipt.job.name))
 
@@ -129,7 +132,7 @@ def run_watch(
     camera: str | None = None,
     for_s: float | None = None,
     stop: threading.Event | None = None,
-    work: Work | None = None,
+    work: Work[IngestJob, Context, Ingested | None] = ingest,
     shown: Callable[[Board], None] = lambda _: None,
 ) -> Board:
     """Run live ingest over folders, prefixes and cameras by URL until `stop` or for `for_s` seconds; return its counts.
@@ -152,12 +155,11 @@ def run_watch(
         if isinstance(event, Receipt):
             books[0].refuse(event)
 
-    choice = {} if work is None else {"work": work}
     with (
         _alone(settings.data),
         session(settings.batch) as ray,
         _served(board.metrics, settings.live),
-        Live(desk.context, settings=settings.live, batch=settings.batch, saw=saw, ray=ray, **choice) as live,
+        Live(desk.context, settings=settings.live, batch=settings.batch, saw=saw, work=work, ray=ray) as live,
     ):
         books.append(_Books(desk, live))
         for place in places:

@@ -55,10 +55,10 @@ class Tally:
     planned: int = 0
     outcomes: dict[Outcome, int] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
-    aside: list[Receipt[Any]] = field(default_factory=list)
+    aside: list[Receipt[Any, Any]] = field(default_factory=list)
     results: list[Any] = field(default_factory=list)
 
-    def add(self, receipt: Receipt[Any]) -> None:
+    def add(self, receipt: Receipt[Any, Any]) -> None:
         """Count one receipt."""
         self.outcomes[receipt.outcome] = self.outcomes.get(receipt.outcome, 0) + 1
         for station, seconds in receipt.seconds.items():
@@ -86,7 +86,9 @@ class Desk:
                 action = "camera added" if old is None else "camera changed"
                 self._audit("operator", action, camera.id, f"sharing {camera.sharing.value}, owner {camera.owner}")
 
-    def ingest(self, where: Sequence[str], *, camera: str | None = None) -> Iterator[tuple[Receipt[Any] | None, Tally]]:
+    def ingest(
+        self, where: Sequence[str], *, camera: str | None = None
+    ) -> Iterator[tuple[Receipt[Any, Any] | None, Tally]]:
         """Take in all clips at `where`; yield the plan (None) and then each receipt, with the tally so far."""
         template = PathTemplate(self.settings.ingest.template)
         known = {camera.id for camera in self.catalog.cameras()}
@@ -118,7 +120,7 @@ class Desk:
                 "operator", "clips ingested", f"{len(ids)} clips", f"{counts or 'none'}; sha256 of ids {digest}"
             )
 
-    def remeasure(self, camera: str | None = None) -> Iterator[tuple[Receipt[Any] | None, Tally]]:
+    def remeasure(self, camera: str | None = None) -> Iterator[tuple[Receipt[Any, Any] | None, Tally]]:
         """Measure again what another version or other settings measured; yield the plan (None), then each receipt.
 
         A run that is killed leaves every record naming an activity that is there, and at worst old activities that
@@ -275,7 +277,7 @@ class Desk:
             self._audit(f"owner {owner}", "decision", request.id, answer)
         return settled
 
-    def deliver(self, request: Request) -> Iterator[tuple[Receipt[Any] | None, Tally]]:
+    def deliver(self, request: Request) -> Iterator[tuple[Receipt[Any, Any] | None, Tally]]:
         """Deliver every clip its owner lets out; yield the plan (None) and then each receipt, with the tally so far."""
         decisions = self.catalog.decisions(request.id)
 
@@ -308,7 +310,7 @@ class Desk:
         self.catalog.append(time.time_ns(), actor, action=action, subject=subject, detail=detail)
 
     @staticmethod
-    def _receipts(first: Iterable[Receipt[Any]], then: Iterable[Receipt[Any]]) -> Iterator[Receipt[Any]]:
+    def _receipts(first: Iterable[Receipt[Any, Any]], then: Iterable[Receipt[Any, Any]]) -> Iterator[Receipt[Any, Any]]:
         yield from first
         yield from then
 

@@ -67,7 +67,7 @@ def _seen(folder: Path, name: str) -> bool:
     return False
 
 
-def finish(jobs: list[Unit], settings: BatchSettings, context: Path | None = None) -> dict[str, Receipt[str]]:
+def finish(jobs: list[Unit], settings: BatchSettings, context: Path | None = None) -> dict[str, Receipt[Unit, str]]:
     return {receipt.job.name: receipt for receipt in run(jobs, work, context, settings=settings)}
 
 

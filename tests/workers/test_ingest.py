@@ -23,6 +23,7 @@ from pipeline.media.encode import encode
 from pipeline.media.origin import PathTemplate
 from pipeline.span import NS
 from storage.archive import Ingested, clip_name
+from storage.location import Location
 from storage.minio_server import Server
 from storage.objects import DirectoryStore, S3Store, StoreSettings
 from workers.batch import BatchSettings, run
@@ -230,7 +231,7 @@ def test_a_place_that_is_not_there_stops_before_any_work(desk: Desk, tmp_path: P
 
 def test_a_picture_over_the_limit_is_refused(desk: Desk, films: Films, tmp_path: Path) -> None:
     path = put_film(films.moving, tmp_path / "in", "ask-1")
-    job = IngestJob("film", str(path), "m", "ask-1", START_NS)
+    job = IngestJob("film", Location(str(path)), "m", "ask-1", START_NS)
     small = Context(desk.context.store, desk.context.measure, 100)
     (receipt,) = run([job], ingest, small, settings=BatchSettings(workers=0))
     assert receipt.outcome is Outcome.ASIDE
@@ -284,7 +285,7 @@ def test_on_ray_a_clip_that_kills_its_worker_is_set_aside_and_the_rest_is_taken_
 
     cloudpickle.register_pickle_by_value(sys.modules[__name__])  # type: ignore[no-untyped-call]
     cameras = ["always-1", "ask-1", "ask-2", "never-1", "far-1"]
-    jobs = [IngestJob(c, str(put_film(films.moving, tmp_path / "in", c)), c, c, START_NS) for c in cameras]
+    jobs = [IngestJob(c, Location(str(put_film(films.moving, tmp_path / "in", c))), c, c, START_NS) for c in cameras]
     settings = BatchSettings(workers=2, attempts=2)
     receipts = {r.job.name: r for r in run(jobs, lethal_ingest, Lethal(desk.context, "ask-2"), settings=settings)}
     assert (receipts["ask-2"].outcome, receipts["ask-2"].station) == (Outcome.ASIDE, "process")

@@ -20,12 +20,13 @@ from lamplighter.settings import load
 from pipeline.errors import ConfigError, StoreRefused, StoreUnavailable
 from pipeline.media.origin import PathTemplate
 from pipeline.span import NS
+from storage.location import Location
 from storage.minio_server import Server
 from storage.objects import S3Store, StoreSettings
-from workers.receipt import Receipt
-from workers.shard import LiveSettings, Upload
+from workers.inbox import Upload
+from workers.settings import LiveSettings
 from workers.sources import ingest_jobs
-from workers.watch import Naming, Patrol, WatchedBucket, WatchedFolder
+from workers.watch import Naming, New, Patrol, WatchedBucket, WatchedFolder
 
 NAMING = Naming(PathTemplate("{camera}/{start:%Y%m%dT%H%M%SZ}.mp4"), {"ask-1", "ask-2"})
 
@@ -151,7 +152,7 @@ def bucket(minio_settings: StoreSettings, minio_server: Server, monkeypatch: pyt
 
 
 def test_a_prefix_is_listed_for_what_is_new(bucket: S3Store, minio_settings: StoreSettings) -> None:
-    place = WatchedBucket(f"s3://{minio_settings.bucket}/up", minio_settings, NAMING)
+    place = WatchedBucket(Location("up", minio_settings.bucket), minio_settings, NAMING)
     assert names(place) == []
     bucket.put("up/ask-2/20260131T180100Z.mp4", b"film")
     bucket.put("up/ask-1/20260131T180000Z.mp4", b"film")
@@ -168,7 +169,7 @@ def test_the_mark_is_the_one_that_ingest_gives(bucket: S3Store, minio_settings: 
 
     bucket.put("up/ask-1/20260131T180000Z.mp4", b"film")
     moved_in(tmp_path)
-    where = f"s3://{minio_settings.bucket}/up"
+    where = Location("up", minio_settings.bucket)
     for place, spot in (
         (WatchedBucket(where, minio_settings, NAMING), where),
         (WatchedFolder(tmp_path, NAMING), tmp_path),
@@ -182,7 +183,7 @@ def test_the_mark_is_the_one_that_ingest_gives(bucket: S3Store, minio_settings: 
 
 
 def test_a_hint_makes_it_look_at_once(bucket: S3Store, minio_settings: StoreSettings) -> None:
-    place = WatchedBucket(f"s3://{minio_settings.bucket}/up", minio_settings, NAMING)
+    place = WatchedBucket(Location("up", minio_settings.bucket), minio_settings, NAMING)
     got, stop, failed = threading.Event(), threading.Event(), list[BaseException]()
     patrol = Patrol(place, lambda _: got.set(), poll_s=3000, stop=stop, fail=failed.append)
     patrol.start()
@@ -204,7 +205,7 @@ class Flaky:
     def __init__(self) -> None:
         self.looks = 0
 
-    def look(self) -> list[Upload | Receipt[object]]:
+    def look(self) -> list[New]:
         self.looks += 1
         if self.looks < 3:
             raise StoreUnavailable("nobody answers")
