@@ -171,6 +171,21 @@ def test_a_name_that_no_key_can_carry_is_kept_beside_the_clip(desk: Desk, films:
     assert (held.key.rpartition("/")[2], held.job.name) == ("clip.mp4", path.name)
 
 
+@pytest.mark.parametrize("name", ["摄" * 60, "é" * 100, "a" * 200])
+def test_of_the_longest_path_the_end_is_kept_in_every_script(
+    desk: Desk, films: Films, tmp_path: Path, name: str
+) -> None:
+    path = tmp_path / f"{name}.mp4"
+    path.write_bytes(films.still.read_bytes())
+    offered = upload(path)
+    deep = replace(offered, job=replace(offered.job, name=f"{'/'.join([name] * 20)}.mp4"))
+    shard = Shard(0, store_of(desk), ONE)
+    assert shard.offer(deep).answer is Answer.ACCEPTED
+    (held,) = shard.take(1)
+    assert deep.job.name.endswith(held.job.name)
+    assert held.job.name.endswith(path.name)
+
+
 def test_uploads_are_held_in_a_bucket_too(
     minio_settings: StoreSettings, minio_server: Server, monkeypatch: pytest.MonkeyPatch, films: Films
 ) -> None:
