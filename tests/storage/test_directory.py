@@ -7,11 +7,13 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from conftest import cannot_run
 from pipeline.errors import StoreRefused, StoreUnavailable
 from storage.objects import (
     DirectoryStore,
@@ -173,3 +175,14 @@ def test_a_draft_on_a_disk_that_is_full_or_gone_is_the_stores_error(tmp_path: Pa
     store.ensure_bucket()
     with pytest.raises(StoreUnavailable, match="No space left"), store.draft():
         Path("/dev/full").write_bytes(b"light")
+
+
+def test_a_file_on_another_disk_is_adopted_by_a_copy(directory: DirectoryStore) -> None:
+    memory = Path("/dev/shm")  # noqa: S108 - a disk of its own, on Linux
+    if not memory.is_dir() or memory.stat().st_dev == Path(directory.url).stat().st_dev:
+        cannot_run("there is no second disk here")
+    with tempfile.TemporaryDirectory(dir=memory) as folder:
+        (Path(folder) / "in").write_bytes(b"light")
+        directory.adopt(Path(folder) / "in", "k", meta={"n": "1"})
+    assert directory.get("k") == b"light"
+    assert directory.head("k") == Head(5, {"n": "1"})

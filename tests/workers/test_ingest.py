@@ -11,10 +11,12 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from hashlib import sha256
 from pathlib import Path
+from typing import assert_type
 
 import numpy as np
 import pytest
 
+from conftest import cannot_run
 from fleet_fixtures import START_NS, Films, put_film
 from lamplighter.desk.desk import Desk, Tally
 from pipeline.errors import ConfigError
@@ -28,7 +30,7 @@ from storage.minio_server import Server
 from storage.objects import DirectoryStore, S3Store, StoreSettings
 from workers.batch import BatchSettings, run
 from workers.ingest import Context, ingest
-from workers.receipt import Outcome, Stopwatch
+from workers.receipt import Outcome, Receipt, Stopwatch
 from workers.sources import IngestJob, ingest_jobs
 
 TEMPLATE = "{camera}/{start:%Y%m%dT%H%M%SZ}.mp4"
@@ -193,6 +195,23 @@ def test_two_files_with_one_name_and_different_content_are_both_refused(
     assert {receipt.station for receipt in tally.aside} == {"name"}
 
 
+def test_a_file_that_cannot_be_read_says_so_itself_and_takes_its_name_from_nobody(
+    desk: Desk, films: Films, tmp_path: Path
+) -> None:
+    unreadable = Path("/sys/class/net/lo/speed")  # opens, says 4096 bytes, and cannot be read
+    if not unreadable.exists():
+        cannot_run("there is no file here that opens and cannot be read")
+    for card in ("phone", "card"):
+        path = put_film(films.moving, tmp_path / "in" / card, "ask-1")
+        if card == "phone":
+            path.write_bytes(films.moving.read_bytes()[: unreadable.stat().st_size])
+        else:
+            path.unlink()
+            path.symlink_to(unreadable)
+    tally = take_in(desk, tmp_path / "in")
+    assert {receipt.station for receipt in tally.aside} == {"probe", "fetch"}
+
+
 def test_one_film_uploaded_twice_is_one_clip(desk: Desk, films: Films, tmp_path: Path) -> None:
     put_film(films.moving, tmp_path / "in" / "phone", "ask-1")
     put_film(films.moving, tmp_path / "in" / "card", "ask-1")
@@ -219,7 +238,10 @@ def test_a_file_that_vanishes_after_it_was_listed_is_refused(desk: Desk, films: 
     )
     assert (len(jobs), refused) == (2, [])
     gone.unlink()
-    receipts = {r.job.name: r for r in run(jobs, ingest, desk.context, settings=BatchSettings(workers=0))}
+    receipts = {}
+    for receipt in run(jobs, ingest, desk.context, settings=BatchSettings(workers=0)):
+        assert_type(receipt, Receipt[IngestJob, Ingested])
+        receipts[receipt.job.name] = receipt
     assert (receipts[str(gone)].outcome, receipts[str(gone)].station) == (Outcome.ASIDE, "fetch")
     assert receipts[str(stays)].outcome is Outcome.DONE
 
