@@ -19,12 +19,15 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from itertools import islice
 from types import ModuleType
-from typing import Any, Generic, Protocol
+from typing import TYPE_CHECKING, Any, Generic, Protocol
 
 from pipeline.errors import ConfigError, StoreRefused, StoreUnavailable
 from workers.patience import pauses
 from workers.receipt import C, J, Outcome, R, Receipt, Work, attempt, set_aside
 from workers.settings import BatchSettings
+
+if TYPE_CHECKING:
+    from ray import ObjectRef
 
 __all__ = ["BatchSettings", "run", "session"]
 
@@ -203,8 +206,8 @@ class _OnRay(Generic[J, R]):
         # Where more CPUs are there than were asked for, the next unit would not wait but run.
         self._window = self._workers if self._workers < cpus else 2 * self._workers
         self._unit = ray.remote(num_cpus=1, max_retries=0, max_calls=settings.clips_per_process)(unit)
-        self._flying: dict[Any, tuple[J, int]] = {}
-        self._deadlines: dict[Any, float] = {}
+        self._flying: dict[ObjectRef[Receipt[J, R]], tuple[J, int]] = {}
+        self._deadlines: dict[ObjectRef[Receipt[J, R]], float] = {}
 
     @property
     def free(self) -> bool:
@@ -238,11 +241,11 @@ class _OnRay(Generic[J, R]):
             receipts.append(set_aside(job, "deadline", reason, attempts=attempts))
         return receipts
 
-    def _landed(self, ref: Any) -> tuple[J, int]:  # noqa: ANN401
+    def _landed(self, ref: ObjectRef[Receipt[J, R]]) -> tuple[J, int]:
         self._deadlines.pop(ref, None)
         return self._flying.pop(ref)
 
-    def _receipt(self, ref: Any) -> Receipt[J, R]:  # noqa: ANN401
+    def _receipt(self, ref: ObjectRef[Receipt[J, R]]) -> Receipt[J, R]:
         job, attempts = self._landed(ref)
         gone = self._ray.exceptions
         try:
