@@ -21,13 +21,12 @@ import pytest
 
 from conftest import cannot_run
 from fleet_fixtures import START_NS, Films, put_film
-from lamplighter.desk.desk import Desk
 from pipeline.measure.motion import MeasureSettings
 from pipeline.media.encode import encode
 from pipeline.media.origin import PathTemplate
 from storage.location import Location
 from storage.minio_server import Server
-from storage.objects import ACCESS_KEY, SECRET_KEY, S3Store, StoreSettings
+from storage.objects import ACCESS_KEY, SECRET_KEY, DirectoryStore, S3Store, StoreSettings
 from workers.inbox import Upload
 from workers.ingest import Context, ingest
 from workers.receipt import Outcome, Stopwatch, attempt
@@ -216,12 +215,19 @@ def test_in_a_bucket_one_get_fetches_a_clip_and_one_put_stores_it(
 # What was hashed is what is measured and stored
 
 
+@pytest.fixture
+def context(tmp_path: Path) -> Context:
+    """A run over an empty directory store."""
+    DirectoryStore(tmp_path / "objects").ensure_bucket()
+    return Context(StoreSettings(path=str(tmp_path / "objects")), MeasureSettings(), 36_000_000)
+
+
 def a_job(path: Path, **more: str) -> IngestJob:
     return IngestJob(path.name, Location(str(path)), "mark", "ask-1", START_NS, **more)
 
 
 def test_a_file_that_changes_while_it_is_measured_is_stored_as_it_was_hashed(
-    desk: Desk, films: Films, tmp_path: Path
+    context: Context, films: Films, tmp_path: Path
 ) -> None:
     path = put_film(films.moving, tmp_path, "ask-1")
     data = path.read_bytes()
@@ -234,25 +240,27 @@ def test_a_file_that_changes_while_it_is_measured_is_stored_as_it_was_hashed(
                 file.write(b"another film")
             return super().each(station, items)
 
-    outcome, record = ingest(a_job(path), desk.context, Meddler())
+    outcome, record = ingest(a_job(path), context, Meddler())
     assert outcome is Outcome.DONE
     assert path.read_bytes() != data
-    assert desk.archive.store.get(record.clip.key) == data
+    assert context.archive.store.get(record.clip.key) == data
     assert record.clip.sha256 == hashlib.sha256(data).hexdigest()
 
 
-def test_a_file_that_changed_after_it_was_first_read_is_set_aside(desk: Desk, films: Films, tmp_path: Path) -> None:
+def test_a_file_that_changed_after_it_was_first_read_is_set_aside(
+    context: Context, films: Films, tmp_path: Path
+) -> None:
     path = put_film(films.moving, tmp_path, "ask-1")
-    receipt = attempt(ingest, a_job(path, sha256="0" * 64), desk.context)
+    receipt = attempt(ingest, a_job(path, sha256="0" * 64), context)
     assert (receipt.outcome, receipt.station) == (Outcome.ASIDE, "fetch")
     assert "changed" in receipt.reason
-    assert list(desk.archive.store.keys("clips/")) == []
+    assert list(context.archive.store.keys("clips/")) == []
 
 
-def test_a_clip_that_is_set_aside_or_in_already_leaves_no_draft(desk: Desk, films: Films, tmp_path: Path) -> None:
+def test_a_clip_that_is_set_aside_or_in_already_leaves_no_draft(context: Context, films: Films, tmp_path: Path) -> None:
     bad = tmp_path / "bad.mp4"
     bad.write_bytes(b"this is a letter, not a film\n" * 50)
     good = put_film(films.moving, tmp_path, "ask-1")
-    outcomes = [attempt(ingest, job, desk.context).outcome for job in (a_job(bad), a_job(good), a_job(good))]
+    outcomes = [attempt(ingest, job, context).outcome for job in (a_job(bad), a_job(good), a_job(good))]
     assert outcomes == [Outcome.ASIDE, Outcome.DONE, Outcome.ALREADY]
-    assert [*(Path(desk.archive.store.url) / ".lamplighter" / "uploads").iterdir()] == []
+    assert [*(Path(context.archive.store.url) / ".lamplighter" / "uploads").iterdir()] == []
