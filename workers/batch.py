@@ -63,9 +63,8 @@ def run(
                 pool.start(*unit)
             if pool.busy:
                 asking = pool.idle and breaker.closed and not queue.ended
-                for receipt in pool.finished(timeout_s=_TICK_S if asking else breaker.remaining_s):
-                    if _settle(receipt, queue, breaker, settings.attempts):
-                        yield receipt
+                receipts = pool.finished(timeout_s=_TICK_S if asking else breaker.remaining_s)
+                yield from _last_words(receipts, queue, breaker, settings.attempts)
             elif not breaker.closed:
                 breaker.wait()
             elif queue.ended:
@@ -74,20 +73,22 @@ def run(
                 time.sleep(_TICK_S)
 
 
-def _settle(receipt: Receipt[J, R], queue: _Queue[J], breaker: _Breaker, attempts: int) -> bool:
-    """Let a receipt be the last word on its job, or have the job done again; return which (True: the last word)."""
-    if receipt.outcome is Outcome.REFUSED:
-        raise StoreRefused(receipt.reason)
-    if receipt.outcome is Outcome.NO_STORE:
-        breaker.open(receipt.reason)
-        queue.again(receipt.job, receipt.attempts)
-        return False
-    if receipt.station != "process":
-        breaker.reset()
-    elif receipt.attempts < attempts:
-        queue.again(receipt.job, receipt.attempts + 1)
-        return False
-    return True
+def _last_words(
+    receipts: Iterable[Receipt[J, R]], queue: _Queue[J], breaker: _Breaker, attempts: int
+) -> Iterator[Receipt[J, R]]:
+    """Yield the receipts that are the last word on their jobs; let the others' jobs be done again."""
+    for receipt in receipts:
+        if receipt.outcome is Outcome.REFUSED:
+            raise StoreRefused(receipt.reason)
+        if receipt.outcome is Outcome.NO_STORE:
+            breaker.open(receipt.reason)
+            queue.again(receipt.job, receipt.attempts)
+        elif receipt.station == "process" and receipt.attempts < attempts:
+            queue.again(receipt.job, receipt.attempts + 1)
+        else:
+            if receipt.station != "process":
+                breaker.reset()
+            yield receipt
 
 
 class _Queue(Generic[J]):

@@ -226,6 +226,18 @@ def test_what_is_held_is_taken_in_as_it_came_and_needs_the_inbox_no_more(
     assert attempt(ingest, held.job, context).outcome is Outcome.ALREADY
 
 
+def test_what_a_version_before_this_one_accepted_is_taken_in(context: Context, films: Films) -> None:
+    """It did not hash what it accepted."""
+    store, data = context.archive.store, films.moving.read_bytes()
+    meta = {"name": "in/a.mp4", "start": str(START_NS), "arrived": "1"}
+    store.put("inbox/ask-1/mark/a.mp4", films.moving, meta=meta)
+    (held,) = Shard(0, context.store, ONE).take(1)
+    receipt = attempt(ingest, held.job, context)
+    assert receipt.outcome is Outcome.DONE
+    assert receipt.result is not None
+    assert receipt.result.clip.sha256 == hashlib.sha256(data).hexdigest()
+
+
 def test_what_vanished_from_the_inbox_is_set_aside(desk: Desk, films: Films) -> None:
     job = replace(upload(films.moving).job, inbox_key="inbox/ask-1/gone/a.mp4")
     receipt = attempt(ingest, job, desk.context)
