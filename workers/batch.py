@@ -33,7 +33,7 @@ __all__ = ["BatchSettings", "run", "session"]
 
 
 _TICK_S = 0.05  # how soon jobs that had none to give are asked again
-_PAUSES_S = (1.0, 30.0)  # the first and the longest while a store is away
+_PAUSES_S = (0.5, 30.0)  # the first and the longest while a store is away
 _ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",

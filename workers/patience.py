@@ -7,6 +7,7 @@ import random
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
+from itertools import count
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
@@ -98,14 +99,13 @@ class Patient:
 
 
 def pauses(first_s: float, most_s: float) -> Iterator[float]:
-    """Yield the seconds to wait before each next try: doubling from `first_s` to `most_s`, each up to a half shorter.
+    """Yield for ever how long to wait before the next try (s), for who waits on something that can end the wait.
 
-    The jitter keeps those that lost one server from coming back all at once.
+    From `first_s` to twice as much at first, then twice as long each time, never longer than `most_s`.
     """
-    pause_s = first_s
-    while True:
-        yield min(pause_s, most_s) * random.uniform(0.5, 1.0)  # noqa: S311 - no secret
-        pause_s = min(2 * pause_s, most_s)
+    for number in count():
+        # Past 2 ** 60 it is `most_s` whatever came before, and no float can hold the power for ever.
+        yield min(most_s, first_s * 2 ** min(number, 60) + random.uniform(0, first_s))  # noqa: S311 - chance, no secret
 
 
 def _patiently(call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
