@@ -33,9 +33,7 @@ from pipeline.measure.motion import MeasureSettings
 from pipeline.media.cut import Profile
 from simulation.settings import FleetSettings
 from storage.objects import StoreSettings
-from workers.batch import BatchSettings
-from workers.shard import LiveSettings
-from workers.stream import RecorderSettings
+from workers.settings import BatchSettings, LiveSettings, RecorderSettings
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 _PREFIX = "LAMPLIGHTER_"

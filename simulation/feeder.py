@@ -210,7 +210,7 @@ def reels_of(fleet: Fleet, span: Span) -> list[Reel]:
 
 def film_reels(
     reels: Iterable[Reel], folder: Path, *, settings: BatchSettings | None = None
-) -> Iterator[Receipt[Path]]:
+) -> Iterator[Receipt[FilmJob, Path]]:
     """Film the reels that are not in the folder yet; yield the receipt of each as it comes.
 
     A 1080p reel is two minutes long and takes about half a minute of one core, once.

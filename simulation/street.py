@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from pipeline.case.request import Area
 from pipeline.clip import Camera, Sharing
@@ -76,6 +76,6 @@ def lay_out(folder: Path, *, seed: int, seconds: int) -> Street:
     return Street(tuple(cameras), tuple(films), Span(start_ns, start_ns + 1200 * NS))
 
 
-def film_street(street: Street, *, settings: BatchSettings) -> Iterator[Receipt[Any]]:
+def film_street(street: Street, *, settings: BatchSettings) -> Iterator[Receipt[FilmJob, Path]]:
     """Film what is not there yet; yield the receipt of each film as it comes."""
     yield from run(street.films, film, None, settings=settings)

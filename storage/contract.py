@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import io
 import re
 import secrets
@@ -15,7 +16,8 @@ from urllib.parse import quote
 from pipeline.errors import StoreRefused
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
 # S3 allows keys of 1024 bytes. A folder name may have 255; ".NAME.meta" has to fit too.
@@ -98,6 +100,20 @@ class ObjectStore(Protocol):
         """Write an object from bytes or from a file; False when `if_absent` was asked and the key was there."""
         ...
 
+    def draft(self, suffix: str = "") -> AbstractContextManager[Path]:
+        """Give the path of a file that is still to be written, ending in `suffix`; what lies there at the end goes.
+
+        It is where `adopt` has least to do: beside the objects of a directory store.
+        """
+        ...
+
+    def adopt(self, path: Path, key: str, *, meta: Mapping[str, str] = NO_META) -> None:
+        """Put a file that nobody writes to any more; a directory store takes it as it is, where its disk can.
+
+        As atomic and as durable as a put.
+        """
+        ...
+
     def copy(self, source: str, key: str, *, meta: Mapping[str, str] = NO_META) -> None:
         """Write the object `key` with the bytes of the object `source`, which do not pass through this process.
 
@@ -109,8 +125,11 @@ class ObjectStore(Protocol):
         """Return the whole object."""
         ...
 
-    def fetch(self, key: str, path: Path) -> None:
-        """Stream the object into the file `path`, which appears, or is replaced, only when complete."""
+    def fetch(self, key: str, path: Path) -> str:
+        """Stream the object into the file `path`, which appears, or is replaced, only when complete.
+
+        Returns the SHA-256 of its bytes in hexadecimal, so that nobody has to read them again to know it.
+        """
         ...
 
     def read(self, key: str, *, start: int, length: int) -> bytes:
@@ -198,3 +217,12 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def write_hashed(out: BinaryIO, pieces: Iterable[bytes]) -> str:
+    """Write the pieces and return the SHA-256 of all of them in hexadecimal."""
+    digest = hashlib.sha256()
+    for piece in pieces:
+        digest.update(piece)
+        out.write(piece)
+    return digest.hexdigest()

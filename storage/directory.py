@@ -11,6 +11,7 @@ import secrets
 import shutil
 import stat
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from pipeline.errors import StoreRefused, StoreUnavailable
@@ -26,6 +27,7 @@ from storage.contract import (
     encode_meta,
     open_source,
     replacing,
+    write_hashed,
 )
 
 if TYPE_CHECKING:
@@ -88,23 +90,33 @@ class DirectoryStore:
         """See ObjectStore. Both share their bytes where the file system can: an object is replaced, never changed."""
         check_key(key)
         encode_meta(meta)
-        with self._open(source) as stream, self._disk(), self._upload() as upload:
-            os.fsync(stream.fileno())  # another program may have put it there
-            try:
-                upload.hardlink_to(self._root / source)
-            except OSError:  # it is replaced or removed just now, or this file system has no links
-                _write(upload, stream)
-            self._commit(upload, key, meta, if_absent=False)
+        with self._open(source) as stream:
+            self._link(stream, self._root / source, key, meta)
+
+    @contextlib.contextmanager
+    def draft(self, suffix: str = "") -> Iterator[Path]:
+        """See ObjectStore."""
+        self._check_root()
+        with self._disk(), self._upload(suffix) as draft:
+            yield draft
+
+    def adopt(self, path: Path, key: str, *, meta: Mapping[str, str] = NO_META) -> None:
+        """See ObjectStore. A file on another disk, or on one that has no links, is copied."""
+        check_key(key)
+        encode_meta(meta)
+        self._check_root()
+        with path.open("rb") as stream:
+            self._link(stream, path, key, meta)
 
     def get(self, key: str) -> bytes:
         """See ObjectStore."""
         with self._open(key) as source, self._disk():
             return source.read()
 
-    def fetch(self, key: str, path: Path) -> None:
+    def fetch(self, key: str, path: Path) -> str:
         """See ObjectStore."""
         with self._open(key) as source, replacing(path) as out:
-            shutil.copyfileobj(source, out, CHUNK_BYTES)
+            return write_hashed(out, iter(partial(source.read, CHUNK_BYTES), b""))
 
     def read(self, key: str, *, start: int, length: int) -> bytes:
         """See ObjectStore."""
@@ -154,6 +166,16 @@ class DirectoryStore:
                     folder.rmdir()
                 except OSError:
                     return
+
+    def _link(self, stream: BinaryIO, path: Path, key: str, meta: Mapping[str, str]) -> None:
+        """Make an object of the file at `path`, which is open as `stream`, sharing its bytes where the disk can."""
+        with self._disk(), self._upload() as upload:
+            os.fsync(stream.fileno())  # whoever wrote it may not have done so
+            try:
+                upload.hardlink_to(path)
+            except OSError:  # it is replaced or removed just now, or this disk has no links
+                _write(upload, stream)
+            self._commit(upload, key, meta, if_absent=False)
 
     def _commit(self, upload: Path, key: str, meta: Mapping[str, str], *, if_absent: bool) -> bool:
         target = self._root / key
@@ -221,9 +243,9 @@ class DirectoryStore:
             )
 
     @contextlib.contextmanager
-    def _upload(self) -> Iterator[Path]:
+    def _upload(self, suffix: str = "") -> Iterator[Path]:
         """Give a name for what is not finished; what lies there at the end is removed."""
-        upload = self._own / "uploads" / secrets.token_hex(16)
+        upload = self._own / "uploads" / f"{secrets.token_hex(16)}{suffix}"
         upload.parent.mkdir(parents=True, exist_ok=True)
         try:
             yield upload

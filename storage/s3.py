@@ -5,8 +5,10 @@ from __future__ import annotations
 import contextlib
 import mimetypes
 import ssl
+import tempfile
 import threading
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, unquote_plus, urlsplit
 from xml.etree.ElementTree import ParseError
@@ -31,11 +33,11 @@ from storage.contract import (
     encode_meta,
     open_source,
     replacing,
+    write_hashed,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
-    from pathlib import Path
 
     from minio.datatypes import Object
 
@@ -212,6 +214,16 @@ class S3Store:
             raise StoreUnavailable(f"{self.url}: the server did not confirm the put of {key!r}")
         return True
 
+    @contextlib.contextmanager
+    def draft(self, suffix: str = "") -> Iterator[Path]:
+        """See ObjectStore. A file on this machine's own disk."""
+        with tempfile.TemporaryDirectory(prefix="lamplighter-") as scratch:
+            yield Path(scratch) / f"draft{suffix}"
+
+    def adopt(self, path: Path, key: str, *, meta: Mapping[str, str] = NO_META) -> None:
+        """See ObjectStore."""
+        self.put(key, path, meta=meta)
+
     def copy(self, source: str, key: str, *, meta: Mapping[str, str] = NO_META) -> None:
         """See ObjectStore."""
         check_key(source)
@@ -227,11 +239,10 @@ class S3Store:
         with self._response(key) as response:
             return response.read()
 
-    def fetch(self, key: str, path: Path) -> None:
+    def fetch(self, key: str, path: Path) -> str:
         """See ObjectStore."""
         with self._response(key) as response, replacing(path) as out:
-            for chunk in response.stream(CHUNK_BYTES):
-                out.write(chunk)
+            return write_hashed(out, response.stream(CHUNK_BYTES))
 
     def read(self, key: str, *, start: int, length: int) -> bytes:
         """See ObjectStore."""

@@ -14,44 +14,44 @@ import sys
 import tempfile
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from itertools import islice
-from typing import Any, Protocol
-
-from pydantic import BaseModel, ConfigDict, Field
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, Generic, Protocol
 
 from pipeline.errors import ConfigError, StoreRefused, StoreUnavailable
-from workers.receipt import Job, Outcome, Receipt, Work, attempt
+from workers.patience import pauses
+from workers.receipt import C, J, Outcome, R, Receipt, Work, attempt, set_aside
+from workers.settings import BatchSettings
 
+if TYPE_CHECKING:
+    from ray import ObjectRef
 
-class BatchSettings(BaseModel):
-    """How a batch is run."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    workers: int | None = Field(
-        None, ge=0, le=4096, description="worker processes; 0 = in this process without Ray; unset = one per CPU"
-    )
-    ray_address: str = Field("", description="address of a Ray cluster; empty = a Ray of its own on this machine")
-    deadline_s: float = Field(1800.0, gt=0, description="longest one clip may take on Ray (seconds)")
-    attempts: int = Field(3, ge=1, le=20, description="processes one clip may bring down before it is set aside")
-    store_patience_s: float = Field(300.0, ge=0, description="how long a run waits for a store that is away (seconds)")
-    clips_per_process: int = Field(5000, ge=1, description="clips after which a worker process is replaced")
+__all__ = ["BatchSettings", "run", "session"]
 
 
 _TICK_S = 0.05  # how soon jobs that had none to give are asked again
+_PAUSES_S = (0.5, 30.0)  # the first and the longest while a store is away
+_ENVIRONMENT = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",
+    "RAY_task_oom_retries": "0",
+    # Every lost process is told in a receipt. Ray would also print a paragraph about it to standard output, in the
+    # middle of a progress bar or of the JSON another program reads; what fits this pattern is left out.
+    "RAY_DEDUP_LOGS_SKIP_REGEX": "^",
+}
 
 
 def run(
-    jobs: Iterable[Job | None], work: Work, context: object, *, settings: BatchSettings | None = None
-) -> Iterator[Receipt[Any]]:
+    jobs: Iterable[J | None], work: Work[J, C, R], context: C, *, settings: BatchSettings | None = None
+) -> Iterator[Receipt[J, R]]:
     """Do `work(job, context, stopwatch)` for every job and yield each receipt as it comes; order is not kept.
 
     `jobs` is consumed as workers become free, on Ray one a worker ahead; None among them means: none now, ask again in
     a moment. While the store is away nothing new is handed over: the units that met it are tried again after a pause
-    that doubles, up to 30 s, and are not charged. Raises StoreUnavailable when that lasts longer than
+    that grows, up to 30 s, and are not charged. Raises StoreUnavailable when that lasts longer than
     `store_patience_s`, StoreRefused at once, and whatever else the work raised as it is. What was done until then is
     recorded; running again does only what is missing.
     """
@@ -59,13 +59,12 @@ def run(
     queue, breaker = _Queue(jobs), _Breaker(settings.store_patience_s)
     with _pool(work, context, settings) as pool:
         while True:
-            while pool.free and breaker.closed and (unit := queue.take()):
+            while pool.free and breaker.closed and (unit := queue.pop()):
                 pool.start(*unit)
             if pool.busy:
                 asking = pool.idle and breaker.closed and not queue.ended
-                for receipt in pool.finished(timeout_s=_TICK_S if asking else breaker.remaining_s):
-                    if _is_final(receipt, queue, breaker, settings.attempts):
-                        yield receipt
+                receipts = pool.finished(timeout_s=_TICK_S if asking else breaker.remaining_s)
+                yield from _last_words(receipts, queue, breaker, settings.attempts)
             elif not breaker.closed:
                 breaker.wait()
             elif queue.ended:
@@ -74,26 +73,29 @@ def run(
                 time.sleep(_TICK_S)
 
 
-def _is_final(receipt: Receipt[Any], queue: _Queue, breaker: _Breaker, attempts: int) -> bool:
-    if receipt.outcome is Outcome.REFUSED:
-        raise StoreRefused(receipt.reason)
-    if receipt.outcome is Outcome.NO_STORE:
-        breaker.open(receipt.reason)
-        queue.again(receipt.job, receipt.attempts)
-        return False
-    if receipt.station != "process":
-        breaker.reset()
-    elif receipt.attempts < attempts:
-        queue.again(receipt.job, receipt.attempts + 1)
-        return False
-    return True
+def _last_words(
+    receipts: Iterable[Receipt[J, R]], queue: _Queue[J], breaker: _Breaker, attempts: int
+) -> Iterator[Receipt[J, R]]:
+    """Yield the receipts that are the last word on their jobs; let the others' jobs be done again."""
+    for receipt in receipts:
+        if receipt.outcome is Outcome.REFUSED:
+            raise StoreRefused(receipt.reason)
+        if receipt.outcome is Outcome.NO_STORE:
+            breaker.open(receipt.reason)
+            queue.again(receipt.job, receipt.attempts)
+        elif receipt.station == "process" and receipt.attempts < attempts:
+            queue.again(receipt.job, receipt.attempts + 1)
+        else:
+            if receipt.station != "process":
+                breaker.reset()
+            yield receipt
 
 
-class _Queue:
+class _Queue(Generic[J]):
     """The jobs not yet started, those to be tried again first."""
 
-    def __init__(self, jobs: Iterable[Job | None]) -> None:
-        self._jobs, self._again = iter(jobs), deque[tuple[Job, int]]()
+    def __init__(self, jobs: Iterable[J | None]) -> None:
+        self._jobs, self._again = iter(jobs), deque[tuple[J, int]]()
         self._ended = False
 
     @property
@@ -101,8 +103,8 @@ class _Queue:
         """Whether there will never be another job."""
         return self._ended and not self._again
 
-    def take(self) -> tuple[Job, int] | None:
-        """Return the next job and which attempt it is, or None when there is none now."""
+    def pop(self) -> tuple[J, int] | None:
+        """Remove and return the next job and which attempt it is, or None when there is none now."""
         if self._again:
             return self._again.popleft()
         try:
@@ -112,7 +114,7 @@ class _Queue:
             return None
         return None if job is None else (job, 1)
 
-    def again(self, job: Job, attempts: int) -> None:
+    def again(self, job: J, attempts: int) -> None:
         self._again.append((job, attempts))
 
 
@@ -120,8 +122,8 @@ class _Breaker:
     """Open while the store is away: nothing is started until its pause is over."""
 
     def __init__(self, patience_s: float) -> None:
-        self._patience_s, self._failures = patience_s, 0
-        self._since = self._until = 0.0
+        self._patience_s, self._since, self._until = patience_s, 0.0, 0.0
+        self._pauses: Iterator[float] | None = None
 
     @property
     def closed(self) -> bool:
@@ -134,40 +136,39 @@ class _Breaker:
 
     def open(self, reason: str) -> None:
         now = time.monotonic()
-        if not self._failures:
-            self._since = now
+        if self._pauses is None:
+            self._since, self._pauses = now, pauses(*_PAUSES_S)
         if now - self._since > self._patience_s:
             raise StoreUnavailable(
                 f"{reason} (for {now - self._since:.0f} s now); what was done is kept, run again when the store is back"
             )
         if self.closed:  # several units in flight meet one outage: it counts once
-            self._failures += 1
-            self._until = now + min(0.5 * 2**self._failures, 30.0)
+            self._until = now + next(self._pauses)
 
     def reset(self) -> None:
-        self._failures, self._until = 0, 0.0
+        self._pauses, self._until = None, 0.0
 
     def wait(self) -> None:
         time.sleep(max(0.0, self._until - time.monotonic()))
 
 
-class _Pool(Protocol):
+class _Pool(Protocol[J, R]):
     @property
     def free(self) -> bool: ...  # it takes another unit
     @property
     def idle(self) -> bool: ...  # a worker has nothing to do
     @property
     def busy(self) -> bool: ...
-    def start(self, job: Job, attempts: int) -> None: ...
-    def finished(self, *, timeout_s: float | None) -> list[Receipt[Any]]: ...
+    def start(self, job: J, attempts: int) -> None: ...
+    def finished(self, *, timeout_s: float | None) -> list[Receipt[J, R]]: ...
 
 
-class _Here:
+class _Here(Generic[J, R]):
     """One unit at a time in this process: no deadline, and a unit that kills its process kills the run."""
 
-    def __init__(self, work: Work, context: object) -> None:
-        self._work, self._context = work, context
-        self._next: tuple[Job, int] | None = None
+    def __init__(self, unit: Callable[[J], Receipt[J, R]]) -> None:
+        self._unit = unit
+        self._next: tuple[J, int] | None = None
 
     @property
     def free(self) -> bool:
@@ -181,17 +182,17 @@ class _Here:
     def busy(self) -> bool:
         return self._next is not None
 
-    def start(self, job: Job, attempts: int) -> None:
+    def start(self, job: J, attempts: int) -> None:
         self._next = (job, attempts)
 
-    def finished(self, *, timeout_s: float | None) -> list[Receipt[Any]]:  # noqa: ARG002 - it never has to wait
+    def finished(self, *, timeout_s: float | None) -> list[Receipt[J, R]]:  # noqa: ARG002 - it never has to wait
         if self._next is None:
             return []
         (job, attempts), self._next = self._next, None
-        return [replace(attempt(self._work, job, self._context), attempts=attempts)]
+        return [replace(self._unit(job), attempts=attempts)]
 
 
-class _OnRay:
+class _OnRay(Generic[J, R]):
     """One unit for every worker and one more to follow it.
 
     A worker that has nothing to follow is given back to Ray and asked for again, which costs as much as all else. Those
@@ -199,19 +200,15 @@ class _OnRay:
     one for each worker, can have begun, and only their deadlines run.
     """
 
-    def __init__(self, ray: Any, work: Work, context: object, settings: BatchSettings) -> None:  # noqa: ANN401
+    def __init__(self, ray: ModuleType, unit: Callable[[J], Receipt[J, R]], settings: BatchSettings) -> None:
         self._ray, self._deadline_s = ray, settings.deadline_s
         cpus = int(ray.cluster_resources().get("CPU", 1))
         self._workers = min(cpus, settings.workers or cpus)
         # Where more CPUs are there than were asked for, the next unit would not wait but run.
         self._window = self._workers if self._workers < cpus else 2 * self._workers
-
-        def unit(job: Job) -> Receipt[Any]:  # what else it needs travels once a process, not with every job
-            return attempt(work, job, context)
-
         self._unit = ray.remote(num_cpus=1, max_retries=0, max_calls=settings.clips_per_process)(unit)
-        self._flying: dict[Any, tuple[Job, int]] = {}
-        self._deadlines: dict[Any, float] = {}
+        self._flying: dict[ObjectRef[Receipt[J, R]], tuple[J, int]] = {}
+        self._deadlines: dict[ObjectRef[Receipt[J, R]], float] = {}
 
     @property
     def free(self) -> bool:
@@ -225,10 +222,10 @@ class _OnRay:
     def busy(self) -> bool:
         return bool(self._flying)
 
-    def start(self, job: Job, attempts: int) -> None:
+    def start(self, job: J, attempts: int) -> None:
         self._flying[self._unit.remote(job)] = job, attempts
 
-    def finished(self, *, timeout_s: float | None) -> list[Receipt[Any]]:
+    def finished(self, *, timeout_s: float | None) -> list[Receipt[J, R]]:
         now = time.monotonic()
         for ref in islice(self._flying, self._workers):
             self._deadlines.setdefault(ref, now + self._deadline_s)
@@ -242,34 +239,34 @@ class _OnRay:
             job, attempts = self._landed(ref)
             self._ray.cancel(ref, force=True)
             reason = f"took longer than {self._deadline_s:g} s and was stopped"
-            receipts.append(Receipt(job, Outcome.ASIDE, station="deadline", reason=reason, attempts=attempts))
+            receipts.append(set_aside(job, "deadline", reason, attempts=attempts))
         return receipts
 
-    def _landed(self, ref: Any) -> tuple[Job, int]:  # noqa: ANN401
+    def _landed(self, ref: ObjectRef[Receipt[J, R]]) -> tuple[J, int]:
         self._deadlines.pop(ref, None)
         return self._flying.pop(ref)
 
-    def _receipt(self, ref: Any) -> Receipt[Any]:  # noqa: ANN401
+    def _receipt(self, ref: ObjectRef[Receipt[J, R]]) -> Receipt[J, R]:
         job, attempts = self._landed(ref)
         gone = self._ray.exceptions
         try:
-            receipt: Receipt[Any] = self._ray.get(ref)
+            receipt: Receipt[J, R] = self._ray.get(ref)
         except gone.RayTaskError as error:
             raise error.cause from error  # a bug: as it is, under the traceback of the worker
         except (gone.WorkerCrashedError, gone.OutOfMemoryError, gone.NodeDiedError, gone.LocalRayletDiedError) as error:
             what = "ran out of memory" if isinstance(error, gone.OutOfMemoryError) else "brought down its process"
             reason = f"{what} {attempts} times in {attempts} attempts"
-            return Receipt(job, Outcome.ASIDE, station="process", reason=reason, attempts=attempts)
+            return set_aside(job, "process", reason, attempts=attempts)
         return replace(receipt, attempts=attempts)
 
 
 @contextmanager
-def _pool(work: Work, context: object, settings: BatchSettings) -> Iterator[_Pool]:
-    if settings.workers == 0:
-        yield _Here(work, context)
-        return
+def _pool(work: Work[J, C, R], context: C, settings: BatchSettings) -> Iterator[_Pool[J, R]]:
+    def unit(job: J) -> Receipt[J, R]:  # to Ray, what else it needs travels once a process, not with every job
+        return attempt(work, job, context)
+
     with session(settings) as ray:
-        yield _OnRay(ray, work, context, settings)
+        yield _Here(unit) if ray is None else _OnRay(ray, unit, settings)
 
 
 @contextmanager
@@ -281,14 +278,10 @@ def session(settings: BatchSettings) -> Iterator[Any]:
     if settings.workers == 0:
         yield None
         return
-    embedded = not settings.ray_address
-    environment = {
-        "RAY_USAGE_STATS_ENABLED": "0",
-        "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",
-        "RAY_task_oom_retries": "0",
-    }
-    if embedded and "ray" not in sys.modules:  # once imported it has read them, and half a change locks us out
-        # Without a token anyone on this machine could run code in our workers; given here, none is left in a file.
+    environment = dict(_ENVIRONMENT)
+    if not settings.ray_address and "ray" not in sys.modules:
+        # Once imported it has read them, and half a change locks us out. Without a token anyone on this machine could
+        # run code in our workers; given here, none is left in a file.
         environment |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
     for name, value in environment.items():
         os.environ.setdefault(name, value)
@@ -297,35 +290,39 @@ def session(settings: BatchSettings) -> Iterator[Any]:
     if ray.is_initialized():
         yield ray
         return
-    # Ray's sockets live below this folder and their paths have a limit of about 100 bytes: a short one, not TMPDIR.
-    scratch = tempfile.mkdtemp(prefix="lamp-", dir="/tmp") if embedded else ""
+    with nullcontext() if settings.ray_address else _short_folder():
+        try:
+            _start(ray, settings)
+            yield ray
+        finally:
+            ray.shutdown()
+
+
+def _start(ray: ModuleType, settings: BatchSettings) -> None:
+    quiet = {"log_to_driver": False, "logging_level": logging.ERROR}
+    if not settings.ray_address:
+        memory = 128 * 2**20  # bytes; only keys and receipts pass through it
+        ray.init("local", num_cpus=settings.workers, include_dashboard=False, object_store_memory=memory, **quiet)
+        return
     try:
-        if embedded:
-            ray.init(
-                address="local",
-                num_cpus=settings.workers,
-                include_dashboard=False,
-                log_to_driver=False,
-                object_store_memory=128 * 2**20,
-                _temp_dir=scratch,
-                logging_level=logging.ERROR,
-            )
-        else:
-            try:
-                ray.init(address=settings.ray_address, log_to_driver=False, logging_level=logging.ERROR)
-            except (ConnectionError, ValueError) as error:
-                raise ConfigError(f"no Ray cluster answers at {settings.ray_address!r}: {error}") from error
-        _silence(ray)
-        yield ray
+        ray.init(settings.ray_address, **quiet)
+    except (ConnectionError, ValueError) as error:
+        raise ConfigError(f"no Ray cluster answers at {settings.ray_address!r}: {error}") from error
+
+
+@contextmanager
+def _short_folder() -> Iterator[None]:
+    """Let a Ray of our own live in a folder that goes with it.
+
+    Its sockets are below that, and their paths have a limit of about 100 bytes: a short one, not TMPDIR.
+    """
+    if "RAY_TMPDIR" in os.environ:
+        yield
+        return
+    folder = tempfile.mkdtemp(prefix="lamp-", dir="/tmp")
+    os.environ["RAY_TMPDIR"] = folder
+    try:
+        yield
     finally:
-        ray.shutdown()
-        if scratch:
-            shutil.rmtree(scratch, ignore_errors=True)
-
-
-def _silence(ray: Any) -> None:  # noqa: ANN401
-    # Every lost process is told in a receipt. Ray would also print a paragraph about it to standard output, in the
-    # middle of a progress bar or of the JSON another program reads, and has no setting that stops it.
-    worker = ray._private.worker.global_worker  # noqa: SLF001
-    worker.threads_stopped.set()
-    worker.gcs_error_subscriber.close()
+        del os.environ["RAY_TMPDIR"]
+        shutil.rmtree(folder, ignore_errors=True)

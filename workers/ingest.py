@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
-import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -15,10 +15,11 @@ from pipeline.measure.motion import MeasureSettings, measure
 from pipeline.media.decode import Video, open_video
 from pipeline.span import iso
 from storage.archive import Archive, Ingested, Mark, clip_name, clip_prefix
-from storage.objects import MissingObject, ObjectStore, StoreSettings
+from storage.contract import MissingObject, ObjectStore
+from storage.objects import StoreSettings
 from workers.patience import Patient
 from workers.receipt import Outcome, Stopwatch
-from workers.sources import IngestJob, copy_bytes, source_faults
+from workers.sources import IngestJob, fetch, sha256_of, source_faults
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,18 +54,71 @@ def ingest(job: IngestJob, context: Context, watch: Stopwatch) -> tuple[Outcome,
     with watch("record"):
         mark = archive.sources.get(job.mark)
         known = archive.clips.get(mark.clip) if mark else None
+        if known is None and job.start_ns is not None and job.sha256:
+            known = _same_start(archive, job, job.start_ns, job.sha256)
     if known is not None:
         return Outcome.ALREADY, known
-    # What was hashed is what is measured and stored: a copy of our own, or an object of ours, which nobody writes to.
-    if job.held and not job.place.startswith("s3://"):
+    with _fetched(job, context, watch) as source, open_video(source.path, max_pixels=context.max_pixels) as video:
+        start_ns = video.created_ns if job.start_ns is None else job.start_ns
+        if start_ns is None:
+            raise ClipError("start", "neither path, sidecar nor container says when it was made; add a sidecar")
+        with watch("record"):
+            known = _same_start(archive, job, start_ns, source.sha256)
+        if known is not None:
+            return Outcome.ALREADY, known
+        activity = _measured(video, context, watch)
+        draft = Clip(job.camera, start_ns, source.sha256, source.size, "", video.stream)
+        clip = replace(draft, key=f"clips/{clip_name(draft)}{job.location.suffix}")
+        record = Ingested(clip, _activity_key(clip, activity), activity.version, job.location.name)
+        with watch("put"):
+            _put_clip(job, source, clip, archive.store)
+            archive.store.put(record.activity, activity.to_bytes())
+            archive.clips.put(record)
+            archive.sources.put(Mark(job.mark, clip_name(clip)))
+    return Outcome.DONE, record
+
+
+@dataclass(frozen=True, slots=True)
+class _Fetched:
+    """A clip's bytes where they can be decoded, in a file that nobody writes to any more; `size` in bytes."""
+
+    path: Path
+    sha256: str
+    size: int
+
+
+@contextmanager
+def _fetched(job: IngestJob, context: Context, watch: Stopwatch) -> Iterator[_Fetched]:
+    """Give the bytes of a job, read once where they were not read before, and gone at the end unless they are stored.
+
+    What was hashed is what is measured and stored: a draft of our own, or an object of ours, which is never changed.
+    """
+    if job.inbox_key and not job.location.bucket:
+        path = Path(job.location.path)
+        with watch("fetch"), source_faults():
+            found = _Fetched(path, job.sha256 or sha256_of(path), path.stat().st_size)
+        yield found
+        return
+    with context.archive.store.draft(job.location.suffix) as path:
         with watch("fetch"):
-            sha256, size = copy_bytes(job.place, None, context.open_bucket)
-        return _take_in(job, context, watch, path=Path(job.place), sha256=sha256, size=size)
-    with tempfile.TemporaryDirectory(prefix="lamplighter-") as scratch:
-        path = Path(scratch) / f"clip{Path(job.place).suffix.lower()}"
-        with watch("fetch"):
-            sha256, size = copy_bytes(job.place, path, context.open_bucket)
-        return _take_in(job, context, watch, path=path, sha256=sha256, size=size)
+            found = _Fetched(path, *fetch(job.location, path, context.open_bucket))
+        if job.sha256 not in {"", found.sha256}:
+            raise ClipError(
+                "fetch", f"its content changed after it was first read: {_hashes(job.sha256, found.sha256)}"
+            )
+        yield found
+
+
+def _put_clip(job: IngestJob, source: _Fetched, clip: Clip, store: ObjectStore) -> None:
+    if job.inbox_key:
+        with source_faults():
+            store.copy(job.inbox_key, clip.key, meta={"sha256": clip.sha256})
+    else:
+        store.adopt(source.path, clip.key, meta={"sha256": clip.sha256})
+
+
+def _hashes(wanted: str, got: str) -> str:
+    return f"wanted the SHA-256 {wanted}, got {got}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,8 +147,7 @@ def remeasure(job: RemeasureJob, context: Context, watch: Stopwatch) -> tuple[Ou
         raise ClipError("record", "the store has no record of it any more; `lamplighter catalog rebuild` forgets it")
     if record.version == context.measure.version():
         return Outcome.ALREADY, record
-    with tempfile.TemporaryDirectory(prefix="lamplighter-") as scratch:
-        path = Path(scratch) / f"clip{Path(clip.key).suffix}"
+    with archive.store.draft(Path(clip.key).suffix) as path:
         with watch("fetch"):
             fetch_clip(archive, clip, path)
         with open_video(path, max_pixels=context.max_pixels) as video:
@@ -109,13 +162,11 @@ def remeasure(job: RemeasureJob, context: Context, watch: Stopwatch) -> tuple[Ou
 def fetch_clip(archive: Archive, clip: Clip, path: Path) -> None:
     """Copy a stored clip's bytes to `path`. Raises ClipError when they are gone or are not what was taken in."""
     try:
-        archive.store.fetch(clip.key, path)
+        found = archive.store.fetch(clip.key, path)
     except MissingObject as error:
         raise ClipError("fetch", f"{clip.key} is not in the store any more") from error
-    with path.open("rb") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()
     if found != clip.sha256:
-        raise ClipError("fetch", f"its content changed since it was taken in: wanted {clip.sha256}, got {found}")
+        raise ClipError("fetch", f"its content changed since it was taken in: {_hashes(clip.sha256, found)}")
 
 
 def _measured(video: Video, context: Context, watch: Stopwatch) -> Activity:
@@ -131,45 +182,18 @@ def _activity_key(clip: Clip, activity: Activity) -> str:
     return f"activity/{clip_name(clip)}-{activity.version}.npz"
 
 
-def _take_in(
-    job: IngestJob, context: Context, watch: Stopwatch, *, path: Path, sha256: str, size: int
-) -> tuple[Outcome, Ingested]:
-    archive = context.archive
-    with open_video(path, max_pixels=context.max_pixels) as video:
-        start_ns = video.created_ns if job.start_ns is None else job.start_ns
-        if start_ns is None:
-            raise ClipError("start", "neither path, sidecar nor container says when it was made; add a sidecar")
-        with watch("record"):
-            known = _same_start(archive, job.camera, start_ns, sha256)
-        if known is not None:
-            archive.sources.put(Mark(job.mark, clip_name(known.clip)))
-            return Outcome.ALREADY, known
-        activity = _measured(video, context, watch)
-        stream = video.stream
-    draft = Clip(job.camera, start_ns, sha256, size, "", stream)
-    key = f"clips/{clip_name(draft)}{path.suffix.lower()}"
-    clip = Clip(job.camera, start_ns, sha256, size, key, stream)
-    record = Ingested(clip, _activity_key(clip, activity), activity.version, Path(job.place).name)
-    with watch("put"):
-        if job.held:
-            with source_faults():
-                archive.store.copy(job.held, key, meta={"sha256": sha256})
-        else:
-            archive.store.put(key, path, meta={"sha256": sha256})
-        archive.store.put(record.activity, activity.to_bytes())
-        archive.clips.put(record)
-        archive.sources.put(Mark(job.mark, clip_name(clip)))
-    return Outcome.DONE, record
+def _same_start(archive: Archive, job: IngestJob, start_ns: int, sha256: str) -> Ingested | None:
+    """Return the record of this very clip, if there is one, and mark its source as taken in.
 
-
-def _same_start(archive: Archive, camera: str, start_ns: int, sha256: str) -> Ingested | None:
-    """Return the record of this very clip, if there is one. Raises ClipError when another clip has its start."""
-    for record in archive.clips.all(clip_prefix(camera, start_ns)):
+    Raises ClipError when another clip has its start.
+    """
+    for record in archive.clips.all(clip_prefix(job.camera, start_ns)):
         if record.clip.sha256 == sha256:
+            archive.sources.put(Mark(job.mark, clip_name(record.clip)))
             return record
         raise ClipError(
             "name",
-            f"camera {camera} already has a clip that starts at {iso(start_ns)} with other content "
+            f"camera {job.camera} already has a clip that starts at {iso(start_ns)} with other content "
             f"({record.source}); two cameras under one name?",
         )
     return None

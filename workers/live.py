@@ -13,19 +13,23 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import Any
+from types import ModuleType, TracebackType
+from typing import Never
 
 from pipeline.errors import StoreUnavailable
-from workers.batch import BatchSettings, run
+from storage.archive import Ingested
+from workers.batch import run
+from workers.inbox import Held, Upload
 from workers.ingest import Context, ingest
-from workers.receipt import Outcome, Receipt, Work
+from workers.patience import pauses
+from workers.receipt import Receipt, Work, set_aside
 from workers.recorder import Fault, Recorder
-from workers.shard import Answer, Held, LiveSettings, Shards, Upload, shard_of
+from workers.settings import BatchSettings, LiveSettings, RecorderSettings
+from workers.shard import Answer, Reply, Shards, shard_of
 from workers.sources import IngestJob
-from workers.stream import RecorderSettings
 from workers.watch import Patrol, Watched
 
+_AWAY_S = (0.5, 30.0)  # the first and the longest pause while a store is away
 _BUSY_S = 0.05  # between two offers to a shard that is full
 _TAKE = 4  # clips taken from a shard at a time
 _LOOK_S = 1.0  # between two looks at shards that said nothing
@@ -58,7 +62,7 @@ class Dropped:
     reason: str
 
 
-Intake = Accepted | Repeated | Dropped | Fault | Receipt[Any]
+Intake = Accepted | Repeated | Dropped | Fault | Receipt[IngestJob, Never]
 """What happens before the work; a Receipt is of a clip that was set aside on its way in."""
 
 
@@ -71,7 +75,7 @@ class _Lane(threading.Thread):
         self._changed = threading.Condition()
         self._full, self.offering, self.away = "backlog", False, ""
 
-    def give(self, upload: Upload, released: Callable[[], None]) -> None:
+    def add(self, upload: Upload, released: Callable[[], None]) -> None:
         """Add an upload; when the lane is full, wait or drop the oldest, as the operator chose."""
         settings, dropped = self._live.settings, None
         with self._changed:
@@ -126,29 +130,33 @@ class _Lane(threading.Thread):
             self._live.ended.wait(_BUSY_S)
 
     def _offer(self, upload: Upload) -> Answer:
-        live, pause_s = self._live, 0.5
-        while True:
-            try:
-                reply = live.shards.offer(upload)
-                self.away = ""
-                break
-            except StoreUnavailable as error:
-                # Once a clip in work meets it, the run's breaker says when this lasts too long; nothing is lost by
-                # waiting until then.
-                self.away = str(error)
-                if live.ended.wait(pause_s):
-                    return Answer.BUSY
-                pause_s = min(30.0, 2 * pause_s)
+        live, reply = self._live, self._reply(upload)
         if reply.answer is Answer.BUSY:
             self._full = reply.reason
         elif reply.answer is Answer.ACCEPTED:
             live.saw(Accepted(upload))
             live.more.set()
         elif reply.answer is Answer.ASIDE:
-            live.saw(aside(upload.job, reply.station, reply.reason))
+            live.saw(set_aside(upload.job, reply.station, reply.reason))
         else:
             live.saw(Repeated(upload))
         return reply.answer
+
+    def _reply(self, upload: Upload) -> Reply:
+        """Return what the shard says, also after a store that was away; "busy" when the run ends before that."""
+        away_s = pauses(*_AWAY_S)
+        while True:
+            try:
+                reply = self._live.shards.offer(upload)
+            except StoreUnavailable as error:
+                # Once a clip in work meets it, the run's breaker says when this lasts too long; nothing is lost by
+                # waiting until then.
+                self.away = str(error)
+                if self._live.ended.wait(next(away_s)):
+                    return Reply(Answer.BUSY, reason="store")
+            else:
+                self.away = ""
+                return reply
 
 
 class Live(AbstractContextManager["Live"]):
@@ -164,8 +172,8 @@ class Live(AbstractContextManager["Live"]):
         settings: LiveSettings,
         batch: BatchSettings,
         saw: Callable[[Intake], None],
-        work: Work = ingest,
-        ray: Any = None,  # noqa: ANN401
+        work: Work[IngestJob, Context, Ingested | None] = ingest,
+        ray: ModuleType | None = None,
     ) -> None:
         self.settings, self.saw = settings, saw
         self.shards = Shards(context.store, settings, ray=ray)
@@ -187,9 +195,11 @@ class Live(AbstractContextManager["Live"]):
                 thread.join(max(0.0, until - time.monotonic()))
         self.shards.close()
 
-    def watch(self, place: Watched) -> None:
+    def watch(self, watched: Watched) -> None:
         """Watch a folder or a bucket prefix."""
-        self._sources.append(Patrol(place, self.give, poll_s=self.settings.poll_s, stop=self.closed, fail=self.fail))
+        self._sources.append(
+            Patrol(watched, self.enqueue, poll_s=self.settings.poll_s, stop=self.closed, fail=self.fail)
+        )
 
     def record(self, camera: str, url: str | None, *, spool: Path, settings: RecorderSettings) -> None:
         """Record a camera by its URL; its finished clips wait in `spool` to be accepted.
@@ -202,19 +212,19 @@ class Live(AbstractContextManager["Live"]):
                 url,
                 spool=spool,
                 settings=settings,
-                give=self.give,
+                enqueue=self.enqueue,
                 saw=self.saw,
                 stop=self.closed,
                 fail=self.fail,
             )
         )
 
-    def give(self, found: Upload | Receipt[Any], released: Callable[[], None] = lambda: None) -> None:
+    def enqueue(self, found: Upload | Receipt[IngestJob, Never], released: Callable[[], None] = lambda: None) -> None:
         """Let an upload wait for its shard. `released` is called once it is accepted, done before, or given up."""
         if isinstance(found, Receipt):
             self.saw(found)
         else:
-            self._lanes[shard_of(found.job.camera, self.settings.shards)].give(found, released)
+            self._lanes[shard_of(found.job.camera, self.settings.shards)].add(found, released)
 
     def waiting(self) -> list[Upload]:
         """Return the uploads that wait to be accepted."""
@@ -232,7 +242,7 @@ class Live(AbstractContextManager["Live"]):
 
     def run(
         self, *, stop: threading.Event, tick: Callable[[], None], for_s: float | None = None
-    ) -> Iterator[tuple[Held, Receipt[Any]]]:
+    ) -> Iterator[tuple[Held, Receipt[IngestJob, Ingested | None]]]:
         """Run until `stop`, or for `for_s` seconds once the shards are there; yield every clip with its receipt.
 
         After `stop` only the clips in work are finished. After `for_s` nothing new is looked at, and what was found is
@@ -245,7 +255,7 @@ class Live(AbstractContextManager["Live"]):
         for thread in (*self._lanes, *self._sources):
             thread.start()
         for receipt in run(self._jobs(stop, tick, for_s), self._work, self._context, settings=self._batch):
-            yield self.shards.held(receipt.job.mark), receipt  # type: ignore[attr-defined]
+            yield self.shards.taken(receipt.job.mark), receipt
 
     def _jobs(self, stop: threading.Event, tick: Callable[[], None], for_s: float | None) -> Iterator[IngestJob | None]:
         until = None if for_s is None else time.monotonic() + for_s
@@ -279,8 +289,3 @@ class Live(AbstractContextManager["Live"]):
             return self.shards.take(_TAKE)
         except StoreUnavailable:
             return []  # a shard that starts while the store is away; the batch's breaker keeps the time
-
-
-def aside(job: IngestJob, station: str, reason: str) -> Receipt[Any]:
-    """Return the receipt of a clip that was set aside on its way in."""
-    return Receipt(job, Outcome.ASIDE, station=station, reason=reason)

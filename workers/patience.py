@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import random
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from itertools import count
 from pathlib import Path
 from typing import Final, ParamSpec, TypeVar
@@ -87,6 +88,14 @@ class Patient:
         """See ObjectStore."""
         return patiently(self._store.put, key, data, meta=meta or {}, if_absent=if_absent)
 
+    def draft(self, suffix: str = "") -> AbstractContextManager[Path]:
+        """See ObjectStore."""
+        return self._store.draft(suffix)
+
+    def adopt(self, path: Path, key: str, *, meta: Mapping[str, str] | None = None) -> None:
+        """See ObjectStore."""
+        patiently(self._store.adopt, path, key, meta=meta or {})
+
     def copy(self, source: str, key: str, *, meta: Mapping[str, str] | None = None) -> None:
         """See ObjectStore."""
         patiently(self._store.copy, source, key, meta=meta or {})
@@ -95,9 +104,9 @@ class Patient:
         """See ObjectStore."""
         return patiently(self._store.get, key)
 
-    def fetch(self, key: str, path: Path) -> None:
+    def fetch(self, key: str, path: Path) -> str:
         """See ObjectStore."""
-        patiently(self._store.fetch, key, path)
+        return patiently(self._store.fetch, key, path)
 
     def read(self, key: str, *, start: int, length: int) -> bytes:
         """See ObjectStore."""

@@ -8,11 +8,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Generic, Never, Protocol, TypeVar
 
 from pipeline.errors import ClipError, StoreRefused, StoreUnavailable
 
-R = TypeVar("R")
 T = TypeVar("T")
 
 
@@ -35,16 +34,26 @@ class Job(Protocol):
         ...
 
 
-class Stopwatch:
-    """Seconds spent at each station of one unit of work."""
+J = TypeVar("J", bound=Job)
+C = TypeVar("C")
+R = TypeVar("R")
+J_co = TypeVar("J_co", bound=Job, covariant=True)
+R_co = TypeVar("R_co", covariant=True)
+J_contra = TypeVar("J_contra", bound=Job, contravariant=True)
+C_contra = TypeVar("C_contra", contravariant=True)
 
-    def __init__(self) -> None:
+
+class Stopwatch:
+    """Seconds spent at each station of one unit of work, by a clock that never goes back (seconds)."""
+
+    def __init__(self, clock: Callable[[], float] = time.perf_counter) -> None:
         self.seconds: dict[str, float] = {}
+        self._clock = clock
 
     @contextmanager
     def __call__(self, station: str) -> Iterator[None]:
         """Add the time of the block to `station`."""
-        start = time.perf_counter()
+        start = self._clock()
         try:
             yield
         finally:
@@ -52,28 +61,28 @@ class Stopwatch:
 
     def each(self, station: str, items: Iterable[T]) -> Iterator[T]:
         """Yield the items, adding to `station` the time it takes to get each, but not what is done with it."""
-        steps, start = iter(items), time.perf_counter()
+        steps, start = iter(items), self._clock()
         for item in steps:
             self._add(station, start)
             yield item
-            start = time.perf_counter()
+            start = self._clock()
         self._add(station, start)
 
     def _add(self, station: str, start: float) -> None:
-        self.seconds[station] = self.seconds.get(station, 0.0) + time.perf_counter() - start
+        self.seconds[station] = self.seconds.get(station, 0.0) + self._clock() - start
 
 
 @dataclass(frozen=True, slots=True)
-class Receipt(Generic[R]):
-    """The small answer of one unit of work: no bytes of footage, only what was made of it.
+class Receipt(Generic[J_co, R_co]):
+    """The small answer of one unit of work: its job, and no bytes of footage, only what was made of it.
 
     `result` is there when it is done (now or before), `station` and `reason` when it was set aside. `seconds` is the
     time spent by station; `attempts` counts the processes that tried.
     """
 
-    job: Job
+    job: J_co
     outcome: Outcome
-    result: R | None = None
+    result: R_co | None = None
     station: str = ""
     reason: str = ""
     seconds: Mapping[str, float] = field(default_factory=dict)
@@ -81,13 +90,24 @@ class Receipt(Generic[R]):
     attempts: int = 1
 
 
-Work = Callable[[Any, Any, Stopwatch], tuple[Outcome, Any]]
+def set_aside(job: J, station: str, reason: str, *, attempts: int = 1) -> Receipt[J, Never]:
+    """Return the receipt of a unit that was refused, or that `attempts` processes could not do."""
+    return Receipt(job, Outcome.ASIDE, station=station, reason=reason, attempts=attempts)
 
 
-def attempt(work: Work, job: Job, context: object) -> Receipt[Any]:
+class Work(Protocol[J_contra, C_contra, R_co]):
+    """What is done with each job, in whichever process; the context is what all jobs of a run share."""
+
+    def __call__(self, job: J_contra, context: C_contra, watch: Stopwatch, /) -> tuple[Outcome, R_co]:
+        """Do one unit of work; raises what `attempt` sorts."""
+        ...
+
+
+def attempt(work: Work[J, C, R], job: J, context: C) -> Receipt[J, R]:
     """Do one unit of work in this process and write its receipt; errors the run can act on become outcomes."""
     watch = Stopwatch()
-    outcome, result, station, reason = Outcome.DONE, None, "", ""
+    result: R | None = None
+    station = reason = ""
     try:
         with watch("total"):
             outcome, result = work(job, context, watch)

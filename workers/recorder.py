@@ -13,10 +13,12 @@ from typing import Protocol
 
 from pipeline.errors import ClipError
 from pipeline.span import NS
-from storage.archive import short
-from workers.shard import Upload
-from workers.sources import IngestJob
-from workers.stream import Clock, Recorded, RecorderSettings, record
+from storage.location import Location
+from workers.capture import Captured, Clock, capture
+from workers.inbox import Upload
+from workers.patience import pauses
+from workers.settings import RecorderSettings
+from workers.sources import IngestJob, file_version, mark_of
 
 _STOOD_S = 1.0  # a camera that was not read for longer than this may have lost pictures
 _NAME = re.compile(r"(\d{8}T\d{6})\.(\d{9})Z-(stream|arrival)(?:-\d+)?\.mp4")
@@ -26,7 +28,7 @@ _NAME = re.compile(r"(\d{8}T\d{6})\.(\d{9})Z-(stream|arrival)(?:-\d+)?\.mp4")
 class Fault:
     """A camera could not be recorded, or not all the time; never tells its URL.
 
-    `station` is "connect", "probe", "stream" or "write" (see workers.stream.takes), or "full": nothing was read from
+    `station` is "connect", "probe", "stream" or "write" (see workers.capture.capture), or "full": nothing was read from
     it while its last clip waited to be accepted.
     """
 
@@ -35,12 +37,12 @@ class Fault:
     reason: str
 
 
-class _Give(Protocol):
+class _Enqueue(Protocol):
     def __call__(self, found: Upload, released: Callable[[], None]) -> None: ...
 
 
 class Recorder(threading.Thread):
-    """Records one camera into `spool`/CAMERA/ and gives every finished clip to `give`, which may block.
+    """Records one camera into `spool`/CAMERA/ and hands every finished clip to `enqueue`, which may block.
 
     A clip's file is named by its start and by the clock that said so (`20260131T180000.000000000Z-stream.mp4`), which
     its record keeps as the name of its source. The file goes when the clip is accepted; what an earlier run left
@@ -54,21 +56,21 @@ class Recorder(threading.Thread):
         *,
         spool: Path,
         settings: RecorderSettings,
-        give: _Give,
+        enqueue: _Enqueue,
         saw: Callable[[Fault], None],
         stop: threading.Event,
         fail: Callable[[BaseException], None],
     ) -> None:
         super().__init__(name=f"record {camera}", daemon=True)
         self.camera, self._url, self._folder, self._settings = camera, url, spool / camera, settings
-        self._give, self._saw, self._stop_now, self._fail = give, saw, stop, fail
-        self._pause_s = settings.retry_s
+        self._enqueue, self._saw, self._stop_now, self._fail = enqueue, saw, stop, fail
+        self._pauses = pauses(settings.retry_s, settings.retry_most_s)
 
     def run(self) -> None:
         """Record until told to stop."""
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
-            self._take_up()
+            self._offer_leftovers()
             while self._url is not None and not self._stop_now.is_set():
                 try:
                     self._record(self._url)
@@ -77,42 +79,41 @@ class Recorder(threading.Thread):
                     fault = Fault(self.camera, error.station, error.reason)
                 if not self._stop_now.is_set():
                     self._saw(fault)
-                    self._stop_now.wait(self._pause_s)
-                    self._pause_s = min(self._settings.retry_most_s, 2 * self._pause_s)
+                    self._stop_now.wait(next(self._pauses))
         except BaseException as error:  # noqa: BLE001 - a thread's error must not vanish with it
             self._fail(error)
 
     def _record(self, url: str) -> None:
-        clips = record(url, self._folder, settings=self._settings, stop=self._stop_now.is_set, now_ns=time.time_ns)
-        for take in clips:
-            self._pause_s = self._settings.retry_s
+        clips = capture(url, self._folder, settings=self._settings, stop=self._stop_now.is_set, now_ns=time.time_ns)
+        for clip in clips:
+            self._pauses = pauses(self._settings.retry_s, self._settings.retry_most_s)
             began = time.monotonic()
-            self._offer(self._named(take), time.time_ns())
+            self._offer(self._named(clip), time.time_ns())
             stood_s = time.monotonic() - began
             if stood_s > _STOOD_S and not self._stop_now.is_set():
                 self._saw(Fault(self.camera, "full", f"the recording stood still for {stood_s:.1f} s: all queues full"))
 
-    def _take_up(self) -> None:
+    def _offer_leftovers(self) -> None:
         for path in sorted(self._folder.iterdir()):
             if path.suffix == ".part":
                 path.unlink()  # an MP4 without its index: its run was killed
             elif _NAME.fullmatch(path.name):
                 self._offer(path, time.time_ns())
 
-    def _named(self, take: Recorded) -> Path:
-        path = self._folder / clip_file(take.start_ns, take.clock)
-        number = 1
-        while path.exists():  # a clock that went back by exactly a clip, and that one still waits
+    def _named(self, clip: Captured) -> Path:
+        """Give a clip its name, another one where that is taken by a clip that still waits."""
+        name = clip_file(clip.start_ns, clip.clock)
+        path, number = self._folder / name, 1
+        while path.exists():  # a clock that went back by exactly a clip
             number += 1
-            path = path.with_name(clip_file(take.start_ns, take.clock).replace(".mp4", f"-{number}.mp4"))
-        return take.path.rename(path)
+            path = path.with_name(name.replace(".mp4", f"-{number}.mp4"))
+        return clip.path.rename(path)
 
     def _offer(self, path: Path, arrived_ns: int) -> None:
-        name, size = f"{self.camera}/{path.name}", path.stat().st_size
-        start_ns = _start(path.name)
-        mark = short(f"{path.absolute()}\0{size} {path.stat().st_mtime_ns}\0{self.camera}\0{start_ns}")
-        job = IngestJob(name, str(path.absolute()), mark, self.camera, start_ns)
-        self._give(Upload(job, size, arrived_ns), lambda: path.unlink(missing_ok=True))
+        location, start_ns, facts = Location(str(path.absolute())), _start(path.name), path.stat()
+        mark = mark_of(location, file_version(facts.st_size, facts.st_mtime_ns), self.camera, start_ns)
+        job = IngestJob(f"{self.camera}/{path.name}", location, mark, self.camera, start_ns)
+        self._enqueue(Upload(job, facts.st_size, arrived_ns), lambda: path.unlink(missing_ok=True))
 
 
 def clip_file(start_ns: int, clock: Clock) -> str:

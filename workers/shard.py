@@ -7,71 +7,29 @@ from __future__ import annotations
 
 import hashlib
 import os
-import tempfile
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import lru_cache
-from pathlib import Path, PurePosixPath
-from typing import Any, Literal, Protocol
+from itertools import islice
+from types import ModuleType
+from typing import Concatenate, ParamSpec, Protocol, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field
-
-from pipeline.errors import ClipError, StoreUnavailable
+from pipeline.errors import ClipError
 from pipeline.span import NS
 from storage.archive import Archive
-from storage.objects import ObjectStore, StoreSettings, check_key
-from workers.patience import Patient
-from workers.sources import IngestJob, copy_bytes, read_bytes, refuse_empty, source_faults
+from storage.contract import ObjectStore
+from storage.objects import StoreSettings
+from workers.inbox import Held, Inbox, Upload
+from workers.patience import Patient, pauses
+from workers.settings import LiveSettings
 
-_PREFIX = "inbox/"
-_NAME_CHARS = 400  # of an upload's own name that are kept; percent-encoded they must fit into S3's 2048 bytes
-_AGAIN_S = 0.2
-
-
-class LiveSettings(BaseModel):
-    """How live ingest is bounded, and what happens when more arrives than can be worked off."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    shards: int = Field(2, ge=1, le=64, description="camera shards; each is one process of about 100 MB on Ray")
-    queue: int = Field(64, ge=1, le=100_000, description="clips a shard has accepted and that are not done (clips)")
-    disk_bytes: int = Field(
-        4 * 2**30, ge=1, description="all accepted clips that are not done together, in the store (bytes)"
-    )
-    backlog: int = Field(64, ge=1, le=100_000, description="uploads that wait for each shard to accept them (uploads)")
-    policy: Literal["block", "drop-oldest"] = Field(
-        "block", description="when all is full: let sources wait, or drop the upload that has waited longest"
-    )
-    poll_s: float = Field(1.0, gt=0, le=3600, description="pause between two looks at a folder or bucket (seconds)")
-    behind_s: float = Field(10.0, gt=0, description="a camera is behind when a clip of it waits longer (seconds)")
-    drain_s: float = Field(
-        60.0, ge=0, description="at the end of a timed run, how long what was accepted is worked off (seconds)"
-    )
-    metrics_host: str = Field("127.0.0.1", description="address the metrics are served at")
-    metrics_port: int = Field(0, ge=0, le=65_535, description="port the metrics are served at; 0 = not served")
-
-
-@dataclass(frozen=True, slots=True)
-class Upload:
-    """A clip that wants in: `job.place` is where it lies now. `size` in bytes, `arrived_ns` since 1970 UTC."""
-
-    job: IngestJob
-    size: int
-    arrived_ns: int
-
-
-@dataclass(frozen=True, slots=True)
-class Held:
-    """A clip that was accepted: `job.place` is where its durable bytes lie, `key` their key in the store."""
-
-    job: IngestJob
-    key: str
-    size: int
-    arrived_ns: int
+P = ParamSpec("P")
+T = TypeVar("T")
+_AGAIN_S, _AGAIN_MOST_S = 0.2, 2.0  # between two calls of a shard whose process is starting again
 
 
 class Answer(StrEnum):
@@ -120,7 +78,7 @@ class Shard:
         self._index, self._settings, self._store = index, settings, store
         self._bytes_free = max(1, settings.disk_bytes // settings.shards)
         self._held: OrderedDict[str, Held] = OrderedDict()
-        self._given: set[str] = set()
+        self._taken: set[str] = set()
         self._bytes = 0
         self._ready = False
         self._lock = threading.Lock()
@@ -140,7 +98,7 @@ class Shard:
         if full := self._full(upload.size):
             return full
         try:
-            held = self._keep(upload)
+            held = self._inbox.keep(upload, self._open_bucket)
         except ClipError as error:
             return Reply(Answer.ASIDE, error.station, error.reason)
         with self._lock:
@@ -152,15 +110,15 @@ class Shard:
         """Hand out up to `most` clips, the one that has waited longest first; none is handed out twice."""
         self._recover()
         with self._lock:
-            free = [mark for mark in self._held if mark not in self._given][:most]
-            self._given.update(free)
+            free = list(islice((mark for mark in self._held if mark not in self._taken), most))
+            self._taken.update(free)
             return [self._held[mark] for mark in free]
 
     def forget(self, marks: list[str]) -> None:
         """Forget clips whose records (or accounts) are written and whose bytes are gone from the inbox."""
         with self._lock:
             for mark in marks:
-                self._given.discard(mark)
+                self._taken.discard(mark)
                 held = self._held.pop(mark, None)
                 self._bytes -= held.size if held else 0
 
@@ -180,9 +138,9 @@ class Shard:
         with self._lock:
             if self._ready:
                 return
-            self._archive = Archive(Patient.open(self._store))
-            found = sorted(inbox(self._archive.store, self._store), key=lambda held: (held.arrived_ns, held.key))
-            for held in found:
+            store = Patient.open(self._store)
+            self._archive, self._inbox = Archive(store), Inbox(store, self._store)
+            for held in sorted(self._inbox.held(), key=lambda held: (held.arrived_ns, held.key)):
                 if shard_of(held.job.camera, self._settings.shards) == self._index:
                     self._held[held.job.mark] = held
                     self._bytes += held.size
@@ -199,64 +157,8 @@ class Shard:
             return Reply(Answer.ASIDE, "inbox", f"the clip {reason}")
         return None
 
-    def _keep(self, upload: Upload) -> Held:
-        job = upload.job
-        key = f"{_PREFIX}{job.camera}/{job.mark}/{_file_name(job.place)}"
-        # One put holds all there is to know, so there is no moment at which half of it is durable.
-        meta = {
-            "name": job.name.encode("utf-8", "backslashreplace").decode()[-_NAME_CHARS:],
-            "start": "" if job.start_ns is None else str(job.start_ns),
-            "arrived": str(upload.arrived_ns),
-        }
-        if not job.place.startswith("s3://"):
-            return _held(key, self._put(key, job.place, meta), meta, self._store)
-        with tempfile.TemporaryDirectory(prefix="lamplighter-") as scratch:
-            path = Path(scratch) / "clip"
-            _, size = copy_bytes(job.place, path, self._bucket)
-            self._archive.store.put(key, path, meta=meta)
-        return _held(key, size, meta, self._store)
-
-    def _put(self, key: str, place: str, meta: Mapping[str, str]) -> int:
-        """Put a file as it lies there, and return its size in bytes."""
-        with source_faults():
-            size = Path(place).stat().st_size
-            refuse_empty(size)
-            try:
-                self._archive.store.put(key, Path(place), meta=meta)
-            except StoreUnavailable:
-                for _ in read_bytes(place, self._bucket):  # it may be the file that cannot be read
-                    pass
-                raise
-        return size
-
-    def _bucket(self, bucket: str) -> ObjectStore:
+    def _open_bucket(self, bucket: str) -> ObjectStore:
         return _open_bucket(self._store.model_copy(update={"kind": "s3", "bucket": bucket}))
-
-
-def inbox(store: ObjectStore, settings: StoreSettings) -> Iterator[Held]:
-    """Yield every clip that was accepted and is not done, in the order of keys."""
-    for key in store.keys(_PREFIX):
-        head = store.head(key)
-        if head is not None and len(key.split("/")) == 4 and "arrived" in head.meta:
-            yield _held(key, head.size, head.meta, settings)
-
-
-def _held(key: str, size: int, meta: Mapping[str, str], settings: StoreSettings) -> Held:
-    _, camera, mark, _ = key.split("/")
-    # A worker reads a directory store's objects as the plain files they are.
-    place = f"s3://{settings.bucket}/{key}" if settings.kind == "s3" else str(Path(settings.path).absolute() / key)
-    start_ns = int(meta["start"]) if meta["start"] else None
-    return Held(IngestJob(meta["name"], place, mark, camera, start_ns, key), key, size, int(meta["arrived"]))
-
-
-def _file_name(place: str) -> str:
-    """Return the upload's own file name, which its record will name as the source, as far as a key can carry it."""
-    path = PurePosixPath(place)
-    try:
-        check_key(path.name)
-    except ValueError:
-        return f"clip{path.suffix}" if path.suffix.isascii() and len(path.suffix) < 9 else "clip"
-    return path.name
 
 
 @lru_cache(maxsize=8)
@@ -264,7 +166,7 @@ def _open_bucket(settings: StoreSettings) -> ObjectStore:
     return Patient.open(settings)
 
 
-class _Handle(Protocol):
+class _AnyShard(Protocol):
     def offer(self, upload: Upload) -> Reply: ...
     def take(self, most: int) -> list[Held]: ...
     def forget(self, marks: list[str]) -> None: ...
@@ -276,10 +178,10 @@ class ShardLost(Exception):  # noqa: N818 - never leaves this part: the call is 
     """The shard's process died during the call; it is started again by itself."""
 
 
-class _OnRay:
+class _ShardProcess:
     """A shard in a process of its own. Each call waits for its answer; a lost process raises ShardLost."""
 
-    def __init__(self, ray: Any, index: int, store: StoreSettings, settings: LiveSettings) -> None:  # noqa: ANN401
+    def __init__(self, ray: ModuleType, index: int, store: StoreSettings, settings: LiveSettings) -> None:
         self._ray = ray
         here = ray.get_runtime_context().get_node_id()
         options = ray.remote(
@@ -295,45 +197,46 @@ class _OnRay:
         self._actor = options(Shard).remote(index, store, settings)
 
     def offer(self, upload: Upload) -> Reply:
-        return self._call("offer", "intake", upload)  # type: ignore[no-any-return]
+        return self._call(Shard.offer, "intake", upload)
 
     def take(self, most: int) -> list[Held]:
-        return self._call("take", "desk", most)  # type: ignore[no-any-return]
+        return self._call(Shard.take, "desk", most)
 
     def forget(self, marks: list[str]) -> None:
-        self._call("forget", "desk", marks)
+        self._call(Shard.forget, "desk", marks)
 
     def status(self) -> ShardStatus:
-        return self._call("status", "desk")  # type: ignore[no-any-return]
+        return self._call(Shard.status, "desk")
 
     def close(self) -> None:
         self._ray.kill(self._actor)
 
-    def _call(self, method: str, group: str, *arguments: object) -> Any:  # noqa: ANN401
+    def _call(self, method: Callable[Concatenate[Shard, P], T], group: str, *args: P.args, **kwargs: P.kwargs) -> T:
         gone = self._ray.exceptions
         try:
-            call = getattr(self._actor, method).options(concurrency_group=group)
-            return self._ray.get(call.remote(*arguments))
+            call = getattr(self._actor, method.__name__).options(concurrency_group=group)
+            answer: T = self._ray.get(call.remote(*args, **kwargs))
         except gone.RayTaskError as error:
             raise error.cause from error
         except (gone.RayActorError, gone.PendingCallsLimitExceeded) as error:
             if getattr(error, "actor_init_failed", False):
                 raise  # it would fail again: its machine lacks this project, or has another version of it
             raise ShardLost from error
+        return answer
 
 
 class Shards:
     """All shards of a run behind one face: in processes of their own on Ray, or in this one without."""
 
-    def __init__(self, store: StoreSettings, settings: LiveSettings, *, ray: Any = None) -> None:  # noqa: ANN401
+    def __init__(self, store: StoreSettings, settings: LiveSettings, *, ray: ModuleType | None = None) -> None:
         self.count = settings.shards
-        self._handles: list[_Handle] = [
-            Shard(index, store, settings) if ray is None else _OnRay(ray, index, store, settings)
+        self._shards: list[_AnyShard] = [
+            Shard(index, store, settings) if ray is None else _ShardProcess(ray, index, store, settings)
             for index in range(settings.shards)
         ]
-        # A shard that starts again hands out again what it finds; here is what is being worked on already.
         self._closed = threading.Event()
-        self._out: dict[str, Held] = {}
+        # A shard that starts again hands out again what it finds; here is what is being worked on already.
+        self._taken: dict[str, Held] = {}
         self._offered: set[str] = set()
         self.recovered = 0  # clips an earlier run had accepted and not done
         self._unforgotten: dict[int, set[str]] = {index: set() for index in range(settings.shards)}
@@ -343,14 +246,14 @@ class Shards:
 
         Busy once `close` was called.
         """
-        handle, lost, mark = self._handles[shard_of(upload.job.camera, self.count)], False, upload.job.mark
-        before = mark in self._offered
+        shard, lost, mark = self._shards[shard_of(upload.job.camera, self.count)], False, upload.job.mark
+        before, again_s = mark in self._offered, pauses(_AGAIN_S, _AGAIN_MOST_S)
         self._offered.add(mark)
         while True:
             try:
-                reply = handle.offer(upload)
+                reply = shard.offer(upload)
             except ShardLost:
-                if self._closed.wait(_AGAIN_S):
+                if self._closed.wait(next(again_s)):
                     return Reply(Answer.BUSY, reason="closed")
                 lost = True
                 continue
@@ -363,51 +266,51 @@ class Shards:
 
     def take(self, most: int) -> list[Held]:
         """Take up to `most` clips per shard to work on; a shard that is starting again gives none."""
-        taken = []
-        for handle in self._handles:
+        fresh = []
+        for shard in self._shards:
             try:
-                found = handle.take(most)
+                found = shard.take(most)
             except ShardLost:
                 continue
             for held in found:
                 mark = held.job.mark
-                if mark not in self._out:
+                if mark not in self._taken:
                     self.recovered += mark not in self._offered
                     self._offered.discard(mark)
-                    self._out[mark] = held
-                    taken.append(held)
-        return taken
+                    self._taken[mark] = held
+                    fresh.append(held)
+        return fresh
 
-    def held(self, mark: str) -> Held:
+    def taken(self, mark: str) -> Held:
         """Return the clip that was taken under that mark."""
-        return self._out[mark]
+        return self._taken[mark]
 
     def forget(self, marks: Iterable[str]) -> None:
         """Tell the shards that clips are done and their bytes gone; told again later to one that is starting again."""
         for mark in marks:
-            self._unforgotten[shard_of(self._out[mark].job.camera, self.count)].add(mark)
+            self._unforgotten[shard_of(self._taken[mark].job.camera, self.count)].add(mark)
         for index, waiting in self._unforgotten.items():
             if waiting:
                 try:
-                    self._handles[index].forget(sorted(waiting))
+                    self._shards[index].forget(sorted(waiting))
                 except ShardLost:
                     continue
                 for mark in waiting:
-                    del self._out[mark]
+                    del self._taken[mark]
                 waiting.clear()
 
     def close(self) -> None:
         """End the shards' processes; what they hold stays in the store for the next run."""
         self._closed.set()
-        for handle in self._handles:
-            handle.close()
+        for shard in self._shards:
+            shard.close()
 
     def status(self) -> list[ShardStatus]:
         """Tell how full each shard is that answers."""
         found = []
-        for handle in self._handles:
+        for shard in self._shards:
             try:
-                found.append(handle.status())
+                found.append(shard.status())
             except ShardLost:
                 continue
         return found

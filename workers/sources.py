@@ -5,18 +5,20 @@ from __future__ import annotations
 import glob
 import hashlib
 from collections import defaultdict
-from collections.abc import Callable, Container, Iterable, Iterator
-from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
-from typing import Any
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Never
 
 from pipeline.errors import ClipError, ConfigError
-from pipeline.media.origin import Origin, PathTemplate, read_sidecar
+from pipeline.media.origin import Origin, PathTemplate, read_sidecar, sidecar_names
 from pipeline.span import iso
 from storage.archive import short
-from storage.objects import CHUNK_BYTES, MissingObject, ObjectStore
-from workers.receipt import Outcome, Receipt
+from storage.contract import CHUNK_BYTES, MissingObject, ObjectStore, write_hashed
+from storage.location import Location
+from workers.receipt import Receipt, set_aside
 
 SUFFIXES = frozenset(
     {".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".ts", ".mts", ".m2ts", ".mpg", ".mpeg", ".3gp", ".flv"}
@@ -26,184 +28,211 @@ OpenBucket = Callable[[str], ObjectStore]
 
 @dataclass(frozen=True, slots=True)
 class IngestJob:
-    """One uploaded file: `place` is its path or s3://BUCKET/KEY, `mark` stands for its place, size and time of change.
+    """One uploaded file: where it lies, and its `mark`, which stands for its location, size and time of change.
 
     `camera` and `start_ns` are what its path or sidecar said; without a start the container's creation time counts.
-    `held` is its key where it lies in the store already.
+    `inbox_key` is its key where it lies in the store already, `sha256` the hash of its bytes where these were read
+    before: they must be the same still.
     """
 
     name: str
-    place: str
+    location: Location
     mark: str
     camera: str
     start_ns: int | None
-    held: str = ""
+    inbox_key: str = ""
+    sha256: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """One uploaded file as it was found: `version` changes with its content, `sidecar` reads its sidecar, if any."""
+    """One uploaded file as it was found, its size in bytes.
+
+    `version` changes with its content, `sidecar` reads its sidecar, if any. One that has gone since has the size None.
+    """
 
     name: str
-    place: str
+    location: Location
+    size: int | None
     version: str
     sidecar: Callable[[], bytes | None]
 
 
 def ingest_jobs(
     where: Iterable[str], template: PathTemplate, *, camera: str | None, known: set[str], open_bucket: OpenBucket
-) -> tuple[list[IngestJob], list[Receipt[Any]]]:
+) -> tuple[list[IngestJob], list[Receipt[IngestJob, Never]]]:
     """Return the jobs for all files at `where`, and receipts for those refused before any work.
 
     A sidecar (CLIP.mp4.json or CLIP.json) outweighs `camera`, which outweighs the template. `known` are the ids of the
-    catalogue's cameras; `open_bucket` opens a bucket by name. Raises ConfigError when a place does not exist.
+    catalogue's cameras; `open_bucket` opens a bucket by name. Raises ConfigError when there is nothing at one of them.
     """
-    jobs: list[IngestJob] = []
-    refused: list[Receipt[Any]] = []
-    for source in (found for place in where for found in _find(place, open_bucket)):
-        try:
-            jobs.append(job_of(source, template, camera, known))
-        except ClipError as error:
-            job = IngestJob(source.name, source.place, "", "", None)
-            refused.append(Receipt(job, Outcome.ASIDE, station=error.station, reason=error.reason))
-    return _without_clashes(jobs, refused, open_bucket), refused
+    found: list[tuple[Source, IngestJob]] = []
+    refused: list[Receipt[IngestJob, Never]] = []
+    for source in (one for text in where for one in _find(text, open_bucket)):
+        job = job_of(source, template, camera, known)
+        if isinstance(job, Receipt):
+            refused.append(job)
+        else:
+            found.append((source, job))
+    jobs, clashing = _without_clashes(found, open_bucket)
+    return jobs, refused + clashing
 
 
-def read_bytes(place: str, open_bucket: OpenBucket) -> Iterator[bytes]:
-    """Yield a source's content in pieces. Raises ClipError("fetch", ...) when it is gone or cannot be read."""
-    with source_faults():
-        if place.startswith("s3://"):
-            bucket, _, key = place.removeprefix("s3://").partition("/")
-            yield from _in_ranges(open_bucket(bucket), key)
-            return
-        with Path(place).open("rb") as file:
-            while piece := file.read(CHUNK_BYTES):
-                yield piece
+def job_of(
+    source: Source, template: PathTemplate, camera: str | None, known: Container[str]
+) -> IngestJob | Receipt[IngestJob, Never]:
+    """Return the job for one file, or its refusal where its camera or start cannot be told or is not known."""
+    try:
+        camera, start_ns = _origin(source, template, camera, known)
+    except ClipError as error:
+        return set_aside(IngestJob(source.name, source.location, "", "", None), error.station, error.reason)
+    mark = mark_of(source.location, source.version, camera, start_ns)
+    return IngestJob(source.name, source.location, mark, camera, start_ns)
+
+
+def mark_of(location: Location, version: str, camera: str, start_ns: int | None) -> str:
+    """Return what stands for a source in the bucket: the same file has the same mark, whichever way it came in."""
+    return short(f"{location}\0{version}\0{camera}\0{start_ns}")
+
+
+def file_version(size: int, changed_ns: int) -> str:
+    """Return the version of a file with that size (bytes) and time of change (ns since 1970)."""
+    return f"{size} {changed_ns}"
+
+
+def fetch(location: Location, path: Path, open_bucket: OpenBucket) -> tuple[str, int]:
+    """Copy a source to `path`, reading it once; return the SHA-256 of its bytes in hexadecimal, and how many they are.
+
+    Raises ClipError("fetch", ...) when it is gone, cannot be read or is empty, OSError for `path`.
+    """
+    if location.bucket:
+        with source_faults():
+            store = open_bucket(location.bucket)
+            sha256 = store.fetch(location.path, path)
+    else:
+        with path.open("wb") as out:
+            sha256 = write_hashed(out, _pieces(Path(location.path)))
+    size = path.stat().st_size
+    if not size:
+        raise ClipError("fetch", "the file is empty (0 bytes); upload it again")
+    return sha256, size
 
 
 @contextmanager
 def source_faults() -> Iterator[None]:
-    """Turn what reading a source may raise into a ClipError("fetch", ...)."""
+    """Turn what a source that is gone raises into a ClipError("fetch", ...)."""
     try:
         yield
     except (FileNotFoundError, MissingObject) as error:
         raise ClipError("fetch", "the file vanished after it was listed; upload it again") from error
+
+
+def sha256_of(path: Path) -> str:
+    """Return the SHA-256 of a file in hexadecimal. Raises ClipError("fetch", ...) as `fetch` does."""
+    digest = hashlib.sha256()
+    for piece in _pieces(path):
+        digest.update(piece)
+    return digest.hexdigest()
+
+
+def _pieces(path: Path) -> Iterator[bytes]:
+    try:
+        with source_faults(), path.open("rb") as file:
+            while piece := file.read(CHUNK_BYTES):
+                yield piece
     except OSError as error:
         raise ClipError("fetch", f"the file cannot be read: {error.strerror or error}") from error
 
 
-def copy_bytes(place: str, path: Path | None, open_bucket: OpenBucket) -> tuple[str, int]:
-    """Copy a source to `path`, or only read it; return its SHA-256 in hexadecimal and its size in bytes.
+def _without_clashes(
+    found: Sequence[tuple[Source, IngestJob]], open_bucket: OpenBucket
+) -> tuple[list[IngestJob], list[Receipt[IngestJob, Never]]]:
+    """Refuse files that claim one camera and one start with different content: whose is which cannot be told.
 
-    Raises ClipError("fetch", ...) as `read_bytes` does, and when there is not one byte.
+    Only claimants of one size have to be read for that; what was learned of them goes with their jobs.
     """
-    digest, size = hashlib.sha256(), 0
-    with nullcontext() if path is None else path.open("wb") as file:
-        for piece in read_bytes(place, open_bucket):
-            digest.update(piece)
-            size += len(piece)
-            if file is not None:
-                file.write(piece)
-    refuse_empty(size)
-    return digest.hexdigest(), size
-
-
-def refuse_empty(size: int) -> None:
-    """Raise ClipError("fetch", ...) for a source of 0 bytes."""
-    if not size:
-        raise ClipError("fetch", "the file is empty (0 bytes); upload it again")
-
-
-def _in_ranges(store: ObjectStore, key: str) -> Iterator[bytes]:
-    start, step = 0, 8 << 20
-    while piece := store.read(key, start=start, length=step):
-        yield piece
-        start += len(piece)
-
-
-def _without_clashes(jobs: list[IngestJob], refused: list[Receipt[Any]], open_bucket: OpenBucket) -> list[IngestJob]:
-    """Refuse files that claim one camera and one start with different content: whose is which cannot be told."""
     claims = defaultdict(list)
-    for job in jobs:
+    for source, job in found:
         if job.start_ns is not None:
-            claims[job.camera, job.start_ns].append(job)
-    clashing: set[str] = set()
+            claims[job.camera, job.start_ns].append((source, job))
+    jobs = [job for _, job in found if job.start_ns is None]
+    refused: list[Receipt[IngestJob, Never]] = []
     for (camera, start_ns), claimants in claims.items():
-        if len(claimants) > 1 and len({_digest(job.place, open_bucket) for job in claimants}) > 1:
-            for job in claimants:
-                others = ", ".join(other.name for other in claimants if other is not job)
-                reason = f"claims camera {camera} at {iso(start_ns)} as {others} does, with other content; rename one"
-                refused.append(Receipt(job, Outcome.ASIDE, station="name", reason=reason))
-                clashing.add(job.place)
-    return [job for job in jobs if job.place not in clashing]
+        sizes = {source.size for source, _ in claimants if source.size is not None}
+        mine = [job for _, job in claimants]
+        if len(claimants) > 1 and len(sizes) == 1:
+            mine = [_read(job, open_bucket) for job in mine]
+        if len(sizes) <= 1 and len({job.sha256 for job in mine if job.sha256}) <= 1:
+            jobs += mine
+            continue
+        for job in mine:
+            others = ", ".join(other.name for other in mine if other is not job)
+            reason = f"claims camera {camera} at {iso(start_ns)} as {others} does, with other content; rename one"
+            refused.append(set_aside(job, "name", reason))
+    return jobs, refused
 
 
-def _digest(place: str, open_bucket: OpenBucket) -> str:
-    digest = hashlib.sha256()
+def _read(job: IngestJob, open_bucket: OpenBucket) -> IngestJob:
+    """Return the job with the hash of its content; one whose content cannot be read will say so when it is done."""
     try:
-        for piece in read_bytes(place, open_bucket):
-            digest.update(piece)
+        if not job.location.bucket:
+            return replace(job, sha256=sha256_of(Path(job.location.path)))
+        with open_bucket(job.location.bucket).draft() as path:
+            return replace(job, sha256=fetch(job.location, path, open_bucket)[0])
     except ClipError:
-        return ""  # its own job will say why
-    return digest.hexdigest()
+        return job
 
 
-def job_of(source: Source, template: PathTemplate, camera: str | None, known: Container[str]) -> IngestJob:
-    """Return the job for one file. Raises ClipError when its camera or start cannot be told or is not known."""
-    origin = _origin(source, template, camera)
-    if origin.camera is None:
-        raise ClipError("name", "says no camera; use a template with {camera}, --camera, or a sidecar")
-    if origin.camera not in known:
-        raise ClipError(
-            "camera", f"{origin.camera} is not in the catalogue; import it first (lamplighter cameras import)"
-        )
-    mark = short(f"{source.place}\0{source.version}\0{origin.camera}\0{origin.start_ns}")
-    return IngestJob(source.name, source.place, mark, origin.camera, origin.start_ns)
-
-
-def _origin(source: Source, template: PathTemplate, camera: str | None) -> Origin:
+def _origin(
+    source: Source, template: PathTemplate, camera: str | None, known: Container[str]
+) -> tuple[str, int | None]:
+    """Return a source's camera and its start, if that can be told. Raises ClipError for a camera that is not known."""
     sidecar = source.sidecar()
     said = Origin() if sidecar is None else read_sidecar(sidecar)
-    if said.camera is not None and said.start_ns is not None:
-        return said
-    try:
-        path = template.read(source.name)
-    except ClipError:
-        if said.camera is None and camera is None:
-            raise
-        path = Origin()  # the camera is known; the start may be in the container
-    start_ns = path.start_ns if said.start_ns is None else said.start_ns
-    return Origin(said.camera or camera or path.camera, start_ns)
+    path = Origin()
+    if said.camera is None or said.start_ns is None:
+        try:
+            path = template.read(source.name)
+        except ClipError:
+            if said.camera is None and camera is None:
+                raise
+            # The camera is known; the start may be in the container.
+    found = said.camera or camera or path.camera
+    if found is None:
+        raise ClipError("name", "says no camera; use a template with {camera}, --camera, or a sidecar")
+    if found not in known:
+        raise ClipError("camera", f"{found} is not in the catalogue; import it first (lamplighter cameras import)")
+    return found, path.start_ns if said.start_ns is None else said.start_ns
 
 
-def _find(where: str, open_bucket: OpenBucket) -> Iterator[Source]:
-    if where.startswith("s3://"):
-        bucket, _, prefix = where.removeprefix("s3://").partition("/")
-        yield from _in_bucket(bucket, prefix, open_bucket(bucket))
+def _find(text: str, open_bucket: OpenBucket) -> Iterator[Source]:
+    location = Location.parse(text)
+    if location.bucket:
+        yield from _in_bucket(location, open_bucket(location.bucket))
         return
-    place = Path(where)
-    if place.is_dir():
-        found = [path for path in place.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file()]
-    elif place.is_file():
-        found = [place]
+    at = Path(location.path)
+    if at.is_dir():
+        found = [path for path in at.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file()]
+    elif at.is_file():
+        found = [at]
     else:
-        found = [Path(name) for name in glob.glob(where, recursive=True)]  # noqa: PTH207 - takes absolute patterns too
+        found = [Path(name) for name in glob.glob(text, recursive=True)]  # noqa: PTH207 - takes absolute patterns too
         found = [path for path in found if path.is_file() and path.suffix.lower() != ".json"]
         if not found:
-            raise ConfigError(f"{where}: no such file or folder, and as a pattern it fits nothing")
+            raise ConfigError(f"{text}: no such file or folder, and as a pattern it fits nothing")
     for path in sorted(found):
         try:
             facts = path.stat()
-            version = f"{facts.st_size} {facts.st_mtime_ns}"
+            size, version = facts.st_size, file_version(facts.st_size, facts.st_mtime_ns)
         except OSError:  # gone since it was listed: the job will say so
-            version = "gone"
-        sidecars = (Path(f"{path}.json"), path.with_suffix(".json"))
-        yield Source(str(path), str(path.absolute()), version, lambda paths=sidecars: read_first(paths))  # type: ignore[misc]
+            size, version = None, "gone"
+        sidecar = partial(read_sidecar_file, sidecar_names(str(path)))
+        yield Source(str(path), Location(str(path.absolute())), size, version, sidecar)
 
 
-def read_first(paths: tuple[Path, ...]) -> bytes | None:
-    """Return the content of the first of these sidecars that is there. Raises ClipError when it cannot be read."""
-    for path in paths:
+def read_sidecar_file(paths: Sequence[str]) -> bytes | None:
+    """Return the content of the first of these files that is there. Raises ClipError when it cannot be read."""
+    for path in map(Path, paths):
         try:
             return path.read_bytes()
         except FileNotFoundError:
@@ -213,17 +242,23 @@ def read_first(paths: tuple[Path, ...]) -> bytes | None:
     return None
 
 
-def _in_bucket(bucket: str, prefix: str, store: ObjectStore) -> Iterator[Source]:
-    sidecars = {key for key in store.keys(prefix) if key.endswith(".json")}
-    for key in store.keys(prefix):
-        path = PurePosixPath(key)
-        if path.suffix.lower() not in SUFFIXES:
+def read_sidecar_object(store: ObjectStore, key: str) -> bytes | None:
+    """Return the content of the sidecar under a key, None where that is empty."""
+    return store.get(key) if key else None
+
+
+def _in_bucket(where: Location, store: ObjectStore) -> Iterator[Source]:
+    sidecars = {key for key in store.keys(where.path) if key.endswith(".json")}
+    for key in store.keys(where.path):
+        location = Location(key, where.bucket)
+        if location.suffix not in SUFFIXES:
             continue
         head = store.head(key)
-        mine = [name for name in (f"{key}.json", str(path.with_suffix(".json"))) if name in sidecars]
+        sidecar = next((name for name in sidecar_names(key) if name in sidecars), "")
         yield Source(
-            f"s3://{bucket}/{key}",
-            f"s3://{bucket}/{key}",
+            str(location),
+            location,
+            head.size if head else None,
             f"{head.size} {head.version}" if head else "gone",
-            lambda names=mine: store.get(names[0]) if names else None,  # type: ignore[misc]
+            partial(read_sidecar_object, store, sidecar),
         )

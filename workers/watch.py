@@ -1,4 +1,4 @@
-"""Watched places: what is new in a folder or a bucket prefix, each upload once, and never one half written."""
+"""What is new in a watched folder or bucket prefix: each upload once, and never one half written."""
 
 from __future__ import annotations
 
@@ -10,34 +10,47 @@ import threading
 import time
 from array import array
 from bisect import bisect_left
-from collections.abc import Callable, Container, Iterable, Iterator
+from collections.abc import Callable, Container, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import Any, Protocol
+from typing import Never, Protocol
 
 import numpy as np
 
-from pipeline.errors import ClipError, ConfigError, LamplighterError, StoreUnavailable
-from pipeline.media.origin import PathTemplate
+from pipeline.errors import ConfigError, LamplighterError, StoreUnavailable
+from pipeline.media.origin import PathTemplate, sidecar_names
+from storage.location import Location
 from storage.objects import Credentials, StoreSettings
 from storage.s3 import S3Store
-from workers.receipt import Outcome, Receipt
-from workers.shard import Upload
-from workers.sources import SUFFIXES, IngestJob, Source, job_of, read_first
+from workers.inbox import Upload
+from workers.patience import pauses
+from workers.receipt import Receipt
+from workers.sources import (
+    SUFFIXES,
+    IngestJob,
+    Source,
+    file_version,
+    job_of,
+    read_sidecar_file,
+    read_sidecar_object,
+)
 
 _LOOK = 1000  # uploads one look gives at most: the oldest; the next look gives more
-_HINT_PAUSE_S = 5.0
+_AWAY_MOST_S = 30.0  # the longest pause while a store is away
+_HINTS_S = 1.0  # the first pause before its hints are asked for again
+New = Upload | Receipt[IngestJob, Never]
 
 
 class Watched(Protocol):
-    """A watched place."""
+    """A folder or a bucket prefix that is watched."""
 
     @property
     def name(self) -> str:
         """What the user called it."""
         ...
 
-    def look(self) -> list[Upload | Receipt[Any]]:
+    def look(self) -> list[New]:
         """Return what is new since the last look, the oldest first: uploads, and receipts of what is refused.
 
         Raises StoreUnavailable or StoreRefused for a bucket.
@@ -45,7 +58,7 @@ class Watched(Protocol):
         ...
 
     def hints(self) -> Iterator[object]:
-        """Yield whenever a look may be worth it; blocks, or ends where the place gives no hints."""
+        """Yield whenever a look may be worth it; blocks, or ends where there are no hints."""
         ...
 
 
@@ -57,17 +70,14 @@ class Naming:
     known: Container[str]
     camera: str | None = None
 
-    def upload(self, source: Source, size: int, *, arrived_ns: int) -> Upload | Receipt[Any]:
+    def upload(self, source: Source, *, arrived_ns: int) -> New:
         """Return the upload, or the receipt of a file that is refused by name."""
-        try:
-            return Upload(job_of(source, self.template, self.camera, self.known), size, arrived_ns)
-        except ClipError as error:
-            job = IngestJob(source.name, source.place, "", "", None)
-            return Receipt(job, Outcome.ASIDE, station=error.station, reason=error.reason)
+        job = job_of(source, self.template, self.camera, self.known)
+        return job if isinstance(job, Receipt) else Upload(job, source.size or 0, arrived_ns)
 
 
 class _Seen:
-    """Which versions of which files were given to be taken in: 8 bytes for each that is still there, in order."""
+    """Which versions of which files were found before: 8 bytes for each that is still there, in order."""
 
     def __init__(self) -> None:
         self._seen, self._still = array("Q"), array("Q")
@@ -76,23 +86,23 @@ class _Seen:
         """Forget what a look found that was broken off: it did not see all that is there."""
         self._still = array("Q")
 
-    def is_new(self, place: str, version: str) -> bool:
-        """Tell whether this version of the file was not given yet."""
-        digest = _digest(place, version)
+    def __contains__(self, file: tuple[str, str]) -> bool:
+        """Tell whether this version of the file (name, version) was there at the end of a look before."""
+        digest = _digest(*file)
         at = bisect_left(self._seen, digest)
-        if at == len(self._seen) or self._seen[at] != digest:
-            return True
-        self._still.append(digest)
-        return False
+        return at < len(self._seen) and self._seen[at] == digest
 
-    def end_look(self, given: Iterable[_Found]) -> None:
-        """Remember what this look gives; forget what is not there any more."""
-        self._still.extend(_digest(found.name, found.version) for found in given)
+    def keep(self, name: str, version: str) -> None:
+        """Note that this look found a version of a file that it need not find again."""
+        self._still.append(_digest(name, version))
+
+    def end_look(self) -> None:
+        """Remember what this look kept, and nothing else: the rest is not there any more."""
         self._seen = array("Q", np.sort(np.asarray(self._still)).tobytes())
 
 
-def _digest(place: str, version: str) -> int:
-    text = f"{place}\0{version}".encode("utf-8", "surrogateescape")
+def _digest(name: str, version: str) -> int:
+    text = f"{name}\0{version}".encode("utf-8", "surrogateescape")
     return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "little")
 
 
@@ -125,13 +135,15 @@ class WatchedFolder:
         """The folder."""
         return str(self._folder)
 
-    def look(self) -> list[Upload | Receipt[Any]]:
+    def look(self) -> list[New]:
         """See Watched."""
         before, self._changing = self._changing, {}
         self._seen.begin_look()
         oldest = heapq.nsmallest(_LOOK, self._fresh(before))
         uploads = [self._upload(found) for found in oldest]
-        self._seen.end_look(oldest)
+        for found in oldest:
+            self._seen.keep(found.name, found.version)
+        self._seen.end_look()
         return sorted(uploads, key=_by_time)
 
     def hints(self) -> Iterator[object]:
@@ -147,7 +159,7 @@ class WatchedFolder:
                 path = os.path.join(folder, name)  # noqa: PTH118 - a hundred thousand of them a look
                 sidecars = tuple(
                     os.path.join(folder, side)  # noqa: PTH118
-                    for side in (f"{name}.json", f"{PurePosixPath(name).stem}.json")
+                    for side in sidecar_names(name)
                     if side in there
                 )
                 try:
@@ -157,8 +169,9 @@ class WatchedFolder:
                 if not stat.S_ISREG(facts.st_mode):
                     continue
                 # A sidecar that comes later makes another version, so that what was refused for want of it is not.
-                version = f"{facts.st_size} {facts.st_mtime_ns} {len(sidecars)}"
-                if not self._seen.is_new(path, version):
+                version = f"{file_version(facts.st_size, facts.st_mtime_ns)} {len(sidecars)}"
+                if (path, version) in self._seen:
+                    self._seen.keep(path, version)
                     continue
                 now = (facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns)
                 if before.get(path) == now or (facts.st_size and facts.st_ctime_ns > facts.st_mtime_ns):
@@ -166,105 +179,113 @@ class WatchedFolder:
                 else:
                     self._changing[path] = now
 
-    def _upload(self, found: _Found) -> Upload | Receipt[Any]:
-        paths = tuple(Path(path) for path in found.sidecars)
+    def _upload(self, found: _Found) -> New:
+        location = Location(str(Path(found.name).absolute()))
         version = found.version.rpartition(" ")[0]  # as `ingest` makes it, so that nothing is taken in by both
-        source = Source(found.name, str(Path(found.name).absolute()), version, lambda: read_first(paths))
-        return self._naming.upload(source, found.size, arrived_ns=found.written_ns)
+        source = Source(found.name, location, found.size, version, partial(read_sidecar_file, found.sidecars))
+        return self._naming.upload(source, arrived_ns=found.written_ns)
 
 
 class WatchedBucket:
-    """The objects below a prefix, given as s3://BUCKET/PREFIX, at the endpoint of `store`."""
+    """The objects below a prefix of a bucket at the endpoint of `store`."""
 
-    def __init__(self, where: str, store: StoreSettings, naming: Naming) -> None:
-        self._bucket, _, self._prefix = where.removeprefix("s3://").partition("/")
+    def __init__(self, where: Location, store: StoreSettings, naming: Naming) -> None:
+        self._where = where
         credentials = Credentials.from_env(os.environ)
         if credentials is None:
             raise ConfigError(f"{where}: a bucket needs credentials in the environment; see `lamplighter doctor`")
-        settings = store.model_copy(update={"kind": "s3", "bucket": self._bucket})
+        settings = store.model_copy(update={"kind": "s3", "bucket": where.bucket})
         # One object serves one thread: looks and hints have their own.
         self._store, self._told = S3Store(settings, credentials), S3Store(settings, credentials)
         self._naming, self._seen = naming, _Seen()
         self._began_ns = time.time_ns()
-        self.name = where
+        self.name = str(where)
 
-    def look(self) -> list[Upload | Receipt[Any]]:
+    def look(self) -> list[New]:
         """See Watched."""
         jsons: set[str] = set()
         self._seen.begin_look()
         oldest = heapq.nsmallest(_LOOK, self._fresh(jsons))
         uploads = [self._upload(found, jsons) for found in oldest]
-        self._seen.end_look(oldest)  # not before: the store may have gone away in the middle
+        for found in oldest:  # not before: the store may have gone away in the middle
+            self._seen.keep(found.name, found.version)
+        self._seen.end_look()
         return sorted(uploads, key=_by_time)
 
     def hints(self) -> Iterator[object]:
         """See Watched: MinIO tells what was written."""
-        return self._told.changes(self._prefix)
+        return self._told.changes(self._where.path)
 
     def _fresh(self, jsons: set[str]) -> Iterator[_Found]:
-        for key, head, written_ns in self._store.listing(self._prefix):
+        for key, head, written_ns in self._store.listing(self._where.path):
             if key.endswith(".json"):
                 jsons.add(key)
             elif PurePosixPath(key).suffix.lower() in SUFFIXES:
                 version = f"{head.size} {head.version}"
-                if self._seen.is_new(key, version):
+                if (key, version) in self._seen:
+                    self._seen.keep(key, version)
+                else:
                     yield _Found(max(written_ns, self._began_ns), key, head.size, version, ())
 
-    def _upload(self, found: _Found, jsons: set[str]) -> Upload | Receipt[Any]:
-        place = f"s3://{self._bucket}/{found.name}"
-        sides = (f"{found.name}.json", str(PurePosixPath(found.name).with_suffix(".json")))
-        mine = next((key for key in sides if key in jsons), None)
-        source = Source(place, place, found.version, lambda: self._store.get(mine) if mine else None)
-        return self._naming.upload(source, found.size, arrived_ns=found.written_ns)
+    def _upload(self, found: _Found, jsons: set[str]) -> New:
+        location = Location(found.name, self._where.bucket)
+        sidecar = next((key for key in sidecar_names(found.name) if key in jsons), "")
+        reader = partial(read_sidecar_object, self._store, sidecar)
+        source = Source(str(location), location, found.size, found.version, reader)
+        return self._naming.upload(source, arrived_ns=found.written_ns)
 
 
 def open_watched(where: str, store: StoreSettings, naming: Naming) -> Watched:
-    """Return the watched place at a folder's path or s3://BUCKET/PREFIX. Raises ConfigError when it is neither."""
-    return WatchedBucket(where, store, naming) if where.startswith("s3://") else WatchedFolder(Path(where), naming)
+    """Watch a folder's path or s3://BUCKET/PREFIX. Raises ConfigError when it is neither."""
+    location = Location.parse(where)
+    return WatchedBucket(location, store, naming) if location.bucket else WatchedFolder(Path(where), naming)
 
 
-def _by_time(found: Upload | Receipt[Any]) -> tuple[int, str]:
+def _by_time(found: New) -> tuple[int, str]:
     if isinstance(found, Receipt):
         return 0, found.job.name
     return found.job.start_ns or found.arrived_ns, found.job.name
 
 
 class Patrol(threading.Thread):
-    """Looks at one place again and again until `stop`, and gives what is new to `give`, which may block.
+    """Looks again and again until `stop`, and hands what is new to `enqueue`, which may block.
 
-    A look at a large place takes long; it gets at most a fifth of this thread's time. Apart from that a hint makes it
-    look at once. A store that is away is asked again; any other error goes to `fail` and ends it.
+    A look at many files takes long; it gets at most a fifth of this thread's time. Apart from that a hint makes it look
+    at once. A store that is away is asked again after pauses that grow; any other error goes to `fail` and ends it.
     """
 
     def __init__(
         self,
-        place: Watched,
-        give: Callable[[Upload | Receipt[Any]], None],
+        watched: Watched,
+        enqueue: Callable[[New], None],
         *,
         poll_s: float,
         stop: threading.Event,
         fail: Callable[[BaseException], None],
     ) -> None:
-        super().__init__(name=f"look at {place.name}", daemon=True)
-        self._place, self._give, self._poll_s, self._stop_now, self._fail = place, give, poll_s, stop, fail
+        super().__init__(name=f"look at {watched.name}", daemon=True)
+        self._watched, self._enqueue, self._poll_s, self._stop_now, self._fail = watched, enqueue, poll_s, stop, fail
         self._hint = threading.Event()
         self.away = ""
 
     def run(self) -> None:
         """Look until told to stop."""
-        threading.Thread(target=self._listen, name=f"hints of {self._place.name}", daemon=True).start()
+        threading.Thread(target=self._listen, name=f"hints of {self._watched.name}", daemon=True).start()
+        away_s = self._pauses(self._poll_s)
         try:
             while not self._stop_now.is_set():
                 self._hint.clear()
                 began = time.monotonic()
                 try:
-                    found = self._place.look()
-                    self.away = ""
+                    found = self._watched.look()
                 except StoreUnavailable as error:
-                    found, self.away = [], str(error)
+                    self.away = str(error)
+                    self._stop_now.wait(next(away_s))
+                    continue
+                self.away, away_s = "", self._pauses(self._poll_s)
                 took_s = time.monotonic() - began
                 for upload in found:
-                    self._give(upload)
+                    self._enqueue(upload)
                 if len(found) < _LOOK:
                     self._stop_now.wait(4 * took_s)
                     self._await_hint(self._poll_s - 4 * took_s)
@@ -277,13 +298,19 @@ class Patrol(threading.Thread):
             self._hint.wait(min(left, 0.2))
 
     def _listen(self) -> None:
+        away_s = self._pauses(_HINTS_S)
         while not self._stop_now.is_set():
             try:
-                for _ in self._place.hints():
+                for _ in self._watched.hints():
                     self._hint.set()
+                    away_s = self._pauses(_HINTS_S)
             except StoreUnavailable:
-                self._stop_now.wait(_HINT_PAUSE_S)
+                self._stop_now.wait(next(away_s))
             except LamplighterError:
                 return  # this server has none: listing alone
             else:
                 return
+
+    @staticmethod
+    def _pauses(first_s: float) -> Iterator[float]:
+        return pauses(first_s, max(first_s, _AWAY_MOST_S))

@@ -204,5 +204,5 @@ def settings_rows(document: Mapping[str, Any], prefix: str = "") -> list[tuple[s
     return rows
 
 
-def _sorted(receipts: Sequence[Receipt[Any]]) -> list[Receipt[Any]]:
+def _sorted(receipts: Sequence[Receipt[Any, Any]]) -> list[Receipt[Any, Any]]:
     return sorted(receipts, key=lambda receipt: receipt.job.name)

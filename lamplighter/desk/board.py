@@ -13,10 +13,12 @@ from typing import Any
 from lamplighter.desk.metrics import Metrics
 from pipeline.errors import StoreUnavailable
 from pipeline.span import NS
+from workers.inbox import Held
 from workers.live import Accepted, Dropped, Intake, Live, Repeated
 from workers.receipt import Outcome, Receipt
 from workers.recorder import Fault
-from workers.shard import Held, LiveSettings, ShardStatus
+from workers.settings import LiveSettings
+from workers.shard import ShardStatus
 
 _LAGS = 10_000  # latest lags the table's median and percentile are made of
 _SLOWEST = 5
@@ -89,7 +91,7 @@ class Board:
                 self.counts["refused"] += 1
                 self._set_aside(event)
 
-    def finished(self, held: Held, receipt: Receipt[Any]) -> None:
+    def finished(self, held: Held, receipt: Receipt[Any, Any]) -> None:
         """Count what came of an accepted clip."""
         # The clock of a store that said when it arrived may be ahead of ours.
         metrics, lag_s = self.metrics, max(0, time.time_ns() - held.arrived_ns) / NS
@@ -193,7 +195,7 @@ class Board:
         """Whether anything was set aside or dropped."""
         return bool(self.aside or self.dropped)
 
-    def _set_aside(self, receipt: Receipt[Any]) -> None:
+    def _set_aside(self, receipt: Receipt[Any, Any]) -> None:
         self.aside[receipt.station] += 1
         self.metrics.clips_aside.labels(receipt.station).inc()
 

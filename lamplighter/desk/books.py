@@ -10,40 +10,43 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, suppress
 from itertools import chain
 from types import TracebackType
-from typing import Any, Generic, TypeVar
+from typing import Generic, Never, TypeVar
 
 from lamplighter.desk.holdings import Holdings
 from lamplighter.desk.tally import Saw, Tally
 from pipeline.errors import StoreUnavailable
-from storage.archive import Aside, short
+from storage.archive import Aside, Ingested, short
 from workers.batch import run
+from workers.ingest import Context
 from workers.receipt import Job, Outcome, Receipt, Work
 
 T = TypeVar("T")
+J = TypeVar("J", bound=Job)
+R = TypeVar("R")
 _BATCH = 200  # clips the catalogue learns of in one transaction
 _SIGNED, _SIGNED_S = 1000, 60.0  # clips in one line of the log at most, and how long one waits for it
 _AGAIN_S = 5.0  # after which a store or catalogue that was away is tried again
 
 
 def carry_out(
-    jobs: Sequence[Job],
-    work: Work,
+    jobs: Sequence[J],
+    work: Work[J, Context, R],
     holdings: Holdings,
     *,
     saw: Saw,
-    enter: Callable[[Receipt[Any]], None],
-    refused: Iterable[Receipt[Any]] = (),
+    enter: Callable[[Receipt[J, R]], None],
+    refused: Iterable[Receipt[J, Never]] = (),
 ) -> Tally:
     """Do `work` for every job; give each receipt to `enter`, those `refused` before any work first; return the tally.
 
     Raises what the batch raises, once what was done until then is entered.
     """
-    refused = list(refused)
-    tally = Tally(planned=len(jobs) + len(refused))
+    first = list(refused)
+    tally = Tally(planned=len(jobs) + len(first))
     saw(tally)
     # No Ray is started for nothing.
-    done = run(jobs, work, holdings.context, settings=holdings.settings.batch) if jobs else ()
-    for receipt in chain(refused, done):
+    done: Iterable[Receipt[J, R]] = run(jobs, work, holdings.context, settings=holdings.settings.batch) if jobs else ()
+    for receipt in chain(first, done):
         tally.add(receipt)
         enter(receipt)
         saw(tally)
@@ -73,14 +76,14 @@ class Books(AbstractContextManager["Books[T]"], Generic[T]):
         self._holdings, self._action, self._cleared = holdings, action, cleared
         self._note, self._most, self._every_s = note, most, every_s
         self._asides = set(holdings.archive.aside.names()) if accounts else None
-        self._pending: list[tuple[Receipt[Any], T | None]] = []
+        self._pending: list[tuple[Receipt[Job, Ingested | None], T | None]] = []
         self._counts: Counter[Outcome] = Counter()
         self._ids: list[str] = []
         self._away = False
         now = time.monotonic()
         self._next, self._next_line = now + every_s, now + _SIGNED_S
 
-    def add(self, receipt: Receipt[Any], source: T | None = None) -> None:
+    def add(self, receipt: Receipt[Job, Ingested | None], source: T | None = None) -> None:
         """Take up what came of one clip."""
         self._pending.append((receipt, source))
 
@@ -119,7 +122,7 @@ class Books(AbstractContextManager["Books[T]"], Generic[T]):
         self._counts.update(receipt.outcome for receipt, _ in batch)
         self._ids += [result.clip.id for result in results]
 
-    def _account(self, receipt: Receipt[Any], asides: set[str]) -> None:
+    def _account(self, receipt: Receipt[Job, Ingested | None], asides: set[str]) -> None:
         name = short(receipt.job.name)
         if receipt.outcome is Outcome.ASIDE:
             self._holdings.archive.aside.put(Aside(receipt.job.name, receipt.station, receipt.reason))

@@ -44,8 +44,8 @@ def deliver(holdings: Holdings, request: Request, *, saw: Saw) -> Tally:
         if row.standing is not None and row.standing.allowed and row.match.clip and row.match.span
     ]
 
-    def enter(receipt: Receipt[Any]) -> None:
-        delivery: Delivery | None = receipt.result
+    def enter(receipt: Receipt[DeliverJob, Delivery]) -> None:
+        delivery = receipt.result
         if delivery is not None:
             holdings.catalog.put_deliveries([delivery])
             if receipt.outcome is Outcome.DONE:

@@ -34,7 +34,9 @@ if TYPE_CHECKING:
     from pipeline.case.consent import Decision
     from pipeline.case.request import Request
     from pipeline.detection.layers import Resolved
+    from workers.ingest import Context
     from workers.receipt import Work
+    from workers.sources import IngestJob
 
 
 @contextmanager
@@ -157,7 +159,7 @@ class Desk:
         camera: str | None = None,
         for_s: float | None = None,
         stop: threading.Event | None = None,
-        work: Work | None = None,
+        work: Work[IngestJob, Context, Ingested | None] | None = None,
         shown: Callable[[Board], None] = lambda _: None,
     ) -> Board:
         """Take clips in as they arrive, until `stop` or for `for_s` seconds; return the counts.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from lamplighter.desk.books import Books, carry_out
 from lamplighter.desk.holdings import Holdings
@@ -15,7 +14,7 @@ from workers.ingest import RemeasureJob
 from workers.ingest import ingest as ingest_clip
 from workers.ingest import remeasure as remeasure_clip
 from workers.receipt import Receipt
-from workers.sources import ingest_jobs
+from workers.sources import IngestJob, ingest_jobs
 
 
 def ingest(holdings: Holdings, where: Sequence[str], *, camera: str | None, saw: Saw) -> Tally:
@@ -25,7 +24,7 @@ def ingest(holdings: Holdings, where: Sequence[str], *, camera: str | None, saw:
     jobs, refused = ingest_jobs(where, template, camera=camera, known=known, open_bucket=holdings.context.open_bucket)
     with Books[None](holdings, "clips ingested") as books:
 
-        def enter(receipt: Receipt[Any]) -> None:
+        def enter(receipt: Receipt[IngestJob, Ingested]) -> None:
             books.add(receipt)
             books.flush()
 
@@ -48,9 +47,8 @@ def remeasure(holdings: Holdings, camera: str | None, *, saw: Saw) -> Tally:
     # A clip that cannot be measured again is in the store all the same: it gets no account.
     with Books(holdings, "clips remeasured", note=f"by {version}", accounts=False, cleared=delete_old) as books:
 
-        def enter(receipt: Receipt[Any]) -> None:
-            known = receipt.job.known if isinstance(receipt.job, RemeasureJob) else None
-            books.add(receipt, (known, receipt.result) if known and receipt.result is not None else None)
+        def enter(receipt: Receipt[RemeasureJob, Ingested]) -> None:
+            books.add(receipt, (receipt.job.known, receipt.result) if receipt.result is not None else None)
             books.flush()
 
         return carry_out(jobs, remeasure_clip, holdings, saw=saw, enter=enter)

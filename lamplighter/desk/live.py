@@ -14,11 +14,15 @@ from lamplighter.desk.holdings import Holdings
 from lamplighter.desk.metrics import Metrics
 from pipeline.errors import ConfigError
 from pipeline.media.origin import PathTemplate
+from storage.archive import Ingested
 from workers.batch import session
+from workers.capture import check_url
+from workers.inbox import Held
+from workers.ingest import Context, ingest
 from workers.live import Intake, Live
 from workers.receipt import Receipt, Work
-from workers.shard import Held, LiveSettings
-from workers.stream import check_url
+from workers.settings import LiveSettings
+from workers.sources import IngestJob
 from workers.watch import Naming, Watched, open_watched
 
 _FLUSH_S, _FLUSH = 0.5, 100  # the books are written this often, and for so many clips at most
@@ -33,7 +37,7 @@ def run_watch(
     camera: str | None,
     for_s: float | None,
     stop: threading.Event,
-    work: Work | None,
+    work: Work[IngestJob, Context, Ingested | None] | None,
     shown: Callable[[Board], None],
 ) -> Board:
     """Run live ingest until `stop` or for `for_s` seconds; see Desk.watch."""
@@ -47,12 +51,13 @@ def run_watch(
         if isinstance(event, Receipt):
             books[0].add(event)
 
-    choice = {} if work is None else {"work": work}
     with (
         _alone(settings.data),
         session(settings.batch) as ray,
         _served(board.metrics, settings.live),
-        Live(holdings.context, settings=settings.live, batch=settings.batch, saw=saw, ray=ray, **choice) as live,
+        Live(
+            holdings.context, settings=settings.live, batch=settings.batch, saw=saw, work=work or ingest, ray=ray
+        ) as live,
     ):
         books.append(_books(holdings, live))
         for place in places:

@@ -20,6 +20,7 @@ from simulation.feeder import BucketSink, Fed, Feeder, FolderSink, Sink, drive, 
 from simulation.fleet import HOUR_NS, MAKES, Fleet, Mix, dump_fleet, load_fleet, make_fleet
 from simulation.traffic import dump_truth, sights
 from storage.contract import replacing
+from storage.location import Location
 from storage.minio_server import cache_folder
 from workers.receipt import Outcome
 
@@ -224,12 +225,12 @@ def _film(fleet: Fleet, span: Span, reels: Path, *, settings: Settings, progress
 @contextmanager
 def _sink(into: str, settings: Settings) -> Iterator[tuple[Sink, Path]]:
     """Give where clips go, and where to write what was uploaded: beside it, not in it."""
-    if into.startswith("s3://"):
-        bucket, _, prefix = into.removeprefix("s3://").partition("/")
+    location = Location.parse(into)
+    if location.bucket:
         with opened(settings, operator()) as holdings:
-            store = holdings.context.open_bucket(bucket)
+            store = holdings.context.open_bucket(location.bucket)
             store.ensure_bucket()
-            yield BucketSink(store, prefix), settings.data / "uploads.jsonl"
+            yield BucketSink(store, location.path), settings.data / "uploads.jsonl"
         return
     folder = Path(into)
     try:

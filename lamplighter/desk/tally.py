@@ -19,10 +19,10 @@ class Tally:
     planned: int = 0
     outcomes: dict[Outcome, int] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
-    aside: list[Receipt[Any]] = field(default_factory=list)
+    aside: list[Receipt[Any, Any]] = field(default_factory=list)
     results: list[Any] = field(default_factory=list)
 
-    def add(self, receipt: Receipt[Any]) -> None:
+    def add(self, receipt: Receipt[Any, Any]) -> None:
         """Count one receipt."""
         self.outcomes[receipt.outcome] = self.outcomes.get(receipt.outcome, 0) + 1
         for station, seconds in receipt.seconds.items():

@@ -6,6 +6,7 @@ import json
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import PurePosixPath
 
 from pipeline.clip import check_id
 from pipeline.errors import ClipError, ConfigError
@@ -105,6 +106,11 @@ class PathTemplate:
         if day is not None and int(day) != when.timetuple().tm_yday:
             raise ClipError("name", f"the start time {text!r} cannot be read as {form!r}: the year has no day {day}")
         return start_ns
+
+
+def sidecar_names(clip: str) -> tuple[str, str]:
+    """Return what the sidecar of a clip may be called, by path or key: CLIP.mp4.json, else CLIP.json."""
+    return f"{clip}.json", f"{clip.removesuffix(PurePosixPath(clip).suffix)}.json"
 
 
 def read_sidecar(data: bytes) -> Origin:

@@ -22,7 +22,7 @@ ROOMS = {
 # Who alone may import it: folders end with a slash. A benchmark's floor is the bare library, without our module.
 WALLS = {
     # Files and running cameras. What the wall is for holds at each: no libav exception and no log line leaves it.
-    "av": ("pipeline/media/", "workers/stream.py", "benchmarks/"),
+    "av": ("pipeline/media/", "workers/capture.py", "benchmarks/"),
     "ffmpeg": ("pipeline/media/transcode.py",),
     "imageio_ffmpeg": ("pipeline/media/transcode.py",),
     "ray": ("workers/",),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import os
 import secrets
 import threading
@@ -395,3 +397,47 @@ def test_sixteen_threads_share_one_store(opener: Callable[[], ObjectStore], tmp_
     last = store.head("all/of/us")
     assert last is not None
     assert store.get("all/of/us")[0] == int(last.meta["n"].split("-")[0])
+
+
+def test_a_draft_that_was_adopted_is_an_object_and_its_file_goes(store: ObjectStore) -> None:
+    for data in (b"light", b"dark"):
+        with store.draft(".mp4") as path:
+            assert (path.suffix, path.exists()) == (".mp4", False)
+            path.write_bytes(data)
+            for _ in range(2):  # as a retry does
+                store.adopt(path, "clips/a.mp4", meta={"n": "ü 1"})
+            assert path.read_bytes() == data
+        assert not path.exists()
+        assert store.get("clips/a.mp4") == data
+        assert store.head("clips/a.mp4") == Head(len(data), {"n": "ü 1"})
+    assert list(store.keys()) == ["clips/a.mp4"]
+
+
+def test_a_draft_that_nobody_adopted_leaves_nothing(store: ObjectStore) -> None:
+    with contextlib.suppress(RuntimeError), store.draft() as path:
+        path.write_bytes(b"half")
+        raise RuntimeError("it broke off")
+    with store.draft() as unwritten:
+        pass
+    assert not path.exists()
+    assert not unwritten.exists()
+    assert list(store.keys()) == []
+
+
+def test_a_file_from_anywhere_can_be_adopted_and_its_owner_may_remove_it(store: ObjectStore, tmp_path: Path) -> None:
+    (tmp_path / "in").write_bytes(b"light")
+    store.adopt(tmp_path / "in", "k")
+    (tmp_path / "in").unlink()
+    assert store.get("k") == b"light"
+    with pytest.raises(ValueError, match="not a key"):
+        store.adopt(tmp_path / "in", "../k")
+    with pytest.raises(FileNotFoundError):
+        store.adopt(tmp_path / "in", "k")
+    assert store.get("k") == b"light"
+
+
+@pytest.mark.parametrize("size", [0, 5, 300_000])
+def test_what_was_fetched_comes_with_the_hash_of_its_bytes(store: ObjectStore, tmp_path: Path, size: int) -> None:
+    content = os.urandom(size)
+    store.put("k", content)
+    assert store.fetch("k", tmp_path / "out") == hashlib.sha256(content).hexdigest()

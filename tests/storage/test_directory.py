@@ -7,12 +7,14 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from pipeline.errors import StoreRefused
+from conftest import cannot_run
+from pipeline.errors import StoreRefused, StoreUnavailable
 from storage.objects import (
     DirectoryStore,
     Head,
@@ -155,3 +157,32 @@ def test_damaged_metadata_is_named(directory: DirectoryStore, tmp_path: Path) ->
     (tmp_path / "store" / ".k.meta").write_text("[{")
     with pytest.raises(StoreRefused, match=r"\.k\.meta is damaged"):
         directory.head("k")
+
+
+def test_a_draft_lies_on_the_stores_disk_and_is_adopted_without_being_written_again(directory: DirectoryStore) -> None:
+    with directory.draft(".mp4") as path:
+        path.write_bytes(b"light")
+        inode = path.stat().st_ino
+        directory.adopt(path, "a/b.mp4")
+    assert (Path(directory.url) / "a" / "b.mp4").stat().st_ino == inode
+    assert [*(Path(directory.url) / ".lamplighter" / "uploads").iterdir()] == []
+
+
+def test_a_draft_on_a_disk_that_is_full_or_gone_is_the_stores_error(tmp_path: Path) -> None:
+    with pytest.raises(MissingBucket), DirectoryStore(tmp_path / "nowhere").draft():
+        pass
+    store = DirectoryStore(tmp_path)
+    store.ensure_bucket()
+    with pytest.raises(StoreUnavailable, match="No space left"), store.draft():
+        Path("/dev/full").write_bytes(b"light")
+
+
+def test_a_file_on_another_disk_is_adopted_by_a_copy(directory: DirectoryStore) -> None:
+    memory = Path("/dev/shm")  # noqa: S108 - a disk of its own, on Linux
+    if not memory.is_dir() or memory.stat().st_dev == Path(directory.url).stat().st_dev:
+        cannot_run("there is no second disk here")
+    with tempfile.TemporaryDirectory(dir=memory) as folder:
+        (Path(folder) / "in").write_bytes(b"light")
+        directory.adopt(Path(folder) / "in", "k", meta={"n": "1"})
+    assert directory.get("k") == b"light"
+    assert directory.head("k") == Head(5, {"n": "1"})

@@ -11,10 +11,12 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from hashlib import sha256
 from pathlib import Path
+from typing import assert_type
 
 import numpy as np
 import pytest
 
+from conftest import cannot_run
 from fleet_fixtures import START_NS, Films, change, put_film
 from lamplighter.desk.desk import Desk
 from lamplighter.desk.tally import Tally
@@ -24,12 +26,13 @@ from pipeline.media.encode import encode
 from pipeline.media.origin import PathTemplate
 from pipeline.span import NS
 from storage.archive import Ingested, clip_name
+from storage.location import Location
 from storage.minio_server import Server
 from storage.objects import DirectoryStore, StoreSettings
 from storage.s3 import S3Store
 from workers.batch import BatchSettings, run
 from workers.ingest import Context, ingest
-from workers.receipt import Outcome, Stopwatch
+from workers.receipt import Outcome, Receipt, Stopwatch
 from workers.sources import IngestJob, ingest_jobs
 
 TEMPLATE = "{camera}/{start:%Y%m%dT%H%M%SZ}.mp4"
@@ -199,6 +202,23 @@ def test_two_files_with_one_name_and_different_content_are_both_refused(
     assert {receipt.station for receipt in tally.aside} == {"name"}
 
 
+def test_a_file_that_cannot_be_read_says_so_itself_and_takes_its_name_from_nobody(
+    desk: Desk, films: Films, tmp_path: Path
+) -> None:
+    unreadable = Path("/sys/class/net/lo/speed")  # opens, says 4096 bytes, and cannot be read
+    if not unreadable.exists():
+        cannot_run("there is no file here that opens and cannot be read")
+    for card in ("phone", "card"):
+        path = put_film(films.moving, tmp_path / "in" / card, "ask-1")
+        if card == "phone":
+            path.write_bytes(films.moving.read_bytes()[: unreadable.stat().st_size])
+        else:
+            path.unlink()
+            path.symlink_to(unreadable)
+    tally = take_in(desk, tmp_path / "in")
+    assert {receipt.station for receipt in tally.aside} == {"probe", "fetch"}
+
+
 def test_one_film_uploaded_twice_is_one_clip(desk: Desk, films: Films, tmp_path: Path) -> None:
     put_film(films.moving, tmp_path / "in" / "phone", "ask-1")
     put_film(films.moving, tmp_path / "in" / "card", "ask-1")
@@ -225,7 +245,10 @@ def test_a_file_that_vanishes_after_it_was_listed_is_refused(desk: Desk, films: 
     )
     assert (len(jobs), refused) == (2, [])
     gone.unlink()
-    receipts = {r.job.name: r for r in run(jobs, ingest, desk._holdings.context, settings=BatchSettings(workers=0))}
+    receipts = {}
+    for receipt in run(jobs, ingest, desk._holdings.context, settings=BatchSettings(workers=0)):
+        assert_type(receipt, Receipt[IngestJob, Ingested])
+        receipts[receipt.job.name] = receipt
     assert (receipts[str(gone)].outcome, receipts[str(gone)].station) == (Outcome.ASIDE, "fetch")
     assert receipts[str(stays)].outcome is Outcome.DONE
 
@@ -237,7 +260,7 @@ def test_a_place_that_is_not_there_stops_before_any_work(desk: Desk, tmp_path: P
 
 def test_a_picture_over_the_limit_is_refused(desk: Desk, films: Films, tmp_path: Path) -> None:
     path = put_film(films.moving, tmp_path / "in", "ask-1")
-    job = IngestJob("film", str(path), "m", "ask-1", START_NS)
+    job = IngestJob("film", Location(str(path)), "m", "ask-1", START_NS)
     small = Context(desk._holdings.context.store, desk._holdings.context.measure, 100)
     (receipt,) = run([job], ingest, small, settings=BatchSettings(workers=0))
     assert receipt.outcome is Outcome.ASIDE
@@ -291,7 +314,7 @@ def test_on_ray_a_clip_that_kills_its_worker_is_set_aside_and_the_rest_is_taken_
 
     cloudpickle.register_pickle_by_value(sys.modules[__name__])  # type: ignore[no-untyped-call]
     cameras = ["always-1", "ask-1", "ask-2", "never-1", "far-1"]
-    jobs = [IngestJob(c, str(put_film(films.moving, tmp_path / "in", c)), c, c, START_NS) for c in cameras]
+    jobs = [IngestJob(c, Location(str(put_film(films.moving, tmp_path / "in", c))), c, c, START_NS) for c in cameras]
     settings = BatchSettings(workers=2, attempts=2)
     receipts = {
         r.job.name: r for r in run(jobs, lethal_ingest, Lethal(desk._holdings.context, "ask-2"), settings=settings)

@@ -22,10 +22,11 @@ from pipeline.media.encode import encode
 from pipeline.span import NS
 from rtsp_fixtures import Rtsp
 from simulation.scene import Mover, Scene, render
-from workers import stream
+from workers import capture as capture_module
+from workers.capture import Captured, Clock, capture, check_url
+from workers.inbox import Upload
 from workers.recorder import Fault, Recorder, clip_file
-from workers.shard import Upload
-from workers.stream import Clock, Recorded, RecorderSettings, check_url, record
+from workers.settings import RecorderSettings
 
 FAST = RecorderSettings(clip_s=2, open_timeout_s=3, read_timeout_s=2, retry_s=0.1, retry_most_s=0.4)
 RATE = Fraction(10)
@@ -126,22 +127,22 @@ def listening(answer: bytes = b"") -> Iterator[str]:
         client.close()
 
 
-def recorded(
+def captured(
     url: str,
     folder: Path,
     *,
     settings: RecorderSettings = FAST,
     now_ns: Callable[[], int] = time.time_ns,
     most: int = 99,
-) -> list[Recorded]:
+) -> list[Captured]:
     """Record one connection, or its first `most` clips."""
-    running = record(url, folder, settings=settings, stop=lambda: False, now_ns=now_ns)
+    running = capture(url, folder, settings=settings, stop=lambda: False, now_ns=now_ns)
     return list(itertools.islice(running, most))
 
 
 def refused(url: str, folder: Path, *, settings: RecorderSettings = FAST) -> ClipError:
     with pytest.raises(ClipError) as caught:
-        recorded(url, folder, settings=settings)
+        captured(url, folder, settings=settings)
     assert url not in str(caught.value)
     assert caught.value.__cause__ is None, "libav's own error tells the URL"
     assert not list(folder.glob(".*.part")), "nothing is left of a clip in the making"
@@ -156,16 +157,16 @@ def test_an_rtsp_camera_is_cut_on_keyframes_without_losing_a_frame_and_timed_by_
 ) -> None:
     began_ns = time.time_ns()
     # Its first second comes before the first RTP time is known; its first sender report within 3.1 s.
-    clips = recorded(rtsp.url("plain"), tmp_path, settings=FAST.model_copy(update={"clip_s": 3.0}))
-    assert [take.packets for take in clips] == [30, 20]
-    assert [take.ended for take in clips] == ["length", "end"]
+    clips = captured(rtsp.url("plain"), tmp_path, settings=FAST.model_copy(update={"clip_s": 3.0}))
+    assert [clip.packets for clip in clips] == [30, 20]
+    assert [clip.ended for clip in clips] == ["length", "end"]
     _, source = pictures(rtsp.films["plain"])
     shown = []
-    for take in clips:
-        at, frames = pictures(take.path)
-        assert at == tenths(take.packets)
+    for clip in clips:
+        at, frames = pictures(clip.path)
+        assert at == tenths(clip.packets)
         shown += frames
-        assert (take.clock, take.width, take.height) == (Clock.STREAM, 128, 96)
+        assert (clip.clock, clip.width, clip.height) == (Clock.STREAM, 128, 96)
     assert all((a == b).all() for a, b in zip(source[10:], shown, strict=True))
     first, second = clips
     assert began_ns < first.start_ns < second.start_ns + 19 * NS // 10 < time.time_ns(), "when its last frame was shown"
@@ -175,8 +176,8 @@ def test_an_rtsp_camera_is_cut_on_keyframes_without_losing_a_frame_and_timed_by_
 def test_an_rtsp_camera_with_reordered_frames_loses_none_either(rtsp: Rtsp, tmp_path: Path) -> None:
     _, source = pictures(rtsp.films["reordered"])
     shown = []
-    for take in recorded(rtsp.url("reordered"), tmp_path):
-        at, frames = pictures(take.path)
+    for clip in captured(rtsp.url("reordered"), tmp_path):
+        at, frames = pictures(clip.path)
         assert at == tenths(len(frames))
         shown += frames
     assert all((a == b).all() for a, b in zip(source[10:], shown, strict=True))
@@ -184,9 +185,9 @@ def test_an_rtsp_camera_with_reordered_frames_loses_none_either(rtsp: Rtsp, tmp_
 
 def test_a_camera_whose_clock_is_far_off_is_timed_by_arrival(rtsp: Rtsp, tmp_path: Path) -> None:
     off_ns = 3600 * NS
-    (take,) = recorded(rtsp.url("plain"), tmp_path, now_ns=lambda: time.time_ns() + off_ns, most=1)
-    assert take.clock is Clock.ARRIVAL
-    assert abs(take.start_ns - off_ns - time.time_ns()) < 5 * NS
+    (clip,) = captured(rtsp.url("plain"), tmp_path, now_ns=lambda: time.time_ns() + off_ns, most=1)
+    assert clip.clock is Clock.ARRIVAL
+    assert abs(clip.start_ns - off_ns - time.time_ns()) < 5 * NS
 
 
 @pytest.mark.parametrize(("name", "word"), [("nowhere", "404"), ("plain", "401")])
@@ -205,11 +206,11 @@ def test_an_rtsp_server_that_says_no_is_told_by_its_answer_and_never_by_the_url(
 @pytest.mark.parametrize("suffix", [".ts", ".mp4", ".mkv", ".flv"])
 def test_an_http_camera_is_recorded_whatever_it_is_wrapped_in(web: Web, tmp_path: Path, suffix: str) -> None:
     source = film(tmp_path / f"source{suffix}", codec="libx264")
-    clips = recorded(web.serve(f"source{suffix}", source.read_bytes()), tmp_path)
+    clips = captured(web.serve(f"source{suffix}", source.read_bytes()), tmp_path)
     _, expected = pictures(source)
     shown = []
-    for take in clips:
-        at, frames = pictures(take.path)
+    for clip in clips:
+        at, frames = pictures(clip.path)
         assert at == tenths(len(frames))
         shown += frames
     assert len(clips) == 3
@@ -219,13 +220,13 @@ def test_an_http_camera_is_recorded_whatever_it_is_wrapped_in(web: Web, tmp_path
 
 def test_sound_that_an_mp4_can_hold_is_kept(web: Web, tmp_path: Path) -> None:
     source = film(tmp_path / "source.mkv", tone_hz=440)
-    for take in recorded(web.serve("sound", source.read_bytes()), tmp_path):
-        with open_video(take.path) as video:
+    for clip in captured(web.serve("sound", source.read_bytes()), tmp_path):
+        with open_video(clip.path) as video:
             assert video.audio == "aac"
-            assert len(list(video.luma())) == take.packets
+            assert len(list(video.luma())) == clip.packets
     silent = film(tmp_path / "source.ts", tone_hz=440)
-    for take in recorded(web.serve("mp2", silent.read_bytes()), tmp_path):
-        with open_video(take.path) as video:
+    for clip in captured(web.serve("mp2", silent.read_bytes()), tmp_path):
+        with open_video(clip.path) as video:
             assert video.audio is None
 
 
@@ -237,11 +238,11 @@ def test_a_recording_behind_a_url_is_no_camera(web: Web, tmp_path: Path) -> None
 
 def test_what_a_server_had_kept_and_sends_at_once_is_not_dated_into_the_future(web: Web, tmp_path: Path) -> None:
     data = film(tmp_path / "source.ts").read_bytes()
-    clips = recorded(web.serve("burst", data), tmp_path)
+    clips = captured(web.serve("burst", data), tmp_path)
     now_ns = time.time_ns()
-    for take in clips:
-        assert take.clock is Clock.ARRIVAL
-        assert take.start_ns + (take.packets - 1) * NS // 10 <= now_ns
+    for clip in clips:
+        assert clip.clock is Clock.ARRIVAL
+        assert clip.start_ns + (clip.packets - 1) * NS // 10 <= now_ns
 
 
 @pytest.mark.parametrize(("suffix", "header"), [(".ts", 0), (".flv", 13)])
@@ -250,45 +251,45 @@ def test_a_picture_that_changes_its_size_begins_another_clip(
 ) -> None:
     small = film(tmp_path / f"small{suffix}", frames=25, codec="libx264")
     large = film(tmp_path / f"large{suffix}", frames=25, size=(192, 144), pts=range(25, 50), codec="libx264")
-    clips = recorded(web.serve("size", small.read_bytes(), large.read_bytes()[header:]), tmp_path)
-    assert [(take.width, take.packets, take.ended) for take in clips] == [
+    clips = captured(web.serve("size", small.read_bytes(), large.read_bytes()[header:]), tmp_path)
+    assert [(clip.width, clip.packets, clip.ended) for clip in clips] == [
         (128, 20, "length"),
         (128, 5, "picture"),
         (192, 20, "length"),
         (192, 5, "end"),
     ]
-    for take in clips:
-        at, frames = pictures(take.path)
-        assert at == tenths(take.packets)
-        assert frames[0].shape == (take.height, take.width)
+    for clip in clips:
+        at, frames = pictures(clip.path)
+        assert at == tenths(clip.packets)
+        assert frames[0].shape == (clip.height, clip.width)
 
 
 def test_a_stream_whose_time_runs_backwards_begins_another_clip(web: Web, tmp_path: Path) -> None:
     late = film(tmp_path / "late.ts", frames=15, pts=range(1000, 1015))
     early = film(tmp_path / "early.ts", frames=15)
-    clips = recorded(web.serve("back", late.read_bytes(), early.read_bytes(), late.read_bytes()), tmp_path)
-    assert [(take.packets, take.ended) for take in clips] == [(15, "time"), (15, "time"), (15, "end")]
-    for take in clips:
-        assert pictures(take.path)[0] == tenths(15)
+    clips = captured(web.serve("back", late.read_bytes(), early.read_bytes(), late.read_bytes()), tmp_path)
+    assert [(clip.packets, clip.ended) for clip in clips] == [(15, "time"), (15, "time"), (15, "end")]
+    for clip in clips:
+        assert pictures(clip.path)[0] == tenths(15)
 
 
 def test_our_own_clock_may_run_backwards(web: Web, tmp_path: Path) -> None:
     data = film(tmp_path / "source.ts").read_bytes()
     clock = itertools.count(1_800_000_000 * NS, -NS)
-    clips = recorded(web.serve("ours", data), tmp_path, now_ns=lambda: next(clock))
-    assert [take.packets for take in clips] == [20, 20, 20]
-    assert len({take.path for take in clips}) == 3
+    clips = captured(web.serve("ours", data), tmp_path, now_ns=lambda: next(clock))
+    assert [clip.packets for clip in clips] == [20, 20, 20]
+    assert len({clip.path for clip in clips}) == 3
 
 
 def test_a_clip_that_grows_too_large_ends_at_once(web: Web, tmp_path: Path) -> None:
     noise = np.random.default_rng(1).integers(0, 255, (60, 360, 320), np.uint8)
     encode(tmp_path / "noise.ts", iter(noise), rate=RATE, gop=60, options={"bf": "0"})
-    clips = recorded(
+    clips = captured(
         web.serve("large", (tmp_path / "noise.ts").read_bytes()),
         tmp_path,
         settings=FAST.model_copy(update={"clip_bytes": 2**17}),
     )
-    assert [take.ended for take in clips] == ["size"]
+    assert [clip.ended for clip in clips] == ["size"]
     assert clips[0].path.stat().st_size < 2**19
 
 
@@ -349,18 +350,18 @@ def test_garbage_in_the_middle_costs_pictures_there_and_no_others(
     data, (_, expected) = source.read_bytes(), pictures(source)
     half = len(data) // 2
     garbage = np.random.default_rng(1).bytes(3000)
-    clips = recorded(web.serve("dirt", data[:half], garbage, data[half:]), tmp_path)
+    clips = captured(web.serve("dirt", data[:half], garbage, data[half:]), tmp_path)
     assert clips[0].ended == "length"
     first, last = pictures(clips[0].path)[1], pictures(clips[-1].path)[1]
     assert all((a == b).all() for a, b in zip(first, expected, strict=False))
     assert (last[-1] == expected[-1]).all()
-    assert sum(take.packets for take in clips) >= 50
+    assert sum(clip.packets for clip in clips) >= 50
     assert capfd.readouterr() == ("", "")
 
 
 def test_a_camera_that_falls_silent_keeps_what_it_had_sent(web: Web, tmp_path: Path) -> None:
     data = film(tmp_path / "source.ts").read_bytes()
-    running = record(
+    running = capture(
         web.serve("silent", data[: len(data) * 3 // 4], 5),
         tmp_path,
         settings=FAST.model_copy(update={"read_timeout_s": 0.5}),
@@ -368,17 +369,17 @@ def test_a_camera_that_falls_silent_keeps_what_it_had_sent(web: Web, tmp_path: P
         now_ns=time.time_ns,
     )
     kept = [next(running), next(running), next(running)]
-    assert [take.ended for take in kept[:2]] == ["length", "length"]
+    assert [clip.ended for clip in kept[:2]] == ["length", "length"]
     with pytest.raises(ClipError, match=r"stream: broke off: no answer for 0.5 s"):
         next(running)
 
 
 def test_a_camera_without_keyframes_is_told(web: Web, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stream, "_KEYLESS_S", 2)
+    monkeypatch.setattr(capture_module, "_KEYLESS_S", 2)
     encode(tmp_path / "s.ts", render(Scene(11, frames=60, width=128, height=96)), rate=RATE, gop=60)
     data = (tmp_path / "s.ts").read_bytes()
     with pytest.raises(ClipError, match="no keyframe for 2 s"):
-        recorded(web.serve("keyless", data[len(data) // 3 // 188 * 188 :]), tmp_path)
+        captured(web.serve("keyless", data[len(data) // 3 // 188 * 188 :]), tmp_path)
 
 
 def test_a_folder_that_cannot_be_written_is_told_and_not_taken_for_the_cameras_fault(web: Web, tmp_path: Path) -> None:
@@ -408,7 +409,7 @@ def test_an_address_that_is_no_cameras_is_refused_without_being_told(url: str) -
 def test_srt_is_refused_where_libav_has_none() -> None:
     for scheme in ("rtsp", "rtsps", "http", "https"):
         check_url(f"{scheme}://user:geheim@host:80/x")
-    if stream._speaks("srt"):
+    if capture_module._speaks("srt"):
         check_url("srt://host:9")
     else:
         with pytest.raises(ConfigError, match="built without srt; wanted one of rtsp, rtsps, http, https"):
@@ -430,11 +431,11 @@ class Desk:
         if not full:
             self.free.set()
 
-    def give(self, found: Upload, released: Callable[[], None]) -> None:
+    def enqueue(self, found: Upload, released: Callable[[], None]) -> None:
         while not self.free.wait(0.05):
             if self.stop.is_set():
                 return
-        self.data.append(Path(found.job.place).read_bytes())
+        self.data.append(Path(found.job.location.path).read_bytes())
         self.uploads.append(found)
         released()
 
@@ -444,7 +445,7 @@ class Desk:
             url,
             spool=spool,
             settings=settings,
-            give=self.give,
+            enqueue=self.enqueue,
             saw=self.faults.append,
             stop=self.stop,
             fail=self.failed.append,
@@ -492,19 +493,27 @@ def test_a_server_that_goes_away_and_comes_back_is_connected_again(rtsp: Rtsp, t
     assert not [path for path in (tmp_path / "ask-1").iterdir() if path.suffix == ".mp4"], "what was taken is gone"
 
 
-def test_pauses_between_tries_double_up_to_the_longest(tmp_path: Path) -> None:
+class NotedEvent(threading.Event):
+    """Notes how long it was waited for."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.waits: list[float] = []
+
+    def wait(self, timeout: float | None = None) -> bool:
+        self.waits.append(timeout or 0)
+        return super().wait(timeout)
+
+
+def test_pauses_between_tries_grow_up_to_the_longest(tmp_path: Path) -> None:
     desk = Desk()
+    desk.stop = noted = NotedEvent()
     with listening(b"no camera\r\n\r\n") as place:
         recorder = desk.recorder(f"http://{place}/x", tmp_path)
-        pauses: list[float] = []
-
-        def over() -> bool:
-            pauses.append(recorder._pause_s)
-            return len(desk.faults) >= 4
-
-        desk.until(over, recorder)
+        desk.until(lambda: len(noted.waits) >= 4, recorder)
     assert {fault.camera for fault in desk.faults} == {"ask-1"}
-    assert sorted(set(pauses)) == [0.1, 0.2, 0.4]
+    assert 0.1 <= noted.waits[0] < noted.waits[1] <= 0.4
+    assert set(noted.waits[2:]) == {0.4}
 
 
 def test_what_an_earlier_run_left_finished_is_given_first_and_what_it_left_undone_is_removed(
@@ -545,7 +554,7 @@ def test_a_clip_that_nobody_took_before_the_end_stays_for_the_next_run(web: Web,
         None,
         spool=tmp_path / "spool",
         settings=FAST,
-        give=again.give,
+        enqueue=again.enqueue,
         saw=again.faults.append,
         stop=again.stop,
         fail=again.failed.append,
@@ -562,7 +571,7 @@ def test_two_clips_that_begin_at_the_same_instant_are_two_files(tmp_path: Path) 
     for number in range(3):
         part = tmp_path / f".{number}.part"
         part.write_bytes(b"x")
-        names.append(recorder._named(Recorded(part, 5 * NS, Clock.ARRIVAL, 2, 2, 1, "end")).name)
+        names.append(recorder._named(Captured(part, 5 * NS, Clock.ARRIVAL, 2, 2, 1, "end")).name)
     assert names == [
         "19700101T000005.000000000Z-arrival.mp4",
         "19700101T000005.000000000Z-arrival-2.mp4",

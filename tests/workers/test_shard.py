@@ -23,12 +23,15 @@ from lamplighter.settings import load
 from pipeline.errors import ConfigError
 from pipeline.span import NS
 from storage.archive import Mark, clip_name
+from storage.location import Location
 from storage.minio_server import Server
 from storage.objects import StoreSettings
 from storage.s3 import S3Store
+from workers.inbox import Held, Inbox, Upload
 from workers.ingest import Context, ingest
 from workers.receipt import Outcome, Stopwatch, Work, attempt
-from workers.shard import Answer, LiveSettings, Reply, Shard, Shards, Upload, inbox, shard_of
+from workers.settings import LiveSettings
+from workers.shard import Answer, Reply, Shard, Shards, shard_of
 from workers.sources import IngestJob
 
 ONE = LiveSettings(shards=1, queue=3)
@@ -38,8 +41,12 @@ def store_of(desk: Desk) -> StoreSettings:
     return desk._holdings.context.store
 
 
+def inbox_of(desk: Desk) -> list[Held]:
+    return list(Inbox(desk._holdings.archive.store, store_of(desk)).held())
+
+
 def upload(path: Path, *, camera: str = "ask-1", number: int = 0) -> Upload:
-    job = IngestJob(path.name, str(path), f"mark{number}", camera, START_NS + number * 60 * NS)
+    job = IngestJob(path.name, Location(str(path)), f"mark{number}", camera, START_NS + number * 60 * NS)
     return Upload(job, path.stat().st_size, START_NS + number)
 
 
@@ -55,9 +62,9 @@ def test_what_is_accepted_is_durable_with_all_that_is_known_of_it(desk: Desk, fi
     assert shard.offer(upload(path)).answer is Answer.ACCEPTED
     data = path.read_bytes()
     path.unlink()
-    (held,) = inbox(desk._holdings.archive.store, store_of(desk))
+    (held,) = inbox_of(desk)
     assert desk._holdings.archive.store.get(held.key) == data
-    assert Path(held.job.place).read_bytes() == data
+    assert Path(held.job.location.path).read_bytes() == data
     assert (held.job.name, held.job.mark, held.job.camera) == (path.name, "mark0", "ask-1")
     assert (held.job.start_ns, held.arrived_ns, held.size) == (START_NS, START_NS, len(data))
     assert [held] == shard.take(5)
@@ -130,7 +137,7 @@ def test_an_upload_that_breaks_off_while_it_is_read_is_set_aside(desk: Desk) -> 
     reply = Shard(0, store_of(desk), ONE).offer(upload(path))
     assert (reply.answer, reply.station) == (Answer.ASIDE, "fetch")
     assert "cannot be read" in reply.reason
-    assert not list(inbox(desk._holdings.archive.store, store_of(desk)))
+    assert not inbox_of(desk)
 
 
 def test_a_new_shard_takes_up_what_is_durable_and_undone(desk: Desk, films: Films) -> None:
@@ -163,6 +170,21 @@ def test_a_name_that_no_key_can_carry_is_kept_beside_the_clip(desk: Desk, films:
     assert (held.key.rpartition("/")[2], held.job.name) == ("clip.mp4", path.name)
 
 
+@pytest.mark.parametrize("name", ["摄" * 60, "é" * 100, "a" * 200])
+def test_of_the_longest_path_the_end_is_kept_in_every_script(
+    desk: Desk, films: Films, tmp_path: Path, name: str
+) -> None:
+    path = tmp_path / f"{name}.mp4"
+    path.write_bytes(films.still.read_bytes())
+    offered = upload(path)
+    deep = replace(offered, job=replace(offered.job, name=f"{'/'.join([name] * 20)}.mp4"))
+    shard = Shard(0, store_of(desk), ONE)
+    assert shard.offer(deep).answer is Answer.ACCEPTED
+    (held,) = shard.take(1)
+    assert deep.job.name.endswith(held.job.name)
+    assert held.job.name.endswith(path.name)
+
+
 def test_uploads_are_held_in_a_bucket_too(
     minio_settings: StoreSettings, minio_server: Server, monkeypatch: pytest.MonkeyPatch, films: Films
 ) -> None:
@@ -170,7 +192,7 @@ def test_uploads_are_held_in_a_bucket_too(
     monkeypatch.setenv("LAMPLIGHTER_S3_SECRET_KEY", minio_server.credentials.secret_key)
     Shard(0, minio_settings, ONE).offer(upload(films.moving))
     (held,) = Shard(0, minio_settings, ONE).take(9)
-    assert held.job.place == f"s3://{minio_settings.bucket}/{held.key}"
+    assert held.job.location == Location(held.key, minio_settings.bucket)
     assert S3Store(minio_settings, minio_server.credentials).get(held.key) == films.moving.read_bytes()
 
 
@@ -203,8 +225,20 @@ def test_what_is_held_is_taken_in_as_it_came_and_needs_the_inbox_no_more(
     assert attempt(ingest, held.job, context).outcome is Outcome.ALREADY
 
 
+def test_what_a_version_before_this_one_accepted_is_taken_in(context: Context, films: Films) -> None:
+    """It did not hash what it accepted."""
+    store, data = context.archive.store, films.moving.read_bytes()
+    meta = {"name": "in/a.mp4", "start": str(START_NS), "arrived": "1"}
+    store.put("inbox/ask-1/mark/a.mp4", films.moving, meta=meta)
+    (held,) = Shard(0, context.store, ONE).take(1)
+    receipt = attempt(ingest, held.job, context)
+    assert receipt.outcome is Outcome.DONE
+    assert receipt.result is not None
+    assert receipt.result.clip.sha256 == hashlib.sha256(data).hexdigest()
+
+
 def test_what_vanished_from_the_inbox_is_set_aside(desk: Desk, films: Films) -> None:
-    job = replace(upload(films.moving).job, held="inbox/ask-1/gone/a.mp4")
+    job = replace(upload(films.moving).job, inbox_key="inbox/ask-1/gone/a.mp4")
     receipt = attempt(ingest, job, desk._holdings.context)
     assert (receipt.outcome, receipt.station) == (Outcome.ASIDE, "fetch")
     assert "vanished" in receipt.reason
@@ -217,12 +251,12 @@ def slow(job: IngestJob, _context: object, watch: Stopwatch) -> tuple[Outcome, A
     """Stand for the work on a clip, at a known speed; there is no record to put into the catalogue."""
     with watch("slow"):
         time.sleep(0.03)
-    assert Path(job.place).stat().st_size
+    assert Path(job.location.path).stat().st_size
     return Outcome.DONE, None
 
 
 def run_until(
-    desk: Desk, folder: Path, over: Callable[[Board], bool], work: Work | None = None
+    desk: Desk, folder: Path, over: Callable[[Board], bool], work: Work[IngestJob, Context, Any] = ingest
 ) -> tuple[Board, int, int]:
     """Run until `over` (a minute at most); returns the board, and the most that waited in shards and before them."""
     stop, seen = threading.Event(), [0, 0]
@@ -290,7 +324,7 @@ def test_a_run_that_was_killed_loses_nothing_it_had_accepted(films: Films, tmp_p
             time.sleep(0.02)
         process.send_signal(signal.SIGKILL)
         process.wait()
-        accepted = {held.job.mark for held in inbox(desk._holdings.archive.store, store_of(desk))}
+        accepted = {held.job.mark for held in inbox_of(desk)}
         assert accepted
         for path in (tmp_path / "in" / "ask-1").iterdir():
             path.unlink()  # now the inbox alone has them

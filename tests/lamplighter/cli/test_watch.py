@@ -33,11 +33,13 @@ from pipeline.errors import ConfigError, StoreUnavailable
 from pipeline.span import NS
 from rtsp_fixtures import Rtsp
 from storage import minio_server
+from storage.location import Location
 from storage.objects import ACCESS_KEY, SECRET_KEY, Credentials
+from workers.inbox import Held, Upload
 from workers.live import Accepted, Dropped, Intake, Repeated
 from workers.receipt import Outcome, Receipt
 from workers.recorder import Fault
-from workers.shard import Held, LiveSettings, Upload
+from workers.settings import LiveSettings
 from workers.sources import IngestJob
 
 DASHBOARD = Path(__file__).parents[3] / "configs" / "grafana-dashboard.json"
@@ -87,7 +89,7 @@ def start(folder: Path, *words: str, **environment: str) -> subprocess.Popen[str
 def board() -> Board:
     """A board that has seen everything there is to see."""
     board = Board(LiveSettings())
-    job = IngestJob("a.mp4", "/in/a.mp4", "mark", "door", START_NS)
+    job = IngestJob("a.mp4", Location("/in/a.mp4"), "mark", "door", START_NS)
     upload, held = Upload(job, 1000, time.time_ns()), Held(job, "inbox/a", 1000, time.time_ns() - 2 * NS)
     seen: list[Intake] = [
         Accepted(upload),

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.errors import ClipError, ConfigError
-from pipeline.media.origin import Origin, PathTemplate, read_sidecar
+from pipeline.media.origin import Origin, PathTemplate, read_sidecar, sidecar_names
 from pipeline.span import iso, parse_iso
 
 DEFAULT = "{camera}/{start:%Y%m%dT%H%M%SZ}.mp4"
@@ -210,3 +210,9 @@ def test_an_origin_is_read_to_the_nanosecond() -> None:
     start = read_sidecar(b'{"start": "2026-01-31T18:00:00.123456789Z"}').start_ns
     assert start is not None
     assert iso(start) == "2026-01-31T18:00:00.123456789Z"
+
+
+def test_a_sidecar_is_called_like_its_clip_with_or_without_its_suffix() -> None:
+    assert sidecar_names("in/b.c/a.mp4") == ("in/b.c/a.mp4.json", "in/b.c/a.json")
+    assert sidecar_names("a.B.MP4") == ("a.B.MP4.json", "a.B.json")
+    assert sidecar_names("in/b.c/a") == ("in/b.c/a.json", "in/b.c/a.json")

@@ -1,7 +1,7 @@
-"""A running camera stream, cut into clips on its keyframes: packets are copied, nothing is encoded.
+"""A running camera by its URL, cut into clips on its keyframes: packets are copied, nothing is encoded.
 
-The third door to libav, beside pipeline/video.py and pipeline/packets.py, and the one part of the pipeline that opens
-a network connection. No libav exception leaves it, and no message tells the URL, which may hold a password.
+A door to libav as those in pipeline/media/ are, and the only one that opens a network connection. No libav exception
+leaves it, and no message tells the URL, which may hold a password.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from urllib.parse import urlsplit
 import av
 from av.codec.context import CodecContext
 from av.video.frame import VideoFrame
-from pydantic import BaseModel, ConfigDict, Field
 
 from pipeline.errors import ClipError, ConfigError
 from pipeline.media.decode import MAX_PIXELS
 from pipeline.span import NS
+from workers.settings import RecorderSettings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -48,30 +48,6 @@ _LIMIT: Final = {"max_pixels": str(2 * MAX_PIXELS)}
 _NAL: Final = re.compile(b"\x00\x00\x01")
 
 
-class RecorderSettings(BaseModel):
-    """How cameras are recorded by their URL."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    clip_s: float = Field(30.0, ge=1, le=3600, description="length of a clip; it ends at the next keyframe (seconds)")
-    clip_bytes: int = Field(
-        256 * 2**20,
-        ge=2**16,
-        description="size after which a clip ends at the next keyframe; at twice it, at once (bytes)",
-    )
-    open_timeout_s: float = Field(10.0, gt=0, le=300, description="longest wait for a camera to answer (seconds)")
-    read_timeout_s: float = Field(10.0, gt=0, le=300, description="longest silence of a camera (seconds)")
-    retry_s: float = Field(
-        1.0, gt=0, le=300, description="first pause before a camera is tried again; it doubles (seconds)"
-    )
-    retry_most_s: float = Field(
-        60.0, gt=0, le=3600, description="longest pause before a camera is tried again (seconds)"
-    )
-    clock_slack_s: float = Field(
-        60.0, ge=0, description="a camera's own clock counts while it is this near to ours (seconds)"
-    )
-
-
 class Clock(StrEnum):
     """Which clock said when a clip began: the camera's, by its stream, or ours, by when its packets arrived."""
 
@@ -80,7 +56,7 @@ class Clock(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Recorded:
+class Captured:
     """One finished clip: an MP4 at `path` whose first frame was shown at `start_ns` UTC, by `clock`.
 
     width, height: pixels. packets: of its video. ended: why it ends there ("length", "size", "picture", "time", "end").
@@ -124,9 +100,9 @@ def _speaks(scheme: str) -> bool:
     return True
 
 
-def record(
+def capture(
     url: str, folder: Path, *, settings: RecorderSettings, stop: Callable[[], bool], now_ns: Callable[[], int]
-) -> Iterator[Recorded]:
+) -> Iterator[Captured]:
     """Connect once and yield clips, written into `folder`, until the stream ends or `stop` says so.
 
     A clip begins at a keyframe: the first one, the first after `clip_s` or `clip_bytes`, one with another picture size,
@@ -138,7 +114,7 @@ def record(
     camera), "stream" (it broke off, fell silent or has no keyframes), "write" (a clip cannot be written).
     """
     with _connected(url, settings, now_ns) as (container, video, audio):
-        reel = _Reel(folder, video, audio, settings=settings, now_ns=now_ns)
+        segmenter = _Segmenter(folder, video, audio, settings=settings, now_ns=now_ns)
         packets = container.demux([video, audio] if audio else [video])
         try:
             while not stop():
@@ -147,13 +123,13 @@ def record(
                 except StopIteration:
                     break
                 except av.FFmpegError as error:
-                    yield from reel.end("end")
+                    yield from segmenter.end("end")
                     raise ClipError("stream", f"broke off: {_text(error, settings.read_timeout_s)}") from None
                 if packet.size:
-                    yield from reel.add(packet)
-            yield from reel.end("end")
+                    yield from segmenter.add(packet)
+            yield from segmenter.end("end")
         finally:
-            reel.abandon()
+            segmenter.abandon()
 
 
 @contextmanager
@@ -188,7 +164,7 @@ def _connected(
         yield container, video, audio
 
 
-class _Reel:
+class _Segmenter:
     """Puts packets into clips."""
 
     def __init__(
@@ -203,9 +179,9 @@ class _Reel:
         self._folder, self._video, self._audio, self._settings = folder, video, audio, settings
         self._now_ns = now_ns
         self._unit = Fraction(video.time_base or 1)
-        self._picture = _Picture(video)
-        self._film: _Film | None = None
-        self._films = 0
+        self._form = _ParameterSets(video)
+        self._segment: _Segment | None = None
+        self._begun = 0
         self._last: int | None = None  # dts
         self._keyless: int | None = None  # dts since which a keyframe is waited for
         self._camera: tuple[int, int] | None = None  # a pts, and when that was by the camera's clock (ns)
@@ -213,11 +189,11 @@ class _Reel:
         self._since: tuple[int, int] | None = None  # a dts, and when it arrived
         self._arrived_ns = 0
 
-    def add(self, packet: Packet[Any]) -> Iterator[Recorded]:
+    def add(self, packet: Packet[Any]) -> Iterator[Captured]:
         """Take up one packet; yields the clip that it ends."""
         if packet.stream_index != self._video.index:
-            if self._film is not None:
-                self._film.add_sound(packet)
+            if self._segment is not None:
+                self._segment.add_sound(packet)
             return
         arrived_ns = self._now_ns()
         pts = packet.dts if packet.pts is None else packet.pts
@@ -231,43 +207,43 @@ class _Reel:
         self._check_pace(dts, arrived_ns)
         self._note_clock(packet, pts, arrived_ns)
         if packet.is_keyframe:
-            changed = self._picture.changes(packet)
-            why = "picture" if changed else self._film.full(pts, self._settings) if self._film else ""
+            changed = self._form.update(packet)
+            why = "picture" if changed else self._segment.full(pts, self._settings) if self._segment else ""
             if why:
                 yield from self.end(why)
-            if self._film is None:
+            if self._segment is None:
                 self._begin(pts, dts)
-        if self._film is None:
+        if self._segment is None:
             self._wait_for_keyframe(dts)
             return
-        self._film.add(packet, pts, dts, arrived_ns=arrived_ns)
-        if self._film.bytes > 2 * self._settings.clip_bytes:
+        self._segment.add(packet, pts, dts, arrived_ns=arrived_ns)
+        if self._segment.bytes > 2 * self._settings.clip_bytes:
             yield from self.end("size")
 
-    def end(self, why: str) -> Iterator[Recorded]:
+    def end(self, why: str) -> Iterator[Captured]:
         """End the clip in the making and yield it, if there is one."""
-        if (film := self._film) is not None:
-            film.close()
-            self._film = None
-            start_ns, clock = film.latest_ns, Clock.ARRIVAL
+        if (segment := self._segment) is not None:
+            segment.close()
+            self._segment = None
+            start_ns, clock = segment.latest_ns, Clock.ARRIVAL
             if self._camera is not None:
                 pts, at_ns = self._camera
-                start_ns, clock = at_ns + int((film.first - pts) * self._unit * NS), Clock.STREAM
-            yield Recorded(film.path, start_ns, clock, film.width, film.height, film.packets, why)
+                start_ns, clock = at_ns + int((segment.first - pts) * self._unit * NS), Clock.STREAM
+            yield Captured(segment.path, start_ns, clock, segment.width, segment.height, segment.packets, why)
 
     def abandon(self) -> None:
         """Throw away the clip in the making, if there is one."""
-        if (film := self._film) is not None:
-            self._film = None
+        if (segment := self._segment) is not None:
+            self._segment = None
             with suppress(ClipError):
-                film.close()
-            film.path.unlink(missing_ok=True)
+                segment.close()
+            segment.path.unlink(missing_ok=True)
 
     def _begin(self, pts: int, dts: int) -> None:
-        self._films += 1
+        self._begun += 1
         self._keyless = None
-        path = self._folder / f".{self._now_ns()}-{self._films}.part"
-        self._film = _Film(path, self._video, self._audio, self._picture, first=pts, dts=dts)
+        path = self._folder / f".{self._now_ns()}-{self._begun}.part"
+        self._segment = _Segment(path, self._video, self._audio, self._form, first=pts, dts=dts)
 
     def _note_clock(self, packet: Packet[Any], pts: int, arrived_ns: int) -> None:
         """Learn the camera's clock from a packet that carries it, where it is near enough to ours."""
@@ -297,7 +273,7 @@ class _Reel:
             )
 
 
-class _Picture:
+class _ParameterSets:
     """The parameter sets and size of the picture now; a camera may change both without a word."""
 
     def __init__(self, video: VideoStream) -> None:
@@ -309,8 +285,8 @@ class _Picture:
         self._in_band = self._codec in {"h264", "hevc"} and self.extradata[:1] != b"\x01"
         self._known = self._sets(self.extradata) if self._in_band else b""
 
-    def changes(self, packet: Packet[Any]) -> bool:
-        """Tell whether the picture has another form from this keyframe on."""
+    def update(self, packet: Packet[Any]) -> bool:
+        """Learn them from a keyframe; return whether the picture has another form from it on."""
         fresh = b""
         if self._in_band:
             fresh = self._sets(bytes(memoryview(packet)[:4096]))
@@ -351,7 +327,7 @@ class _Picture:
         return b"".join(found)
 
 
-class _Film:
+class _Segment:
     """One clip in the making.
 
     first: pts of its first frame. latest_ns: the latest instant at which that can have been shown, by when the packets
@@ -363,22 +339,22 @@ class _Film:
         path: Path,
         video: VideoStream,
         audio: AudioStream | None,
-        picture: _Picture,
+        form: _ParameterSets,
         *,
         first: int,
         dts: int,
     ) -> None:
-        self.path, self.first, self.width, self.height = path, first, picture.width, picture.height
+        self.path, self.first, self.width, self.height = path, first, form.width, form.height
         self.latest_ns, self.bytes, self.packets = 0, 0, 0
         self._zero, self._unit = dts, Fraction(video.time_base or 1)
         with _writing():
             self._out: OutputContainer = av.open(f"file:{path}", "w", format="mp4")
-            self._picture = self._out.add_stream_from_template(video, opaque=True)
-            self._picture.time_base = self._unit
-            context = cast("Any", self._picture.codec_context)
-            context.width, context.height = picture.width, picture.height
-            if picture.extradata:
-                context.extradata = picture.extradata
+            self._shown = self._out.add_stream_from_template(video, opaque=True)
+            self._shown.time_base = self._unit
+            context = cast("Any", self._shown.codec_context)
+            context.width, context.height = form.width, form.height
+            if form.extradata:
+                context.extradata = form.extradata
             self._sound = self._out.add_stream_from_template(audio, opaque=True) if audio else None
         self._sound_unit = Fraction(audio.time_base or 1) if audio else Fraction(1)
         self._sound_last = -1
@@ -390,7 +366,7 @@ class _Film:
         latest_ns = arrived_ns - int((pts - self.first) * self._unit * NS)
         self.latest_ns = min(self.latest_ns, latest_ns) if self.packets else latest_ns
         packet.pts, packet.dts = pts - self._zero, dts - self._zero
-        self._write(packet, self._picture)
+        self._write(packet, self._shown)
         self.packets += 1
 
     def add_sound(self, packet: Packet[Any]) -> None:
