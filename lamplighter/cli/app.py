@@ -14,7 +14,6 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 
-from lamplighter.cli import picture as picturing
 from lamplighter.cli import tables
 from lamplighter.cli import watch as live
 from lamplighter.cli.bench import bench
@@ -22,12 +21,21 @@ from lamplighter.cli.demo import run_demo
 from lamplighter.cli.explain import camera_settings, explain_clip
 from lamplighter.cli.fleet import fleet_app
 from lamplighter.cli.options import Json, RayAddress, Workers, exit_code, settings_of
+from lamplighter.cli.picture import picture
 from lamplighter.cli.tune import tune
 from lamplighter.desk.desk import Desk, open_desk, read_cameras
 from lamplighter.desk.doctor import examine
 from pipeline.case.request import Area, Request
 from pipeline.detection.detect import detect
-from pipeline.errors import ClipError, ConfigError, LamplighterError, RequestRefused, StoreRefused, StoreUnavailable
+from pipeline.errors import (
+    ClipError,
+    ConfigError,
+    LamplighterError,
+    NotFound,
+    RequestRefused,
+    StoreRefused,
+    StoreUnavailable,
+)
 from pipeline.measure.motion import measure
 from pipeline.media.decode import open_video
 from pipeline.span import NS, Span, iso, parse_iso
@@ -297,7 +305,7 @@ def show(
 
 app.command("explain")(explain_clip)
 app.command("tune")(tune)
-app.command("picture")(picturing.picture)
+app.command("picture")(picture)
 app.command("watch")(live.watch)
 app.command("bench")(bench)
 
@@ -384,7 +392,7 @@ def main() -> None:
     gc.freeze()
     try:
         app(standalone_mode=True)
-    except (ConfigError, RequestRefused) as error:
+    except (ConfigError, NotFound, RequestRefused) as error:
         _fail(error, 2)
     except (StoreUnavailable, StoreRefused) as error:
         _fail(error, 3)

@@ -7,12 +7,16 @@ import hashlib
 import io
 import json
 import os
+import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from lamplighter.desk.finding import find
 from lamplighter.settings import Settings
@@ -21,13 +25,15 @@ from pipeline.case.consent import Decision, Standing, standing
 from pipeline.case.request import Match, Request, Verdict, check, match
 from pipeline.clip import Camera, Clip, Sharing
 from pipeline.detection.layers import Resolved, header
-from pipeline.errors import ConfigError, LamplighterError
+from pipeline.errors import ClipError, ConfigError, LamplighterError, NotFound
 from pipeline.media.cut import Cut, Record
+from pipeline.media.decode import open_video
 from pipeline.media.origin import PathTemplate
+from pipeline.span import Span, iso
 from storage import minio_server
 from storage.archive import Archive, Aside, Ingested, short
 from storage.catalog import Catalog
-from storage.objects import ACCESS_KEY, SECRET_KEY, StoreSettings
+from storage.objects import ACCESS_KEY, SECRET_KEY, MissingObject, StoreSettings
 from storage.rows import Motion
 from workers.batch import run
 from workers.deliver import DeliverJob, deliver
@@ -219,6 +225,47 @@ class Desk:
                 stands = standing(camera, verdict.clip.id, decisions.get(camera.owner))
             rows.append(Row(verdict, stands, motion))
         return rows
+
+    def cameras(self) -> list[Camera]:
+        """Return all cameras of the fleet."""
+        return self.catalog.cameras()
+
+    def camera(self, camera: str) -> Camera:
+        """Return the camera of that id. Raises NotFound when there is none."""
+        found = self.catalog.camera(camera)
+        if found is None:
+            raise NotFound(f"there is no camera {camera!r}; `lamplighter show` counts them")
+        return found
+
+    def clips(self, camera: str | None = None, *, span: Span | None = None) -> list[Ingested]:
+        """Return the clips of a camera, or of all, in order of time; those that share time with `span`."""
+        return self.catalog.clips(camera, span)
+
+    def clip(self, clip: str) -> Ingested:
+        """Return the clip of that id. Raises NotFound when there is none."""
+        found = self.catalog.clip(clip)
+        if found is None:
+            raise NotFound(f"there is no clip {clip!r}; `lamplighter show CAMERA` lists those of a camera")
+        return found
+
+    def still(self, clip: Clip, pts: int) -> NDArray[np.uint8] | None:
+        """Return a frame of a clip, uint8 (H, W) luma, or None when the clip's bytes are gone or cannot be read.
+
+        That a frame was looked at goes into the audit log first.
+        """
+        self._audit("operator", "still taken", clip.id, f"frame at {iso(clip.time_ns(pts))}, for a picture")
+        with tempfile.TemporaryDirectory(prefix="lamplighter-") as scratch:
+            path = Path(scratch) / f"clip{Path(clip.key).suffix}"
+            max_pixels = self.settings.ingest.max_pixels
+            try:
+                self.archive.store.fetch(clip.key, path)
+                with open_video(path, max_pixels=max_pixels, loop_filter=True, start_pts=pts) as video:
+                    for found, plane in video.luma():
+                        if found >= pts:
+                            return plane.copy()
+            except (MissingObject, ClipError):
+                return None
+        return None
 
     def strangers(self) -> list[str]:
         """Return a warning for every table of the settings that is for a camera there is none of."""

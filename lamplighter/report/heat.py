@@ -2,32 +2,29 @@
 
 from __future__ import annotations
 
-import tempfile
-import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lamplighter.cli import tables
-from lamplighter.desk.desk import Desk
 from lamplighter.report.pictures import Warmth, heat, warmth
+from lamplighter.report.wording import clip_count, second
 from pipeline.activity import Activity
 from pipeline.clip import Clip
-from pipeline.errors import ClipError
-from pipeline.media.decode import open_video
-from pipeline.span import NS, iso
-from storage.objects import MissingObject
+
+Still: TypeAlias = Callable[[Clip, int], NDArray[np.uint8] | None]
+"""Returns the frame of a clip at a pts, uint8 (H, W) luma, or None when the clip's bytes are gone or cannot be read."""
 
 
 class HeatMap(NamedTuple):
-    """A heat map as PNG, what is to be said of it, and whether it shows footage."""
+    """A heat map as PNG, what is to be said of it, whether it shows footage, and what it lacks."""
 
     picture: bytes
     text: str
     shows_footage: bool
+    warnings: tuple[str, ...]
 
 
 @dataclass(slots=True)
@@ -59,20 +56,27 @@ class CameraHeat:
         self.clip, self.watched = clip, watched
         self.quiet_pts = int(activity.pts[activity.share.sum((1, 2), dtype=np.uint32).argmin()])
 
-    def draw(self, desk: Desk, *, title: str, still: bool) -> HeatMap:
-        """Draw the heat map, over a frame of the footage if `still` and the footage can be read."""
+    def draw(self, still: Still | None, *, title: str) -> HeatMap:
+        """Draw the heat map over a frame of the footage, over none without `still`. Raises ValueError without a clip.
+
+        Whoever gives `still` sees footage: it is asked only once.
+        """
         if self.clip is None:
             raise ValueError("wanted at least one clip to draw, got none")
-        frame = _still(desk, self.clip, self.quiet_pts) if still else None
+        frame: NDArray[np.uint8] | None = None
+        warnings: tuple[str, ...] = ()
+        if still is not None and (frame := still(self.clip, self.quiet_pts)) is None:
+            warnings = (f"no still of clip {self.clip.id}: its footage is gone or cannot be read",)
         return HeatMap(
             heat(self.warm[-1][0], frame, watched=self.watched, title=title),
-            self._text(self.clip, has_still=frame is not None, asked=still),
+            self._text(self.clip, has_still=frame is not None, asked=still is not None),
             frame is not None,
+            warnings,
         )
 
     def _text(self, clip: Clip, *, has_still: bool, asked: bool) -> str:
         ground = (
-            f"The ground is the quietest frame of the clip of {iso(clip.start_ns - clip.start_ns % NS)}."
+            f"The ground is the quietest frame of the clip of {second(clip.start_ns)}."
             if has_still
             else "It was asked for without a still."
             if not asked
@@ -83,27 +87,5 @@ class CameraHeat:
         )
         clips = sum(count for _, count in self.warm)
         if left_out := clips - self.warm[-1][1]:
-            text += f" Left out, for its picture has another size: {left_out:,} of {tables.clip_count(clips)}."
+            text += f" Left out, for its picture has another size: {left_out:,} of {clip_count(clips)}."
         return f"{text} The zones are those of the last clip." if self.zones_changed else text
-
-
-def _still(desk: Desk, clip: Clip, pts: int) -> NDArray[np.uint8] | None:
-    """Return a frame of a clip, uint8 (H, W), or None when the clip's bytes are gone or cannot be read.
-
-    That a frame was looked at goes into the audit log first.
-    """
-    at = iso(clip.time_ns(pts))
-    desk.catalog.append(
-        time.time_ns(), "operator", action="still taken", subject=clip.id, detail=f"frame at {at}, for a picture"
-    )
-    with tempfile.TemporaryDirectory(prefix="lamplighter-") as scratch:
-        path = Path(scratch) / f"clip{Path(clip.key).suffix}"
-        try:
-            desk.archive.store.fetch(clip.key, path)
-            with open_video(path, max_pixels=desk.settings.ingest.max_pixels, loop_filter=True, start_pts=pts) as video:
-                for found, plane in video.luma():
-                    if found >= pts:
-                        return plane.copy()
-        except (MissingObject, ClipError) as error:
-            tables.err.print(f"lamplighter: no still of clip {clip.id}: {error}", markup=False)
-    return None

@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from fleet_fixtures import CAMERAS, Films, put_film
 from lamplighter.cli.app import app
-from pipeline.errors import ConfigError, LamplighterError
+from pipeline.errors import ConfigError, LamplighterError, NotFound
 
 NOON = -6 * 3600
 
@@ -53,7 +53,7 @@ def said(*words: str) -> Any:
 
 def refused(*words: str) -> str:
     done = CliRunner().invoke(app, list(words))
-    assert isinstance(done.exception, ConfigError), done.output
+    assert isinstance(done.exception, ConfigError | NotFound), done.output
     return str(done.exception)
 
 
