@@ -41,7 +41,7 @@ def picture(
     with open_desk(settings) as desk:
         follow = reports.follow_clips(quiet=as_json, few=_FEW)
         compared = comparison.compare(desk, thing, others=others, saw=pictures.add, follow=follow)
-        drawn = draw_comparison(compared, pictures, desk.still if still else None)
+        drawn = draw_comparison(compared, pictures, reports.still_of(desk) if still else None)
     files = reports.write_drawn(out, drawn)
     events = {one.name: len(one.events) for one in compared.found}
     if as_json:

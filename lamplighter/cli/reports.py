@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from lamplighter.cli import tables
 from lamplighter.cli.options import write_file
 from lamplighter.desk.comparison import Follow
+from lamplighter.desk.desk import Desk
 from lamplighter.report.page import Drawn, Section
 from storage.archive import Ingested
+
+if TYPE_CHECKING:
+    from lamplighter.report.heat import Still
 
 
 def print_sections(sections: Sequence[Section]) -> None:
@@ -33,10 +39,13 @@ def follow_clips(*, quiet: bool, few: int = 0) -> Follow:
     return follow
 
 
+def still_of(desk: Desk) -> Still:
+    """Return how to see a frame of the desk's footage; why there is none is a warning."""
+    return partial(desk.still, missed=tables.warn)
+
+
 def write_drawn(folder: Path, drawn: Drawn) -> dict[Path, int]:
-    """Write a report's files into a folder, warn of what it lacks, and return their sizes (bytes)."""
-    for warning in drawn.warnings:
-        tables.warn(warning)
+    """Write a report's files into a folder and return their sizes (bytes)."""
     for name, data in drawn.files.items():
         write_file(folder / name, data)
     return {folder / name: len(data) for name, data in drawn.files.items()}

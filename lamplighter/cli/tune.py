@@ -83,7 +83,7 @@ def _tune(settings: Settings, plan: Plan, output: _Output) -> None:
 
             pictures = FleetPictures()
             suggestion = tuning.tune(desk, plan, saw=pictures.add, follow=follow)
-            still = desk.still if output.still else None
+            still = reports.still_of(desk) if output.still else None
             drawn = draw_suggestion(suggestion, pictures, still, toml=suggestion.toml(output.base))
             files += reports.write_drawn(output.pictures, drawn)
             shows_footage = drawn.shows_footage

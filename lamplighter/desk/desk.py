@@ -248,8 +248,10 @@ class Desk:
             raise NotFound(f"there is no clip {clip!r}; `lamplighter show CAMERA` lists those of a camera")
         return found
 
-    def still(self, clip: Clip, pts: int) -> NDArray[np.uint8] | None:
-        """Return a frame of a clip, uint8 (H, W) luma, or None when the clip's bytes are gone or cannot be read.
+    def still(
+        self, clip: Clip, pts: int, *, missed: Callable[[str], None] = lambda _: None
+    ) -> NDArray[np.uint8] | None:
+        """Return a frame of a clip, uint8 (H, W), or None when its bytes are gone or cannot be read: `missed` says why.
 
         That a frame was looked at goes into the audit log first.
         """
@@ -263,8 +265,8 @@ class Desk:
                     for found, plane in video.luma():
                         if found >= pts:
                             return plane.copy()
-            except (MissingObject, ClipError):
-                return None
+            except (MissingObject, ClipError) as error:
+                missed(f"no still of clip {clip.id}: {error}")
         return None
 
     def strangers(self) -> list[str]:

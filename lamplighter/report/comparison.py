@@ -33,7 +33,7 @@ def draw_comparison(comparison: Comparison, pictures: CameraPictures, still: Sti
     notice = SHOWS_FOOTAGE if heat.shows_footage else OPERATORS_ONLY
     text = page(f"{title}: motion and events", sections, notice=notice)
     files = {"timeline.png": timeline, "heat.png": heat.picture, "page.html": text.encode()}
-    return Drawn(files, heat.shows_footage, heat.warnings)
+    return Drawn(files, heat.shows_footage)
 
 
 def _summary(comparison: Comparison) -> str:

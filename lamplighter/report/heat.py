@@ -19,12 +19,11 @@ Still: TypeAlias = Callable[[Clip, int], NDArray[np.uint8] | None]
 
 
 class HeatMap(NamedTuple):
-    """A heat map as PNG, what is to be said of it, whether it shows footage, and what it lacks."""
+    """A heat map as PNG, what is to be said of it, and whether it shows footage."""
 
     picture: bytes
     text: str
     shows_footage: bool
-    warnings: tuple[str, ...]
 
 
 @dataclass(slots=True)
@@ -63,15 +62,11 @@ class CameraHeat:
         """
         if self.clip is None:
             raise ValueError("wanted at least one clip to draw, got none")
-        frame: NDArray[np.uint8] | None = None
-        warnings: tuple[str, ...] = ()
-        if still is not None and (frame := still(self.clip, self.quiet_pts)) is None:
-            warnings = (f"no still of clip {self.clip.id}: its footage is gone or cannot be read",)
+        frame = None if still is None else still(self.clip, self.quiet_pts)
         return HeatMap(
             heat(self.warm[-1][0], frame, watched=self.watched, title=title),
             self._text(self.clip, has_still=frame is not None, asked=still is not None),
             frame is not None,
-            warnings,
         )
 
     def _text(self, clip: Clip, *, has_still: bool, asked: bool) -> str:

@@ -35,11 +35,10 @@ class Section:
 
 
 class Drawn(NamedTuple):
-    """A report's files by name, whether one of them shows footage, and what is missing in them."""
+    """A report's files by name, and whether one of them shows footage."""
 
     files: dict[str, bytes]
     shows_footage: bool
-    warnings: tuple[str, ...] = ()
 
 
 def page(title: str, sections: Sequence[Section], *, notice: str = "") -> str:

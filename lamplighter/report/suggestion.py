@@ -45,25 +45,25 @@ def draw_suggestion(suggestion: Suggestion, pictures: FleetPictures, still: Stil
 
     toml: the settings file with the suggestion in it.
     """
-    drawn, heats = _told(suggestion).drawn(), []
+    drawn = _told(suggestion).drawn()
+    shows_footage = False
     for camera, mine in pictures.cameras.items():
         change = suggestion.changes[camera]
         rows = [("in force", [span for span, _ in change.now]), ("suggested", change.then)]
         line = mine.timeline(rows, title=f"Camera {camera}", truth=suggestion.truth.get(camera))
         drawn[f"timeline-{camera}.png"] = Section(f"Camera {camera}", picture=line)
         title = f"Camera {camera}: where it moves"
-        heats.append(heat := mine.heat.draw(still, title=title))
+        heat = mine.heat.draw(still, title=title)
         drawn[f"heat-{camera}.png"] = Section(title, heat.text, heat.picture)
+        shows_footage |= heat.shows_footage
     sections = [Section("Noticed", "\n\n".join(suggestion.warnings))] if suggestion.warnings else []
     sections += suggestion_sections(suggestion)
     sections += drawn.values()
     sections.append(Section("The suggestion, as a settings file", code=toml))
     files = {name: section.picture for name, section in drawn.items() if section.picture}
-    shows_footage = any(heat.shows_footage for heat in heats)
     notice = SHOWS_FOOTAGE if shows_footage else OPERATORS_ONLY
     text = page("Detection settings", sections, notice=notice)
-    missing = tuple(warning for heat in heats for warning in heat.warnings)
-    return Drawn(files | {"page.html": text.encode()}, shows_footage, missing)
+    return Drawn(files | {"page.html": text.encode()}, shows_footage)
 
 
 class _Told(Protocol):
