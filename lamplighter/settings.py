@@ -30,7 +30,7 @@ from pipeline.detection.night import Darkness
 from pipeline.detection.tune import TuneSettings
 from pipeline.errors import ConfigError
 from pipeline.measure.motion import MeasureSettings
-from pipeline.media.cut import Profile
+from pipeline.media.profile import Profile
 from simulation.fleet import FleetSettings
 from storage.objects import StoreSettings
 from workers.batch import BatchSettings

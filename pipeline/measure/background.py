@@ -12,7 +12,6 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 import numpy as np
-from skimage.measure import label
 
 from pipeline.measure.grid import around
 
@@ -217,6 +216,8 @@ def _uncovered(samples: U8, ranked: U8, usual: U8, near: int) -> U8:
     other[where], known[where] = value, votes >= least
     differs[where] = lasts & (distance(value, usual[where]) > 2 * near)
     thing = ~_grown(~_grown(differs)) | differs  # closed: noise leaves holes
+    from skimage.measure import label  # noqa: PLC0415 - brings SciPy, which settings and readers never use
+
     regions = label(thing.view(np.uint8), connectivity=2).astype(np.uint16)  # type: ignore[no-untyped-call]
     near_by = around(regions, np.maximum)
     rim = (near_by > 0) & _grown(~thing)
