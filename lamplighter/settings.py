@@ -10,7 +10,6 @@ from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, NoReturn, get_origin
 
-import tomlkit
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, field_serializer
 from pydantic.fields import FieldInfo
 from pydantic_settings import (
@@ -20,7 +19,6 @@ from pydantic_settings import (
     SettingsConfigDict,
     TomlConfigSettingsSource,
 )
-from tomlkit.items import InlineTable
 
 from pipeline.case.request import Limits
 from pipeline.clip import check_id
@@ -30,7 +28,7 @@ from pipeline.detection.night import Darkness
 from pipeline.detection.tune import TuneSettings
 from pipeline.errors import ConfigError
 from pipeline.measure.motion import MeasureSettings
-from pipeline.media.cut import Profile
+from pipeline.media.profile import Profile
 from simulation.settings import FleetSettings
 from storage.objects import StoreSettings
 from workers.settings import BatchSettings, LiveSettings, RecorderSettings
@@ -167,6 +165,9 @@ def load(file: Path | None = None, *, flags: Mapping[str, Any] | None = None) ->
 
 def revised(text: str, tables: Mapping[tuple[str, ...], Mapping[str, Any]]) -> str:
     """Return a settings file (TOML) with these values in these tables; comments and all else stay as they are."""
+    import tomlkit  # noqa: PLC0415 - of all that read settings, few write them
+    from tomlkit.items import InlineTable  # noqa: PLC0415
+
     document = tomlkit.parse(text)
     for path, values in sorted(tables.items(), key=lambda item: (len(item[0]), item[0])):
         table: Any = document

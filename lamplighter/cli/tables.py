@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -14,15 +14,17 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from lamplighter.report.wording import clip_count, settings_rows, short_span
 from pipeline.case.consent import Standing
 from pipeline.detection.labels import listed
-from pipeline.span import NS, Span, iso
 from workers.receipt import Outcome, Receipt
 
 if TYPE_CHECKING:
     from lamplighter.desk.cases import Row
     from lamplighter.desk.tally import Tally
     from pipeline.case.released import Record
+
+__all__ = ["clip_count", "settings_rows", "short_span"]  # beside what is defined here
 
 # A pipe has no width: the 80 columns it would get fold digests and paths that another program reads.
 out = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 200)
@@ -66,11 +68,6 @@ def table(title: str, *columns: str, rows: Sequence[Sequence[object]], right: Se
     for row in rows:
         grid.add_row(*(escape(str(cell)) for cell in row))
     out.print(grid)
-
-
-def clip_count(count: int) -> str:
-    """Return "1 clip", "1,200 clips"."""
-    return f"{count:,} {'clip' if count == 1 else 'clips'}"
 
 
 def tally_rows(tally: Tally) -> list[tuple[str, int]]:
@@ -185,23 +182,6 @@ def print_records(records: Sequence[Record], where: str) -> None:
 def waiting(rows: Sequence[Row]) -> int:
     """Return how many clips wait for their owner."""
     return sum(row.standing is Standing.WAITING for row in rows)
-
-
-def short_span(span: Span) -> str:
-    """Return a span to the tenth of a second, for people."""
-    length = span.duration_ns / NS
-    return f"{iso(span.start_ns - span.start_ns % NS)} + {length:.1f} s"
-
-
-def settings_rows(document: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
-    """Return nested settings as dotted names with their values."""
-    rows = []
-    for name, value in document.items():
-        if isinstance(value, dict) and not prefix:
-            rows += settings_rows(value, f"{name}.")
-        else:
-            rows.append((f"{prefix}{name}", json.dumps(value, default=str, ensure_ascii=False)))
-    return rows
 
 
 def _sorted(receipts: Sequence[Receipt[Any, Any]]) -> list[Receipt[Any, Any]]:

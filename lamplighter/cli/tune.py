@@ -3,29 +3,30 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
-from fractions import Fraction
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lamplighter.cli import tables
 from lamplighter.cli.options import Json, settings_of, write_file
-from lamplighter.desk.desk import Desk, open_desk
-from lamplighter.report.pictures import WIDTH, strip
-from lamplighter.report.suggestion import Seen, Suggestion, is_ours
-from lamplighter.settings import Settings, revised
-from pipeline.detection.detect import detect, watched_cells
-from pipeline.detection.labels import Labels, listed, read_labels, scorable_labels
-from pipeline.detection.layers import header
-from pipeline.detection.tune import GRID, SWEPT, Footage, Sweep, best, missed, nearest, parse_rate, sweep
-from pipeline.errors import ConfigError, NotFound
-from pipeline.span import NS, Span, parse_iso
-from storage.archive import Ingested
 
-_HOUR_NS, _DAY_NS = 3600 * NS, 86_400 * NS
-_FEW = 3  # events below which a rate says little
+if TYPE_CHECKING:
+    from lamplighter.desk.tuning import Goal, Plan, Suggestion
+    from lamplighter.settings import Settings
+    from pipeline.span import Span
+
+
+@dataclass(frozen=True, slots=True)
+class _Output:
+    """Where the outcome goes. base: the text of the settings file in use, "" for none."""
+
+    base: str
+    write: Path | None
+    pictures: Path | None
+    still: bool
+    as_json: bool
 
 
 def tune(
@@ -57,43 +58,79 @@ def tune(
     The grid, and what counts as found, are in the section [tune] of the settings. What [day], [night] or a camera's
     own table holds stays as it is, and is tried as it is.
     """
+    from lamplighter.desk.tuning import Plan
+
     settings = settings_of(context)
-    if (labels is None) == (target is None):
-        raise ConfigError("wanted a file of labels, or --target such as 6/day, and not both")
-    per_day = None if target is None else parse_rate(target)
-    base = _base(context.obj[0], write)
+    goal = _goal(labels, target)
+    output = _Output(_base(context.obj[0], write), write, pictures, still, as_json)
+    _tune(settings, Plan(goal, tuple(camera or ()), _span(start, end), per_camera), output)
+
+
+def _tune(settings: Settings, plan: Plan, output: _Output) -> None:
+    from lamplighter.cli import reports, tables
+    from lamplighter.desk import tuning
+    from lamplighter.desk.desk import open_desk
+    from lamplighter.report.suggestion import draw_suggestion, suggestion_document
+
+    follow = reports.follow_clips(quiet=output.as_json)
+    files: list[Path] = []
+    shows_footage = False
     with open_desk(settings) as desk:
-        clips = _clips(desk, camera, start, end)
-        truth: Labels | None = None
-        warnings = _noticed(desk, clips)
-        if labels is not None:
-            found = {name: spans for name, spans in _read(labels).items() if not camera or name in camera}
-            truth, faults = scorable_labels(found, _spans(clips))
-            warnings += faults
-            clips = [one for one in clips if one.clip.camera in truth]
-        swept = _sweep(desk, clips, truth, quiet=as_json)
-        suggestion = _choose(settings, swept, truth, per_day, per_camera=per_camera)
-        suggestion.warnings = warnings + suggestion.warnings
-        if per_day is not None or pictures is not None:
-            _look(desk, clips, suggestion, quiet=as_json)
-        if pictures is not None:
-            for name, seen in suggestion.seen.items():
-                seen.heat = seen.place.draw(desk, title=f"Camera {name}: where it moves", still=still)
-    text = suggestion.toml(base)
-    files = {} if pictures is None else {pictures / name: data for name, data in suggestion.pictures(text).items()}
-    if write is not None:
-        files[write] = text.encode()
-    for path, data in files.items():
-        write_file(path, data)
-    if as_json:
-        written = {"written": [str(path) for path in files], "shows_footage": suggestion.shows_footage}
-        tables.write_json(suggestion.document() | {"toml": text} | written)
+        if output.pictures is None:
+            suggestion = tuning.tune(desk, plan, follow=follow)
+        else:
+            from lamplighter.report.camera import FleetPictures  # matplotlib with it
+
+            pictures = FleetPictures()
+            suggestion = tuning.tune(desk, plan, saw=pictures.add, follow=follow)
+            still = reports.still_of(desk) if output.still else None
+            drawn = draw_suggestion(suggestion, pictures, still, toml=suggestion.toml(output.base))
+            files += reports.write_drawn(output.pictures, drawn)
+            shows_footage = drawn.shows_footage
+    toml = suggestion.toml(output.base)
+    if output.write is not None:
+        write_file(output.write, toml.encode())
+        files.append(output.write)
+    if output.as_json:
+        written = {"written": [str(path) for path in files], "shows_footage": shows_footage}
+        tables.write_json(suggestion_document(suggestion) | {"toml": toml} | written)
     else:
-        _print(suggestion, list(files), kept=write is not None)
+        _print(suggestion, files, kept=output.write is not None, shows_footage=shows_footage)
+
+
+def _goal(labels: Path | None, target: str | None) -> Goal:
+    from lamplighter.desk.tuning import ByLabels, ByRate
+    from pipeline.detection.labels import read_labels
+    from pipeline.detection.tune import parse_rate
+    from pipeline.errors import ConfigError
+
+    if target is not None and labels is None:
+        return ByRate(parse_rate(target))
+    if labels is None or target is not None:
+        raise ConfigError("wanted a file of labels, or --target such as 6/day, and not both")
+    try:
+        text = labels.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise ConfigError(f"{labels}: the labels cannot be read: {reason}") from error
+    return ByLabels(read_labels(text, source=str(labels)))
+
+
+def _span(start: str | None, end: str | None) -> Span:
+    from pipeline.errors import ConfigError
+    from pipeline.span import Span, parse_iso
+
+    try:
+        return Span(parse_iso(start) if start else 0, parse_iso(end) if end else 2**63 - 1)
+    except ValueError as error:
+        raise ConfigError(f"--start and --end: {error}") from error
 
 
 def _base(config: Path | None, write: Path | None) -> str:
     """Return the text of the settings file in use, "" for none, before any work: `write` must not lose another's."""
+    from lamplighter.desk.tuning import is_ours
+    from pipeline.errors import ConfigError
+
     used = config or (Path(chosen) if (chosen := os.environ.get("LAMPLIGHTER_CONFIG")) else None)
     if write is not None and write.exists() and not (used is not None and used.exists() and write.samefile(used)):
         try:
@@ -108,189 +145,20 @@ def _base(config: Path | None, write: Path | None) -> str:
     return used.read_text(encoding="utf-8") if used else ""
 
 
-def _clips(desk: Desk, cameras: Sequence[str] | None, start: str | None, end: str | None) -> list[Ingested]:
-    known = {camera.id for camera in desk.cameras()}
-    for camera in cameras or ():
-        if camera not in known:
-            raise NotFound(f"there is no camera {camera!r}; `lamplighter show` counts them")
-    try:
-        within = Span(parse_iso(start) if start else 0, parse_iso(end) if end else 2**63 - 1)
-    except ValueError as error:
-        raise ConfigError(f"--start and --end: {error}") from error
-    clips = [one for one in desk.clips(span=within) if not cameras or one.clip.camera in cameras]
-    if not clips:
-        raise ConfigError(
-            "there is no clip to tune on; `lamplighter ingest` takes clips in, `lamplighter show` counts them"
-        )
-    return clips
+def _print(suggestion: Suggestion, written: Sequence[Path], *, kept: bool, shows_footage: bool) -> None:
+    from lamplighter.cli import reports, tables
+    from lamplighter.report.suggestion import suggestion_sections
+    from lamplighter.settings import revised
 
-
-def _noticed(desk: Desk, clips: Sequence[Ingested]) -> list[str]:
-    """Return what makes the outcome less than it seems: old activity, keys that stay as they are, unknown cameras."""
-    settings, layers = desk.settings, desk.settings.layers
-    warnings = []
-    if old := sum(one.version != settings.measure.version() for one in clips):
-        warnings.append(
-            f"{old} of {len(clips)} clips were measured by another version or settings; "
-            "`lamplighter ingest --remeasure` brings them up to date"
-        )
-    held: dict[tuple[str, ...], set[str]] = {}
-    for camera in {one.clip.camera for one in clips}:
-        for night in (False, True):
-            for key, table in layers.of(camera, night=night).tables.items():
-                if key in SWEPT and table != ("detection",):
-                    held.setdefault(table, set()).add(key)
-    warnings += [f"{header(table)} holds {', '.join(sorted(keys))}: kept" for table, keys in sorted(held.items())]
-    for key in SWEPT:
-        if (origin := settings.origin("detection", key)) in {"the environment", "the command line"}:
-            warnings.append(f"detection.{key} is set by {origin}, which outweighs what a settings file says of it")
-    return warnings + desk.strangers()
-
-
-def _spans(clips: Sequence[Ingested]) -> dict[str, list[Span]]:
-    spans: dict[str, list[Span]] = {}
-    for one in clips:
-        spans.setdefault(one.clip.camera, []).append(one.clip.span)
-    return spans
-
-
-def _read(file: Path) -> dict[str, list[Span]]:
-    try:
-        text = file.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else error
-        raise ConfigError(f"{file}: the labels cannot be read: {reason}") from error
-    return read_labels(text, source=str(file))
-
-
-def _footage(desk: Desk, clips: Sequence[Ingested], what: str, *, quiet: bool) -> Iterator[Footage]:
-    """Read one clip's activity after the other, with the settings in force for it."""
-    cameras = {camera.id: camera for camera in desk.cameras()}
-    with tables.progress(quiet=quiet) as bars:
-        for one in bars.track(clips, description=what):
-            camera = cameras.get(one.clip.camera) or desk.camera(one.clip.camera)
-            activity, holds = desk.motion(camera, one)
-            yield Footage(one.clip, activity, holds.detection, holds.pinned)
-
-
-def _sweep(desk: Desk, clips: Sequence[Ingested], truth: Labels | None, *, quiet: bool) -> Sweep:
-    settings = desk.settings.tune
-    footage = _footage(desk, clips, "Trying settings", quiet=quiet)
-    swept = sweep(footage, settings.trials(), rule=settings, labels=truth)
-    if any(counts.events[GRID:].any() for counts in swept.cameras.values()):
-        return swept
-    never = [reason for trial, reason in swept.never.items() if trial >= GRID]
-    if len(never) == len(swept.trials) - GRID:
-        raise ConfigError(f"no setting of the grid can ever fire: {never[0]}; mend [tune] in the settings file")
-    raise ConfigError(
-        "no setting of the grid gives any event in this footage: "
-        f"the strongest motion moved {swept.peak:.2f} of a cell, and at most {swept.cells} connected cells; "
-        "give [tune] lower values"
-    )
-
-
-def _choose(
-    settings: Settings, swept: Sweep, truth: Labels | None, per_day: Fraction | None, *, per_camera: bool
-) -> Suggestion:
-    if per_day is None:
-        chosen = _by_labels(settings, swept, truth, per_camera=per_camera)
-    else:
-        chosen = _by_rate(settings, swept, per_day, per_camera=per_camera)
-    chosen.warnings += [
-        f"camera {camera}: the settings in force can never fire: {reason}" for camera, reason in swept.deaf.items()
-    ]
-    if never := [reason for trial, reason in swept.never.items() if trial >= GRID]:
-        chosen.warnings.append(f"{len(never)} settings of the grid can never fire, such as: {never[0]}")
-    return chosen
-
-
-def _by_labels(settings: Settings, swept: Sweep, truth: Labels | None, *, per_camera: bool) -> Suggestion:
-    fleet = best(swept.scores(), settings.tune)
-    chosen = Suggestion(settings, swept, fleet, {}, truth, None)
-    few = []
-    for camera, counts in swept.cameras.items() if per_camera else ():
-        if len(counts.truth) < settings.tune.min_labels:
-            few.append(camera)
-        elif (own := best(counts.scores(), settings.tune, than=fleet)) != fleet:
-            chosen.cameras[camera] = own
-    if few:
-        chosen.warnings.append(
-            f"too few true spans for settings of their own (tune.min_labels is {settings.tune.min_labels}): "
-            f"{listed(few, 'camera')}"
-        )
-    return chosen
-
-
-def _by_rate(settings: Settings, swept: Sweep, per_day: Fraction, *, per_camera: bool) -> Suggestion:
-    fleet = nearest(list(swept.cameras.values()), per_day, settings.tune)
-    chosen = Suggestion(settings, swept, fleet, {}, None, per_day)
-    total = sum(counts.duration_ns for counts in swept.cameras.values())
-    if per_day * total < _FEW * _DAY_NS:
-        chosen.warnings.append(
-            f"{total / _HOUR_NS:.1f} camera-hours of footage are too little to tell settings apart: the target is "
-            f"{float(per_day * total / _DAY_NS):.1f} events in them"
-        )
-    short = []
-    for camera, counts in swept.cameras.items() if per_camera else ():
-        wanted = float(per_day * counts.duration_ns / _DAY_NS)
-        if wanted < _FEW:
-            short.append(camera)
-            continue
-        own = nearest([counts], per_day, settings.tune, than=fleet)
-        if own != fleet:
-            chosen.cameras[camera] = own
-        got = int(counts.events[own])
-        if abs(got - wanted) > max(1, settings.tune.near * wanted):
-            chosen.warnings.append(
-                f"camera {camera}: the nearest the grid comes to {wanted:.1f} events is {got}; give [tune] other values"
-            )
-    if short:
-        chosen.warnings.append(
-            f"too little footage for settings of their own (the target is fewer than {_FEW} events in it): "
-            f"{listed(short, 'camera')}"
-        )
-    return chosen
-
-
-def _look(desk: Desk, clips: Sequence[Ingested], suggestion: Suggestion, *, quiet: bool) -> None:
-    """Find the events in force and those of the suggestion once more, with all that is known of them."""
-    rule, trials = desk.settings.tune, suggestion.swept.trials
-    for item in _footage(desk, clips, "Comparing", quiet=quiet):
-        clip = item.clip
-        seen = suggestion.seen.setdefault(clip.camera, Seen())
-        pairs = [
-            [(clip.between(event.start_pts, event.end_pts), event) for event in found]
-            for found in (
-                detect(item.activity, item.detection),
-                detect(item.activity, item.under(trials[suggestion.of(clip.camera)])),
-            )
-        ]
-        now, then = ([span for span, _ in found] for found in pairs)
-        gone = set(missed(then, now, rule=rule))
-        seen.now += pairs[0]
-        seen.then += then
-        seen.lost += [(span, event) for span, event in pairs[0] if span in gone]
-        seen.gained += len(missed(now, then, rule=rule))
-        footage = suggestion.swept.cameras[clip.camera].duration_ns
-        watched = watched_cells(item.activity, item.detection)
-        columns = 2 + WIDTH * clip.span.duration_ns // footage
-        seen.strips.append(strip(item.activity, clip.start_ns, columns=columns, watched=watched))
-        seen.place.add(clip, item.activity, watched)
-
-
-def _print(suggestion: Suggestion, written: Sequence[Path], *, kept: bool) -> None:
     for warning in suggestion.warnings:
         tables.warn(warning)
-    for number, (title, (head, *rows)) in enumerate(suggestion.tables()):
-        names = [str(name) for name in head]
-        right = [name for name in names if name not in {"", "camera", "settings", "event"}]
-        tables.table("\n" * bool(number) + title, *names, rows=rows, right=right)
-    if changes := suggestion.changes():
+    reports.print_sections(suggestion_sections(suggestion))
+    if revision := suggestion.revision():
         tables.out.print(f"\nSuggested{'' if kept else ' (--write FILE puts it into a settings file)'}:\n")
-        tables.out.print(revised("", changes).strip(), markup=False)
+        tables.out.print(revised("", revision).strip(), markup=False)
     else:
         tables.out.print("\nNothing that was tried does better than the settings in force: they stay.")
     for path in written:
         tables.out.print(f"written: {path}", markup=False)
-    if written and suggestion.shows_footage:
+    if shows_footage:
         tables.out.print("Heat maps and the page show footage: for the operator and the owner, never a requester.")

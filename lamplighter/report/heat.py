@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lamplighter.cli import tables
-from lamplighter.desk.desk import Desk
 from lamplighter.report.pictures import Warmth, heat, warmth
+from lamplighter.report.wording import clip_count, second
 from pipeline.activity import Activity
 from pipeline.clip import Clip
-from pipeline.span import NS, iso
+
+Still: TypeAlias = Callable[[Clip, int], NDArray[np.uint8] | None]
+"""Returns the frame of a clip at a pts, uint8 (H, W) luma, or None when the clip's bytes are gone or cannot be read."""
 
 
 class HeatMap(NamedTuple):
@@ -53,20 +55,23 @@ class CameraHeat:
         self.clip, self.watched = clip, watched
         self.quiet_pts = int(activity.pts[activity.share.sum((1, 2), dtype=np.uint32).argmin()])
 
-    def draw(self, desk: Desk, *, title: str, still: bool) -> HeatMap:
-        """Draw the heat map, over a frame of the footage if `still` and the footage can be read."""
+    def draw(self, still: Still | None, *, title: str) -> HeatMap:
+        """Draw the heat map over a frame of the footage, over none without `still`. Raises ValueError without a clip.
+
+        Whoever gives `still` sees footage: it is asked only once.
+        """
         if self.clip is None:
             raise ValueError("wanted at least one clip to draw, got none")
-        frame = desk.still(self.clip, self.quiet_pts, missed=tables.warn) if still else None
+        frame = None if still is None else still(self.clip, self.quiet_pts)
         return HeatMap(
             heat(self.warm[-1][0], frame, watched=self.watched, title=title),
-            self._text(self.clip, has_still=frame is not None, asked=still),
+            self._text(self.clip, has_still=frame is not None, asked=still is not None),
             frame is not None,
         )
 
     def _text(self, clip: Clip, *, has_still: bool, asked: bool) -> str:
         ground = (
-            f"The ground is the quietest frame of the clip of {iso(clip.start_ns - clip.start_ns % NS)}."
+            f"The ground is the quietest frame of the clip of {second(clip.start_ns)}."
             if has_still
             else "It was asked for without a still."
             if not asked
@@ -77,5 +82,5 @@ class CameraHeat:
         )
         clips = sum(count for _, count in self.warm)
         if left_out := clips - self.warm[-1][1]:
-            text += f" Left out, for its picture has another size: {left_out:,} of {tables.clip_count(clips)}."
+            text += f" Left out, for its picture has another size: {left_out:,} of {clip_count(clips)}."
         return f"{text} The zones are those of the last clip." if self.zones_changed else text

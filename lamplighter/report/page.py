@@ -7,6 +7,7 @@ import html
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 _NUMBER = re.compile(r"-?[0-9,]*\.?[0-9]*")  # or no number where there could be one
 OPERATORS_ONLY = (
@@ -20,9 +21,9 @@ SHOWS_FOOTAGE = (
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """A part of a page: a heading, paragraphs (an empty line between them), a PNG, a table (head first), a file's text.
+    """A part of a report: heading, paragraphs (an empty line between them), PNG, table (head first), a file's text.
 
-    All but the heading may be left out.
+    All but the heading may be left out. right: the columns of the table that are set to the right, as numbers are.
     """
 
     heading: str
@@ -30,6 +31,14 @@ class Section:
     picture: bytes | None = None
     table: Sequence[Sequence[object]] | None = None
     code: str = ""
+    right: Sequence[str] = ()
+
+
+class Drawn(NamedTuple):
+    """A report's files by name, and whether one of them shows footage."""
+
+    files: dict[str, bytes]
+    shows_footage: bool
 
 
 def page(title: str, sections: Sequence[Section], *, notice: str = "") -> str:
@@ -44,7 +53,7 @@ def page(title: str, sections: Sequence[Section], *, notice: str = "") -> str:
             data = base64.b64encode(section.picture).decode()
             parts.append(f'<img src="data:image/png;base64,{data}" alt="{_escaped(section.heading)}">')
         if section.table:
-            parts.append(_table(section.table))
+            parts.append(_table(section.table, section.right))
         if section.code:
             parts.append(f"<pre>{_escaped(section.code)}</pre>")
         parts.append("</section>")
@@ -95,10 +104,11 @@ def _escaped(text: object) -> str:
     return html.escape(str(text).encode("utf-8", "backslashreplace").decode())
 
 
-def _table(rows: Sequence[Sequence[object]]) -> str:
+def _table(rows: Sequence[Sequence[object]], named: Sequence[str]) -> str:
     head, *body = rows
     right = [
-        bool(body) and all(_NUMBER.fullmatch(str(row[at])) for row in body if at < len(row)) for at in range(len(head))
+        name in named or (bool(body) and all(_NUMBER.fullmatch(str(row[at])) for row in body if at < len(row)))
+        for at, name in enumerate(head)
     ]
 
     def line(row: Sequence[object], tag: str) -> str:

@@ -3,256 +3,279 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
-from fractions import Fraction
-from typing import Any, TypeAlias
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
-from lamplighter.cli import tables
-from lamplighter.report.heat import CameraHeat, HeatMap
-from lamplighter.report.page import OPERATORS_ONLY, SHOWS_FOOTAGE, Section, page
-from lamplighter.report.pictures import Strip, curve, timeline
-from lamplighter.settings import Settings, revised
+from lamplighter.desk.tuning import ByRate, Suggestion, score_of
+from lamplighter.report.page import OPERATORS_ONLY, SHOWS_FOOTAGE, Drawn, Section, page
+from lamplighter.report.wording import short_span
 from pipeline.detection.detect import Event
-from pipeline.detection.labels import Labels
-from pipeline.detection.tune import DEFAULT, GRID, IN_FORCE, SWEPT, Score, Sweep, front
+from pipeline.detection.tune import DEFAULT, GRID, IN_FORCE, SWEPT, Score, front
 from pipeline.span import NS, Span
 
-Rows: TypeAlias = list[list[object]]
-"""A table, its head first."""
+if TYPE_CHECKING:
+    from lamplighter.report.camera import FleetPictures
+    from lamplighter.report.heat import Still
 
 _LISTED = 20  # lost events and rows of a front that are shown
-_HEAD = "# Suggested by `lamplighter tune`"
 _DAY_NS, _HOUR_NS = 86_400 * NS, 3600 * NS
 _SCORE = ("found", "missed", "false", "precision", "recall", "F1", "false/h")
+_WORDS = {"", "camera", "settings", "event"}  # columns of these names hold words, all others numbers
+
+Rows: TypeAlias = list[Sequence[object]]
+"""A table, its head first."""
 
 
-@dataclass(slots=True)
-class Seen:
-    """What the settings in force and the suggested ones find on one camera, and what is drawn of it.
+def suggestion_document(suggestion: Suggestion) -> dict[str, Any]:
+    """Return everything for --json."""
+    told = _told(suggestion)
+    document: dict[str, Any] = {_key(name): told.numbers(trial) for name, trial in _named(suggestion)}
+    document |= {"warnings": list(suggestion.warnings), "hours": suggestion.hours, "tried": _tried(suggestion)}
+    document["cameras"] = {camera: _camera_document(told, camera) for camera in suggestion.swept.cameras}
+    return document | told.document()
 
-    heat: of the place, where pictures are asked for.
+
+def suggestion_sections(suggestion: Suggestion) -> list[Section]:
+    """Return what a person wants to know as tables."""
+    return _told(suggestion).sections()
+
+
+def draw_suggestion(suggestion: Suggestion, pictures: FleetPictures, still: Still | None, *, toml: str) -> Drawn:
+    """Return a timeline and a heat map of each camera, the curve of a score, and page.html, which holds everything.
+
+    toml: the settings file with the suggestion in it.
     """
+    drawn = _told(suggestion).drawn()
+    shows_footage = False
+    for camera, mine in pictures.cameras.items():
+        change = suggestion.changes[camera]
+        rows = [("in force", [span for span, _ in change.now]), ("suggested", change.then)]
+        line = mine.timeline(rows, title=f"Camera {camera}", truth=suggestion.truth.get(camera))
+        drawn[f"timeline-{camera}.png"] = Section(f"Camera {camera}", picture=line)
+        title = f"Camera {camera}: where it moves"
+        heat = mine.heat.draw(still, title=title)
+        drawn[f"heat-{camera}.png"] = Section(title, heat.text, heat.picture)
+        shows_footage |= heat.shows_footage
+    sections = [Section("Noticed", "\n\n".join(suggestion.warnings))] if suggestion.warnings else []
+    sections += suggestion_sections(suggestion)
+    sections += drawn.values()
+    sections.append(Section("The suggestion, as a settings file", code=toml))
+    files = {name: section.picture for name, section in drawn.items() if section.picture}
+    notice = SHOWS_FOOTAGE if shows_footage else OPERATORS_ONLY
+    text = page("Detection settings", sections, notice=notice)
+    return Drawn(files | {"page.html": text.encode()}, shows_footage)
 
-    now: list[tuple[Span, Event]] = field(default_factory=list)
-    then: list[Span] = field(default_factory=list)
-    lost: list[tuple[Span, Event]] = field(default_factory=list)
-    strips: list[Strip] = field(default_factory=list)
-    gained: int = 0
-    place: CameraHeat = field(default_factory=CameraHeat)
-    heat: HeatMap | None = None
 
+class _Told(Protocol):
+    """How a suggestion is told, by labels or by a rate: what is measured of a trial, and what else there is to see."""
 
-@dataclass(slots=True)
-class Suggestion:
-    """The sweep, the trial suggested for the fleet and for single cameras, and what was noticed on the way.
+    @property
+    def suggestion(self) -> Suggestion:
+        """What is told of."""
 
-    labels: the true spans it was chosen by; per_day: the rate of events it was chosen by; one of them is None.
-    seen: by camera, there when the rate was asked for or pictures are.
-    """
+    def measures(self, trial: int) -> dict[str, object]:
+        """Return what a trial comes to over the fleet, for a table."""
 
-    settings: Settings
-    swept: Sweep
-    fleet: int
-    cameras: dict[str, int]
-    labels: Labels | None
-    per_day: Fraction | None
-    warnings: list[str] = field(default_factory=list)
-    seen: dict[str, Seen] = field(default_factory=dict)
+    def measures_with_own(self) -> dict[str, object]:
+        """Return the same of what is suggested, cameras with settings of their own under those."""
 
-    def of(self, camera: str) -> int:
-        """Return the trial suggested for a camera: its own, or the fleet's."""
-        return self.cameras.get(camera, self.fleet)
+    def numbers(self, trial: int, camera: str | None = None) -> dict[str, Any]:
+        """Return what a trial comes to over the fleet or on one camera, with its settings, for a program."""
 
-    def changes(self) -> dict[tuple[str, ...], dict[str, float]]:
-        """Return the values to write, by table of the settings file; none where those in force stay."""
-        now = self._values(IN_FORCE)
-        own = {camera: self._values(trial) for camera, trial in self.cameras.items()}
-        tables = self.settings.layers.revision(self._values(self.fleet), own)
-        fleet = {key: value for key, value in tables.pop(("detection",)).items() if value != now[key]}
-        return {("detection",): fleet} | tables if fleet else tables
-
-    def toml(self, base: str) -> str:
-        """Return the settings file `base` with the suggestion in it, comments and all."""
-        if self.per_day is None:
-            score = self._suggested()
-            what = f"{score.found} of {score.found + score.missed} true spans found, {score.false_alarms} false alarms"
-        else:
-            what = f"{float(self.per_day):g} events a day of each camera"
-        head = f"{_HEAD}: {what}, on {self._hours:.2f} camera-hours."
-        kept = [line for line in revised(base, self.changes()).split("\n") if not line.startswith(_HEAD)]
-        return "\n".join([head, *kept]).rstrip() + "\n"
-
-    def tables(self) -> list[tuple[str, Rows]]:
-        """Return what a person wants to know as tables with their titles."""
-        grid = f"{len(self.swept.trials) - GRID} settings over {self._hours:.2f} camera-hours"
-        if self.per_day is None:
-            return [
-                (f"Fleet: {grid}", self._fleet_table()),
-                (f"Pareto front of precision and recall{self._first(len(self._front()))}", self._front_table()),
-                ("By camera", self._camera_table()),
-            ]
-        lost = self._lost()
-        shown = [
-            (f"Fleet: {grid}, {float(self.per_day):g} events a day of each camera wanted", self._fleet_table()),
-            ("By camera", self._rate_table()),
-        ]
-        if lost:
-            shown.append(
-                (f"Events that would be lost, the strongest first{self._first(len(lost))}", self._lost_table())
-            )
-        return shown
+    def camera_numbers(self, camera: str) -> dict[str, Any]:
+        """Return what else a program is told of a camera."""
 
     def document(self) -> dict[str, Any]:
-        """Return everything for --json."""
-        document: dict[str, Any] = {name.replace(" ", "_"): self._told(trial) for name, trial in self._named()}
-        document |= {"warnings": self.warnings, "hours": self._hours, "tried": len(self.swept.trials) - GRID}
-        document["cameras"] = {camera: self._camera_document(camera) for camera in self.swept.cameras}
-        if self.per_day is None:
-            document["with_own"] = _numbers(self._suggested())
-            return document | {"front": [self._told(trial) for trial in self._front()]}
-        lost = [{"camera": camera, "span": str(span), **asdict(event)} for camera, span, event in self._lost()]
-        return document | {"events_per_day": float(self.per_day), "lost": lost}
+        """Return what else a program is told of all."""
 
-    def pictures(self, text: str) -> dict[str, bytes]:
-        """Return the pictures and one page with everything, by file name; `text` is the settings file."""
-        drawn: dict[str, Section] = {}
-        if self.per_day is None:
-            points = [(score.precision, score.recall) for score in self.swept.scores()]
-            edge = [points[trial] for trial in self._front()]
-            marks = {name: points[trial] for name, trial in self._named()}
-            title = "All settings tried, over the fleet"
-            picture = curve(points[GRID:], front=edge, marks=marks, title=title)
-            drawn["precision-recall.png"] = Section("Precision and recall", picture=picture)
-        for camera, seen in self.seen.items():
-            rows = [("in force", [span for span, _ in seen.now]), ("suggested", seen.then)]
-            truth = None if self.labels is None else self.labels[camera]
-            picture = timeline(seen.strips, rows, title=f"Camera {camera}", truth=truth)
-            drawn[f"timeline-{camera}.png"] = Section(f"Camera {camera}", picture=picture)
-            if seen.heat is not None:
-                where = Section(f"Camera {camera}: where it moves", seen.heat.text, seen.heat.picture)
-                drawn[f"heat-{camera}.png"] = where
-        sections = [Section("Noticed", "\n\n".join(self.warnings))] if self.warnings else []
-        sections += [Section(title, table=rows) for title, rows in self.tables()]
-        sections += drawn.values()
-        sections.append(Section("The suggestion, as a settings file", code=text))
-        files = {name: section.picture for name, section in drawn.items() if section.picture}
-        notice = SHOWS_FOOTAGE if self.shows_footage else OPERATORS_ONLY
-        return files | {"page.html": page("Detection settings", sections, notice=notice).encode()}
+    def sections(self) -> list[Section]:
+        """Return the tables, the fleet's first."""
 
-    @property
-    def shows_footage(self) -> bool:
-        """Whether a picture shows a frame of the footage."""
-        return any(seen.heat is not None and seen.heat.shows_footage for seen in self.seen.values())
+    def drawn(self) -> dict[str, Section]:
+        """Return the pictures of the whole, by file name."""
 
-    @property
-    def _hours(self) -> float:
-        return sum(counts.duration_ns for counts in self.swept.cameras.values()) / _HOUR_NS
 
-    def _values(self, trial: int) -> dict[str, float]:
-        changes = self.swept.trials[trial]
-        return {name: changes.get(name, getattr(self.settings.detection, name)) for name in SWEPT}
+@dataclass(frozen=True, slots=True)
+class _Scored:
+    """By labels: every trial has precision and recall."""
 
-    def _named(self) -> list[tuple[str, int]]:
-        return [("in force", IN_FORCE), ("shipped default", DEFAULT), ("suggested", self.fleet)]
+    suggestion: Suggestion
 
-    def _suggested(self) -> Score:
-        """Return the score of what is suggested, cameras with settings of their own under those."""
-        first, *rest = (counts.score(self.of(camera)) for camera, counts in self.swept.cameras.items())
-        return sum(rest, first)
+    def measures(self, trial: int) -> dict[str, object]:
+        return _cells(self.suggestion.swept.fleet(trial))
+
+    def measures_with_own(self) -> dict[str, object]:
+        return _cells(self._with_own())
+
+    def numbers(self, trial: int, camera: str | None = None) -> dict[str, Any]:
+        swept = self.suggestion.swept
+        score = swept.fleet(trial) if camera is None else swept.cameras[camera].score(trial)
+        return {"settings": self.suggestion.values(trial)} | _numbers(score)
+
+    def camera_numbers(self, camera: str) -> dict[str, Any]:  # noqa: ARG002 - the scores are all
+        return {}
+
+    def document(self) -> dict[str, Any]:
+        return {"with_own": _numbers(self._with_own()), "front": [self.numbers(trial) for trial in self._front()]}
+
+    def sections(self) -> list[Section]:
+        front = self._front()
+        return [
+            _table(f"Fleet: {_grid(self.suggestion)}", _fleet_table(self)),
+            _table(f"Pareto front of precision and recall{_first(len(front))}", self._front_table(front)),
+            _table("By camera", self._camera_table()),
+        ]
+
+    def drawn(self) -> dict[str, Section]:
+        from lamplighter.report.pictures import curve  # noqa: PLC0415 - most of a run without pictures, if at the top
+
+        points = [(score.precision, score.recall) for score in self.suggestion.swept.scores()]
+        edge = [points[trial] for trial in self._front()]
+        marks = {name: points[trial] for name, trial in _named(self.suggestion)}
+        picture = curve(points[GRID:], front=edge, marks=marks, title="All settings tried, over the fleet")
+        return {"precision-recall.png": Section("Precision and recall", picture=picture)}
+
+    def _with_own(self) -> Score:
+        return score_of(self.suggestion.swept, self.suggestion.choice)
 
     def _front(self) -> list[int]:
-        return front(self.swept.scores())
+        return front(self.suggestion.swept.scores())
 
-    def _events(self, trial: int) -> int:
-        return int(sum(counts.events[trial] for counts in self.swept.cameras.values()))
-
-    def _lost(self) -> list[tuple[str, Span, Event]]:
-        lost = [(camera, span, event) for camera, seen in self.seen.items() for span, event in seen.lost]
-        return sorted(lost, key=lambda row: (-row[2].peak * row[2].cells, row[0], row[1]))
-
-    @staticmethod
-    def _first(count: int) -> str:
-        return f" (the first {_LISTED} of {count:,})" if count > _LISTED else ""
-
-    def _fleet_table(self) -> Rows:
-        """One column for each of the settings that are compared: a dozen columns of numbers fit no terminal."""
-        columns: list[tuple[str, Mapping[str, object]]] = []
-        for name, trial in self._named():
-            columns.append((name, self._measures(trial) | self._values(trial)))
-        if self.cameras:
-            own = _cells(self._suggested()) if self.per_day is None else self._rates(self._suggested_events())
-            columns.append(("with cameras' own", own))
-        rows: Rows = [["", *(name for name, _ in columns)]]
-        return rows + [[key, *(values.get(key, "") for _, values in columns)] for key in columns[0][1]]
-
-    def _measures(self, trial: int) -> dict[str, object]:
-        return _cells(self.swept.fleet(trial)) if self.per_day is None else self._rates(self._events(trial))
-
-    def _suggested_events(self) -> int:
-        return int(sum(counts.events[self.of(camera)] for camera, counts in self.swept.cameras.items()))
-
-    def _rates(self, events: int) -> dict[str, object]:
-        return {"events": events, "a day": f"{events / self._hours * 24:.1f}"}
-
-    def _front_table(self) -> Rows:
-        rows: Rows = [["recall", "precision", "F1", "false/h", *SWEPT]]
-        for trial in self._front()[:_LISTED]:
-            cells = _cells(self.swept.fleet(trial))
-            rows.append([*(cells[name] for name in rows[0][:4]), *self._values(trial).values()])  # type: ignore[index]
+    def _front_table(self, trials: Sequence[int]) -> Rows:
+        measured = ("recall", "precision", "F1", "false/h")
+        rows: Rows = [(*measured, *SWEPT)]
+        for trial in trials[:_LISTED]:
+            cells = self.measures(trial)
+            rows.append([*(cells[name] for name in measured), *self.suggestion.values(trial).values()])
         return rows
 
     def _camera_table(self) -> Rows:
-        rows: Rows = [["camera", "hours", "settings", *_SCORE]]
-        for camera, counts in self.swept.cameras.items():
-            whose = "its own" if camera in self.cameras else "suggested"
-            first: list[object] = [camera, f"{counts.duration_ns / _HOUR_NS:.2f}"]
-            for name, trial in (*self._named()[:2], (whose, self.of(camera))):
+        choice = self.suggestion.choice
+        rows: Rows = [("camera", "hours", "settings", *_SCORE)]
+        for camera, counts in self.suggestion.swept.cameras.items():
+            whose = "its own" if camera in choice.cameras else "suggested"
+            first: tuple[object, object] = (camera, f"{counts.duration_ns / _HOUR_NS:.2f}")
+            for name, trial in (*_named(self.suggestion)[:2], (whose, choice.of(camera))):
                 rows.append([*first, name, *_cells(counts.score(trial)).values()])
-                first = ["", ""]
+                first = ("", "")
         return rows
 
-    def _rate_table(self) -> Rows:
-        rows: Rows = [["camera", "hours", "events now", "a day", "then", "a day then", "lost", "new", "settings"]]
-        for camera, seen in self.seen.items():
-            counts = self.swept.cameras[camera]
+
+@dataclass(frozen=True, slots=True)
+class _Rated:
+    """By a rate: every trial gives so many events, and loses some of those in force."""
+
+    suggestion: Suggestion
+    goal: ByRate
+
+    def measures(self, trial: int) -> dict[str, object]:
+        return self._rate(int(sum(counts.events[trial] for counts in self.suggestion.swept.cameras.values())))
+
+    def measures_with_own(self) -> dict[str, object]:
+        cameras, choice = self.suggestion.swept.cameras, self.suggestion.choice
+        return self._rate(int(sum(counts.events[choice.of(camera)] for camera, counts in cameras.items())))
+
+    def numbers(self, trial: int, camera: str | None = None) -> dict[str, Any]:
+        cameras = self.suggestion.swept.cameras
+        of = cameras.values() if camera is None else [cameras[camera]]
+        return {
+            "settings": self.suggestion.values(trial),
+            "events": int(sum(counts.events[trial] for counts in of)),
+        }
+
+    def camera_numbers(self, camera: str) -> dict[str, Any]:
+        change = self.suggestion.changes[camera]
+        events = {"events_now": len(change.now), "events_then": len(change.then)}
+        return events | {"new": change.gained, "lost": len(change.lost)}
+
+    def document(self) -> dict[str, Any]:
+        lost = [{"camera": camera, "span": str(span), **asdict(event)} for camera, span, event in self._lost()]
+        return {"events_per_day": float(self.goal.per_day), "lost": lost}
+
+    def sections(self) -> list[Section]:
+        wanted = f"{float(self.goal.per_day):g} events a day of each camera wanted"
+        lost = self._lost()
+        sections = [
+            _table(f"Fleet: {_grid(self.suggestion)}, {wanted}", _fleet_table(self)),
+            _table("By camera", self._camera_table()),
+        ]
+        if lost:
+            title = f"Events that would be lost, the strongest first{_first(len(lost))}"
+            rows: Rows = [("camera", "event", "cells", "peak")]
+            rows += [(camera, short_span(span), one.cells, f"{one.peak:.2f}") for camera, span, one in lost[:_LISTED]]
+            sections.append(_table(title, rows))
+        return sections
+
+    def drawn(self) -> dict[str, Section]:
+        return {}
+
+    def _rate(self, events: int) -> dict[str, object]:
+        return {"events": events, "a day": f"{events / self.suggestion.hours * 24:.1f}"}
+
+    def _lost(self) -> list[tuple[str, Span, Event]]:
+        changes = self.suggestion.changes
+        lost = [(camera, span, event) for camera, change in changes.items() for span, event in change.lost]
+        return sorted(lost, key=lambda row: (-row[2].peak * row[2].cells, row[0], row[1]))
+
+    def _camera_table(self) -> Rows:
+        rows: Rows = [("camera", "hours", "events now", "a day", "then", "a day then", "lost", "new", "settings")]
+        for camera, change in self.suggestion.changes.items():
+            counts = self.suggestion.swept.cameras[camera]
             days = counts.duration_ns / _DAY_NS
-            now, then = len(seen.now), len(seen.then)
-            rates = [now, f"{now / days:.1f}", then, f"{then / days:.1f}", len(seen.lost), seen.gained]
-            whose = "its own" if camera in self.cameras else "the fleet's"
+            now, then = len(change.now), len(change.then)
+            rates = [now, f"{now / days:.1f}", then, f"{then / days:.1f}", len(change.lost), change.gained]
+            whose = "its own" if camera in self.suggestion.choice.cameras else "the fleet's"
             rows.append([camera, f"{counts.duration_ns / _HOUR_NS:.2f}", *rates, whose])
         return rows
 
-    def _lost_table(self) -> Rows:
-        rows: Rows = [["camera", "event", "cells", "peak"]]
-        for camera, span, event in self._lost()[:_LISTED]:
-            rows.append([camera, tables.short_span(span), event.cells, f"{event.peak:.2f}"])
-        return rows
 
-    def _told(self, trial: int, camera: str | None = None) -> dict[str, Any]:
-        found: dict[str, Any] = {"settings": self._values(trial)}
-        if self.per_day is None:
-            of = self.swept.fleet(trial) if camera is None else self.swept.cameras[camera].score(trial)
-            return found | _numbers(of)
-        return found | {
-            "events": self._events(trial) if camera is None else int(self.swept.cameras[camera].events[trial])
-        }
-
-    def _camera_document(self, camera: str) -> dict[str, Any]:
-        counts = self.swept.cameras[camera]
-        one: dict[str, Any] = {name.replace(" ", "_"): self._told(trial, camera) for name, trial in self._named()}
-        one |= {"hours": counts.duration_ns / _HOUR_NS, "clips": counts.clips, "own": None}
-        if camera in self.cameras:
-            one["own"] = self._told(self.cameras[camera], camera)
-        if self.per_day is not None:
-            seen = self.seen[camera]
-            one |= {"events_now": len(seen.now), "events_then": len(seen.then)}
-            one |= {"new": seen.gained, "lost": len(seen.lost)}
-        return one
+def _told(suggestion: Suggestion) -> _Told:
+    goal = suggestion.goal
+    return _Rated(suggestion, goal) if isinstance(goal, ByRate) else _Scored(suggestion)
 
 
-def is_ours(text: str) -> bool:
-    """Tell whether a settings file was written by tuning, and by nobody else's hand above it."""
-    return text.startswith(_HEAD)
+def _named(suggestion: Suggestion) -> list[tuple[str, int]]:
+    return [("in force", IN_FORCE), ("shipped default", DEFAULT), ("suggested", suggestion.choice.fleet)]
+
+
+def _key(name: str) -> str:
+    return name.replace(" ", "_")
+
+
+def _tried(suggestion: Suggestion) -> int:
+    return len(suggestion.swept.trials) - GRID
+
+
+def _grid(suggestion: Suggestion) -> str:
+    return f"{_tried(suggestion)} settings over {suggestion.hours:.2f} camera-hours"
+
+
+def _first(count: int) -> str:
+    return f" (the first {_LISTED} of {count:,})" if count > _LISTED else ""
+
+
+def _table(title: str, rows: Rows) -> Section:
+    return Section(title, table=rows, right=[str(name) for name in rows[0] if name not in _WORDS])
+
+
+def _fleet_table(told: _Told) -> Rows:
+    """One column for each of the settings that are compared: a dozen columns of numbers fit no terminal."""
+    suggestion = told.suggestion
+    columns: list[tuple[str, Mapping[str, object]]] = [
+        (name, told.measures(trial) | suggestion.values(trial)) for name, trial in _named(suggestion)
+    ]
+    if suggestion.choice.cameras:
+        columns.append(("with cameras' own", told.measures_with_own()))
+    rows: Rows = [["", *(name for name, _ in columns)]]
+    return [*rows, *([key, *(values.get(key, "") for _, values in columns)] for key in columns[0][1])]
+
+
+def _camera_document(told: _Told, camera: str) -> dict[str, Any]:
+    suggestion = told.suggestion
+    counts, own = suggestion.swept.cameras[camera], suggestion.choice.cameras.get(camera)
+    one: dict[str, Any] = {_key(name): told.numbers(trial, camera) for name, trial in _named(suggestion)}
+    one |= {"hours": counts.duration_ns / _HOUR_NS, "clips": counts.clips}
+    return one | {"own": None if own is None else told.numbers(own, camera)} | told.camera_numbers(camera)
 
 
 def _numbers(score: Score) -> dict[str, float | int | None]:

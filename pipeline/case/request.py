@@ -11,19 +11,17 @@ from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
 from itertools import pairwise
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
-import pyproj
-import shapely
 from pydantic import BaseModel, ConfigDict, Field, model_validator
-from shapely.geometry.polygon import orient
-from shapely.validation import explain_validity
 
 from pipeline.clip import Camera, Clip
 from pipeline.errors import RequestRefused
 from pipeline.span import NS, Span
 
-_EARTH = pyproj.Geod(ellps="WGS84")
+if TYPE_CHECKING:
+    import shapely
+
 _MAIL = re.compile(r"[\w.+-]+@[\w-]+\.\w+")
 _PHONE = re.compile(r"(?<!\w)(?:\+\d[\d ()./-]{5,}\d|\d{3}[-. ]\d{4}|\(?\d(?:[ ()./-]*\d){8,})(?!\w)")
 # Dates and times of day look like telephone numbers and belong in a note; they are put aside before one is looked for.
@@ -107,6 +105,8 @@ class Area:
                     "area", "the polygon crosses the antimeridian (180 degrees); ask for the part on one side of it"
                 )
         if not self.polygon.is_valid:
+            from shapely.validation import explain_validity
+
             raise RequestRefused(
                 "area", f"the polygon is not simple ({explain_validity(self.polygon)}); draw it without crossing lines"
             )
@@ -114,12 +114,17 @@ class Area:
     @cached_property
     def polygon(self) -> shapely.Polygon:
         """The same polygon for shapely, in degrees."""
+        import shapely
+
         return shapely.Polygon(self.rings[0], self.rings[1:])
 
     @cached_property
     def size_m2(self) -> float:
         """Area on the WGS84 ellipsoid in square metres, its edges geodesics (C. F. F. Karney, J. Geodesy 87, 2013)."""
-        return abs(_EARTH.geometry_area_perimeter(orient(self.polygon))[0])
+        import pyproj
+        from shapely.geometry.polygon import orient
+
+        return abs(pyproj.Geod(ellps="WGS84").geometry_area_perimeter(orient(self.polygon))[0])
 
     @cached_property
     def bounds(self) -> tuple[float, float, float, float]:
@@ -134,6 +139,8 @@ class Area:
             return False
         # 180 degrees east and west are one meridian.
         lons = (-180.0, 180.0) if abs(camera.lon) == 180 else (camera.lon,)
+        import shapely
+
         return any(west <= lon <= east and self.polygon.covers(shapely.Point(lon, camera.lat)) for lon in lons)
 
     @classmethod

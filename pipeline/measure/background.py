@@ -15,7 +15,6 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias, TypeVar
 
 import numpy as np
-from skimage.measure import label
 
 from pipeline.measure.grid import around
 
@@ -224,6 +223,8 @@ def _uncovered(samples: U8, ranked: U8, usual: U8, near: int) -> U8:
     if second is None:
         return usual
     thing = ~_grown(~_grown(second.differs)) | second.differs  # closed: noise leaves holes
+    from skimage.measure import label  # noqa: PLC0415 - brings SciPy, which settings and readers never use
+
     # The number of the thing a pixel is of, 0 for none: uint16 (rows, columns); then also of one next to it.
     regions = label(thing.view(np.uint8), connectivity=2).astype(np.uint16)  # type: ignore[no-untyped-call]
     near_by = around(regions, np.maximum)

@@ -13,7 +13,8 @@ import numpy as np
 from pipeline.clip import Clip, check_id
 from pipeline.errors import ClipError
 from pipeline.media.decode import LIBAV, Video, open_video, seek_point
-from pipeline.media.transcode import Excerpt, Profile, copy, transcode, version
+from pipeline.media.profile import Profile
+from pipeline.media.transcode import Excerpt, copy, transcode, version
 from pipeline.span import NS, Span
 
 if TYPE_CHECKING:

@@ -11,15 +11,15 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache
 from pathlib import Path
-from typing import Any, Final, Literal, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import ffmpeg
 import imageio_ffmpeg
 from PIL import ImageFont
-from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from pipeline.errors import ClipError
 from pipeline.media.decode import FORMATS
+from pipeline.media.profile import Profile
 
 Node: TypeAlias = Any  # a node of ffmpeg-python's graph; the package ships no types
 
@@ -35,45 +35,6 @@ _ENCODERS: Final[dict[str, tuple[str, int, dict[str, str], dict[str, Any]]]] = {
     ),
     "av1": ("libsvtav1", 30, {"fast": "10", "medium": "8", "slow": "5"}, {"svtav1-params": "lp=1"}),
 }
-
-
-class Profile(BaseModel):
-    """How delivered clips are to look. The default delivers the camera's own frames, re-encoded only where it must."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    codec: Literal["source", "h264", "hevc", "av1"] = Field(
-        default="source", description='coding of the picture; "source" keeps the camera\'s, h264 where that cannot be'
-    )
-    height: int | None = Field(
-        default=None, ge=64, le=8192, description="largest height, never enlarged; none keeps it (pixels)"
-    )
-    fps: int | None = Field(
-        default=None, ge=1, le=240, description="constant frame rate; none keeps every frame at its time (frames/s)"
-    )
-    crf: int | None = Field(
-        default=None, ge=0, le=63, description="constant quality, lower is better (encoder's scale)"
-    )
-    bit_rate: int | None = Field(default=None, ge=50_000, le=200_000_000, description="average bit rate (bit/s)")
-    preset: Literal["fast", "medium", "slow"] = Field(
-        default="fast", description="time spent on making the same quality smaller"
-    )
-    audio: bool = Field(default=False, description="keep the sound of the asked time")
-    clock: bool = Field(default=False, description="burn the time of every frame, UTC in milliseconds, into it")
-
-    @model_validator(mode="after")
-    def _one_rate(self) -> Profile:
-        if self.crf is not None and self.bit_rate is not None:
-            raise ValueError("crf and bit_rate exclude each other; give one of them")
-        if self.crf is not None and self.crf > 51 and self.codec != "av1":
-            raise ValueError(f"crf goes from 0 to 51 for {self.codec}, got {self.crf}")
-        return self
-
-    @property
-    def asks_for_pixels(self) -> bool:
-        """Whether only re-encoding can give what is asked for."""
-        asked = (self.height, self.fps, self.crf, self.bit_rate)
-        return self.codec != "source" or self.clock or any(value is not None for value in asked)
 
 
 @dataclass(frozen=True, slots=True)

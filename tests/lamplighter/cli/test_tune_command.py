@@ -13,12 +13,11 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from fleet_fixtures import CAMERAS, START_NS, Films, put_film
-from lamplighter.cli import tune as tuning
 from lamplighter.cli.app import app
 from lamplighter.desk.desk import open_desk
-from lamplighter.report.suggestion import Suggestion
+from lamplighter.desk.tuning import ByRate, Choice, Plan, tune
 from lamplighter.settings import load
-from pipeline.detection.tune import IN_FORCE, parse_rate
+from pipeline.detection.tune import IN_FORCE, Sweep, TuneSettings, parse_rate
 from pipeline.errors import ConfigError, LamplighterError, NotFound
 from pipeline.media.encode import encode
 from pipeline.span import NS, iso
@@ -165,15 +164,19 @@ def test_a_target_is_met_and_what_it_loses_is_shown(events: int) -> None:
     assert again["in_force"]["events"] == events
 
 
+class DeafOnOne(ByRate):
+    """Keeps the settings in force, and takes for camera ask-2 the first trial that finds nothing there."""
+
+    def choose(self, swept: Sweep, rule: TuneSettings, *, per_camera: bool) -> Choice:
+        assert (rule.min_cells, per_camera) == ((2, 900), True)
+        return Choice(IN_FORCE, {"ask-2": int(swept.cameras["ask-2"].events.argmin())}, ())
+
+
 def test_a_camera_s_own_settings_are_those_its_events_are_compared_by(fleet: Path) -> None:
     settings = load(flags={"data": fleet / "lamplighter-data", "tune": {"min_cells": [2, 900]}})
     with open_desk(settings) as desk:
-        clips = desk.clips()
-        swept = tuning._sweep(desk, clips, None, quiet=True)
-        deaf = next(trial for trial, changes in enumerate(swept.trials) if changes.get("min_cells") == 900)
-        suggestion = Suggestion(settings, swept, IN_FORCE, {"ask-2": deaf}, None, parse_rate("6/day"))
-        tuning._look(desk, clips, suggestion, quiet=True)
-    one, other = suggestion.seen["ask-1"], suggestion.seen["ask-2"]
+        changes = tune(desk, Plan(DeafOnOne(parse_rate("6/day")))).changes
+    one, other = changes["ask-1"], changes["ask-2"]
     assert one.then == [span for span, _ in one.now]
     assert (len(one.now), len(one.lost)) == (3, 0)
     assert (len(other.now), len(other.then), len(other.lost)) == (3, 0, 3)

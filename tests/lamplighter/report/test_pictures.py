@@ -250,18 +250,18 @@ def test_warmth_adds_up_over_clips_of_one_size_only() -> None:
         one + other
 
 
-def test_a_place_is_that_of_the_last_clip_s_size() -> None:
-    place, small, large = CameraHeat(), an_activity(), an_activity(rows=9, columns=12)
+def test_the_heat_of_a_camera_is_that_of_the_last_clip_s_size() -> None:
+    seen, small, large = CameraHeat(), an_activity(), an_activity(rows=9, columns=12)
     film = clip(stream=stream(width=128, height=96))
     for activity in (small, large, small, small):
-        place.add(film, activity, np.ones(activity.share.shape[1:], np.bool_))
-    warm, clips = place.warm[-1]
+        seen.add(film, activity, np.ones(activity.share.shape[1:], np.bool_))
+    warm, clips = seen.warm[-1]
     assert (clips, warm.frames) == (3, 300)
     assert (warm.total == 3 * warmth(small).total).all()
-    before = place.zones_changed  # other cells are no other zones
-    place.add(film, small, np.zeros(small.share.shape[1:], np.bool_))
-    assert (before, place.zones_changed) == (False, True)
-    assert place.quiet_pts in small.pts[:40]
+    before = seen.zones_changed  # other cells are no other zones
+    seen.add(film, small, np.zeros(small.share.shape[1:], np.bool_))
+    assert (before, seen.zones_changed) == (False, True)
+    assert seen.quiet_pts in small.pts[:40]
 
 
 def test_a_still_or_zones_of_another_size_are_refused() -> None:
@@ -345,6 +345,13 @@ def test_every_text_of_a_page_is_escaped() -> None:
     assert page("\udcff", []).encode()
 
 
+def test_columns_of_numbers_and_those_that_are_named_are_set_to_the_right() -> None:
+    rows = [("what", "count", "length"), ("a", 3, "2.00 s"), ("b", "-", "12.00 s")]
+    text = page("T", [Section("H", table=rows, right=("length",))])
+    assert '<td>a</td><td class="n">3</td><td class="n">2.00 s</td>' in text
+    assert "<td>2.00 s</td>" in page("T", [Section("H", table=rows)])
+
+
 def test_a_page_may_be_empty() -> None:
     assert "<h2>None</h2>" in page("T", [Section("None"), Section("Table", table=[])])
 
@@ -413,7 +420,9 @@ def test_looking_at_a_frame_is_in_the_audit_log(fleet: Path) -> None:
 def test_a_clip_whose_bytes_are_gone_is_drawn_without_a_still(fleet: Path) -> None:
     for path in (fleet / "lamplighter-data" / "objects").rglob("clips/**/*.mp4"):
         path.unlink()
-    assert said("picture", "ask-1", "--out", "shown")["shows_footage"] is False
+    done = CliRunner().invoke(app, ["picture", "ask-1", "--out", "shown", "--json"], catch_exceptions=False)
+    assert json.loads(done.stdout)["shows_footage"] is False
+    assert "warning: no still of clip " in done.stderr
     assert "could not be read" in (fleet / "shown" / "page.html").read_text(encoding="utf-8")
 
 

@@ -11,7 +11,8 @@ import pytest
 
 from pipeline.errors import ClipError
 from pipeline.media.encode import encode
-from pipeline.media.transcode import Excerpt, Profile, copy, program, transcode, version
+from pipeline.media.profile import Profile
+from pipeline.media.transcode import Excerpt, copy, program, transcode, version
 
 if TYPE_CHECKING:
     from pathlib import Path
