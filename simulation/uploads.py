@@ -14,7 +14,8 @@ from datetime import UTC, datetime
 from fractions import Fraction
 from typing import TYPE_CHECKING, Final
 
-from pipeline.detection.tune import Score, TuneSettings, score
+from pipeline.detection.score import Score, score
+from pipeline.detection.trials import TuneSettings
 from pipeline.errors import ConfigError
 from pipeline.span import NS, Span, parse_iso
 from simulation.fleet import HOUR_NS, Fleet, FleetCamera, FleetSettings

@@ -238,7 +238,10 @@ def measure_file(
     out: Annotated[Path, typer.Option(help="Where to write the arrays (.npz).")],
     as_json: Json = False,
 ) -> None:
-    """Measure the motion in one file and write it as plain arrays: share, pts, luma, time_base, cold, size, version."""
+    """Measure the motion in one file and write it as plain arrays.
+
+    They are share, pts, luma, time_base, cold, size, version, cell_side and depth.
+    """
     settings = settings_of(context)
     with open_video(file, max_pixels=settings.ingest.max_pixels) as video:
         activity = measure(video.luma(), time_base=video.time_base, settings=settings.measure)

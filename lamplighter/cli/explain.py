@@ -13,19 +13,13 @@ from lamplighter.cli.options import Json, settings_of
 from lamplighter.desk.desk import Desk, open_desk
 from lamplighter.settings import Settings
 from pipeline.clip import Camera, Clip
-from pipeline.detection.detect import Detection, trace
-from pipeline.detection.explain import Explanation, Run, explain, obstacles
+from pipeline.detection.explain import Explanation, explain, obstacles
+from pipeline.detection.gates import Detection
 from pipeline.detection.layers import Resolved, header
 from pipeline.errors import ConfigError
 from pipeline.span import iso
 
 _LISTED = 30  # runs of motion that are printed; --json has all
-_WHY = {
-    "min_cells": "at most {got:g} connected cells moved, min_cells wants {wanted:g}",
-    "max_area": "{got:.2f} of the picture moved, max_area allows {wanted:g}",
-    "travel": "it travelled {got:.3f} of the picture's longer side, travel wants {wanted:g}",
-    "min_event_s": "it lasted {got:.2f} s, min_event_s wants {wanted:g} s",
-}
 
 
 def explain_clip(
@@ -84,11 +78,7 @@ def _never(desk: Desk, camera: Camera) -> list[str]:
         return []
     activity, _ = desk.motion(camera, clips[-1])
     held = [desk.settings.layers.of(camera.id, night=night) for night in (False, True)]
-    return [
-        f"by {holds.profile}: {reason}"
-        for holds in held
-        for reason in obstacles(trace(activity, holds.detection), holds.detection)
-    ]
+    return [f"by {holds.profile}: {reason}" for holds in held for reason in obstacles(activity.layout, holds.detection)]
 
 
 def _values(settings: Settings, holds: Resolved) -> dict[str, dict[str, Any]]:
@@ -175,7 +165,7 @@ def _print_runs(clip: Clip, holds: Resolved, found: Explanation) -> None:
         f"\nStretches in which watched cells moved{rest}",
         *("start", "length", "what became of it"),
         rows=[
-            (_clock(clip, run.start_pts), _length(clip, run.start_pts, run.end_pts), _why(run))
+            (_clock(clip, run.start_pts), _length(clip, run.start_pts, run.end_pts), run.why or "in an event")
             for run in found.runs[:_LISTED]
         ],
         right=("length",),
@@ -192,10 +182,6 @@ def _print_steps(settings: Settings, holds: Resolved, found: Explanation) -> Non
             left = "" if number else step.frames
             rows.append((key, left, _shown(holds.detection, key), settings.whence(holds, key)))
     tables.table("\nFrames left after each setting", "setting", "frames", "value", "from", rows=rows, right=("frames",))
-
-
-def _why(run: Run) -> str:
-    return _WHY[run.dropped_by].format(got=run.got, wanted=run.wanted) if run.dropped_by else "in an event"
 
 
 def _length(clip: Clip, start_pts: int, end_pts: int) -> str:

@@ -19,7 +19,9 @@ from lamplighter.report.pictures import WIDTH, Strip, strip, timeline
 from lamplighter.settings import Settings, load
 from pipeline.activity import Activity
 from pipeline.clip import Camera, Clip
-from pipeline.detection.detect import Detection, Event, detect, watched_cells
+from pipeline.detection.detect import Event, detect
+from pipeline.detection.gates import Detection
+from pipeline.detection.trace import watched_cells
 from pipeline.errors import ConfigError
 from pipeline.span import NS, Span, iso
 from storage.archive import Ingested

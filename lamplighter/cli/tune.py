@@ -16,10 +16,14 @@ from lamplighter.desk.desk import Desk, open_desk
 from lamplighter.report.pictures import WIDTH, strip
 from lamplighter.report.suggestion import Seen, Suggestion, is_ours
 from lamplighter.settings import Settings, revised
-from pipeline.detection.detect import detect, watched_cells
+from pipeline.detection.detect import detect
 from pipeline.detection.labels import Labels, listed, read_labels, scorable_labels
 from pipeline.detection.layers import header
-from pipeline.detection.tune import GRID, SWEPT, Footage, Sweep, best, missed, nearest, parse_rate, sweep
+from pipeline.detection.score import missed
+from pipeline.detection.sweep import Footage, Sweep, sweep
+from pipeline.detection.trace import watched_cells
+from pipeline.detection.trials import GRID, SWEPT
+from pipeline.detection.tune import best, nearest, parse_rate
 from pipeline.errors import ConfigError
 from pipeline.span import NS, Span, parse_iso
 from storage.archive import Ingested

@@ -14,7 +14,10 @@ from lamplighter.report.pictures import Strip, curve, timeline
 from lamplighter.settings import Settings, revised
 from pipeline.detection.detect import Event
 from pipeline.detection.labels import Labels
-from pipeline.detection.tune import DEFAULT, GRID, IN_FORCE, SWEPT, Score, Sweep, front
+from pipeline.detection.score import Score
+from pipeline.detection.sweep import Sweep
+from pipeline.detection.trials import DEFAULT, GRID, IN_FORCE, SWEPT
+from pipeline.detection.tune import front
 from pipeline.span import NS, Span
 
 Rows: TypeAlias = list[list[object]]

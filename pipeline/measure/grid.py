@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
+
+from pipeline.layout import layout_of, working_box
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,9 +19,6 @@ if TYPE_CHECKING:
     Unsigned: TypeAlias = NDArray[np.unsignedinteger[Any]]
     Numbers = TypeVar("Numbers", F32, U8, NDArray[np.uint16])
 
-_WORK_PIXELS = 28_000  # of a working image at most: 160 x 120 for 320 x 240, 160 x 90 for 720p, 120 x 67 for 1080p
-_CELLS = 640  # of a grid: bounds what an hour of activity weighs
-_CELL_SIDE = 16  # pixels: below this a cell is sensor noise
 _EVEN = 0x00FF00FF00FF00FF  # every other byte: room for sums of 257 of them
 _GATHER = 0x0001000100010001
 
@@ -30,17 +28,14 @@ class Grid:
 
     def __init__(self, height: int, width: int) -> None:
         self.size = (height, width)
-        side = math.sqrt(height * width / _WORK_PIXELS)
-        self.box = 2 ** max(0, math.ceil(math.log2(side)))  # whole 32-bit words: rows are summed four pixels at a time
-        if min(height, width) < self.box:  # a sliver: thousands of pixels by a handful
-            self.box = 1
+        self.box = working_box(height, width)
         self.shape = (height // self.box, width // self.box)
         words = np.array([_EVEN, 32 * _GATHER], np.uint64)
         self.even, self.gather = words if self.box >= 8 else (words >> np.uint64(32)).astype(np.uint32)
         self.scratch = np.empty((2, *self.shape), self.even.dtype)
-        per = max(_CELL_SIDE / self.box, math.sqrt(height * width / _CELLS) / self.box)
-        self.per = max(1, math.ceil(per - 1e-9))
-        self.grid = (max(1, self.shape[0] // self.per), max(1, self.shape[1] // self.per))
+        self.layout = layout_of(height, width, box=self.box)
+        self.per = self.layout.side // self.box
+        self.grid = (self.layout.rows, self.layout.columns)
         self.area = self.cells(np.ones((1, *self.shape), np.uint8)).astype(np.float32)  # working pixels of each cell
 
     def sample(self, plane: U8) -> Unsigned:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
-from pipeline.activity import Activity
+from pipeline.activity import Activity, Depth
 from pipeline.errors import ClipError
 from pipeline.measure.background import Background, bent, distance, find_background, light, usual_picture
 from pipeline.measure.grid import Grid, around
@@ -100,16 +100,18 @@ def measure(
     at = (times[index] * second).astype(np.float64)
     share = _finish(calmed(blocks, at), at, settings)
     before = np.searchsorted(index, np.arange(len(times)), side="right") - 1  # the measured frame at or before each
-    height, width = reader.plan.size
+    layout = reader.plan.layout
     return Activity(
         share=_between(share, before, index, times) if len(index) < len(times) else share,
         pts=times,
         luma=np.concatenate(reader.luma)[before],
         time_base=time_base,
         cold=len(times) if (times[-1] - times[0]) * second < settings.known_s else 0,
-        width=width,
-        height=height,
+        width=layout.width,
+        height=layout.height,
         version=settings.version(),
+        cell_side=layout.side,
+        depth=Depth.FULL,
     )
 
 

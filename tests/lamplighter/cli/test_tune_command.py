@@ -18,7 +18,8 @@ from lamplighter.cli.app import app
 from lamplighter.desk.desk import open_desk
 from lamplighter.report.suggestion import Suggestion
 from lamplighter.settings import load
-from pipeline.detection.tune import IN_FORCE, parse_rate
+from pipeline.detection.trials import IN_FORCE
+from pipeline.detection.tune import parse_rate
 from pipeline.errors import ConfigError, LamplighterError
 from pipeline.media.encode import encode
 from pipeline.span import NS, iso

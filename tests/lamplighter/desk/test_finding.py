@@ -20,7 +20,8 @@ from lamplighter.desk.finding import find
 from pipeline.activity import Activity
 from pipeline.case.request import Request, Verdict
 from pipeline.clip import Camera
-from pipeline.detection.detect import Detection, detect
+from pipeline.detection.detect import detect
+from pipeline.detection.gates import Detection
 from pipeline.detection.layers import CameraLayer, Layers
 from pipeline.detection.night import Darkness
 from pipeline.errors import LamplighterError
@@ -74,7 +75,7 @@ def activity(moving: bool, grey: int, version: str = "1-0") -> Activity:
         share[10:25, 2:4, 3:6] = 120
         share[40:50, 6, 9:12] = 250
     pts, luma = np.arange(60, dtype=np.int64) * 15360, np.full(60, grey, np.uint8)
-    return Activity(share, pts, luma, Fraction(1, 15360), 0, 1920, 1080, version)
+    return Activity(share, pts, luma, Fraction(1, 15360), 0, 1920, 1080, version, 120)
 
 
 def make(folder: Path) -> Street:

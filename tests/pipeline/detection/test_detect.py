@@ -13,18 +13,10 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from pipeline.activity import Activity
-from pipeline.detection.detect import (
-    Detection,
-    Event,
-    Trace,
-    active_frames,
-    detect,
-    events,
-    runs,
-    stretches,
-    trace,
-    watched_cells,
-)
+from pipeline.detection.detect import Event, active_frames, detect, event_stretches, events
+from pipeline.detection.gates import Detection
+from pipeline.detection.stretches import unbroken
+from pipeline.detection.trace import Trace, trace, watched_cells
 from pipeline.errors import ConfigError
 from pipeline.measure.grid import Grid
 
@@ -48,6 +40,7 @@ def made(share: NDArray[np.uint8], *, pts: NDArray[np.int64] | None = None, cold
         width=16 * columns,
         height=16 * rows,
         version="test",
+        cell_side=16,
     )
 
 
@@ -140,9 +133,9 @@ def test_labelling_only_the_frames_that_matter_changes_nothing(
     active = (size >= detection.min_cells) & (found.area <= detection.max_area)
     if activity.cold < len(active):
         active[: activity.cold] = False
-    assert active_frames(activity, trace(activity, detection), detection).tolist() == active.tolist()
-    spans = zip(*stretches(activity, *runs(active), detection), strict=True)
-    peaks = [(lo + int(np.where(active[lo:hi], size[lo:hi], 0).argmax())) for _, _, lo, hi in spans]
+    assert active_frames(trace(activity, detection), detection).tolist() == active.tolist()
+    spans = zip(*event_stretches(activity, *unbroken(active), detection), strict=True)
+    peaks = [(lo + int(np.where(active[lo:hi], size[lo:hi], 0).argmax())) for _, _, lo, hi, _ in spans]
     assert [(event.peak_pts, event.cells) for event in events(activity, found, detection)] == [
         (int(activity.pts[at]), int(size[at])) for at in peaks
     ]
@@ -231,7 +224,7 @@ def test_rolls_are_added_clamped_and_joined() -> None:
 def test_rolls_are_exact_where_a_float_is_not() -> None:
     share = np.array([0, 255, 255], np.uint8).reshape(3, 1, 1)
     pts = np.array([0, 3_000_000_000, 3_000_000_001], np.int64)
-    activity = Activity(share, pts, np.zeros(3, np.uint8), Fraction(1, 10**9), 0, 16, 16, "test")
+    activity = Activity(share, pts, np.zeros(3, np.uint8), Fraction(1, 10**9), 0, 16, 16, "test", 16)
     assert detect(activity, changed(pre_roll_s=0.1))[0].start_pts == 2_900_000_000
 
 
@@ -287,7 +280,7 @@ def test_zones_lie_on_the_cells_that_measure_makes(size: tuple[int, int]) -> Non
     rows, columns = plan.grid
     side = plan.per * plan.box
     still, dark = np.zeros((1, *plan.grid), np.uint8), np.zeros(1, np.uint8)
-    activity = Activity(still, np.zeros(1, np.int64), dark, Fraction(1), 0, width, height, "test")
+    activity = Activity(still, np.zeros(1, np.int64), dark, Fraction(1), 0, width, height, "test", side)
     for row, column in [(0, 0), (rows // 2, columns // 2), (rows - 2, columns - 2)]:
         x, y = column * side / width, row * side / height
         zone = ((x, y), (x + side / width, y), (x + side / width, y + side / height), (x, y + side / height))
