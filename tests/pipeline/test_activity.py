@@ -146,6 +146,9 @@ def test_quiet_hours_are_small() -> None:
         ({"width": 0}, "has pixels and a version"),
         ({"height": -1}, "has pixels and a version"),
         ({"version": ""}, "has pixels and a version"),
+        ({"cell_side": 0}, "cells begin inside of their picture"),
+        ({"cell_side": 214}, "cells begin inside of their picture"),
+        ({"depth": "half"}, "a depth is one of full, got 'half'"),
     ],
 )
 def test_an_activity_refuses_to_be_built_wrong(fields: dict[str, Any], said: str) -> None:
@@ -183,7 +186,42 @@ def _zip(members: dict[str, bytes]) -> bytes:
     return out.getvalue()
 
 
-FIELDS = ("share", "pts", "luma", "time_base", "cold", "size", "version")
+EARLIER = ("share", "pts", "luma", "time_base", "cold", "size", "version")
+
+
+def before(one: Activity) -> bytes:
+    """Return what was stored of an activity before it said where its cells lie."""
+    return _npz(**{name: array for name, array in one.arrays().items() if name in EARLIER})
+
+
+@pytest.mark.parametrize(
+    ("version", "width", "height", "grid", "side"),
+    [
+        ("5-5f2c9ab04e", 2560, 2560, (22, 22), 112),
+        ("5-5f2c9ab04e", 1920, 1080, (16, 30), 64),
+        ("2-5f2c9ab04e", 1920, 1080, (18, 32), 60),
+        ("4-5f2c9ab04e", 20_000, 3, (1, 1250), 16),
+    ],
+)
+def test_what_earlier_versions_stored_has_its_cells_where_they_measured_them(
+    version: str, width: int, height: int, grid: tuple[int, int], side: int
+) -> None:
+    one = activity(5, *grid, version=version, width=width, height=height, cell_side=side)
+    assert len(before(one)) < len(_npz(**one.arrays()))
+    assert same(Activity.from_bytes(before(one)), one)
+
+
+def test_earlier_bytes_with_cells_that_no_version_made_are_refused() -> None:
+    one = activity(5, 16, 30, version="2-0", width=1920, height=1080, cell_side=64)
+    with pytest.raises(ValueError, match="version 2-0 has 32 x 18 cells over 1920 x 1080 pixels, got 30 x 16"):
+        Activity.from_bytes(before(one))
+    arrays = one.arrays()
+    del arrays["depth"]
+    with pytest.raises(ValueError, match=r"wanted share, pts, .*, depth, got "):
+        Activity.from_bytes(_npz(**arrays))
+
+
+FIELDS = (*EARLIER, "cell_side", "depth")
 FULL = {
     "share": np.zeros((2, 1, 1), np.uint8),
     "pts": np.arange(2),
@@ -192,6 +230,8 @@ FULL = {
     "cold": np.array(0),
     "size": np.array([4, 4]),
     "version": np.array("1"),
+    "cell_side": np.array(16),
+    "depth": np.array("full"),
 }
 
 
@@ -211,12 +251,15 @@ FULL = {
         _npz(**(FULL | {"cold": np.array([1, 2])})),
         _npz(**(FULL | {"size": np.array([4])})),
         _npz(**(FULL | {"version": np.array(["a", "b"])})),
+        _npz(**(FULL | {"cell_side": np.array([16, 16])})),
+        _npz(**(FULL | {"depth": np.array("none")})),
+        _npz(**(FULL | {"more": np.array(1)})),
         _npz(**(FULL | {"share": np.array([{}], dtype=object)})),
     ],
-    ids=range(14),
+    ids=range(17),
 )
 def test_what_is_no_activity_is_refused(data: bytes) -> None:
-    with pytest.raises(ValueError, match=r"wanted a stored activity|share is|pts"):
+    with pytest.raises(ValueError, match=r"wanted a stored activity"):
         Activity.from_bytes(data)
 
 

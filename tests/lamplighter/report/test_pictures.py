@@ -226,6 +226,13 @@ def test_the_last_cell_takes_the_rest_of_the_picture() -> None:
     assert warm.rows.tolist() == [0, 16, 35]
 
 
+def test_cells_lie_where_they_were_measured_and_not_where_their_number_lets_them_be_guessed() -> None:
+    share = np.zeros((4, 22, 22), np.uint8)
+    pts, luma = np.arange(4, dtype=np.int64), np.zeros(4, np.uint8)
+    warm = warmth(Activity(share, pts, luma, Fraction(1), 0, width=2560, height=2560, version="1", cell_side=112))
+    assert warm.columns[-2:].tolist() == warm.rows[-2:].tolist() == [2352, 2560]
+
+
 def test_zones_are_outlined_where_they_end() -> None:
     activity = an_activity()
     detection = Detection(watch=(((0.5, 0), (1, 0), (1, 1), (0.5, 1)),))

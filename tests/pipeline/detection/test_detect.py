@@ -18,7 +18,6 @@ from pipeline.detection.gates import Detection
 from pipeline.detection.stretches import unbroken
 from pipeline.detection.trace import Trace, trace, watched_cells
 from pipeline.errors import ConfigError
-from pipeline.measure.grid import Grid
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -271,20 +270,6 @@ def test_a_zone_that_covers_no_cell_is_named() -> None:
     for field, name in (("watch", "watch zone 2"), ("ignore", "ignore zone 2")):
         with pytest.raises(ConfigError, match=f"{name} .*covers no cell of the 6 x 4 grid"):
             detect(pulses((1, 2)), changed(**{field: (LEFT, speck)}))
-
-
-@pytest.mark.parametrize("size", [(240, 360), (480, 640), (1080, 1920), (577, 769), (1000, 1000), (2160, 3840)])
-def test_zones_lie_on_the_cells_that_measure_makes(size: tuple[int, int]) -> None:
-    height, width = size
-    plan = Grid(height, width)
-    rows, columns = plan.grid
-    side = plan.per * plan.box
-    still, dark = np.zeros((1, *plan.grid), np.uint8), np.zeros(1, np.uint8)
-    activity = Activity(still, np.zeros(1, np.int64), dark, Fraction(1), 0, width, height, "test", side)
-    for row, column in [(0, 0), (rows // 2, columns // 2), (rows - 2, columns - 2)]:
-        x, y = column * side / width, row * side / height
-        zone = ((x, y), (x + side / width, y), (x + side / width, y + side / height), (x, y + side / height))
-        assert np.argwhere(watched_cells(activity, changed(watch=(zone,)))).tolist() == [[row, column]]
 
 
 def test_cold_frames_start_no_event_unless_there_is_nothing_else() -> None:
