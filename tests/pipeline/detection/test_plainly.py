@@ -143,23 +143,33 @@ def events_of(
 
 @st.composite
 def activities(draw: st.DrawFn) -> Activity:
-    count, rows, columns = draw(st.integers(1, 25)), draw(st.integers(1, 5)), draw(st.integers(1, 6))
+    """Blobs that stay or walk, and scattered cells; times in tenths of a second, so that limits are met exactly."""
+    count, rows, columns = draw(st.integers(1, 30)), draw(st.integers(1, 6)), draw(st.integers(1, 7))
     rng = np.random.default_rng(draw(st.integers(0, 2**16)))
-    busy = rng.random((count, 1, 1)) < draw(st.sampled_from([0.2, 0.6, 1.0]))
-    share = (rng.integers(0, 256, (count, rows, columns)) * busy).astype(np.uint8)
-    share[rng.random(share.shape) < draw(st.sampled_from([0.0, 0.4, 0.8]))] = 0
-    pts = np.cumsum(rng.integers(1, 400, count)).astype(np.int64) + draw(st.integers(-1000, 1000))
+    share = np.zeros((count, rows, columns), np.uint8)
+    for _ in range(draw(st.integers(0, 3))):
+        first, length, high, wide = rng.integers(0, count), rng.integers(1, 12), rng.integers(1, 4), rng.integers(1, 7)
+        (y, x), speed = rng.integers(-1, (rows, columns)), rng.integers(-1, 2, 2)
+        for frame in range(first, min(count, first + length)):
+            top, left = np.maximum(0, (y, x) + speed * (frame - first))
+            share[frame, top : top + high, left : left + wide] = rng.integers(40, 256)
+    scattered = rng.random(share.shape) < draw(st.sampled_from([0.0, 0.05, 0.2, 0.5, 1.0]))
+    scattered &= rng.random((count, 1, 1)) < draw(st.sampled_from([0.3, 1.0]))
+    share[scattered] = rng.integers(0, 256, int(scattered.sum()))
+    steps = rng.choice([100, 100, 200, 500], count) if draw(st.booleans()) else np.full(count, 100)
+    pts = np.cumsum(steps).astype(np.int64) + draw(st.integers(-1000, 1000))
+    cold = draw(st.sampled_from([0, 0, count // 2, count]))
     more = draw(st.tuples(st.integers(0, 15), st.integers(0, 15)))
     return Activity(
-        share, pts, np.zeros(count, np.uint8), Fraction(1, 1000), draw(st.integers(0, count)),
+        share, pts, np.zeros(count, np.uint8), Fraction(1, 1000), cold,
         width=16 * columns + more[0], height=16 * rows + more[1], version="1", cell_side=16,
     )  # fmt: skip
 
 
-seconds = st.floats(0, 2).map(lambda x: round(x, 2))
+seconds = st.integers(0, 12).map(lambda tenths: tenths / 10)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=500, deadline=None)
 @given(
     activities(),
     st.builds(
