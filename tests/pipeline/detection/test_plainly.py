@@ -18,8 +18,9 @@ from pipeline.detection.gates import Detection
 Place: TypeAlias = tuple[int, int, int]
 """A cell of a frame: frame, row, column."""
 
-TOP = ((0.0, 0.0), (1.0, 0.0), (1.0, 0.5), (0.0, 0.5))
-RIGHT = ((0.6, 0.0), (1.0, 0.0), (1.0, 1.0), (0.6, 1.0))
+# Their edges run through the middle of no sixteenth of a cell.
+TOP = ((0.0, 0.0), (1.0, 0.0), (1.0, 0.4711), (0.0, 0.4711))
+RIGHT = ((0.5911, 0.0), (1.0, 0.0), (1.0, 1.0), (0.5911, 1.0))
 
 
 def exact(number: float) -> Fraction:
