@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 from benchmarks import report
 from benchmarks.stages import Side, measured
 from pipeline.activity import Activity
-from pipeline.detection.detect import Detection, detect
+from pipeline.detection.detect import detect
+from pipeline.detection.gates import Detection
 from pipeline.measure.motion import measure
 from pipeline.media.decode import open_video
 

@@ -168,7 +168,13 @@ def whole_match(path: Path, clips: int, *, every_s: int, queries: int) -> list[r
     share = np.zeros((450, 9, 16), np.uint8)
     share[100:200, 4:6, 4:8] = 200
     pts = np.arange(450, dtype=np.int64) * 1024
-    facts: dict[str, Any] = {"time_base": Fraction(1, 15360), "width": 1920, "height": 1080, "version": "2-0"}
+    facts: dict[str, Any] = {
+        "time_base": Fraction(1, 15360),
+        "width": 1920,
+        "height": 1080,
+        "version": "2-0",
+        "cell_side": 120,
+    }
     activity = Activity(share=share, pts=pts, luma=np.full(450, 120, np.uint8), cold=0, **facts)
     times: tuple[list[float], list[float]] = ([], [])
     found: list[int] = []

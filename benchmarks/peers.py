@@ -28,7 +28,8 @@ from numpy.typing import NDArray
 
 from benchmarks import quality, report
 from benchmarks.stages import bare_decode, cpu_s, measured, source
-from pipeline.detection.detect import Detection, detect
+from pipeline.detection.detect import detect
+from pipeline.detection.gates import Detection
 from pipeline.media.transcode import program
 
 _TIME = re.compile(r"(\d+):(\d\d):(\d\d(?:\.\d+)?)")

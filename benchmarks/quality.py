@@ -23,12 +23,13 @@ from PIL import Image
 from skimage.transform import resize
 
 from benchmarks import composites, report
+from pipeline import layout
 from pipeline.measure import background, grid, leaves, motion, shake
 from pipeline.measure.motion import MeasureSettings, measure
 from pipeline.media.decode import open_video
 
 _CELL = 16  # pixels of the labelled picture: the cell that is scored
-MODULES = {"motion": motion, "background": background, "grid": grid, "leaves": leaves, "shake": shake}
+MODULES = {"motion": motion, "background": background, "grid": grid, "layout": layout, "leaves": leaves, "shake": shake}
 _CONSTANT = re.compile(r"_[A-Z_]+")
 # On the result: how much is done at once, and what the arithmetic of words is made of.
 _WITHOUT_EFFECT = {

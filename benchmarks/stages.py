@@ -32,7 +32,8 @@ from minio import Minio
 from benchmarks import report
 from pipeline.activity import Activity
 from pipeline.clip import Clip
-from pipeline.detection.detect import Detection, detect
+from pipeline.detection.detect import detect
+from pipeline.detection.gates import Detection
 from pipeline.measure.motion import measure
 from pipeline.media import cut
 from pipeline.media.cut import Cut, Profile

@@ -23,9 +23,12 @@ from benchmarks import report
 from benchmarks.stages import measured
 from pipeline.activity import Activity
 from pipeline.clip import Clip, Stream
-from pipeline.detection.detect import Detection, detect
+from pipeline.detection.detect import detect
+from pipeline.detection.gates import Detection
 from pipeline.detection.labels import Labels
-from pipeline.detection.tune import IN_FORCE, Changes, Footage, Sweep, TuneSettings, score, sweep
+from pipeline.detection.score import score
+from pipeline.detection.sweep import Footage, Sweep, sweep
+from pipeline.detection.trials import IN_FORCE, Changes, TuneSettings
 from pipeline.media.encode import encode
 from pipeline.span import NS, Span, parse_iso
 from simulation.scene import Scene, render

@@ -22,10 +22,10 @@ from pydantic_settings import (
 
 from pipeline.case.request import Limits
 from pipeline.clip import check_id
-from pipeline.detection.detect import Detection
+from pipeline.detection.gates import Detection
 from pipeline.detection.layers import CameraLayer, Layers, Resolved, header
 from pipeline.detection.night import Darkness
-from pipeline.detection.tune import TuneSettings
+from pipeline.detection.trials import TuneSettings
 from pipeline.errors import ConfigError
 from pipeline.measure.motion import MeasureSettings
 from pipeline.media.profile import Profile

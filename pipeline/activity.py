@@ -8,17 +8,29 @@ import struct
 import zipfile
 import zlib
 from dataclasses import dataclass
+from enum import StrEnum
 from fractions import Fraction
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.layout import Layout, layout_before
+
+_ARRAYS = ("share", "pts", "luma", "time_base", "cold", "size", "version", "cell_side", "depth")
+_LATER = ("cell_side", "depth")  # what earlier versions did not store
 # What zipfile and numpy raise for bytes that are no such archive, or a damaged one.
 _NOT_OURS = (
     OSError, ValueError, TypeError, LookupError, ArithmeticError, EOFError, RuntimeError,
     zipfile.BadZipFile, zlib.error, struct.error,
 )  # fmt: skip
+
+
+class Depth(StrEnum):
+    """How deep an activity was measured."""
+
+    FULL = "full"
+    """Every frame was decoded, and its pixels compared with the background."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -29,12 +41,14 @@ class Activity:
     pts: int64 (N,), strictly increasing, in units of `time_base` seconds; one entry for every decoded frame.
     luma: uint8 (N,), the mean brightness of each frame's picture.
     cold: number of leading frames that were measured before the background was known well enough.
-    width, height: size of the picture in pixels, for zones and pictures.
+    width, height: size of the picture in pixels.
     version: which `measure`, with which settings, made it; never empty.
+    cell_side: pixels along the side of a cell. They lie from the top left corner on, the last ones take what remains.
+    depth: how deep it was measured.
 
-    Shares are laid out cell by cell, the frames of each side by side (Fortran order), whatever layout they come in: so
-    they are stored, and so `detect` walks them. The arrays are made read-only. Raises ValueError when shapes, dtypes
-    or order are wrong.
+    Shares lie cell by cell in memory, the frames of each side by side (Fortran order), however they come: so they are
+    stored, and so `detect` walks them. The arrays are made read-only. Raises ValueError when shapes, dtypes or order
+    are wrong, or a cell begins outside of the picture.
     """
 
     share: NDArray[np.uint8]
@@ -45,6 +59,8 @@ class Activity:
     width: int
     height: int
     version: str
+    cell_side: int
+    depth: Depth = Depth.FULL
 
     def __post_init__(self) -> None:
         if self.share.dtype != np.uint8 or self.share.ndim != 3 or 0 in self.share.shape:
@@ -63,13 +79,26 @@ class Activity:
             raise ValueError(f"cold counts leading frames, 0 to {len(self.pts)}, got {self.cold}")
         if min(self.width, self.height) < 1 or not self.version:
             raise ValueError(f"a picture has pixels and a version, got {self.width} x {self.height}, {self.version!r}")
+        _ = self.layout  # cells outside of the picture are refused here
+        if self.depth not in set(Depth):
+            raise ValueError(f"a depth is one of {', '.join(Depth)}, got {self.depth!r}")
+        object.__setattr__(self, "depth", Depth(self.depth))
         object.__setattr__(self, "share", np.asfortranarray(self.share))
         self.share.setflags(write=False)
         self.pts.setflags(write=False)
         self.luma.setflags(write=False)
 
+    @property
+    def layout(self) -> Layout:
+        """Where its cells lie."""
+        _, rows, columns = self.share.shape
+        return Layout(self.width, self.height, self.cell_side, rows, columns)
+
     def arrays(self) -> dict[str, NDArray[Any]]:
-        """Return plain arrays: `share`, `pts`, `luma`, `time_base` (2,), `cold`, `size` (w, h), `version`."""
+        """Return plain arrays: `share`, `pts`, `luma` and `time_base` (2,), `size` (2,) of width and height.
+
+        And of shape (): `cold`, `version`, `cell_side`, `depth`.
+        """
         return {
             "share": self.share,
             "pts": self.pts,
@@ -78,6 +107,8 @@ class Activity:
             "cold": np.array(self.cold, np.int64),
             "size": np.array([self.width, self.height], np.int64),
             "version": np.array(self.version),
+            "cell_side": np.array(self.cell_side, np.int64),
+            "depth": np.array(str(self.depth)),
         }
 
     def to_bytes(self) -> bytes:
@@ -97,22 +128,41 @@ class Activity:
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Activity:
-        """Read what `to_bytes` wrote. Raises ValueError when it is anything else."""
+        """Read what `to_bytes` wrote, in this version or an earlier one. Raises ValueError when it is anything else.
+
+        What was stored before activities said where their cells lie has them where its version of `measure` put them.
+        """
         try:
             with zipfile.ZipFile(io.BytesIO(data)) as archive:
+                names = {name.removesuffix(".npy") for name in archive.namelist()}
+                if names != set(_ARRAYS) and names != set(_ARRAYS) - set(_LATER):
+                    raise ValueError(f"wanted {', '.join(_ARRAYS)}, got {', '.join(sorted(names))}")
                 # np.load would believe a damaged header before the checksum is looked at.
-                share, pts, luma, time_base, cold, size, version = (
-                    _array(archive.read(f"{name}.npy"))
-                    for name in ("share", "pts", "luma", "time_base", "cold", "size", "version")
+                share, pts, luma, time_base, cold, size, version, *later = (
+                    _array(archive.read(f"{name}.npy")) for name in _ARRAYS if name in names
                 )
             width, height = size.tolist()
             numerator, denominator = time_base.tolist()
-            base = Fraction(numerator, denominator)
-            return cls(share, pts, luma, base, cold.item(), width, height, str(version.item()))
+            base, by = Fraction(numerator, denominator), str(version.item())
+            if later:
+                side, depth = (array.item() for array in later)
+            else:
+                side, depth = _side_before(share.shape[1:], width, height, by), Depth.FULL
+            return cls(share, pts, luma, base, cold.item(), width, height, by, side, depth)
         except _NOT_OURS as error:
             raise ValueError(
                 f"wanted a stored activity (.npz with share, pts, ...), got something else: {error}"
             ) from error
+
+
+def _side_before(grid: tuple[int, ...], width: int, height: int, version: str) -> int:
+    layout = layout_before(version, height, width)
+    if grid != (layout.rows, layout.columns):
+        raise ValueError(
+            f"an activity of version {version} has {layout.columns} x {layout.rows} cells over {width} x {height} "
+            f"pixels, got {' x '.join(map(str, grid[::-1]))}"
+        )
+    return layout.side
 
 
 def _array(member: bytes) -> NDArray[Any]:

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
-from pipeline.detection.tune import Score, TuneSettings, score
+from pipeline.detection.score import Score, score
+from pipeline.detection.trials import TuneSettings
 from pipeline.errors import ConfigError
 from pipeline.span import NS, Span, parse_iso
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from lamplighter.desk.comparison import camera_of
 from lamplighter.desk.desk import Desk
 from pipeline.clip import Camera, Clip
-from pipeline.detection.detect import trace
 from pipeline.detection.explain import Explanation, explain, obstacles
 from pipeline.detection.layers import Resolved
 
@@ -35,8 +34,4 @@ def never_fires(desk: Desk, camera: Camera) -> list[str]:
         return []
     activity, _ = desk.motion(camera, clips[-1])
     held = [desk.settings.layers.of(camera.id, night=night) for night in (False, True)]
-    return [
-        f"by {holds.profile}: {reason}"
-        for holds in held
-        for reason in obstacles(trace(activity, holds.detection), holds.detection)
-    ]
+    return [f"by {holds.profile}: {reason}" for holds in held for reason in obstacles(activity.layout, holds.detection)]

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from functools import lru_cache
-from pathlib import Path
+from importlib.resources import files
+from importlib.resources.abc import Traversable
 
 import numpy as np
 
-import pipeline
 from pipeline.activity import Activity
 from pipeline.case.request import Request
 from pipeline.clip import Camera, Clip
-from pipeline.detection.detect import active_frames, runs, stretches, trace
+from pipeline.detection.detect import event_times
 from pipeline.detection.explain import obstacles
 from pipeline.detection.layers import Layers
 from pipeline.detection.night import is_night
+from pipeline.detection.trace import trace
 from pipeline.errors import ConfigError, StoreUnavailable
 from storage.archive import Ingested
 from storage.catalog.catalog import Catalog
@@ -66,12 +67,9 @@ def find(
 
 def _look(camera: Camera, clip: Clip, activity: Activity, *, by: str, layers: Layers) -> KeptEvents:
     holds = layers.for_clip(camera, clip, activity)
-    traced = trace(activity, holds.detection)
-    # The times alone: the other facts of an event cost as much as all else of it.
-    active = active_frames(activity, traced, holds.detection)
-    starts, ends, _, _ = stretches(activity, *runs(active), holds.detection)
-    spans = tuple(clip.between(start, end) for start, end in zip(starts.tolist(), ends.tolist(), strict=True))
-    return KeptEvents(by, holds.night, spans, () if spans else tuple(obstacles(traced, holds.detection)))
+    times = event_times(activity, trace(activity, holds.detection), holds.detection)
+    spans = tuple(clip.between(start, end) for start, end in times)
+    return KeptEvents(by, holds.night, spans, () if spans else tuple(obstacles(activity.layout, holds.detection)))
 
 
 class _State:
@@ -96,10 +94,39 @@ class _State:
 
 
 _UNSEEN = np.zeros(0, np.uint8)
+_NOUNS = ("activity", "clip", "errors", "layout", "span")  # of `pipeline`, what its room of detection imports
 
 
 @lru_cache(1)
 def _code() -> str:
-    """Return a digest of all of `pipeline`: a version number that somebody has to raise is forgotten one day."""
-    sources = sorted(Path(pipeline.__path__[0]).glob("*.py"))
-    return hashlib.sha256(b"\0".join(source.read_bytes() for source in sources)).hexdigest()
+    return code_digest(files("pipeline"), files("lamplighter.desk"))
+
+
+def code_digest(pipeline: Traversable, desk: Traversable) -> str:
+    """Return a digest of the code that a kept match follows from: a version that somebody has to raise is forgotten.
+
+    It is `_NOUNS`, the room of detection with all its folders, and this module, of two packages where they lie, also in
+    a zip file. Raises ConfigError when their source is not there.
+    """
+    sources = {f"{name}.py": pipeline / f"{name}.py" for name in _NOUNS} | {"finding.py": desk / "finding.py"}
+    if (pipeline / "detection").is_dir():
+        sources |= _sources(pipeline / "detection", "detection")
+    if missing := [name for name in (*sources, "detection/detect.py") if not sources.get(name, pipeline).is_file()]:
+        raise ConfigError(
+            "a match is kept until the code that finds it changes, and of that code the source is not installed: "
+            f"{', '.join(missing)}; install lamplighter with its .py files"
+        )
+    digest = hashlib.sha256()
+    for name, file in sorted(sources.items()):
+        source = file.read_bytes()
+        digest.update(f"{name} {len(source)}\n".encode() + source)
+    return digest.hexdigest()
+
+
+def _sources(folder: Traversable, name: str) -> Iterator[tuple[str, Traversable]]:
+    """Yield the path and the file of all Python source in a folder and those inside it."""
+    for part in folder.iterdir():
+        if part.is_dir():
+            yield from _sources(part, f"{name}/{part.name}")
+        elif part.name.endswith(".py"):
+            yield f"{name}/{part.name}", part

@@ -15,19 +15,10 @@ from pipeline.clip import Camera, Clip
 from pipeline.detection.detect import Event
 from pipeline.detection.labels import Labels, listed, scorable_labels
 from pipeline.detection.layers import Resolved, header
-from pipeline.detection.tune import (
-    GRID,
-    IN_FORCE,
-    SWEPT,
-    Footage,
-    Score,
-    Sweep,
-    TuneSettings,
-    best,
-    missed,
-    nearest,
-    sweep,
-)
+from pipeline.detection.score import Score, missed
+from pipeline.detection.sweep import Footage, Sweep, sweep
+from pipeline.detection.trials import GRID, IN_FORCE, SWEPT, TuneSettings
+from pipeline.detection.tune import best, nearest
 from pipeline.errors import ConfigError
 from pipeline.span import NS, Span
 from storage.archive import Ingested

@@ -10,7 +10,7 @@ from lamplighter.report.camera import CameraPictures
 from lamplighter.report.heat import Still
 from lamplighter.report.page import OPERATORS_ONLY, SHOWS_FOOTAGE, Drawn, Section, page
 from lamplighter.report.wording import clip_count, second, settings_rows
-from pipeline.detection.detect import Detection
+from pipeline.detection.gates import Detection
 from pipeline.span import NS
 
 _LISTED = 500  # events and clips a page lists; pictures show them all

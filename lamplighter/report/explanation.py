@@ -12,18 +12,11 @@ from lamplighter.report.page import Section
 from lamplighter.report.wording import short_span
 from lamplighter.settings import Settings
 from pipeline.clip import Clip
-from pipeline.detection.detect import Detection
-from pipeline.detection.explain import Run
+from pipeline.detection.gates import Detection
 from pipeline.detection.layers import Resolved, header
 from pipeline.span import iso
 
 _LISTED = 30  # runs of motion that are listed; the document has all
-_WHY = {
-    "min_cells": "at most {got:g} connected cells moved, min_cells wants {wanted:g}",
-    "max_area": "{got:.2f} of the picture moved, max_area allows {wanted:g}",
-    "travel": "it travelled {got:.3f} of the picture's longer side, travel wants {wanted:g}",
-    "min_event_s": "it lasted {got:.2f} s, min_event_s wants {wanted:g} s",
-}
 
 
 def explanation_document(explained: Explained, settings: Settings) -> dict[str, Any]:
@@ -127,7 +120,8 @@ def _runs(explained: Explained) -> Section:
     rest = f" (the first {_LISTED} of {len(runs):,})" if len(runs) > _LISTED else ""
     rows: list[Sequence[object]] = [("start", "length", "what became of it")]
     rows += [
-        (_clock(clip, run.start_pts), _length(clip, run.start_pts, run.end_pts), _why(run)) for run in runs[:_LISTED]
+        (_clock(clip, run.start_pts), _length(clip, run.start_pts, run.end_pts), run.why or "in an event")
+        for run in runs[:_LISTED]
     ]
     return Section(f"{title}{rest}", table=rows, right=("length",))
 
@@ -151,10 +145,6 @@ def _values(settings: Settings, holds: Resolved) -> dict[str, dict[str, Any]]:
 def _shown(detection: Detection, key: str) -> str:
     value = getattr(detection, key)
     return json.dumps(value) if value != () else "none"
-
-
-def _why(run: Run) -> str:
-    return _WHY[run.dropped_by].format(got=run.got, wanted=run.wanted) if run.dropped_by else "in an event"
 
 
 def _length(clip: Clip, start_pts: int, end_pts: int) -> str:

@@ -27,7 +27,6 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from pipeline.activity import Activity
-from pipeline.detection.detect import cell_side
 from pipeline.span import NS, Span, iso
 
 Point = tuple[float | None, float | None]
@@ -119,13 +118,10 @@ def strip(
 
 def warmth(activity: Activity) -> Warmth:
     """Sum the frames whose background was known; all of them when none was."""
-    frames, rows, columns = activity.share.shape
+    frames = len(activity.share)
     first = activity.cold if activity.cold < frames else 0
     total = activity.share[first:].sum(0, dtype=np.int64)
-    down, right = (
-        np.append(np.arange(count) * cell_side(activity), float(length))
-        for count, length in ((rows, activity.height), (columns, activity.width))
-    )
+    down, right = (edges.astype(np.float64) for edges in activity.layout.edges())
     return Warmth(total, frames - first, down, right)
 
 

@@ -10,7 +10,9 @@ from lamplighter.desk.tuning import ByRate, Suggestion, score_of
 from lamplighter.report.page import OPERATORS_ONLY, SHOWS_FOOTAGE, Drawn, Section, page
 from lamplighter.report.wording import short_span
 from pipeline.detection.detect import Event
-from pipeline.detection.tune import DEFAULT, GRID, IN_FORCE, SWEPT, Score, front
+from pipeline.detection.score import Score
+from pipeline.detection.trials import DEFAULT, GRID, IN_FORCE, SWEPT
+from pipeline.detection.tune import front
 from pipeline.span import NS, Span
 
 if TYPE_CHECKING:

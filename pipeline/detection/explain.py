@@ -2,26 +2,38 @@
 
 from __future__ import annotations
 
-import math
+import functools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
-from skimage.measure import label
 
-from pipeline.detection.detect import Detection, Event, active_frames, detect, events, runs, stretches, trace
+from pipeline.detection.detect import Event, active_frames, event_stretches, events
+from pipeline.detection.gates import (
+    CellGate,
+    Detection,
+    FrameGate,
+    Gate,
+    Outcome,
+    Step,
+    StretchGate,
+    Value,
+    settings_at,
+    table,
+)
+from pipeline.detection.regions import Labelling
+from pipeline.detection.stretches import Stretches, joined_stretches, unbroken
+from pipeline.detection.trace import trace, view_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
     from pipeline.activity import Activity
-    from pipeline.detection.detect import Trace
+    from pipeline.layout import Layout
 
-    Ints: TypeAlias = NDArray[np.int64]
-
-Value: TypeAlias = float | int | tuple[()]
+    Bools: TypeAlias = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +48,11 @@ class Strongest:
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
-    """One setting in the order they are applied, and how many frames are left after it."""
+class Left:
+    """A gate, in the order they are applied, and how many frames are left after it.
+
+    setting: the names of its settings with a comma between them; "cold" for the frames before the background was known.
+    """
 
     setting: str
     frames: int
@@ -48,7 +63,7 @@ class Run:
     """A stretch in which watched cells moved: `start_pts` <= t < `end_pts`, without rolls, frames `gap_s` apart joined.
 
     dropped_by: the setting because of which it holds no event, "" when it holds one; got: the nearest it came to what
-    was wanted of it, in the setting's unit.
+    was wanted of it, in the setting's unit; why: the same in words, "" when it holds an event.
     """
 
     start_pts: int
@@ -56,6 +71,7 @@ class Run:
     dropped_by: str = ""
     got: float = 0.0
     wanted: float = 0.0
+    why: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +93,7 @@ class Explanation:
     frames: int
     cold: int
     strongest: Strongest | None
-    steps: tuple[Step, ...]
+    steps: tuple[Left, ...]
     runs: tuple[Run, ...]
     events: tuple[Event, ...]
     obstacles: tuple[str, ...]
@@ -86,183 +102,147 @@ class Explanation:
 
 def explain(activity: Activity, detection: Detection) -> Explanation:
     """Return why `detect` finds what it finds. Raises ConfigError for a zone that covers no cell."""
-    found = trace(activity, detection)
-    happened = events(activity, found, detection)
-    return Explanation(
-        frames=len(activity.pts),
-        cold=activity.cold,
-        strongest=_strongest(activity, found),
-        steps=_steps(activity, found, detection),
-        runs=_runs(activity, found, detection),
-        events=tuple(happened),
-        obstacles=tuple(obstacles(found, detection)),
-        remedies=() if happened else tuple(_remedies(activity, found, detection)),
-    )
+    return _Explainer(activity, detection).explanation()
 
 
-def obstacles(found: Trace, detection: Detection) -> list[str]:
-    """Return why the settings can never find an event in pictures of this size, none when they can.
+def obstacles(layout: Layout, detection: Detection) -> list[str]:
+    """Return why the settings can never find an event in pictures of some layout, none when they can.
 
-    Of `found` only the watched cells and the level count: what moved in it does not.
+    Raises ConfigError for a zone that covers no cell.
     """
-    watched = found.watched
-    rows, columns = watched.shape
-    if not watched.any():
-        return [f"ignore leaves none of the {columns} x {rows} cells to watch"]
-    said = []
-    # Labels of integers: for bools scikit-image loads half of itself, which takes longer than most explanations.
-    regions = label(watched.view(np.uint8), connectivity=2)  # type: ignore[no-untyped-call]
-    largest = int(np.bincount(regions[watched]).max())
-    if detection.min_cells > largest:
-        said.append(
-            f"min_cells {detection.min_cells} is more than the {largest} connected cells that are watched "
-            f"of a grid of {columns} x {rows}"
-        )
-    covered = detection.min_cells * found.level / (255 * watched.size)
-    if covered > detection.max_area:
-        said.append(
-            f"max_area {detection.max_area:g} is less than the {covered:.4f} of the picture that min_cells "
-            f"{detection.min_cells} cover when they move by sensitivity {detection.sensitivity:g}"
-        )
-    down, right = (np.ptp(np.flatnonzero(watched.any(axis))) for axis in (1, 0))
-    farthest = math.hypot(down, right) / max(watched.shape)
-    if detection.travel > farthest:
-        said.append(f"travel {detection.travel:g} is farther than the watched cells reach, {farthest:.3f}")
+    view, said = view_of(layout, detection), []
+    for _, gate in table(type(detection)):
+        if reason := gate.obstacle(view, detection):
+            said.append(reason)
+            if isinstance(gate, CellGate):  # no cell is left that the other gates could speak of
+                break
     return said
 
 
-def _strongest(activity: Activity, found: Trace) -> Strongest | None:
-    most = activity.share.max()
-    if not most:
-        return None
-    frame, row, column = (int(at) for at in np.unravel_index(activity.share.argmax(), activity.share.shape))
-    return Strongest(int(activity.pts[frame]), row, column, int(most) / 255, bool(found.watched[row, column]))
+class _Explainer:
+    """An activity under some settings, with what every frame is to their gates."""
+
+    def __init__(self, activity: Activity, detection: Detection) -> None:
+        self.activity, self.detection = activity, detection
+        self.gates = table(type(detection))
+        self.trace = trace(activity, detection, labelling=Labelling.EVERY)
+        every = np.ones(len(self.trace.peak), np.bool_)
+        self.passing: dict[Gate, Bools] = {}  # of each gate of cells or frames the frames it lets pass, bool (N,)
+        for _, gate in self.gates:
+            if isinstance(gate, CellGate | FrameGate):
+                passes = gate.frames(self.trace, detection)
+                self.passing[gate] = every if passes is None else passes
+        self.active = active_frames(self.trace, detection)
+        self.events = events(activity, self.trace, detection)
+
+    def explanation(self) -> Explanation:
+        return Explanation(
+            frames=len(self.activity.pts),
+            cold=self.activity.cold,
+            strongest=self._strongest(),
+            steps=tuple(self._left()),
+            runs=tuple(self._runs()),
+            events=tuple(self.events),
+            obstacles=tuple(obstacles(self.activity.layout, self.detection)),
+            remedies=() if self.events else tuple(self._remedies()),
+        )
+
+    def _strongest(self) -> Strongest | None:
+        share = self.activity.share
+        if not (most := share.max()):
+            return None
+        frame, row, column = (int(at) for at in np.unravel_index(share.argmax(), share.shape))
+        watched = bool(self.trace.view.watched[row, column])
+        return Strongest(int(self.activity.pts[frame]), row, column, int(most) / 255, watched)
+
+    def _left(self) -> Iterator[Left]:
+        left = np.ones(len(self.active), np.bool_)
+        for settings, gate in self.gates:
+            if gate in self.passing:
+                left = left & self.passing[gate]
+                yield Left(", ".join(settings) or "cold", int(left.sum()))
+        found = self._joined(left)
+        for settings, gate in self.gates:
+            if isinstance(gate, StretchGate):
+                found = found.where(gate.stretches(found, self.activity.time_base, self.detection))
+                rolled = found.with_rolls(self.activity, self.detection)
+                inside = sum(int(left[part].sum()) for part in _parts(rolled))
+                yield Left(", ".join(settings), inside)
+
+    def _joined(self, frames: Bools) -> Stretches:
+        """Return the stretches of some frames, of which none is dropped and none has rolls."""
+        first, last = unbroken(frames)
+        return joined_stretches(self.activity, first, last, np.zeros_like(first), gap_s=self.detection.gap_s)
+
+    def _runs(self) -> Iterator[Run]:
+        moving = np.all([passes for gate, passes in self.passing.items() if gate.step <= Step.CELLS], axis=0)
+        happened = np.zeros(len(moving), np.bool_)
+        for part in _parts(event_stretches(self.activity, *unbroken(self.active), self.detection)):
+            happened[part] = True
+        happened &= self.active
+        found = self._joined(moving)
+        for start, end, part in zip(found.start.tolist(), found.end.tolist(), _parts(found), strict=True):
+            yield Run(start, end) if happened[part].any() else self._dropped(start, end, part)
+
+    def _dropped(self, start: int, end: int, part: slice) -> Run:
+        """Return a run with the first setting that leaves nothing of it, what it came to, and what was wanted."""
+        left = np.zeros(len(self.active), np.bool_)
+        left[part] = True
+        for settings, gate in self.gates:
+            if isinstance(gate, FrameGate):
+                passing = left & self.passing[gate]
+                if not passing.any():
+                    got = gate.nearest(self.trace, self.detection, np.flatnonzero(left))
+                    return self._run(start, end, gate, settings[0], got)
+                left = passing
+        found = self._joined(left)
+        for settings, gate in self.gates:
+            if isinstance(gate, StretchGate):
+                kept = found.where(gate.stretches(found, self.activity.time_base, self.detection))
+                if not len(kept.start):
+                    got = gate.nearest(found, self.activity.time_base, self.detection)
+                    return self._run(start, end, gate, settings[0], got)
+                found = kept
+        raise AssertionError("every gate lets some of a run pass that is in no event")
+
+    def _run(self, start: int, end: int, gate: Gate, setting: str, got: float) -> Run:
+        wanted = float(getattr(self.detection, setting))
+        return Run(start, end, setting, got, wanted, gate.words.format(got=got, wanted=wanted))
+
+    def _remedies(self) -> Iterator[Remedy]:
+        outcome = Outcome(self.trace, self._joined(self.active), self.activity.time_base)
+        for settings, gate in self.gates:
+            for setting in settings:
+                values = gate.looser(setting, outcome, self.detection)
+                nearest = _nearest(values, functools.partial(self._first, setting))
+                if nearest is not None:
+                    value, event = nearest
+                    yield Remedy(setting, value, event.start_pts)
+
+    def _first(self, setting: str, value: Value) -> Event | None:
+        """Return the first event with one setting changed."""
+        kind = type(self.detection)
+        changed = kind.model_validate(self.detection.model_dump() | {setting: value})
+        anew = setting in settings_at(kind, Step.CELLS)
+        found = events(self.activity, trace(self.activity, changed) if anew else self.trace, changed)
+        return found[0] if found else None
 
 
-def _warm(activity: Activity) -> NDArray[np.bool_]:
-    warm = np.ones(len(activity.pts), np.bool_)
-    if activity.cold < len(warm):
-        warm[: activity.cold] = False
-    return warm
+def _parts(stretches: Stretches) -> Iterable[slice]:
+    """Return the frames of each stretch."""
+    return map(slice, stretches.first.tolist(), stretches.last.tolist())
 
 
-def _steps(activity: Activity, found: Trace, detection: Detection) -> tuple[Step, ...]:
-    left = _warm(activity)
-    steps = [Step("cold", int(left.sum()))]
-    gates = [
-        ("sensitivity", activity.share.max((1, 2)) >= found.level),
-        ("watch, ignore", found.peak >= found.level),
-        ("min_cells", found.cells >= detection.min_cells),
-        ("max_area", found.area <= detection.max_area),
-        ("travel", found.travelling(detection.travel) >= detection.min_cells),
-    ]
-    for setting, passes in gates:
-        left = left & passes
-        steps.append(Step(setting, int(left.sum())))
-    kept = sum(
-        int(left[first:last].sum())
-        for _, _, first, last in zip(*stretches(activity, *runs(left), detection), strict=True)
-    )
-    return (*steps, Step("min_event_s", kept))
-
-
-def _runs(activity: Activity, found: Trace, detection: Detection) -> tuple[Run, ...]:
-    moving = _warm(activity) & (found.peak >= found.level)
-    active = active_frames(activity, found, detection)
-    happened = np.zeros(len(moving), np.bool_)
-    for _, _, first, last in zip(*stretches(activity, *runs(active), detection), strict=True):
-        happened[first:last] = True
-    result = []
-    for start, end, first, last in zip(*stretches(activity, *runs(moving), _bare(detection)), strict=True):
-        part = slice(int(first), int(last))
-        why: tuple[str, float, float] = ("", 0.0, 0.0)
-        if not (happened[part] & active[part]).any():
-            why = _why(activity, found, detection, part=part, active=active)
-        result.append(Run(int(start), int(end), *why))
-    return tuple(result)
-
-
-def _why(
-    activity: Activity, found: Trace, detection: Detection, *, part: slice, active: NDArray[np.bool_]
-) -> tuple[str, float, float]:
-    """Return the first setting that leaves nothing of a run, what the run came to, and what was wanted."""
-    cells, area = found.cells[part], found.area[part]
-    large = cells >= detection.min_cells
-    if not large.any():
-        return "min_cells", float(cells.max()), float(detection.min_cells)
-    if not (large & (area <= detection.max_area)).any():
-        return "max_area", float(area[large].min()), detection.max_area
-    if not active[part].any():
-        frame, size, travel = found.regions
-        mine = (frame >= part.start) & (frame < part.stop) & (size >= detection.min_cells)
-        mine[mine] = found.area[frame[mine]] <= detection.max_area
-        return "travel", float(travel[mine].max()), detection.travel
-    inside = np.zeros(len(active), np.bool_)
-    inside[part] = active[part]
-    start, end, _, _ = stretches(activity, *runs(inside), _bare(detection))
-    return "min_event_s", float((end - start).max() * activity.time_base), detection.min_event_s
-
-
-def _bare(detection: Detection) -> Detection:
-    return detection.model_copy(update={"min_event_s": 0.0, "pre_roll_s": 0.0, "post_roll_s": 0.0})
-
-
-def _remedies(activity: Activity, found: Trace, detection: Detection) -> list[Remedy]:
-    def first(**changes: Value) -> Event | None:
-        changed = Detection.model_validate(detection.model_dump() | changes)
-        reuse = changes.keys().isdisjoint({"sensitivity", "watch", "ignore"})
-        seen = events(activity, found, changed) if reuse else detect(activity, changed)
-        return seen[0] if seen else None
-
-    result = []
-    for setting, values in _candidates(activity, found, detection).items():
-        value = _nearest(values, lambda value, setting=setting: first(**{setting: value}) is not None)  # type: ignore[misc]
-        if value is not None and (event := first(**{setting: value})) is not None:
-            result.append(Remedy(setting, value, event.start_pts))
-    return result
-
-
-def _nearest(values: Sequence[Value], fires: Callable[[Value], bool]) -> Value | None:
-    """Return the first value that gives an event, of values each looser than the one before it."""
-    if not values or not fires(values[-1]):
+def _nearest(values: Sequence[Value], first: Callable[[Value], Event | None]) -> tuple[Value, Event] | None:
+    """Return the first value that gives an event, and the event: of values each looser than the one before it."""
+    if not values or (found := first(values[-1])) is None:
         return None
     low, high = 0, len(values) - 1
     while low < high:
         middle = (low + high) // 2
-        if fires(values[middle]):
-            high = middle
+        event = first(values[middle])
+        if event is not None:
+            high, found = middle, event
         else:
             low = middle + 1
-    return values[high]
-
-
-def _candidates(activity: Activity, found: Trace, detection: Detection) -> dict[str, list[Value]]:
-    """Return for each setting the values looser than the present one that could matter, the nearest first.
-
-    Numbers are rounded to three decimals to the loose side.
-    """
-    present = active_frames(activity, found, detection)
-    start, end, _, _ = stretches(activity, *runs(present), _bare(detection))
-    lengths, gaps = ((ticks * float(activity.time_base)) for ticks in (end - start, start[1:] - end[:-1]))
-    found_travel = found.regions[2] if detection.travel else np.zeros(0)
-    highest = min(found.level - 1, int(activity.share.max()))
-    values: dict[str, list[Value]] = {
-        "sensitivity": [_down(level / 255) for level in range(highest, 0, -1)],
-        "min_cells": list(range(min(detection.min_cells - 1, int(found.cells.max())), 0, -1)),
-        "max_area": [min(1.0, _up(x)) for x in np.unique(found.area[found.area > detection.max_area])],
-        "travel": [_down(x) for x in np.unique(found_travel[found_travel < detection.travel])[::-1]],
-        "min_event_s": [_down(x) for x in np.unique(lengths[lengths < detection.min_event_s])[::-1]],
-        "gap_s": [min(3600.0, _up(x)) for x in np.unique(gaps[gaps > detection.gap_s])],
-        "watch": [()] if detection.watch else [],
-        "ignore": [()] if detection.ignore else [],
-    }
-    values["sensitivity"] = [value for value in values["sensitivity"] if value]
-    return values
-
-
-def _down(value: float) -> float:
-    return math.floor(value * 1000 + 1e-9) / 1000
-
-
-def _up(value: float) -> float:
-    return math.ceil(value * 1000 - 1e-9) / 1000
+    return values[high], found

@@ -9,8 +9,9 @@ from pydantic import Field
 
 from pipeline.activity import Activity
 from pipeline.clip import Camera, Clip
-from pipeline.detection.detect import Detection, watched_cells
+from pipeline.detection.gates import Detection, Step, settings_at
 from pipeline.detection.night import Darkness, is_night
+from pipeline.detection.trace import watched_cells
 from pipeline.errors import ConfigError
 
 
@@ -64,12 +65,12 @@ class Layers:
         layers: list[tuple[tuple[str, ...], Detection]] = [((profile,), self.night if night else self.day)]
         if (own := self.cameras.get(camera)) is not None:
             layers += [(("camera", camera), own), (("camera", camera, profile), own.night if night else own.day)]
-        values = {key: getattr(self.fleet, key) for key in Detection.model_fields}
+        values = {key: getattr(self.fleet, key) for key in type(self.fleet).model_fields}
         tables: dict[str, tuple[str, ...]] = dict.fromkeys(values, ("detection",))
         for table, layer in layers:
             for key in layer.model_fields_set & values.keys():
                 values[key], tables[key] = getattr(layer, key), table
-        return Resolved(Detection(**values), tables, night)
+        return Resolved(type(self.fleet)(**values), tables, night)
 
     def for_clip(self, camera: Camera, clip: Clip, activity: Activity) -> Resolved:
         """Return what holds for a clip: the one answer for matching, delivering, tuning, explaining and drawing.
@@ -78,12 +79,12 @@ class Layers:
         """
         night = is_night(self.darkness, camera, start_ns=clip.start_ns, luma=activity.luma)
         holds = self.of(camera.id, night=night)
-        for key in ("watch", "ignore"):
-            if zones := getattr(holds.detection, key):
-                try:
-                    watched_cells(activity, Detection.model_validate({key: zones}))
-                except ConfigError as error:
-                    raise ConfigError(f"camera {camera.id}: {header(holds.tables[key])}: {error}") from error
+        kind = type(holds.detection)
+        for key in settings_at(kind, Step.CELLS):
+            try:
+                watched_cells(activity, kind.model_validate({key: getattr(holds.detection, key)}))
+            except ConfigError as error:
+                raise ConfigError(f"camera {camera.id}: {header(holds.tables[key])}: {error}") from error
         return holds
 
     def revision(

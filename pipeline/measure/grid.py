@@ -6,10 +6,11 @@ cells. Means of boxes are taken of many bytes at once, in the lanes of a machine
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
+
+from pipeline.layout import layout_of, working_box
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,9 +23,6 @@ if TYPE_CHECKING:
     Unsigned: TypeAlias = NDArray[np.unsignedinteger[Any]]
     Numbers = TypeVar("Numbers", F32, U8, NDArray[np.uint16])
 
-_WORK_PIXELS = 28_000  # of a working image at most: 160 x 120 for 320 x 240, 160 x 90 for 720p, 120 x 67 for 1080p
-_CELLS = 640  # of a grid: bounds what an hour of activity weighs
-_CELL_SIDE = 16  # pixels: below this a cell is sensor noise
 _EVEN_BYTES = 0x00FF_00FF_00FF_00FF  # keeps every other byte of a word
 _ONE_A_LANE = 0x0001_0001_0001_0001  # times a word of lanes: the uppermost lane becomes the sum of them all
 _EIGHTH = 256 // 8  # times a sum of eight bytes: its upper byte becomes their mean
@@ -45,15 +43,11 @@ class Grid:
 
     def __init__(self, height: int, width: int) -> None:
         self.size = (height, width)
-        side = math.sqrt(height * width / _WORK_PIXELS)
-        self.box = 2 ** max(0, math.ceil(math.log2(side)))  # a power of two: from 4 on a box is made of whole words
-        if min(height, width) < self.box:  # a sliver: thousands of pixels by a handful
-            self.box = 1
+        self.box = working_box(height, width)
         self.work_shape = (height // self.box, width // self.box)
-        per = max(_CELL_SIDE / self.box, math.sqrt(height * width / _CELLS) / self.box)
-        self.per = max(1, math.ceil(per - 1e-9))
-        self.cell_side = self.per * self.box
-        self.grid_shape = (max(1, self.work_shape[0] // self.per), max(1, self.work_shape[1] // self.per))
+        self.layout = layout_of(height, width, box=self.box)
+        self.per = self.layout.side // self.box
+        self.grid_shape = (self.layout.rows, self.layout.columns)
         self.area = self.cells(np.ones((1, *self.work_shape), np.uint8)).astype(np.float32)
         # One word for each box, uint64 or uint32 (rows, columns): written over for every picture.
         self._lanes, self._more = np.empty((2, *self.work_shape), np.uint64 if self.box >= 8 else np.uint32)

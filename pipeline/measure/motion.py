@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
-from pipeline.activity import Activity
+from pipeline.activity import Activity, Depth
 from pipeline.errors import ClipError
 from pipeline.measure.background import Background, bent, distance, find_background, light, usual_picture
 from pipeline.measure.grid import Grid, around
@@ -104,16 +104,18 @@ def measure(
     at = (pts[measured] * second).astype(np.float64)  # (n,): seconds
     share = _finish(calmed(blocks, at), at, settings)  # (n, R, C)
     before = np.searchsorted(measured, np.arange(len(pts)), side="right") - 1  # (N,): the one at or before each frame
-    height, width = reader.grid.size
+    layout = reader.grid.layout
     return Activity(
         share=_between(share, before, measured, pts) if len(measured) < len(pts) else share,
         pts=pts,
         luma=np.concatenate(reader.luma)[before],
         time_base=time_base,
         cold=len(pts) if (pts[-1] - pts[0]) * second < settings.known_s else 0,
-        width=width,
-        height=height,
+        width=layout.width,
+        height=layout.height,
         version=settings.version(),
+        cell_side=layout.side,
+        depth=Depth.FULL,
     )
 
 

@@ -22,9 +22,10 @@ def activity(n: int = 5, rows: int = 3, columns: int = 4, **fields: Any) -> Acti
         "luma": rng.integers(0, 256, n, dtype=np.uint8),
         "time_base": Fraction(1, 15360),
         "cold": 2,
-        "width": 640,
-        "height": 480,
+        "width": 160 * columns,
+        "height": 160 * rows,
         "version": "1-5f2c9ab04e",
+        "cell_side": 160,
     }
     return Activity(**(known | fields))
 
@@ -33,15 +34,17 @@ def activity(n: int = 5, rows: int = 3, columns: int = 4, **fields: Any) -> Acti
 def activities(draw: st.DrawFn) -> Activity:
     shape = draw(st.tuples(st.integers(1, 6), st.integers(1, 5), st.integers(1, 5)))
     pts = draw(st.sets(st.integers(-(2**63), 2**63 - 1), min_size=shape[0], max_size=shape[0]))
+    side = draw(st.integers(1, 3000))
     return Activity(
         share=draw(hnp.arrays(np.uint8, shape)),
         pts=np.array(sorted(pts), np.int64),
         luma=draw(hnp.arrays(np.uint8, shape[0])),
         time_base=draw(st.builds(Fraction, st.integers(1, 2**31), st.integers(1, 2**31))),
         cold=draw(st.integers(0, shape[0])),
-        width=draw(st.integers(1, 20_000)),
-        height=draw(st.integers(1, 20_000)),
+        width=(shape[2] - 1) * side + draw(st.integers(1, 2 * side)),
+        height=(shape[1] - 1) * side + draw(st.integers(1, 2 * side)),
         version=draw(st.text(st.characters(codec="ascii", min_codepoint=33), min_size=1, max_size=40)),
+        cell_side=side,
     )
 
 
@@ -51,7 +54,8 @@ def same(a: Activity, b: Activity) -> bool:
         and np.array_equal(a.pts, b.pts)
         and np.array_equal(a.luma, b.luma)
         and (a.share.dtype, a.pts.dtype, a.luma.dtype) == (b.share.dtype, b.pts.dtype, b.luma.dtype)
-        and (a.time_base, a.cold, a.width, a.height, a.version) == (b.time_base, b.cold, b.width, b.height, b.version)
+        and (a.time_base, a.cold, a.version, a.depth) == (b.time_base, b.cold, b.version, b.depth)
+        and a.layout == b.layout
     )
 
 
@@ -81,7 +85,7 @@ def test_the_bytes_do_not_depend_on_the_time_or_the_layout_in_memory(monkeypatch
 def test_other_tools_read_the_bytes_as_plain_arrays() -> None:
     one = activity()
     with np.load(io.BytesIO(one.to_bytes()), allow_pickle=False) as arrays:
-        assert set(arrays) == {"share", "pts", "luma", "time_base", "cold", "size", "version"}
+        assert set(arrays) == {"share", "pts", "luma", "time_base", "cold", "size", "version", "cell_side", "depth"}
         assert arrays["share"].shape == (5, 3, 4)
         assert arrays["pts"].dtype == np.int64
         assert (arrays["luma"].dtype, arrays["luma"].shape) == (np.uint8, (5,))
@@ -89,6 +93,7 @@ def test_other_tools_read_the_bytes_as_plain_arrays() -> None:
         assert arrays["cold"].shape == ()
         assert arrays["size"].tolist() == [640, 480]
         assert str(arrays["version"]) == one.version
+        assert (int(arrays["cell_side"]), str(arrays["depth"])) == (160, "full")
 
 
 def test_what_moves_on_is_stored_cell_by_cell() -> None:
@@ -96,7 +101,7 @@ def test_what_moves_on_is_stored_cell_by_cell() -> None:
     rng = np.random.default_rng(1)
     for row, column in np.ndindex(12, 16):  # each cell keeps its level for some frames, unlike its neighbours
         share[:, row, column] = np.roll(np.repeat(rng.integers(0, 32, 300, np.uint8) * 8, 10), row + column)
-    one = activity(3000, share=share)
+    one = activity(3000, 12, 16, share=share)
     by_frame = io.BytesIO()
     np.savez_compressed(by_frame, allow_pickle=False, **(one.arrays() | {"share": np.ascontiguousarray(one.share)}))
     assert len(one.to_bytes()) < 0.8 * len(by_frame.getvalue())
@@ -116,7 +121,7 @@ def test_shares_lie_cell_by_cell_however_they_came() -> None:
 
 
 def test_quiet_hours_are_small() -> None:
-    hour = activity(54_000, share=np.zeros((54_000, 18, 32), np.uint8))
+    hour = activity(54_000, 18, 32, share=np.zeros((54_000, 18, 32), np.uint8))
     assert len(hour.to_bytes()) < 1_000_000
 
 
@@ -141,6 +146,9 @@ def test_quiet_hours_are_small() -> None:
         ({"width": 0}, "has pixels and a version"),
         ({"height": -1}, "has pixels and a version"),
         ({"version": ""}, "has pixels and a version"),
+        ({"cell_side": 0}, "cells begin inside of their picture"),
+        ({"cell_side": 214}, "cells begin inside of their picture"),
+        ({"depth": "half"}, "a depth is one of full, got 'half'"),
     ],
 )
 def test_an_activity_refuses_to_be_built_wrong(fields: dict[str, Any], said: str) -> None:
@@ -178,7 +186,42 @@ def _zip(members: dict[str, bytes]) -> bytes:
     return out.getvalue()
 
 
-FIELDS = ("share", "pts", "luma", "time_base", "cold", "size", "version")
+EARLIER = ("share", "pts", "luma", "time_base", "cold", "size", "version")
+
+
+def before(one: Activity) -> bytes:
+    """Return what was stored of an activity before it said where its cells lie."""
+    return _npz(**{name: array for name, array in one.arrays().items() if name in EARLIER})
+
+
+@pytest.mark.parametrize(
+    ("version", "width", "height", "grid", "side"),
+    [
+        ("5-5f2c9ab04e", 2560, 2560, (22, 22), 112),
+        ("5-5f2c9ab04e", 1920, 1080, (16, 30), 64),
+        ("2-5f2c9ab04e", 1920, 1080, (18, 32), 60),
+        ("4-5f2c9ab04e", 20_000, 3, (1, 1250), 16),
+    ],
+)
+def test_what_earlier_versions_stored_has_its_cells_where_they_measured_them(
+    version: str, width: int, height: int, grid: tuple[int, int], side: int
+) -> None:
+    one = activity(5, *grid, version=version, width=width, height=height, cell_side=side)
+    assert len(before(one)) < len(_npz(**one.arrays()))
+    assert same(Activity.from_bytes(before(one)), one)
+
+
+def test_earlier_bytes_with_cells_that_no_version_made_are_refused() -> None:
+    one = activity(5, 16, 30, version="2-0", width=1920, height=1080, cell_side=64)
+    with pytest.raises(ValueError, match="version 2-0 has 32 x 18 cells over 1920 x 1080 pixels, got 30 x 16"):
+        Activity.from_bytes(before(one))
+    arrays = one.arrays()
+    del arrays["depth"]
+    with pytest.raises(ValueError, match=r"wanted share, pts, .*, depth, got "):
+        Activity.from_bytes(_npz(**arrays))
+
+
+FIELDS = (*EARLIER, "cell_side", "depth")
 FULL = {
     "share": np.zeros((2, 1, 1), np.uint8),
     "pts": np.arange(2),
@@ -187,6 +230,8 @@ FULL = {
     "cold": np.array(0),
     "size": np.array([4, 4]),
     "version": np.array("1"),
+    "cell_side": np.array(16),
+    "depth": np.array("full"),
 }
 
 
@@ -206,12 +251,15 @@ FULL = {
         _npz(**(FULL | {"cold": np.array([1, 2])})),
         _npz(**(FULL | {"size": np.array([4])})),
         _npz(**(FULL | {"version": np.array(["a", "b"])})),
+        _npz(**(FULL | {"cell_side": np.array([16, 16])})),
+        _npz(**(FULL | {"depth": np.array("none")})),
+        _npz(**(FULL | {"more": np.array(1)})),
         _npz(**(FULL | {"share": np.array([{}], dtype=object)})),
     ],
-    ids=range(14),
+    ids=range(17),
 )
 def test_what_is_no_activity_is_refused(data: bytes) -> None:
-    with pytest.raises(ValueError, match=r"wanted a stored activity|share is|pts"):
+    with pytest.raises(ValueError, match=r"wanted a stored activity"):
         Activity.from_bytes(data)
 
 

@@ -133,7 +133,7 @@ def test_what_a_noun_refuses_is_refused_in_a_document_too(archive: Archive, name
 def test_a_stored_activity_is_read_back(archive: Archive) -> None:
     one = ingested()
     share, luma = np.full((2, 1, 1), 7, np.uint8), np.zeros(2, np.uint8)
-    archive.store.put(one.activity, Activity(share, np.arange(2), luma, Fraction(1, 30), 0, 4, 4, "1-0").to_bytes())
+    archive.store.put(one.activity, Activity(share, np.arange(2), luma, Fraction(1, 30), 0, 4, 4, "1-0", 16).to_bytes())
     assert archive.activity(one).share.tolist() == [[[7]], [[7]]]
 
 

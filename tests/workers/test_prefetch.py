@@ -39,7 +39,7 @@ def store(
     share, pts = np.zeros((2, 3, 4), np.uint8), np.arange(2)
     for number, one in enumerate(CLIPS):
         luma = np.full(2, number, np.uint8)
-        opened.put(one.activity, Activity(share, pts, luma, Fraction(1, 9), 0, 64, 48, "1-0").to_bytes())
+        opened.put(one.activity, Activity(share, pts, luma, Fraction(1, 9), 0, 64, 48, "1-0", 16).to_bytes())
     return settings, opened
 
 

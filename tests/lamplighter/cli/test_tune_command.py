@@ -17,7 +17,9 @@ from lamplighter.cli.app import app
 from lamplighter.desk.desk import open_desk
 from lamplighter.desk.tuning import ByRate, Choice, Plan, tune
 from lamplighter.settings import load
-from pipeline.detection.tune import IN_FORCE, Sweep, TuneSettings, parse_rate
+from pipeline.detection.sweep import Sweep
+from pipeline.detection.trials import IN_FORCE, TuneSettings
+from pipeline.detection.tune import parse_rate
 from pipeline.errors import ConfigError, LamplighterError, NotFound
 from pipeline.media.encode import encode
 from pipeline.span import NS, iso
@@ -168,7 +170,7 @@ class DeafOnOne(ByRate):
     """Keeps the settings in force, and takes for camera ask-2 the first trial that finds nothing there."""
 
     def choose(self, swept: Sweep, rule: TuneSettings, *, per_camera: bool) -> Choice:
-        assert (rule.min_cells, per_camera) == ((2, 900), True)
+        assert (rule.model_dump()["min_cells"], per_camera) == ((2, 900), True)
         return Choice(IN_FORCE, {"ask-2": int(swept.cameras["ask-2"].events.argmin())}, ())
 
 

@@ -2,29 +2,36 @@
 
 from __future__ import annotations
 
+import ast
+import shutil
 import sqlite3
+import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
+from typing import Annotated, cast
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from fleet_fixtures import Films, a_request, ask, change, put_film
 from lamplighter.desk import finding
 from lamplighter.desk.cases import Row
 from lamplighter.desk.desk import Desk
-from lamplighter.desk.finding import find
+from lamplighter.desk.finding import code_digest, find
 from pipeline.activity import Activity
 from pipeline.case.request import Request, Verdict
 from pipeline.clip import Camera
-from pipeline.detection.detect import Detection, detect
+from pipeline.detection.detect import detect
+from pipeline.detection.gates import Detection, FrameGate
 from pipeline.detection.layers import CameraLayer, Layers
 from pipeline.detection.night import Darkness
-from pipeline.errors import LamplighterError
+from pipeline.detection.trace import Trace
+from pipeline.errors import ConfigError, LamplighterError
 from pipeline.measure.motion import MeasureSettings
 from pipeline.span import Span
 from samples import MINUTE, NOON, camera, clip, ingested, request, stream
@@ -33,6 +40,7 @@ from storage.catalog.catalog import Catalog
 from storage.catalog.rows import KeptEvents
 from storage.objects import DirectoryStore, StoreSettings
 
+ROOT = Path(__file__).parents[3]
 ASKED = request(span=Span(NOON - 9 * 3600 * 10**9, NOON + 1800 * 10**9))
 
 
@@ -75,7 +83,7 @@ def activity(moving: bool, grey: int, version: str = "1-0") -> Activity:
         share[10:25, 2:4, 3:6] = 120
         share[40:50, 6, 9:12] = 250
     pts, luma = np.arange(60, dtype=np.int64) * 15360, np.full(60, grey, np.uint8)
-    return Activity(share, pts, luma, Fraction(1, 15360), 0, 1920, 1080, version)
+    return Activity(share, pts, luma, Fraction(1, 15360), 0, 1920, 1080, version, 120)
 
 
 def make(folder: Path) -> Street:
@@ -207,6 +215,109 @@ def test_other_code_finds_it_anew(street: Street, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(finding, "_code", lambda: "of the next version")
     with pytest.raises(LamplighterError, match="cannot be read"):
         street.find(Layers())
+
+
+class _MaxCells(FrameGate):
+    """A gate that there is not, as somebody would enter it into the table."""
+
+    def frames(self, trace: Trace, settings: Detection) -> NDArray[np.bool_]:
+        small: NDArray[np.bool_] = trace.cells <= cast("Tried", settings).max_cells
+        return small
+
+
+class Tried(Detection):
+    max_cells: Annotated[int, _MaxCells()] = 10_000
+
+
+def test_a_gate_entered_into_the_table_makes_what_is_kept_stale_and_holds_for_what_is_found_anew(
+    street: Street,
+) -> None:
+    counts = []
+    for most in (10_000, 4, 2):
+        layers = Layers(Tried(max_cells=most), Tried(), Tried())
+        found = street.find(layers)
+        assert short(found) == street.afresh(layers)
+        counts.append(sum(len(motion.events) for motion in found.values()))
+    assert counts == [8, 4, 0]
+
+
+# What the code is -----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    """Return a folder with a copy of the packages that the digest is of."""
+    for package in ("pipeline", "lamplighter/desk"):
+        shutil.copytree(ROOT / package, tmp_path / package, ignore=shutil.ignore_patterns("__pycache__"))
+    return tmp_path
+
+
+def digest(tree: Path) -> str:
+    return code_digest(tree / "pipeline", tree / "lamplighter" / "desk")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("pipeline/detection/gates.py", "pipeline/detection/trace.py", "pipeline/detection/night.py"),
+        *("pipeline/activity.py", "pipeline/layout.py", "pipeline/span.py", "pipeline/clip.py"),
+        "lamplighter/desk/finding.py",
+    ],
+)
+def test_a_change_in_any_module_that_a_match_follows_from_is_another_digest(tree: Path, name: str) -> None:
+    before = digest(tree)
+    with (tree / name).open("a") as file:
+        file.write("# changed\n")
+    assert digest(tree) != before
+
+
+@pytest.mark.parametrize("name", ["new.py", "deep/new.py", "deep/deeper/new.py"])
+def test_a_new_file_in_the_room_of_detection_is_another_digest_in_a_new_folder_too(tree: Path, name: str) -> None:
+    before = digest(tree)
+    new = tree / "pipeline" / "detection" / name
+    new.parent.mkdir(parents=True, exist_ok=True)
+    new.write_text("X = 1\n")
+    first = digest(tree)
+    new.rename(new.with_name("other.py"))
+    assert len({before, first, digest(tree)}) == 3
+
+
+def test_what_a_match_does_not_follow_from_leaves_the_digest_as_it_is(tree: Path) -> None:
+    before = digest(tree)
+    for name in ("measure/motion.py", "media/cut.py", "case/request.py", "actor.py"):
+        with (tree / "pipeline" / name).open("a") as file:
+            file.write("# changed\n")
+    (tree / "pipeline" / "detection" / "notes.txt").write_text("no code")
+    assert digest(tree) == before
+
+
+def test_the_digest_is_the_same_from_a_zip_file(tree: Path) -> None:
+    packed = shutil.make_archive(str(tree / "packed"), "zip", tree)
+    inside = zipfile.Path(packed)
+    assert code_digest(inside / "pipeline", inside / "lamplighter" / "desk") == digest(tree) == finding._code()
+
+
+def test_code_without_its_source_is_refused_by_name(tree: Path) -> None:
+    (tree / "pipeline" / "span.py").unlink()
+    with pytest.raises(ConfigError, match=r"the source is not installed: span\.py; install lamplighter with"):
+        digest(tree)
+    shutil.rmtree(tree / "pipeline" / "detection")
+    with pytest.raises(ConfigError, match=r"span\.py, detection/detect\.py; install"):
+        digest(tree)
+
+
+def test_the_digest_covers_every_module_that_the_finding_of_events_imports() -> None:
+    """Read the imports, from the room of detection on."""
+    covered, waiting = set(), {f"detection.{path.stem}" for path in (ROOT / "pipeline" / "detection").glob("*.py")}
+    while waiting:
+        name = waiting.pop()
+        covered.add(name)
+        tree = ast.parse((ROOT / "pipeline" / f"{name.replace('.', '/')}.py").read_text(encoding="utf-8"))
+        found = [node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
+        found += [alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names]
+        inside = {name.removeprefix("pipeline.") for name in found if name.startswith("pipeline.")}
+        waiting |= inside - covered
+    assert {name for name in covered if not name.startswith("detection.")} == set(finding._NOUNS)
 
 
 def test_what_a_later_version_kept_is_found_anew(street: Street) -> None:

@@ -21,7 +21,9 @@ from lamplighter.report.heat import CameraHeat
 from lamplighter.report.page import Section, page
 from lamplighter.report.pictures import WIDTH, curve, heat, strip, timeline, warmth
 from pipeline.activity import Activity
-from pipeline.detection.detect import Detection, detect, watched_cells
+from pipeline.detection.detect import detect
+from pipeline.detection.gates import Detection
+from pipeline.detection.trace import watched_cells
 from pipeline.measure.motion import measure
 from pipeline.media.decode import open_video
 from pipeline.span import NS, Span
@@ -48,6 +50,7 @@ def an_activity(
         width=columns * 16,
         height=rows * 16,
         version="1-test",
+        cell_side=16,
     )
 
 
@@ -130,9 +133,7 @@ def test_a_column_without_a_frame_shows_the_one_before_it() -> None:
     pts = np.arange(2000, dtype=np.int64)
     pts[1000:] += 100_000
     luma = np.zeros(2000, np.uint8)
-    activity = Activity(
-        share=share, pts=pts, luma=luma, time_base=Fraction(1, 10), cold=0, width=16, height=16, version="1"
-    )
+    activity = Activity(share, pts, luma, Fraction(1, 10), cold=0, width=16, height=16, version="1", cell_side=16)
     assert strip(activity, columns=100).peak[1:97].min() == 1
 
 
@@ -218,11 +219,18 @@ def test_the_last_cell_takes_the_rest_of_the_picture() -> None:
     share = np.full((4, 2, 3), 100, np.uint8)
     pts, luma = np.arange(4, dtype=np.int64), np.zeros(4, np.uint8)
     activity = Activity(
-        share=share, pts=pts, luma=luma, time_base=Fraction(1), cold=0, width=55, height=35, version="1"
+        share=share, pts=pts, luma=luma, time_base=Fraction(1), cold=0, width=55, height=35, version="1", cell_side=16
     )
     warm = warmth(activity)
     assert warm.columns.tolist() == [0, 16, 32, 55]
     assert warm.rows.tolist() == [0, 16, 35]
+
+
+def test_cells_lie_where_they_were_measured_and_not_where_their_number_lets_them_be_guessed() -> None:
+    share = np.zeros((4, 22, 22), np.uint8)
+    pts, luma = np.arange(4, dtype=np.int64), np.zeros(4, np.uint8)
+    warm = warmth(Activity(share, pts, luma, Fraction(1), 0, width=2560, height=2560, version="1", cell_side=112))
+    assert warm.columns[-2:].tolist() == warm.rows[-2:].tolist() == [2352, 2560]
 
 
 def test_zones_are_outlined_where_they_end() -> None:
@@ -275,7 +283,7 @@ def test_a_still_or_zones_of_another_size_are_refused() -> None:
 def test_tall_and_wide_pictures_fit(rows: int, columns: int) -> None:
     activity = Activity(
         share=np.full((3, rows, columns), 9, np.uint8), pts=np.arange(3, dtype=np.int64), luma=np.zeros(3, np.uint8),
-        time_base=Fraction(1), cold=0, width=columns * 16, height=rows * 16, version="1",
+        time_base=Fraction(1), cold=0, width=columns * 16, height=rows * 16, version="1", cell_side=16,
     )  # fmt: skip
     assert pixels(heat(activity, None, title="t")).shape[0] <= 1024
 

@@ -13,20 +13,11 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from pipeline.activity import Activity
-from pipeline.detection.detect import (
-    Detection,
-    Event,
-    Trace,
-    active_frames,
-    detect,
-    events,
-    runs,
-    stretches,
-    trace,
-    watched_cells,
-)
+from pipeline.detection.detect import Event, active_frames, detect, event_stretches, events
+from pipeline.detection.gates import Detection
+from pipeline.detection.stretches import unbroken
+from pipeline.detection.trace import Trace, trace, watched_cells
 from pipeline.errors import ConfigError
-from pipeline.measure.grid import Grid
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -48,6 +39,7 @@ def made(share: NDArray[np.uint8], *, pts: NDArray[np.int64] | None = None, cold
         width=16 * columns,
         height=16 * rows,
         version="test",
+        cell_side=16,
     )
 
 
@@ -140,9 +132,9 @@ def test_labelling_only_the_frames_that_matter_changes_nothing(
     active = (size >= detection.min_cells) & (found.area <= detection.max_area)
     if activity.cold < len(active):
         active[: activity.cold] = False
-    assert active_frames(activity, trace(activity, detection), detection).tolist() == active.tolist()
-    spans = zip(*stretches(activity, *runs(active), detection), strict=True)
-    peaks = [(lo + int(np.where(active[lo:hi], size[lo:hi], 0).argmax())) for _, _, lo, hi in spans]
+    assert active_frames(trace(activity, detection), detection).tolist() == active.tolist()
+    spans = zip(*event_stretches(activity, *unbroken(active), detection), strict=True)
+    peaks = [(lo + int(np.where(active[lo:hi], size[lo:hi], 0).argmax())) for _, _, lo, hi, _ in spans]
     assert [(event.peak_pts, event.cells) for event in events(activity, found, detection)] == [
         (int(activity.pts[at]), int(size[at])) for at in peaks
     ]
@@ -231,7 +223,7 @@ def test_rolls_are_added_clamped_and_joined() -> None:
 def test_rolls_are_exact_where_a_float_is_not() -> None:
     share = np.array([0, 255, 255], np.uint8).reshape(3, 1, 1)
     pts = np.array([0, 3_000_000_000, 3_000_000_001], np.int64)
-    activity = Activity(share, pts, np.zeros(3, np.uint8), Fraction(1, 10**9), 0, 16, 16, "test")
+    activity = Activity(share, pts, np.zeros(3, np.uint8), Fraction(1, 10**9), 0, 16, 16, "test", 16)
     assert detect(activity, changed(pre_roll_s=0.1))[0].start_pts == 2_900_000_000
 
 
@@ -278,20 +270,6 @@ def test_a_zone_that_covers_no_cell_is_named() -> None:
     for field, name in (("watch", "watch zone 2"), ("ignore", "ignore zone 2")):
         with pytest.raises(ConfigError, match=f"{name} .*covers no cell of the 6 x 4 grid"):
             detect(pulses((1, 2)), changed(**{field: (LEFT, speck)}))
-
-
-@pytest.mark.parametrize("size", [(240, 360), (480, 640), (1080, 1920), (577, 769), (1000, 1000), (2160, 3840)])
-def test_zones_lie_on_the_cells_that_measure_makes(size: tuple[int, int]) -> None:
-    height, width = size
-    grid = Grid(height, width)
-    rows, columns = grid.grid_shape
-    side = grid.cell_side
-    still, dark = np.zeros((1, *grid.grid_shape), np.uint8), np.zeros(1, np.uint8)
-    activity = Activity(still, np.zeros(1, np.int64), dark, Fraction(1), 0, width, height, "test")
-    for row, column in [(0, 0), (rows // 2, columns // 2), (rows - 2, columns - 2)]:
-        x, y = column * side / width, row * side / height
-        zone = ((x, y), (x + side / width, y), (x + side / width, y + side / height), (x, y + side / height))
-        assert np.argwhere(watched_cells(activity, changed(watch=(zone,)))).tolist() == [[row, column]]
 
 
 def test_cold_frames_start_no_event_unless_there_is_nothing_else() -> None:

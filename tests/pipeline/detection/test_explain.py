@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.activity import Activity
-from pipeline.detection.detect import Detection, detect, trace
+from pipeline.detection.detect import detect
 from pipeline.detection.explain import Explanation, explain, obstacles
+from pipeline.detection.gates import Detection
 from pipeline.errors import ConfigError
 
 LEFT = ((0, 0), (0.5, 0), (0.5, 1), (0, 1))
@@ -34,6 +35,7 @@ def an_activity(*moving: tuple[int, int, int, int], frames: int = 60, cold: int 
         width=96,
         height=64,
         version="1-test",
+        cell_side=16,
     )
 
 
@@ -185,7 +187,7 @@ def cases(draw: st.DrawFn) -> tuple[Activity, Detection]:
     share = (rng.integers(0, 256, (frames, 3, 4)) * busy[:, None, None]).astype(np.uint8)
     pts = np.cumsum(rng.integers(1, 4, frames)).astype(np.int64)
     cold = draw(st.sampled_from([0, 0, min(2, frames)]))
-    activity = Activity(share, pts, np.zeros(frames, np.uint8), Fraction(1, 10), cold, 64, 48, "1")
+    activity = Activity(share, pts, np.zeros(frames, np.uint8), Fraction(1, 10), cold, 64, 48, "1", 16)
     detection = Detection(
         sensitivity=draw(st.sampled_from([0.1, 0.5, 0.9, 1.0])),
         min_cells=draw(st.integers(1, 13)),
@@ -219,4 +221,4 @@ def test_what_is_said_is_what_detect_does(case: tuple[Activity, Detection]) -> N
     for one in found.remedies:
         changed = Detection.model_validate(detection.model_dump() | {one.setting: one.value})
         assert detect(activity, changed)[0].start_pts == one.start_pts
-    assert list(found.obstacles) == obstacles(trace(activity, detection), detection)
+    assert list(found.obstacles) == obstacles(activity.layout, detection)

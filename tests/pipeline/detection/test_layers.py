@@ -17,7 +17,7 @@ from pydantic import ValidationError
 from lamplighter.settings import Settings, revised
 from pipeline.activity import Activity
 from pipeline.clip import Camera
-from pipeline.detection.detect import Detection
+from pipeline.detection.gates import Detection
 from pipeline.detection.layers import CameraLayer, Layers, header
 from pipeline.detection.night import Darkness, is_night, sun_elevation_deg
 from pipeline.errors import ConfigError
@@ -183,7 +183,7 @@ def test_a_revision_holds_wherever_no_narrower_table_has_the_key(
 
 def an_activity(luma: int = 90) -> Activity:
     share = np.zeros((2, 4, 6), np.uint8)
-    return Activity(share, np.arange(2), np.full(2, luma, np.uint8), Fraction(1), 0, 96, 64, "1")
+    return Activity(share, np.arange(2), np.full(2, luma, np.uint8), Fraction(1), 0, 96, 64, "1", 16)
 
 
 def test_one_answer_for_a_clip_by_the_sun_at_its_camera() -> None:

@@ -12,24 +12,13 @@ from pydantic import ValidationError
 
 from pipeline.activity import Activity
 from pipeline.clip import Clip
-from pipeline.detection.detect import Detection, detect
+from pipeline.detection.detect import detect
+from pipeline.detection.gates import Detection
 from pipeline.detection.labels import Labels
-from pipeline.detection.tune import (
-    GRID,
-    SWEPT,
-    Changes,
-    Counts,
-    Footage,
-    Score,
-    TuneSettings,
-    best,
-    front,
-    missed,
-    nearest,
-    parse_rate,
-    score,
-    sweep,
-)
+from pipeline.detection.score import Score, missed, score
+from pipeline.detection.sweep import Counts, Footage, sweep
+from pipeline.detection.trials import GRID, SWEPT, Changes, TuneSettings
+from pipeline.detection.tune import best, front, nearest, parse_rate
 from pipeline.errors import ConfigError
 from pipeline.span import NS, Span
 from samples import NOON, clip, stream
@@ -218,6 +207,7 @@ def an_activity(share: np.ndarray[Any, np.dtype[np.uint8]], *, cold: int = 0, fi
         width=columns * 16,
         height=rows * 16,
         version="1-test",
+        cell_side=16,
     )
 
 
@@ -317,6 +307,7 @@ def test_instants_too_far_apart_for_64_bits_of_ticks_are_still_exact() -> None:
         1,
         1,
         "1",
+        16,
     )
     timed = {"time_base": activity.time_base, "first_pts": 0, "end_pts": 2**40 + 1, "frames": 2}
     item = Footage(clip(stream=stream(width=1, height=1, **timed)), activity, Detection())

@@ -11,7 +11,8 @@ import pytest
 from PIL import Image, ImageDraw, ImageFont
 from pydantic import ValidationError
 
-from pipeline.detection.detect import Detection, detect
+from pipeline.detection.detect import detect
+from pipeline.detection.gates import Detection
 from pipeline.errors import ClipError
 from pipeline.measure.motion import VERSION, MeasureSettings, measure
 from pipeline.media.decode import open_video

@@ -1,0 +1,361 @@
+"""The one table of gates: `Detection`, the operator's settings, each with what it lets pass and what is said of it.
+
+`detect`, the matches that are kept, `explain`, `tune` and its grid are made from this table, and so is what describes
+the settings to people. To add a gate, enter a setting with its gate into `Detection`:
+
+    max_cells: Annotated[int, _MaxCells(tries=(20, 80))] = Field(10_000, ge=1, description="...")
+
+where `_MaxCells` is a `FrameGate` that says which frames pass (`frames`) and how near to it others come (`nearest`,
+`words`); `looser` and `obstacle` where there is something to say; without `tries` no sweep varies it. Then its line in
+configs/default.toml, and its test. Nothing else knows one gate from another.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import TYPE_CHECKING, Annotated, ClassVar, NamedTuple, TypeAlias
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field
+
+from pipeline.detection.regions import Labelling
+from pipeline.detection.stretches import ticks
+from pipeline.detection.zones import Zone, covered_cells
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+    from fractions import Fraction
+
+    from numpy.typing import NDArray
+
+    from pipeline.detection.stretches import Stretches
+    from pipeline.detection.trace import Trace, View
+    from pipeline.layout import Layout
+
+    Bools: TypeAlias = NDArray[np.bool_]
+    Ints: TypeAlias = NDArray[np.int64]
+
+Value: TypeAlias = float | int | tuple[()]
+
+
+class Step(IntEnum):
+    """What a gate judges; the gates of one step come before those of the next."""
+
+    COLD = 0
+    """Frames, by whether the background was known: the one gate that is no setting."""
+    CELLS = 1
+    """Cells: which count, and from where on they move. A trace is made for these."""
+    FRAMES = 2
+    """Frames: which are active."""
+    JOIN = 3
+    """Active frames: which make one stretch."""
+    STRETCHES = 4
+    """Stretches: which are events."""
+    ROLLS = 5
+    """Nothing: what is kept before and after an event."""
+
+
+class Outcome(NamedTuple):
+    """What the settings in force come to: a trace of every frame's regions, and the stretches before any is dropped."""
+
+    trace: Trace
+    stretches: Stretches
+    time_base: Fraction
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Gate:
+    """What a setting, or some that judge together, lets pass, and what is said of it. A kind of gate for each step.
+
+    tries: the values that a sweep tries when it is not told others, none where it leaves the setting alone.
+    words: a sentence for people on what did not pass, made of what was `got` and what is `wanted`.
+    """
+
+    step: ClassVar[Step]
+    words: ClassVar[str] = ""
+    tries: tuple[float, ...] = ()
+
+    def labelling(self, settings: Detection) -> Labelling:  # noqa: ARG002 - the others ask the settings
+        """Return of which frames this gate needs the regions."""
+        return Labelling.FEW
+
+    def looser(self, setting: str, outcome: Outcome, settings: Detection) -> Sequence[Value]:  # noqa: ARG002
+        """Return the values of one of its settings that let more pass than now and could matter, the nearest first."""
+        return ()
+
+    def obstacle(self, view: View, settings: Detection) -> str:  # noqa: ARG002
+        """Return why nothing can ever pass in pictures of this size, "" when something can."""
+        return ""
+
+
+class CellGate(Gate):
+    """A gate of cells."""
+
+    step = Step.CELLS
+
+    def cells(self, layout: Layout, settings: Detection) -> Bools | None:  # noqa: ARG002
+        """Return bool (R, C): the cells that pass, None for all. Raises ConfigError when the settings fit no cell."""
+        return None
+
+    def frames(self, trace: Trace, settings: Detection) -> Bools:
+        """Return bool (N,): the frames in which cells move that pass."""
+        raise NotImplementedError
+
+
+class FrameGate(Gate):
+    """A gate of frames."""
+
+    step = Step.FRAMES
+
+    def frames(self, trace: Trace, settings: Detection) -> Bools | None:
+        """Return bool (N,): the frames that pass, None for all."""
+        raise NotImplementedError
+
+    def nearest(self, trace: Trace, settings: Detection, frames: Ints) -> float:
+        """Return the nearest that any of some frames, none of which passes, comes to what is wanted, in its unit."""
+        raise NotImplementedError
+
+
+class JoinGate(Gate):
+    """How far apart active frames may lie to be one stretch."""
+
+    step = Step.JOIN
+
+
+class StretchGate(Gate):
+    """A gate of stretches."""
+
+    step = Step.STRETCHES
+
+    def stretches(self, stretches: Stretches, time_base: Fraction, settings: Detection) -> Bools:
+        """Return bool (n,): the stretches that pass."""
+        raise NotImplementedError
+
+    def nearest(self, stretches: Stretches, time_base: Fraction, settings: Detection) -> float:
+        """Return the nearest that any of some stretches, none of which passes, comes to what is wanted, in its unit."""
+        raise NotImplementedError
+
+
+class RollGate(Gate):
+    """What is kept before and after an event: lets everything pass."""
+
+    step = Step.ROLLS
+
+
+class _Cold(FrameGate):
+    step = Step.COLD
+
+    def frames(self, trace: Trace, settings: Detection) -> Bools | None:  # noqa: ARG002
+        return np.arange(len(trace.peak)) >= trace.cold if trace.cold else None
+
+
+class _Sensitivity(CellGate):
+    def frames(self, trace: Trace, settings: Detection) -> Bools:  # noqa: ARG002
+        over: Bools = trace.share.max((1, 2)) >= trace.view.level  # also outside of the zones, which are told apart
+        return over
+
+    def looser(self, setting: str, outcome: Outcome, settings: Detection) -> Sequence[Value]:  # noqa: ARG002
+        highest = min(outcome.trace.view.level - 1, int(outcome.trace.share.max()))
+        return lower([level / 255 for level in range(1, highest + 1)], than=settings.sensitivity)
+
+
+class _Zones(CellGate):
+    def cells(self, layout: Layout, settings: Detection) -> Bools | None:
+        if not (settings.watch or settings.ignore):
+            return None
+        watched = covered_cells(layout, settings.watch, called="watch")
+        return (watched | (not settings.watch)) & ~covered_cells(layout, settings.ignore, called="ignore")
+
+    def frames(self, trace: Trace, settings: Detection) -> Bools:  # noqa: ARG002
+        over: Bools = trace.peak >= trace.view.level
+        return over
+
+    def looser(self, setting: str, outcome: Outcome, settings: Detection) -> Sequence[Value]:  # noqa: ARG002
+        return [()] if getattr(settings, setting) else ()
+
+    def obstacle(self, view: View, settings: Detection) -> str:  # noqa: ARG002
+        rows, columns = view.watched.shape
+        return "" if view.watched.any() else f"ignore leaves none of the {columns} x {rows} cells to watch"
+
+
+class _MinCells(FrameGate):
+    words = "at most {got:g} connected cells moved, min_cells wants {wanted:g}"
+
+    def frames(self, trace: Trace, settings: Detection) -> Bools | None:
+        return trace.reaching(settings.min_cells)
+
+    def nearest(self, trace: Trace, settings: Detection, frames: Ints) -> float:  # noqa: ARG002
+        return float(trace.cells[frames].max())
+
+    def looser(self, setting: str, outcome: Outcome, settings: Detection) -> Sequence[Value]:  # noqa: ARG002
+        return lower(range(1, int(outcome.trace.cells.max()) + 1), than=settings.min_cells)
+
+    def obstacle(self, view: View, settings: Detection) -> str:
+        rows, columns = view.watched.shape
+        if settings.min_cells <= view.room:
+            return ""
+        return (
+            f"min_cells {settings.min_cells} is more than the {view.room} connected cells that are watched "
+            f"of a grid of {columns} x {rows}"
+        )
+
+
+class _MaxArea(FrameGate):
+    words = "{got:.2f} of the picture moved, max_area allows {wanted:g}"
+
+    def frames(self, trace: Trace, settings: Detection) -> Bools | None:
+        return trace.calm(settings.max_area)
+
+    def nearest(self, trace: Trace, settings: Detection, frames: Ints) -> float:  # noqa: ARG002
+        return float(trace.area[frames].min())
+
+    def looser(self, setting: str, outcome: Outcome, settings: Detection) -> Sequence[Value]:  # noqa: ARG002
+        return higher(outcome.trace.area.tolist(), than=settings.max_area, most=1.0)
+
+    def obstacle(self, view: View, settings: Detection) -> str:
+        covered = settings.min_cells * view.level / (255 * view.watched.size)
+        if covered <= settings.max_area:
+            return ""
+        return (
+            f"max_area {settings.max_area:g} is less than the {covered:.4f} of the picture that min_cells "
+            f"{settings.min_cells} cover when they move by sensitivity {settings.sensitivity:g}"
+        )
+
+
+class _Travel(FrameGate):
+    words = "it travelled {got:.3f} of the picture's longer side, travel wants {wanted:g}"
+
+    def labelling(self, settings: Detection) -> Labelling:
+        return Labelling.FOLLOWED if settings.travel else Labelling.FEW
+
+    def frames(self, trace: Trace, settings: Detection) -> Bools | None:
+        if not settings.travel:
+            return None
+        far: Bools = trace.travelling(settings.travel) >= settings.min_cells
+        return far
+
+    def nearest(self, trace: Trace, settings: Detection, frames: Ints) -> float:
+        regions = trace.regions
+        large = np.isin(regions.frame, frames) & (regions.cells >= settings.min_cells)
+        return float(regions.travel[large].max())
+
+    def looser(self, setting: str, outcome: Outcome, settings: Detection) -> Sequence[Value]:  # noqa: ARG002
+        return lower(outcome.trace.regions.travel.tolist(), than=settings.travel) if settings.travel else ()
+
+    def obstacle(self, view: View, settings: Detection) -> str:
+        if settings.travel <= view.reach:
+            return ""
+        return f"travel {settings.travel:g} is farther than the watched cells reach, {view.reach:.3f}"
+
+
+class _Gap(JoinGate):
+    def looser(self, setting: str, outcome: Outcome, settings: Detection) -> Sequence[Value]:  # noqa: ARG002
+        apart = outcome.stretches.start[1:] - outcome.stretches.end[:-1]
+        return higher((apart * float(outcome.time_base)).tolist(), than=settings.gap_s, most=3600.0)
+
+
+class _MinEvent(StretchGate):
+    words = "it lasted {got:.2f} s, min_event_s wants {wanted:g} s"
+
+    def stretches(self, stretches: Stretches, time_base: Fraction, settings: Detection) -> Bools:
+        long: Bools = stretches.end - stretches.start >= ticks(settings.min_event_s, time_base, math.ceil)
+        return long
+
+    def nearest(self, stretches: Stretches, time_base: Fraction, settings: Detection) -> float:  # noqa: ARG002
+        return float((stretches.end - stretches.start).max() * time_base)
+
+    def looser(self, setting: str, outcome: Outcome, settings: Detection) -> Sequence[Value]:  # noqa: ARG002
+        lengths = (outcome.stretches.end - outcome.stretches.start) * float(outcome.time_base)
+        return lower(lengths.tolist(), than=settings.min_event_s)
+
+
+def lower(values: Iterable[float], *, than: float) -> list[float]:
+    """Return the values below one, the highest first; what is no integer rounded down to three decimals."""
+    return list(dict.fromkeys(_down(value) for value in sorted({value for value in values if value < than})[::-1]))
+
+
+def higher(values: Iterable[float], *, than: float, most: float) -> list[float]:
+    """Return the values above one, the lowest first, rounded up to three decimals, but to `most` at most."""
+    return list(dict.fromkeys(min(most, _up(value)) for value in sorted({value for value in values if value > than})))
+
+
+def _down(value: float) -> float:
+    return value if isinstance(value, int) else math.floor(value * 1000 + 1e-9) / 1000
+
+
+def _up(value: float) -> float:
+    return math.ceil(value * 1000 - 1e-9) / 1000
+
+
+_ZONES, _ROLLS = _Zones(), RollGate()
+
+
+class Detection(BaseModel):
+    """The operator's settings: what counts as an event. Gates of one step are applied in the order they stand in."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    sensitivity: Annotated[float, _Sensitivity(tries=(0.1, 0.15, 0.2, 0.3, 0.45))] = Field(
+        0.2, gt=0, le=1, description="a cell moves from this share on; lower finds more (share of the cell)"
+    )
+    min_cells: Annotated[int, _MinCells(tries=(1, 2, 3, 5, 8))] = Field(
+        2, ge=1, le=10_000, description="connected moving cells a frame needs (count)"
+    )
+    max_area: Annotated[float, _MaxArea(tries=(0.6,))] = Field(
+        0.6, gt=0, le=1, description="a frame with more in motion is a lamp, not a visitor (share of the picture)"
+    )
+    travel: Annotated[float, _Travel(tries=(0.0, 0.05))] = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="motion must move its centre this far, leaves return; 0 = off (share of the picture's longer side)",
+    )
+    watch: Annotated[tuple[Zone, ...], _ZONES] = Field(
+        (), description="zones to look at, none: everywhere (polygons, 0..1)"
+    )
+    ignore: Annotated[tuple[Zone, ...], _ZONES] = Field(
+        (), description="zones to leave out, also of `watch` (polygons, 0..1)"
+    )
+    min_event_s: Annotated[float, _MinEvent(tries=(0.0, 0.3, 0.6, 1.0, 2.0))] = Field(
+        0.3, ge=0, le=3600, description="shorter events are dropped (s)"
+    )
+    gap_s: Annotated[float, _Gap(tries=(2.0, 5.0))] = Field(
+        2.0, ge=0, le=3600, description="events this near are one (s)"
+    )
+    pre_roll_s: Annotated[float, _ROLLS] = Field(2.0, ge=0, le=600, description="kept before an event (s)")
+    post_roll_s: Annotated[float, _ROLLS] = Field(2.0, ge=0, le=600, description="kept after an event (s)")
+
+
+class Entry(NamedTuple):
+    """A gate of the table and the settings it has: one, two that judge together, or none."""
+
+    settings: tuple[str, ...]
+    gate: Gate
+
+
+@functools.cache
+def table(kind: type[Detection]) -> tuple[Entry, ...]:
+    """Return the gates of a kind of settings, in the order they are applied."""
+    names: dict[Gate, tuple[str, ...]] = {}
+    for name, gate in _gates(kind):
+        names[gate] = (*names.get(gate, ()), name)
+    return Entry((), _Cold()), *(Entry(names[gate], gate) for gate in sorted(names, key=lambda one: one.step))
+
+
+@functools.cache
+def settings_at(kind: type[Detection], *steps: Step) -> tuple[str, ...]:
+    """Return the names of the settings that are applied at some steps, in order."""
+    return tuple(name for entry in table(kind) if entry.gate.step in steps for name in entry.settings)
+
+
+def swept(kind: type[Detection]) -> dict[str, tuple[float, ...]]:
+    """Return the settings that a sweep varies as they stand in the table, and what it tries when not told otherwise."""
+    return {name: gate.tries for name, gate in _gates(kind) if gate.tries}
+
+
+def _gates(kind: type[Detection]) -> Iterator[tuple[str, Gate]]:
+    for name, field in kind.model_fields.items():
+        yield from ((name, gate) for gate in field.metadata if isinstance(gate, Gate))
