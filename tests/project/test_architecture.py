@@ -2,23 +2,14 @@
 
 from __future__ import annotations
 
-import ast
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from conftest import cannot_run
+from docs.house import FLOORS, ROOMS, ROOT, goes_up, imports, python_files
 
-ROOT = Path(__file__).parents[2]
-FLOORS = ("pipeline", "storage", "workers", "simulation", "lamplighter", "benchmarks")
-# Rooms of one floor, each of which may use those before it. What stands in no room is below them all.
-ROOMS = {
-    "pipeline": ("media", "measure", "detection", "case"),
-    "lamplighter": ("desk", "report", "cli"),
-}
 # Who alone may import it: folders end with a slash. A benchmark's floor is the bare library, without our module.
 WALLS = {
     # Files and running cameras. What the wall is for holds at each: no libav exception and no log line leaves it.
@@ -46,52 +37,6 @@ NAMELESS = {"utils", "util", "common", "helpers", "helper", "types", "misc"}
 MOST_LINES = 500
 
 
-def python_files() -> list[str]:
-    """Return the project's Python files, those not yet committed too, but nothing git ignores."""
-    if not (ROOT / ".git").exists():
-        return sorted(
-            str(path.relative_to(ROOT)) for floor in (*FLOORS, "tests") for path in (ROOT / floor).rglob("*.py")
-        )
-    listed = subprocess.run(
-        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "--", "*.py"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if listed.returncode:
-        cannot_run(f"git cannot list the files: {listed.stderr.strip()}")
-    return [name for name in listed.stdout.splitlines() if (ROOT / name).is_file()]
-
-
-def imports(source: str, file: str) -> Iterator[tuple[int, str]]:
-    """Yield (line, dotted name) for every import in a source, also those inside functions and under conditions."""
-    package = file.split("/")[:-1]
-    for node in ast.walk(ast.parse(source, file)):
-        if isinstance(node, ast.Import):
-            yield from ((node.lineno, alias.name) for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            base = package[: len(package) - node.level + 1] if node.level else []
-            names = [node.module] if node.module else [alias.name for alias in node.names]
-            yield from ((node.lineno, ".".join([*base, name])) for name in names)
-        elif isinstance(node, ast.Call) and node.args and isinstance(node.args[0], ast.Constant):
-            called = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
-            if called in {"import_module", "__import__", "importorskip"}:
-                yield node.lineno, str(node.args[0].value)
-
-
-def _goes_up(file: str, name: str) -> bool:
-    """Tell whether a file of one room imports from a room above it on the same floor."""
-    floor, *inside = file.split("/")
-    top, *wanted = name.split(".")
-    if floor != top or floor not in ROOMS or not wanted or wanted[0] not in ROOMS[floor]:
-        return False
-    if floor == "lamplighter" and len(inside) == 1:  # its entry, which only opens the door
-        return inside[0] != "__main__.py"
-    mine = ROOMS[floor].index(inside[0]) if inside[0] in ROOMS[floor] else -1
-    return ROOMS[floor].index(wanted[0]) > mine
-
-
 def breaches(source: str, file: str) -> list[str]:
     """Return what breaks the rules in one file, each as "file:line: reason"."""
     floor = file.split("/", maxsplit=1)[0]
@@ -100,7 +45,7 @@ def breaches(source: str, file: str) -> list[str]:
         top = name.split(".")[0]
         if top == "tests" or (floor in FLOORS and top in FLOORS and FLOORS.index(top) > FLOORS.index(floor)):
             found.append(f"{file}:{line}: imports {name}, but imports go down only: {' < '.join(FLOORS)}")
-        if _goes_up(file, name):
+        if goes_up(file, name):
             found.append(f"{file}:{line}: imports {name}, but rooms of a floor go: {' < '.join(ROOMS[floor])}")
         if floor != "tests" and top in WALLS and not file.startswith(WALLS[top]):
             found.append(f"{file}:{line}: imports {name}, which only {', '.join(WALLS[top])} may")
