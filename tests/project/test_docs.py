@@ -5,6 +5,7 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import cache
 from html.parser import HTMLParser
 from importlib.util import find_spec
 from pathlib import Path
@@ -41,6 +42,7 @@ def calls(script: str) -> Iterator[str]:
             yield re.split(r"\||&|\)$|>", found[1])[0].strip()
 
 
+@cache
 def help_of(*words: str) -> str:
     told = CliRunner().invoke(app, [*words, "--help"], env={"COLUMNS": "200", "TERM": "dumb"})
     assert told.exit_code == 0, words

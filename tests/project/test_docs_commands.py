@@ -13,7 +13,7 @@ import pytest
 from docs.blocks import Block, blocks, pages
 from docs.house import ROOT
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.whole
 
 # Makes the demo's clips shorter, and MinIO's data land where the test can stop it.
 SHORTER = {"DEMO": "--seconds 15"}

@@ -14,7 +14,7 @@ import pytest
 from conftest import cannot_run
 from docs.house import FLOORS, ROOT
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.whole, pytest.mark.timeout(600)]
 
 # Belongs to the checkout: measurements of one machine.
 LEFT_OUT = ("benchmarks/results/",)
