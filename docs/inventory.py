@@ -5,23 +5,20 @@ A page holds prose, and between `<!-- made:NAME -->` and `<!-- /made -->` a list
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import re
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from contextlib import redirect_stderr
 from pathlib import Path
 from types import NoneType
 from typing import Any, Literal, get_args, get_origin
-from unittest.mock import patch
 
 from pydantic.fields import FieldInfo
 
 from docs.house import ROOT
-from lamplighter.cli import app as door
+from lamplighter.answers import EXIT_CODES, answer_to
 from lamplighter.desk.metrics import Metrics
 from lamplighter.settings import knobs
 from pipeline import errors
@@ -67,14 +64,20 @@ def settings() -> str:
     return "\n".join(f"{titles[section]}\n\n{_table(head, rows)}\n" for section, rows in sections.items())
 
 
+def codes() -> str:
+    """Return the exit codes of the command line."""
+    return _table(("exit code", "what happened"), [(str(code), said) for code, said in EXIT_CODES.items()]) + "\n"
+
+
 def failures() -> str:
-    """Return every kind of error with what is done about it, and the exit code the command line really ends with."""
-    kinds = [kind for kind in vars(errors).values() if isinstance(kind, type)]
+    """Return every kind of error with what is done about it, and how the doors answer it."""
     rows = []
-    for kind in kinds:
+    for kind in (kind for kind in vars(errors).values() if isinstance(kind, type)):
         said = " ".join(str(kind.__doc__).partition("\n\n")[0].split())
-        rows.append((f"`{kind.__name__}`", said, str(_exit_code(kind))))
-    return _table(("error", "what it says, and what is done about it", "exit code"), rows) + "\n"
+        error = kind("station", "reason") if kind in {errors.ClipError, errors.RequestRefused} else kind("text")
+        answer = answer_to(error)
+        rows.append((f"`{kind.__name__}`", said, str(answer.exit_code), str(answer.status)))
+    return _table(("error", "what it says, and what is done about it", "exit code", "HTTP status"), rows) + "\n"
 
 
 def metrics() -> str:
@@ -91,7 +94,7 @@ def metrics() -> str:
     return _table(("metric", "kind", "label", "what it is"), rows) + "\n"
 
 
-MADE = {"commands": commands, "settings": settings, "errors": failures, "metrics": metrics}
+MADE = {"commands": commands, "settings": settings, "codes": codes, "errors": failures, "metrics": metrics}
 
 
 def filled(text: str) -> str:
@@ -102,17 +105,6 @@ def filled(text: str) -> str:
 def pages() -> list[Path]:
     """Return the pages that hold a list."""
     return [page for page in sorted(PAGES.glob("*.md")) if _BLOCK.search(page.read_text(encoding="utf-8"))]
-
-
-def _exit_code(kind: type[Exception]) -> int:
-    """Return what `lamplighter` ends with when a command raises it."""
-    raised = kind("station", "reason") if kind in {errors.ClipError, errors.RequestRefused} else kind("text")
-    with patch.object(door, "app", side_effect=raised), redirect_stderr(io.StringIO()):
-        try:
-            door.main()
-        except SystemExit as end:
-            return int(end.code or 0)
-    raise AssertionError(f"{kind.__name__} does not end the program")
 
 
 def _default(value: Any) -> str:  # noqa: ANN401 - any knob's
