@@ -1,6 +1,7 @@
 # `make demo` and `make test` set up everything they need; a fresh machine has to bring Python 3.11 or later and make.
 PYTHON ?= python3
 STORE ?= directory
+DEMO ?=
 BIN := .venv/bin
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	--no-emit-find-links --no-header --upgrade pyproject.toml --group build
@@ -9,10 +10,10 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gen
 SYSTEM_PYTHON := /usr/bin/python3
 RTSP := gir1.2-gst-rtsp-server-1.0 python3-gi gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad
 
-.PHONY: demo test lint types tests minio rtsp bench bench-quick lock clean
+.PHONY: demo test lint types tests minio rtsp bench bench-quick docs lock clean
 
 demo: .venv/run
-	$(BIN)/lamplighter demo --store $(STORE)
+	$(BIN)/lamplighter demo --store $(STORE) $(DEMO)
 
 test: lint types tests
 
@@ -41,6 +42,13 @@ rtsp:
 		echo "sudo apt-get install --no-install-recommends $(RTSP)"; \
 	fi
 
+# The lists and the picture of the imports are made anew; a dead link ends it.
+docs: .venv/dev
+	$(BIN)/python -m docs.inventory
+	$(BIN)/python -m docs.rooms
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
+	@echo "Open site/index.html"
+
 # Everything, in about 20 minutes on 2 cores; the first run on a machine also films the reels (two minutes, once).
 bench: .venv/dev minio
 	$(BIN)/lamplighter bench
@@ -64,7 +72,7 @@ bench-quick: .venv/dev minio
 # Needs uv; writes the two files every installation comes from.
 lock: .venv/dev
 	$(COMPILE) --output-file requirements.txt
-	$(COMPILE) --group dev --group bench --constraint requirements.txt --output-file requirements-dev.txt
+	$(COMPILE) --group dev --group bench --group docs --constraint requirements.txt --output-file requirements-dev.txt
 
 clean:
-	rm -rf .venv build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv build dist site *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

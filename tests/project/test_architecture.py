@@ -10,15 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from conftest import cannot_run
+from docs.house import FLOORS, ROOMS, ROOT, goes_up, imports, python_files
 
-ROOT = Path(__file__).parents[2]
-FLOORS = ("pipeline", "storage", "workers", "simulation", "lamplighter", "benchmarks")
-# Rooms of one floor, each of which may use those before it. What stands in no room is below them all.
-ROOMS = {
-    "pipeline": ("media", "measure", "detection", "case"),
-    "lamplighter": ("desk", "report", "cli"),
-}
 # Who alone may import it: folders end with a slash. A benchmark's floor is the bare library, without our module.
 WALLS = {
     # Files and running cameras. What the wall is for holds at each: no libav exception and no log line leaves it.
@@ -30,8 +23,8 @@ WALLS = {
     "sqlalchemy": ("storage/catalog/",),
     "alembic": ("storage/catalog/",),
     "prometheus_client": ("lamplighter/desk/metrics.py",),
-    "typer": ("lamplighter/",),
-    "rich": ("lamplighter/",),
+    "typer": ("lamplighter/cli/",),
+    "rich": ("lamplighter/cli/",),
     "cv2": ("benchmarks/",),
     "matplotlib": ("lamplighter/report/", "benchmarks/"),
     # Of a street that does not exist. The floors below cannot reach it; how its clips arrive is a setting like others.
@@ -55,53 +48,8 @@ NOUNS = {
 # What a desk holds, and none but the desk itself touches.
 HELD = {"archive", "catalog", "context", "store", "_holdings"}
 NAMELESS = {"utils", "util", "common", "helpers", "helper", "types", "misc"}
-MOST_LINES = 500
-
-
-def python_files() -> list[str]:
-    """Return the project's Python files, those not yet committed too, but nothing git ignores."""
-    if not (ROOT / ".git").exists():
-        return sorted(
-            str(path.relative_to(ROOT)) for floor in (*FLOORS, "tests") for path in (ROOT / floor).rglob("*.py")
-        )
-    listed = subprocess.run(
-        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "--", "*.py"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if listed.returncode:
-        cannot_run(f"git cannot list the files: {listed.stderr.strip()}")
-    return [name for name in listed.stdout.splitlines() if (ROOT / name).is_file()]
-
-
-def imports(source: str, file: str) -> Iterator[tuple[int, str]]:
-    """Yield (line, dotted name) for every import in a source, also those inside functions and under conditions."""
-    package = file.split("/")[:-1]
-    for node in ast.walk(ast.parse(source, file)):
-        if isinstance(node, ast.Import):
-            yield from ((node.lineno, alias.name) for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            base = package[: len(package) - node.level + 1] if node.level else []
-            names = [node.module] if node.module else [alias.name for alias in node.names]
-            yield from ((node.lineno, ".".join([*base, name])) for name in names)
-        elif isinstance(node, ast.Call) and node.args and isinstance(node.args[0], ast.Constant):
-            called = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
-            if called in {"import_module", "__import__", "importorskip"}:
-                yield node.lineno, str(node.args[0].value)
-
-
-def _goes_up(file: str, name: str) -> bool:
-    """Tell whether a file of one room imports from a room above it on the same floor."""
-    floor, *inside = file.split("/")
-    top, *wanted = name.split(".")
-    if floor != top or floor not in ROOMS or not wanted or wanted[0] not in ROOMS[floor]:
-        return False
-    if floor == "lamplighter" and len(inside) == 1:  # its entry, which only opens the door
-        return inside[0] != "__main__.py"
-    mine = ROOMS[floor].index(inside[0]) if inside[0] in ROOMS[floor] else -1
-    return ROOMS[floor].index(wanted[0]) > mine
+MOST_LINES = 500  # of a module
+MOST_OF = {ast.FunctionDef: 60, ast.AsyncFunctionDef: 60, ast.ClassDef: 250}
 
 
 def _round_the_desk(source: str, file: str) -> Iterator[tuple[int, str]]:
@@ -123,6 +71,16 @@ def _round_the_desk(source: str, file: str) -> Iterator[tuple[int, str]]:
                 yield node.lineno, f"takes the {node.attr} of a desk"
 
 
+def _too_long(source: str, file: str) -> Iterator[tuple[int, str]]:
+    """Yield (line, what) for every function and class that is longer than one look takes."""
+    for node in ast.walk(ast.parse(source, file)):
+        most = MOST_OF.get(type(node))
+        if most and isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            lines = (node.end_lineno or node.lineno) - node.lineno + 1
+            if lines > most:
+                yield node.lineno, f"{node.name} has {lines} lines, at most {most} of its kind"
+
+
 def breaches(source: str, file: str) -> list[str]:
     """Return what breaks the rules in one file, each as "file:line: reason"."""
     floor = file.split("/", maxsplit=1)[0]
@@ -131,7 +89,7 @@ def breaches(source: str, file: str) -> list[str]:
         top = name.split(".")[0]
         if top == "tests" or (floor in FLOORS and top in FLOORS and FLOORS.index(top) > FLOORS.index(floor)):
             found.append(f"{file}:{line}: imports {name}, but imports go down only: {' < '.join(FLOORS)}")
-        if _goes_up(file, name):
+        if goes_up(file, name):
             found.append(f"{file}:{line}: imports {name}, but rooms of a floor go: {' < '.join(ROOMS[floor])}")
         may = WALLS.get(name) or WALLS.get(top)
         if floor != "tests" and may and not file.startswith(may):
@@ -146,6 +104,7 @@ def breaches(source: str, file: str) -> list[str]:
     if floor != "tests":
         if Path(file).stem in NAMELESS:
             found.append(f"{file}:1: {Path(file).stem} is no name for a module; call it what it holds")
+        found += [f"{file}:{line}: {what}" for line, what in _too_long(source, file)]
         lines = source.count("\n")
         if lines > MOST_LINES:
             found.append(f"{file}:{lines}: has {lines} lines, a module at most {MOST_LINES}")
@@ -266,6 +225,10 @@ def test_the_check_finds_each_offending_line(file: str, lines: list[int]) -> Non
         ("x = 1\n" * 501, "pipeline/long.py", "has 501 lines"),
         ("x = 1\n" * 500, "pipeline/long.py", ""),
         ("x = 1\n" * 501, "tests/test_long.py", ""),
+        ("def f():\n" + " x = 1\n" * 60, "pipeline/long.py", "f has 61 lines"),
+        ("def f():\n" + " x = 1\n" * 59, "pipeline/long.py", ""),
+        ("class C:\n" + " x = 1\n" * 250, "workers/long.py", "C has 251 lines"),
+        ("def f():\n" + " x = 1\n" * 99, "tests/test_long.py", ""),
     ],
 )
 def test_the_check_tells_good_from_bad(source: str, file: str, said: str) -> None:

@@ -6,13 +6,13 @@ import textwrap
 import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from types import NoneType
-from typing import Any, Literal, get_args, get_origin
+from typing import Any, get_args, get_origin
 
 import pytest
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from docs.inventory import bounds
 from lamplighter.settings import CONFIGS, Settings, knobs, load, revised
 from pipeline.errors import ConfigError
 
@@ -41,22 +41,6 @@ def refused(*, saying: tuple[str, ...], **layers: Any) -> str:
 
 
 # What is said of a knob -----------------------------------------------------------------------------------------------
-
-
-def bounds(knob: FieldInfo) -> str:
-    """Return the values a knob takes, from its type and its constraints."""
-    kinds = [kind for kind in (get_args(knob.annotation) or (knob.annotation,)) if kind is not NoneType]
-    if get_origin(knob.annotation) is Literal:
-        return " or ".join(map(json.dumps, kinds))
-    names = ("ge", "gt", "le", "lt")
-    limit = {name: f"{getattr(rule, name):_}" for rule in knob.metadata for name in names if hasattr(rule, name)}
-    high = f"<= {limit['le']}" if "le" in limit else f"< {limit['lt']}" if "lt" in limit else ""
-    if not high and limit:
-        return f"x >= {limit['ge']}" if "ge" in limit else f"x > {limit['gt']}"
-    if limit:
-        low = f"{limit['ge']} <= " if "ge" in limit else f"{limit['gt']} < " if "gt" in limit else ""
-        return f"{low}x {high}"
-    return "true or false" if kinds == [bool] else "text" if kinds in ([str], [Path]) else "lists"
 
 
 def comment(knob: FieldInfo) -> str:
