@@ -209,7 +209,12 @@ def open_source(data: bytes | Path) -> BinaryIO:
 
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[BinaryIO]:
-    """Open a new file that takes the place of `path` when the block ends without an error."""
+    """Open a new file that takes the place of `path` when the block ends without an error; its folder is made.
+
+    A reader sees the old file or the new one, whole. It may be lost when the machine loses power, as any file that a
+    program writes: what must outlive that goes into a store.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{secrets.token_hex(8)}.part")
     try:
         with temporary.open("xb") as out:

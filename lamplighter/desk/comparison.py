@@ -15,7 +15,7 @@ from pipeline.clip import Camera, Clip
 from pipeline.detection.detect import Event, detect
 from pipeline.detection.gates import Detection
 from pipeline.detection.layers import Resolved
-from pipeline.detection.trace import watched_cells
+from pipeline.detection.tracer import watched_cells
 from pipeline.errors import ConfigError, NotFound
 from pipeline.span import Span
 from storage.archive import Ingested

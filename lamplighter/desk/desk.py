@@ -169,8 +169,7 @@ class Desk:
         before anything runs; from then on its counts may be read at any time, and its figures of what waits are a
         second old at most. `work` takes the place of what is done with each clip.
 
-        Raises ConfigError before any work, also when another run has the data folder; StoreUnavailable and
-        StoreRefused as a batch does.
+        Raises ConfigError before any work, also when another run has the data folder; and what a batch does.
         """
         from lamplighter.desk.live import run_watch
 

@@ -18,7 +18,7 @@ from pipeline.detection.detect import event_times
 from pipeline.detection.explain import obstacles
 from pipeline.detection.layers import Layers
 from pipeline.detection.night import is_night
-from pipeline.detection.trace import trace
+from pipeline.detection.tracer import trace
 from pipeline.errors import ConfigError, StoreUnavailable
 from storage.archive import Ingested
 from storage.catalog.catalog import Catalog

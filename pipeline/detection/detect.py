@@ -9,7 +9,8 @@ import numpy as np
 
 from pipeline.detection.gates import FrameGate, StretchGate, table
 from pipeline.detection.stretches import Stretches, joined_stretches, unbroken
-from pipeline.detection.trace import first_of_most, trace
+from pipeline.detection.trace import first_of_most
+from pipeline.detection.tracer import trace
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -98,4 +99,4 @@ def event_stretches(
     for _, gate in table(type(detection)):
         if isinstance(gate, StretchGate):
             found = found.where(gate.stretches(found, activity.time_base, detection))
-    return found.with_rolls(activity, detection)
+    return found.with_rolls(activity, pre_s=detection.pre_roll_s, post_s=detection.post_roll_s)

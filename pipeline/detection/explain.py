@@ -23,7 +23,7 @@ from pipeline.detection.gates import (
 )
 from pipeline.detection.regions import Labelling
 from pipeline.detection.stretches import Stretches, joined_stretches, unbroken
-from pipeline.detection.trace import trace, view_of
+from pipeline.detection.tracer import trace, view_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -165,7 +165,9 @@ class _Explainer:
         for settings, gate in self.gates:
             if isinstance(gate, StretchGate):
                 found = found.where(gate.stretches(found, self.activity.time_base, self.detection))
-                rolled = found.with_rolls(self.activity, self.detection)
+                rolled = found.with_rolls(
+                    self.activity, pre_s=self.detection.pre_roll_s, post_s=self.detection.post_roll_s
+                )
                 inside = sum(int(left[part].sum()) for part in _parts(rolled))
                 yield Left(", ".join(settings), inside)
 

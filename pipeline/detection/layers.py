@@ -11,7 +11,7 @@ from pipeline.activity import Activity
 from pipeline.clip import Camera, Clip
 from pipeline.detection.gates import Detection, Step, settings_at
 from pipeline.detection.night import Darkness, is_night
-from pipeline.detection.trace import watched_cells
+from pipeline.detection.tracer import watched_cells
 from pipeline.errors import ConfigError
 
 

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from pipeline.activity import Activity
-    from pipeline.detection.gates import Detection
 
     Ints: TypeAlias = NDArray[np.int64]
     Bools: TypeAlias = NDArray[np.bool_]
@@ -50,13 +49,13 @@ class Stretches(NamedTuple):
         head, tail = np.concatenate((_TRUE, apart)), np.concatenate((apart, _TRUE))
         return Stretches(start[head], end[tail], first[head], last[tail], whose[head])
 
-    def with_rolls(self, activity: Activity, settings: Detection) -> Stretches:
+    def with_rolls(self, activity: Activity, *, pre_s: float, post_s: float) -> Stretches:
         """Return them with both rolls, clamped to the clip, and joined where they then meet."""
-        if not (settings.pre_roll_s or settings.post_roll_s):
+        if not (pre_s or post_s):
             return self
         base = activity.time_base
-        start = np.maximum(self.start - ticks(settings.pre_roll_s, base, math.ceil), activity.pts[0])
-        end = np.minimum(self.end + ticks(settings.post_roll_s, base, math.ceil), _close(activity))
+        start = np.maximum(self.start - ticks(pre_s, base, math.ceil), activity.pts[0])
+        end = np.minimum(self.end + ticks(post_s, base, math.ceil), _close(activity))
         return self._replace(start=start, end=end).joined(0)
 
 

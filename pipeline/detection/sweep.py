@@ -23,7 +23,7 @@ from pipeline.detection.labels import Labels
 from pipeline.detection.regions import Labelling
 from pipeline.detection.score import Score, bounds, match
 from pipeline.detection.stretches import unbroken
-from pipeline.detection.trace import labelling_for, trace
+from pipeline.detection.tracer import labelling_for, trace
 from pipeline.detection.trials import IN_FORCE, Changes, TuneSettings
 from pipeline.errors import ConfigError
 from pipeline.span import NS

@@ -204,9 +204,9 @@ class Catalog:
 
     def case_key(self, request: str) -> CaseKey:
         """Return the secret that the names of a request's released clips are made with; drawn when first asked for."""
+        keys = self._archive.case_keys
         with self._database.turn():
-            known = self._archive.case_keys.get(request)
-            return known or self._archive.case_keys.put_first(CaseKey(request, secrets.token_hex(32)))
+            return keys.get(request) or keys.put_first(CaseKey(request, secrets.token_hex(32)))
 
     def put_deliveries(self, deliveries: Iterable[Delivery]) -> None:
         """Index deliveries whose accounts are in the bucket."""

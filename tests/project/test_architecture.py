@@ -28,7 +28,13 @@ WALLS = {
     "cv2": ("benchmarks/",),
     "matplotlib": ("lamplighter/report/", "benchmarks/"),
     # Of a street that does not exist. The floors below cannot reach it; how its clips arrive is a setting like others.
-    "simulation": ("simulation/", "benchmarks/", "lamplighter/cli/demo.py", "lamplighter/desk/synthetic.py"),
+    "simulation": (
+        "simulation/",
+        "benchmarks/",
+        "examples/",
+        "lamplighter/cli/demo.py",
+        "lamplighter/desk/synthetic.py",
+    ),
     "simulation.settings": ("simulation/", "benchmarks/", "lamplighter/settings.py"),
 }
 # pipeline/ is values in, values out: no network, no process, no thread, no database, no clock.
@@ -200,9 +206,9 @@ def test_the_check_finds_each_offending_line(file: str, lines: list[int]) -> Non
         ("from urllib.request import urlopen\n", "pipeline/media/cut.py", "values in, values out"),
         ("from minio import Minio\n", "storage/directory.py", "only storage/s3.py, benchmarks/ may"),
         ("import ffmpeg\n", "pipeline/media/cut.py", "only pipeline/media/transcode.py may"),
-        ("import rich.table\n", "workers/batch.py", "only lamplighter/ may"),
+        ("import rich.table\n", "workers/batch.py", "only lamplighter/cli/ may"),
         ("import cv2\n", "pipeline/measure/motion.py", "only benchmarks/ may"),
-        ("from simulation.fleet import make_fleet\n", "lamplighter/cli/fleet.py", ""),
+        ("from simulation.fleet import make_fleet\n", "lamplighter/desk/synthetic.py", ""),
         ("from simulation.fleet import make_fleet\n", "benchmarks/load.py", ""),
         ("from simulation.settings import FleetSettings\n", "lamplighter/settings.py", ""),
         (

@@ -274,12 +274,13 @@ def test_the_longest_key_can_be_stored(store: ObjectStore) -> None:
         store.put(key + "k", b"x")
 
 
-def test_a_file_that_is_not_there_is_the_callers_error(store: ObjectStore, tmp_path: Path) -> None:
+def test_a_file_that_cannot_be_used_is_the_callers_error(store: ObjectStore, tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         store.put("k", tmp_path / "gone.mp4")
     store.put("k", b"x")
-    with pytest.raises(FileNotFoundError):
-        store.fetch("k", tmp_path / "gone" / "out")
+    (tmp_path / "file").touch()
+    with pytest.raises((FileExistsError, NotADirectoryError)):
+        store.fetch("k", tmp_path / "file" / "out")
     assert list(store.keys()) == ["k"]
 
 

@@ -23,7 +23,7 @@ from lamplighter.report.pictures import WIDTH, curve, heat, strip, timeline, war
 from pipeline.activity import Activity
 from pipeline.detection.detect import detect
 from pipeline.detection.gates import Detection
-from pipeline.detection.trace import watched_cells
+from pipeline.detection.tracer import watched_cells
 from pipeline.measure.motion import measure
 from pipeline.media.decode import open_video
 from pipeline.span import NS, Span

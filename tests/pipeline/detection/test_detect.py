@@ -16,7 +16,8 @@ from pipeline.activity import Activity
 from pipeline.detection.detect import Event, active_frames, detect, event_stretches, events
 from pipeline.detection.gates import Detection
 from pipeline.detection.stretches import unbroken
-from pipeline.detection.trace import Trace, trace, watched_cells
+from pipeline.detection.trace import Trace
+from pipeline.detection.tracer import trace, watched_cells
 from pipeline.errors import ConfigError
 
 if TYPE_CHECKING:

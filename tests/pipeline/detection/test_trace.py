@@ -14,7 +14,8 @@ from pipeline.detection import regions
 from pipeline.detection.detect import events
 from pipeline.detection.gates import Detection
 from pipeline.detection.regions import Labelling, follow
-from pipeline.detection.trace import first_of_most, labelling_for, trace, view_of, watched_cells
+from pipeline.detection.trace import first_of_most
+from pipeline.detection.tracer import labelling_for, trace, view_of, watched_cells
 
 LEFT = ((0.0, 0.0), (0.5, 0.0), (0.5, 1.0), (0.0, 1.0))
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pipeline.activity import Activity
 from pipeline.detection.detect import detect
 from pipeline.detection.gates import Detection
-from pipeline.detection.trace import watched_cells
+from pipeline.detection.tracer import watched_cells
 from pipeline.measure.grid import Grid
 from pipeline.measure.motion import measure
 
