@@ -7,14 +7,12 @@ import os
 import signal
 import subprocess
 import sys
-from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from pipeline.errors import StoreRefused
-from storage.contract import replacing
 from storage.objects import (
     DirectoryStore,
     Head,
@@ -157,16 +155,3 @@ def test_damaged_metadata_is_named(directory: DirectoryStore, tmp_path: Path) ->
     (tmp_path / "store" / ".k.meta").write_text("[{")
     with pytest.raises(StoreRefused, match=r"\.k\.meta is damaged"):
         directory.head("k")
-
-
-def test_a_file_is_replaced_whole_or_not_at_all(tmp_path: Path) -> None:
-    path = tmp_path / "made" / "report.json"
-    with replacing(path) as out:
-        out.write(b"first")
-        assert not path.exists()
-    whole = ExitStack()
-    whole.enter_context(replacing(path)).write(b"sec")
-    with pytest.raises(KeyboardInterrupt), whole:
-        raise KeyboardInterrupt
-    assert path.read_bytes() == b"first"
-    assert [one.name for one in path.parent.iterdir()] == ["report.json"]
