@@ -10,7 +10,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gen
 SYSTEM_PYTHON := /usr/bin/python3
 RTSP := gir1.2-gst-rtsp-server-1.0 python3-gi gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad
 
-.PHONY: demo test lint types tests minio rtsp bench bench-quick docs lock clean
+.PHONY: demo test test-fast lint types tests minio rtsp bench bench-quick docs lock clean
 
 demo: .venv/run
 	$(BIN)/lamplighter demo --store $(STORE) $(DEMO)
@@ -23,6 +23,10 @@ lint: .venv/dev
 
 types: .venv/dev
 	$(BIN)/mypy
+
+# What one runs on every save: no Ray, no servers, under a minute on 2 cores.
+test-fast: .venv/dev
+	$(BIN)/pytest --fast --numprocesses auto --quiet
 
 tests: .venv/dev minio rtsp
 	$(BIN)/pytest

@@ -29,11 +29,8 @@ WALLS = {
     "matplotlib": ("lamplighter/report/", "benchmarks/"),
     # Of a street that does not exist. The floors below cannot reach it; how its clips arrive is a setting like others.
     "simulation": (
-        "simulation/",
-        "benchmarks/",
-        "examples/",
-        "lamplighter/cli/demo.py",
-        "lamplighter/desk/synthetic.py",
+        *("simulation/", "benchmarks/", "examples/"),
+        *("lamplighter/cli/demo.py", "lamplighter/desk/synthetic.py"),
     ),
     "simulation.settings": ("simulation/", "benchmarks/", "lamplighter/settings.py"),
 }

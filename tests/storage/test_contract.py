@@ -8,11 +8,13 @@ import os
 import secrets
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from storage.contract import replacing
 from storage.objects import (
     Head,
     MissingObject,
@@ -282,6 +284,19 @@ def test_a_file_that_cannot_be_used_is_the_callers_error(store: ObjectStore, tmp
     with pytest.raises((FileExistsError, NotADirectoryError)):
         store.fetch("k", tmp_path / "file" / "out")
     assert list(store.keys()) == ["k"]
+
+
+def test_a_file_is_replaced_whole_or_not_at_all(tmp_path: Path) -> None:
+    path = tmp_path / "made" / "report.json"
+    with replacing(path) as out:
+        out.write(b"first")
+        assert not path.exists()
+    whole = ExitStack()
+    whole.enter_context(replacing(path)).write(b"sec")
+    with pytest.raises(KeyboardInterrupt), whole:
+        raise KeyboardInterrupt
+    assert path.read_bytes() == b"first"
+    assert [one.name for one in path.parent.iterdir()] == ["report.json"]
 
 
 def test_put_if_absent_keeps_what_is_there(store: ObjectStore) -> None:
