@@ -5,7 +5,7 @@ The trip of a clip, station by station:
     camera -> Clip -> luma -> Activity -> [Event] -> Request match -> consent -> Cut -> bytes -> object store -> Record
               nouns   media   measure     detection  case             case       media          storage
 
-- the nouns lie on top: `span`, `clip`, `activity`, `actor`, `errors`
+- the nouns lie on top: `span`, `clip`, `layout`, `activity`, `actor`, `errors`
 - `media` decodes a clip into luma planes with exact pts, and cuts it by packets or by encoding
 - `measure` makes an `Activity` of luma: how much of each cell moved in each frame, with no threshold of anybody's
 - `detection` makes events of an `Activity` under an operator's settings; it never sees a pixel

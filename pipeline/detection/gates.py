@@ -78,15 +78,15 @@ class Gate:
     words: ClassVar[str] = ""
     tries: tuple[float, ...] = ()
 
-    def labelling(self, settings: Detection) -> Labelling:  # noqa: ARG002 - the others ask the settings
+    def labelling(self, settings: Detection) -> Labelling:
         """Return of which frames this gate needs the regions."""
         return Labelling.FEW
 
-    def looser(self, setting: str, outcome: Outcome, settings: Detection) -> Sequence[Value]:  # noqa: ARG002
+    def looser(self, setting: str, outcome: Outcome, settings: Detection) -> Sequence[Value]:
         """Return the values of one of its settings that let more pass than now and could matter, the nearest first."""
         return ()
 
-    def obstacle(self, view: View, settings: Detection) -> str:  # noqa: ARG002
+    def obstacle(self, view: View, settings: Detection) -> str:
         """Return why nothing can ever pass in pictures of this size, "" when something can."""
         return ""
 
@@ -96,7 +96,7 @@ class CellGate(Gate):
 
     step = Step.CELLS
 
-    def cells(self, layout: Layout, settings: Detection) -> Bools | None:  # noqa: ARG002
+    def cells(self, layout: Layout, settings: Detection) -> Bools | None:
         """Return bool (R, C): the cells that pass, None for all. Raises ConfigError when the settings fit no cell."""
         return None
 
@@ -148,16 +148,16 @@ class RollGate(Gate):
 class _Cold(FrameGate):
     step = Step.COLD
 
-    def frames(self, trace: Trace, settings: Detection) -> Bools | None:  # noqa: ARG002
+    def frames(self, trace: Trace, settings: Detection) -> Bools | None:
         return np.arange(len(trace.peak)) >= trace.cold if trace.cold else None
 
 
 class _Sensitivity(CellGate):
-    def frames(self, trace: Trace, settings: Detection) -> Bools:  # noqa: ARG002
+    def frames(self, trace: Trace, settings: Detection) -> Bools:
         over: Bools = trace.share.max((1, 2)) >= trace.view.level  # also outside of the zones, which are told apart
         return over
 
-    def looser(self, setting: str, outcome: Outcome, settings: Detection) -> Sequence[Value]:  # noqa: ARG002
+    def looser(self, setting: str, outcome: Outcome, settings: Detection) -> Sequence[Value]:
         highest = min(outcome.trace.view.level - 1, int(outcome.trace.share.max()))
         return lower([level / 255 for level in range(1, highest + 1)], than=settings.sensitivity)
 
@@ -169,14 +169,14 @@ class _Zones(CellGate):
         watched = covered_cells(layout, settings.watch, called="watch")
         return (watched | (not settings.watch)) & ~covered_cells(layout, settings.ignore, called="ignore")
 
-    def frames(self, trace: Trace, settings: Detection) -> Bools:  # noqa: ARG002
+    def frames(self, trace: Trace, settings: Detection) -> Bools:
         over: Bools = trace.peak >= trace.view.level
         return over
 
-    def looser(self, setting: str, outcome: Outcome, settings: Detection) -> Sequence[Value]:  # noqa: ARG002
+    def looser(self, setting: str, outcome: Outcome, settings: Detection) -> Sequence[Value]:
         return [()] if getattr(settings, setting) else ()
 
-    def obstacle(self, view: View, settings: Detection) -> str:  # noqa: ARG002
+    def obstacle(self, view: View, settings: Detection) -> str:
         rows, columns = view.watched.shape
         return "" if view.watched.any() else f"ignore leaves none of the {columns} x {rows} cells to watch"
 
@@ -187,10 +187,10 @@ class _MinCells(FrameGate):
     def frames(self, trace: Trace, settings: Detection) -> Bools | None:
         return trace.reaching(settings.min_cells)
 
-    def nearest(self, trace: Trace, settings: Detection, frames: Ints) -> float:  # noqa: ARG002
+    def nearest(self, trace: Trace, settings: Detection, frames: Ints) -> float:
         return float(trace.cells[frames].max())
 
-    def looser(self, setting: str, outcome: Outcome, settings: Detection) -> Sequence[Value]:  # noqa: ARG002
+    def looser(self, setting: str, outcome: Outcome, settings: Detection) -> Sequence[Value]:
         return lower(range(1, int(outcome.trace.cells.max()) + 1), than=settings.min_cells)
 
     def obstacle(self, view: View, settings: Detection) -> str:
@@ -209,10 +209,10 @@ class _MaxArea(FrameGate):
     def frames(self, trace: Trace, settings: Detection) -> Bools | None:
         return trace.calm(settings.max_area)
 
-    def nearest(self, trace: Trace, settings: Detection, frames: Ints) -> float:  # noqa: ARG002
+    def nearest(self, trace: Trace, settings: Detection, frames: Ints) -> float:
         return float(trace.area[frames].min())
 
-    def looser(self, setting: str, outcome: Outcome, settings: Detection) -> Sequence[Value]:  # noqa: ARG002
+    def looser(self, setting: str, outcome: Outcome, settings: Detection) -> Sequence[Value]:
         return higher(outcome.trace.area.tolist(), than=settings.max_area, most=1.0)
 
     def obstacle(self, view: View, settings: Detection) -> str:
@@ -242,7 +242,7 @@ class _Travel(FrameGate):
         large = np.isin(regions.frame, frames) & (regions.cells >= settings.min_cells)
         return float(regions.travel[large].max())
 
-    def looser(self, setting: str, outcome: Outcome, settings: Detection) -> Sequence[Value]:  # noqa: ARG002
+    def looser(self, setting: str, outcome: Outcome, settings: Detection) -> Sequence[Value]:
         return lower(outcome.trace.regions.travel.tolist(), than=settings.travel) if settings.travel else ()
 
     def obstacle(self, view: View, settings: Detection) -> str:
@@ -252,7 +252,7 @@ class _Travel(FrameGate):
 
 
 class _Gap(JoinGate):
-    def looser(self, setting: str, outcome: Outcome, settings: Detection) -> Sequence[Value]:  # noqa: ARG002
+    def looser(self, setting: str, outcome: Outcome, settings: Detection) -> Sequence[Value]:
         apart = outcome.stretches.start[1:] - outcome.stretches.end[:-1]
         return higher((apart * float(outcome.time_base)).tolist(), than=settings.gap_s, most=3600.0)
 
@@ -264,10 +264,10 @@ class _MinEvent(StretchGate):
         long: Bools = stretches.end - stretches.start >= ticks(settings.min_event_s, time_base, math.ceil)
         return long
 
-    def nearest(self, stretches: Stretches, time_base: Fraction, settings: Detection) -> float:  # noqa: ARG002
+    def nearest(self, stretches: Stretches, time_base: Fraction, settings: Detection) -> float:
         return float((stretches.end - stretches.start).max() * time_base)
 
-    def looser(self, setting: str, outcome: Outcome, settings: Detection) -> Sequence[Value]:  # noqa: ARG002
+    def looser(self, setting: str, outcome: Outcome, settings: Detection) -> Sequence[Value]:
         lengths = (outcome.stretches.end - outcome.stretches.start) * float(outcome.time_base)
         return lower(lengths.tolist(), than=settings.min_event_s)
 

@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,7 +15,6 @@ import pytest
 
 from conftest import cannot_run
 from pipeline.errors import StoreRefused, StoreUnavailable
-from storage.contract import replacing
 from storage.objects import (
     DirectoryStore,
     Head,
@@ -188,16 +186,3 @@ def test_a_file_on_another_disk_is_adopted_by_a_copy(directory: DirectoryStore) 
         directory.adopt(Path(folder) / "in", "k", meta={"n": "1"})
     assert directory.get("k") == b"light"
     assert directory.head("k") == Head(5, {"n": "1"})
-
-
-def test_a_file_is_replaced_whole_or_not_at_all(tmp_path: Path) -> None:
-    path = tmp_path / "made" / "report.json"
-    with replacing(path) as out:
-        out.write(b"first")
-        assert not path.exists()
-    whole = ExitStack()
-    whole.enter_context(replacing(path)).write(b"sec")
-    with pytest.raises(KeyboardInterrupt), whole:
-        raise KeyboardInterrupt
-    assert path.read_bytes() == b"first"
-    assert [one.name for one in path.parent.iterdir()] == ["report.json"]
