@@ -35,7 +35,7 @@ MEASURE = DETECT | {"av"}
 # A command, and what alone of HEAVY it may load. CLIP, REQUEST and FILM stand for those of the fixture.
 COMMANDS = {
     "--version": set[str](),
-    "show": DESK,
+    "show": DESK | {"shapely"},  # of a fleet with requests: each has an area, which is checked when it is read
     "show ask-1": DESK,
     "show CLIP": DESK | DETECT,
     "show REQUEST": DESK | {"shapely", "pyproj"},
