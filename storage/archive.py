@@ -78,7 +78,7 @@ class Archive:
             store, Delivery, "deliveries", name=lambda one: f"{one.request}/{one.cut}", since=(_from_a_telling_record,)
         )
         self.records = Shelf(store, Record, "cases", name=lambda one: f"{one.request}/{one.name}", since=(_untold,))
-        self.audit = Shelf(store, Entry, "audit", name=lambda entry: f"{entry.seq:012d}")
+        self.log = Shelf(store, Entry, "audit", name=lambda entry: f"{entry.seq:012d}")
 
     @property
     def shelves(self) -> list[Shelf[Any]]:

@@ -111,7 +111,7 @@ DOCUMENTS: dict[str, tuple[Any, str]] = {
     "case_keys": (case_key(ONE), f"keys/{ONE.id}.json"),
     "deliveries": (delivery(ONE), f"deliveries/{ONE.id}/"),
     "records": (delivery(ONE).record, f"cases/{ONE.id}/"),
-    "audit": (Entry(7, NOON, "owner a", "decision", "r", "ü", GENESIS), "audit/000000000007.json"),
+    "log": (Entry(7, NOON, "owner a", "decision", "r", "ü", GENESIS), "audit/000000000007.json"),
 }
 """One document of each kind by its shelf, and what its key begins with."""
 

@@ -32,5 +32,5 @@ def deliver(
             tables.write_json({"outcomes": dict(made), "delivered": told(tally.results)})
         else:
             tables.table(f"Request {request}", "clips", "outcome", rows=[(count, outcome) for outcome, count in made])
-            tables.print_records([delivery.record for delivery in tally.results], desk.place)
+            tables.print_records([delivery.record for delivery in tally.results], desk.store_url)
     exit_code(tally)

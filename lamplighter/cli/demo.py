@@ -59,7 +59,7 @@ class _Story:
     """What happened, from the first film to the last delivery."""
 
     request: Request
-    place: str
+    store: str
     ingested: Tally
     rows: list[Row]
     delivered: Tally
@@ -95,7 +95,7 @@ def _tell(settings: Settings, footage: Path, *, seed: int, seconds: int, quiet: 
             for _ in bars.track(film_street(street, settings=settings.batch), total=films, description="film"):
                 pass
         desk.import_cameras(street.cameras)
-        say(f"Taking them in: motion is measured once, store {desk.place}")
+        say(f"Taking them in: motion is measured once, store {desk.store_url}")
         with tables.followed("ingest", quiet=quiet) as saw:
             ingested = desk.ingest([str(footage)], saw=saw)
         request = _request(street)
@@ -105,7 +105,7 @@ def _tell(settings: Settings, footage: Path, *, seed: int, seconds: int, quiet: 
         say("Delivering what its owners let out")
         with tables.followed("deliver", quiet=quiet) as saw:
             delivered = desk.deliver(request, saw=saw)
-        return _Story(request, desk.place, ingested, rows, delivered)
+        return _Story(request, desk.store_url, ingested, rows, delivered)
 
 
 def _request(street: Street) -> Request:
@@ -142,7 +142,7 @@ def _print_json(story: _Story, took_s: float) -> None:
 
     document = {
         "request": story.request.id,
-        "store": story.place,
+        "store": story.store,
         "ingested": tables.tally_document(story.ingested),
         "matched": tables.match_document(story.rows),
         "delivered": [
@@ -177,7 +177,7 @@ def _print(story: _Story, took_s: float) -> None:
         f"\n{made} of {story.ingested.planned} clips ingested, {len(records)} delivered, "
         f"{tables.waiting(story.rows)} wait for their owner, in {took_s:.0f} s."
     )
-    tables.out.print(f"The clips and their records: {story.place}/cases/{request.id}/")
+    tables.out.print(f"The clips and their records: {story.store}/cases/{request.id}/")
 
 
 def _print_next(config: Path | None, settings: Settings, story: _Story) -> None:

@@ -48,5 +48,5 @@ def ingest(
         elif remeasure and not tally.planned:
             tables.out.print("Every clip is up to date.")
         else:
-            tables.print_tally(f"{'Remeasured in' if remeasure else 'Ingested into'} {desk.place}", tally)
+            tables.print_tally(f"{'Remeasured in' if remeasure else 'Ingested into'} {desk.store_url}", tally)
     exit_code(tally)

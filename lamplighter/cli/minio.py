@@ -44,7 +44,7 @@ def _tell(running: Running | None, *, as_json: bool) -> None:
     from lamplighter.cli import tables
 
     if as_json:
-        place = {"endpoint": running.endpoint, "pid": running.pid} if running else {}
-        tables.write_json({"running": running is not None} | place)
+        where = {"endpoint": running.endpoint, "pid": running.pid} if running else {}
+        tables.write_json({"running": running is not None} | where)
     else:
         tables.out.print(f"MinIO runs at {running.endpoint} (pid {running.pid})" if running else "MinIO does not run")

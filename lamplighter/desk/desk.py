@@ -70,7 +70,7 @@ class Desk:
         return self._holdings.actor
 
     @property
-    def place(self) -> str:
+    def store_url(self) -> str:
         """Where the store is, for people."""
         return self._holdings.archive.store.url
 
@@ -297,6 +297,6 @@ class Desk:
         Raises LamplighterError naming the first entry that is missing, moved or changed.
         """
         try:
-            return verify(self._holdings.archive.audit.all())
+            return verify(self._holdings.archive.log.all())
         except ValueError as error:
             raise LamplighterError(f"the audit log is broken: {error}") from error

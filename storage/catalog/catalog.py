@@ -227,11 +227,11 @@ class Catalog:
             last = run.execute(sa.select(tables.audit).order_by(tables.audit.c.seq.desc()).limit(1)).first()
             seq, previous = (last.seq, last.hash) if last else (0, GENESIS)
             # A crash after the bucket and before the commit leaves a line the catalogue has not seen.
-            while (ahead := self._archive.audit.get(f"{seq + 1:012d}")) is not None:
+            while (ahead := self._archive.log.get(f"{seq + 1:012d}")) is not None:
                 seq, previous = ahead.seq, ahead.hash
                 upsert(run, tables.audit, [{"seq": seq, "hash": previous}])
             entry = Entry(seq + 1, at_ns, actor, action, subject, detail, previous)
-            self._archive.audit.put(entry)
+            self._archive.log.put(entry)
             upsert(run, tables.audit, [{"seq": entry.seq, "hash": entry.hash}])
         return entry
 
@@ -266,7 +266,7 @@ class Catalog:
             "requests": (archive.requests.all(), self._request_row),
             "decisions": (archive.decisions.all(), self._decision_row),
             "deliveries": (chain(archive.to_rename(), archive.deliveries.all()), self._delivery_row),
-            "audit": (archive.audit.all(), lambda entry: {"seq": entry.seq, "hash": entry.hash}),
+            "audit": (archive.log.all(), lambda entry: {"seq": entry.seq, "hash": entry.hash}),
         }
 
     def _put(

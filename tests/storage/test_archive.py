@@ -84,8 +84,8 @@ def test_a_store_that_was_never_made_is_an_error_not_an_empty_archive(tmp_path: 
 
 def test_names_come_in_order_and_by_prefix(archive: Archive) -> None:
     for seq in (10, 2, 1):
-        archive.audit.put(Entry(seq, 0, "a", "b", "c", "", GENESIS))
-    assert list(archive.audit.names()) == ["000000000001", "000000000002", "000000000010"]
+        archive.log.put(Entry(seq, 0, "a", "b", "c", "", GENESIS))
+    assert list(archive.log.names()) == ["000000000001", "000000000002", "000000000010"]
     other = request(case_number="other")
     for said in (decision(ONE, owner="b"), decision(ONE, owner="a"), decision(other, owner="c")):
         archive.decisions.put(said)

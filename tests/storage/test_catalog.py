@@ -283,8 +283,8 @@ def test_the_log_is_a_chain_in_the_bucket(catalog: Catalog, archive: Archive) ->
     first = catalog.append(5, "owner a", action="decision", subject="r-1", detail="ü")
     second = catalog.append(4, "operator", action="x", subject="y")
     assert (first.seq, first.previous, second.seq, second.previous) == (1, GENESIS, 2, first.hash)
-    assert list(archive.audit.all()) == [first, second]
-    assert verify(archive.audit.all()) == (2, second.hash)
+    assert list(archive.log.all()) == [first, second]
+    assert verify(archive.log.all()) == (2, second.hash)
 
 
 # Crashes --------------------------------------------------------------------------------------------------------------
@@ -330,18 +330,18 @@ def test_a_log_line_that_reached_only_the_bucket_is_followed(catalog: Catalog, a
     crash(lambda: catalog.append(2, "a", action="b", subject="2"))
     third = catalog.append(3, "a", action="b", subject="3")
     assert third.seq == 3
-    assert [entry.subject for entry in archive.audit.all()] == ["1", "2", "3"]
-    assert verify(archive.audit.all()) == (3, third.hash)
+    assert [entry.subject for entry in archive.log.all()] == ["1", "2", "3"]
+    assert verify(archive.log.all()) == (3, third.hash)
 
 
 def test_a_log_goes_on_where_the_bucket_ends_when_the_catalogue_is_new(catalog: Catalog, archive: Archive) -> None:
     previous = GENESIS
     for seq in range(1, 4):
         entry = Entry(seq, 0, "a", "b", "c", "", previous)
-        archive.audit.put(entry)
+        archive.log.put(entry)
         previous = entry.hash
     assert catalog.append(3, "a", action="b", subject="c").seq == 4
-    assert verify(archive.audit.all())[0] == 4
+    assert verify(archive.log.all())[0] == 4
 
 
 def test_a_request_that_reached_only_the_bucket_can_be_made_again(
@@ -391,7 +391,7 @@ def test_a_catalogue_read_back_from_the_bucket_gives_the_same_answers(
     assert counts == {"owners": 1, "cameras": 2, "clips": 3, "requests": 2, "decisions": 2, "deliveries": 1, "audit": 2}
     assert everything(again) == before
     assert again.append(1, "a", action="b", subject="c").seq == 3
-    assert verify(archive.audit.all())[0] == 3
+    assert verify(archive.log.all())[0] == 3
     again.close()
 
 
@@ -457,7 +457,7 @@ def test_log_lines_written_at_once_are_one_unbroken_chain(url: str, archive: Arc
 
     seqs = at_once(url, archive, [partial(write, who) for who in "abcd"])
     assert sorted(seq for some in seqs for seq in some) == list(range(1, 33))
-    assert verify(archive.audit.all())[0] == 32
+    assert verify(archive.log.all())[0] == 32
     assert catalog.append(0, "e", action="b", subject="c").seq == 33
 
 
@@ -494,7 +494,7 @@ def test_sixteen_threads_share_one_catalogue(catalog: Catalog, archive: Archive)
             assert catalog.clip(mine.clip.id) == mine
             assert mine in [one for _, one in catalog.candidates(REQUEST.area, REQUEST.span)]
             entry = catalog.append(turn, f"t{number}", action="b", subject=str(turn))
-            assert archive.audit.get(f"{entry.seq:012d}") == entry
+            assert archive.log.get(f"{entry.seq:012d}") == entry
             settled.append(catalog.settle(decision(REQUEST, owner=f"owner-{turn}", decided_ns=NOON + number)))
             assert catalog.decisions(REQUEST.id)[f"owner-{turn}"] == settled[-1]
         return settled
@@ -502,7 +502,7 @@ def test_sixteen_threads_share_one_catalogue(catalog: Catalog, archive: Archive)
     with ThreadPoolExecutor(threads) as pool:
         settled = list(pool.map(work, range(threads)))
     assert [len(set(answers)) for answers in zip(*settled, strict=True)] == [1] * rounds
-    assert verify(archive.audit.all())[0] == threads * rounds
+    assert verify(archive.log.all())[0] == threads * rounds
     assert len(catalog.clips()) == threads * rounds
     assert len(catalog.cameras()) == threads + len(same)
     assert catalog.cameras() == list(archive.cameras.all())
@@ -540,7 +540,7 @@ def test_processes_that_open_a_new_catalogue_together_agree_on_one_answer(
         results = [one.result() for one in running]
     assert len({settled for settled, _ in results}) == 1
     assert max(seq for _, seq in results) == 12
-    assert verify(archive.audit.all())[0] == 12
+    assert verify(archive.log.all())[0] == 12
     catalog = Catalog(url, archive)
     assert catalog.decisions(REQUEST.id) == {"owner-1": results[0][0]}
     catalog.close()

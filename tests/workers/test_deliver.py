@@ -233,10 +233,10 @@ def test_every_step_is_in_the_audit_log(desk: Desk, asked: Request) -> None:
     answer(desk, asked, "piet", share=None)
     answer(desk, asked, "ruth", share=())
     send(desk, asked)
-    actions = [entry.action for entry in desk._holdings.archive.audit.all()]
+    actions = [entry.action for entry in desk._holdings.archive.log.all()]
     assert actions[:5] == ["camera added"] * 5
     assert actions[5:] == ["clips ingested", "request made", "decision", "decision", "delivered", "delivered"]
-    assert verify(desk._holdings.archive.audit.all())[0] == len(actions)
+    assert verify(desk._holdings.archive.log.all())[0] == len(actions)
 
 
 def test_a_rebuilt_catalogue_gives_the_same_answers(desk: Desk, asked: Request) -> None:

@@ -169,7 +169,7 @@ def test_the_key_is_in_no_job_log_record_or_representation(desk: Desk, released:
     assert key is not None
     assert key.secret not in repr(key)
     assert key.secret not in seen_by_the_requester(desk, released)
-    for entry in desk._holdings.archive.audit.all():
+    for entry in desk._holdings.archive.log.all():
         assert key.secret not in f"{entry}"
     (delivery,) = desk._holdings.catalog.deliveries(released.id)
     assert key.secret not in repr(delivery)

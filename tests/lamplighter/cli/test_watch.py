@@ -378,9 +378,7 @@ def test_what_was_taken_in_is_in_the_audit_log_before_the_run_is_over(
 
     def look() -> None:
         def written() -> bool:
-            early[:] = [
-                entry.subject for entry in desk._holdings.archive.audit.all() if entry.action == "clips ingested"
-            ]
+            early[:] = [entry.subject for entry in desk._holdings.archive.log.all() if entry.action == "clips ingested"]
             return bool(early)
 
         wait(written)

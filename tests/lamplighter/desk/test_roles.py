@@ -100,7 +100,7 @@ def test_who_is_logged_in_is_the_operator_and_the_log_names_each_actor(
         desk.import_cameras(CAMERAS[:2])
         request = ask(desk, a_request())
         answer(desk, request, "piet", share=())
-        actors = [entry.actor for entry in desk._holdings.archive.audit.all()]
+        actors = [entry.actor for entry in desk._holdings.archive.log.all()]
     assert actors == ["operator anna", "operator anna", "officer Town police", "owner piet"]
 
 
@@ -160,7 +160,7 @@ def test_an_owner_in_the_log_is_an_id_and_what_they_disclose(desk: Desk) -> None
     desk.import_owners([olga])
     desk.import_owners([olga])
     desk.import_owners([Owner("olga", "Olga", "olga@example.org", discloses=(Disclosure.NAME, Disclosure.MAIL))])
-    lines = [entry for entry in desk._holdings.archive.audit.all() if entry.action.startswith("owner")]
+    lines = [entry for entry in desk._holdings.archive.log.all() if entry.action.startswith("owner")]
     assert [(line.action, line.subject, line.detail) for line in lines] == [
         ("owner added", "olga", "discloses nothing"),
         ("owner changed", "olga", "discloses mail name"),
