@@ -210,9 +210,8 @@ class Catalog:
 
     def put_deliveries(self, deliveries: Iterable[Delivery]) -> None:
         """Index deliveries whose accounts are in the bucket."""
-        rows = [self._delivery_row(delivery) for delivery in deliveries]
         with self._database.transaction() as run:
-            upsert(run, tables.deliveries, rows)
+            upsert(run, tables.deliveries, [self._delivery_row(delivery) for delivery in deliveries])
 
     def deliveries(self, request: str) -> list[Delivery]:
         """Return what was delivered for a request."""
