@@ -24,9 +24,10 @@ from simulation.film import FilmJob, film
 from simulation.fleet import HOUR_NS, Fleet
 from simulation.reel import Reel
 from simulation.traffic import Sight
-from storage.objects import ObjectStore
-from workers.batch import BatchSettings, run
+from storage.contract import ObjectStore, drafted
+from workers.batch import run
 from workers.receipt import Receipt
+from workers.settings import BatchSettings
 from workers.sources import SUFFIXES
 
 _OPEN = 64  # recordings held open at once; each is a file handle and an index
@@ -84,30 +85,22 @@ class FolderSink:
 
     def put(self, name: str, write: Callable[[Path], int]) -> tuple[int, int]:
         """See Sink."""
-        target = self.folder / name
-        draft = target.with_name(f".{target.name}.part")
-        target.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            frames, size = write(draft), draft.stat().st_size
-            draft.replace(target)
-        finally:
-            draft.unlink(missing_ok=True)
-        return frames, size
+        with drafted(self.folder / name) as draft:
+            return write(draft), draft.stat().st_size
 
 
 @dataclass(frozen=True, slots=True)
 class BucketSink:
-    """A bucket, below a prefix: a put is atomic."""
+    """A bucket, below a prefix."""
 
     store: ObjectStore
     prefix: str = ""
 
     def put(self, name: str, write: Callable[[Path], int]) -> tuple[int, int]:
         """See Sink."""
-        with tempfile.TemporaryDirectory(prefix="lamplighter-") as scratch:
-            draft = Path(scratch) / "clip.mp4"
+        with self.store.draft(".mp4") as draft:
             frames, size = write(draft), draft.stat().st_size
-            self.store.put(f"{self.prefix.strip('/')}/{name}".lstrip("/"), draft)
+            self.store.adopt(draft, f"{self.prefix.strip('/')}/{name}".lstrip("/"))
         return frames, size
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from pipeline.media.encode import encode
 from simulation.scene import Scene, render
+from storage.contract import drafted
 from workers.receipt import Outcome, Stopwatch
 
 _FAST = {"preset": "ultrafast", "crf": "28"}  # the encoder is the whole cost of a film; sensor noise is dear
@@ -34,14 +34,8 @@ def film(job: FilmJob, context: object, watch: Stopwatch) -> tuple[Outcome, Path
     """Write the clip, whole or not at all; a clip that is there already is left as it is."""
     if job.path.exists():
         return Outcome.ALREADY, job.path
-    job.path.parent.mkdir(parents=True, exist_ok=True)
-    draft = job.path.with_name(f".{os.getpid()}-{job.path.name}")
-    try:
-        frames = watch.each("render", render(job.scene))
-        with watch("encode"):
-            encode(draft, frames, rate=job.scene.rate, codec=job.codec, gop=job.gop, options=job.options)
-        draft.replace(job.path)
-    finally:
-        draft.unlink(missing_ok=True)
+    frames = watch.each("render", render(job.scene))
+    with drafted(job.path, job.path.suffix) as draft, watch("encode"):  # the container follows the suffix
+        encode(draft, frames, rate=job.scene.rate, codec=job.codec, gop=job.gop, options=job.options)
     watch.seconds["encode"] -= watch.seconds["render"]
     return Outcome.DONE, job.path

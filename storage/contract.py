@@ -208,20 +208,27 @@ def open_source(data: bytes | Path) -> BinaryIO:
 
 
 @contextlib.contextmanager
-def replacing(path: Path) -> Iterator[BinaryIO]:
-    """Open a new file that takes the place of `path` when the block ends without an error; its folder is made.
+def drafted(path: Path, suffix: str = ".part") -> Iterator[Path]:
+    """Give the path of a file to be written, which takes the place of `path` when the block ends without an error.
 
-    A reader sees the old file or the new one, whole. It may be lost when the machine loses power, as any file that a
-    program writes: what must outlive that goes into a store.
+    A reader sees the old file or the new one, whole; until then it has a hidden name that ends in `suffix`. Its folder
+    is made. It may be lost when the machine loses power, as any file that a program writes: what must outlive that
+    goes into a store.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{secrets.token_hex(8)}.part")
+    draft = path.with_name(f".{secrets.token_hex(8)}{suffix}")
     try:
-        with temporary.open("xb") as out:
-            yield out
-        temporary.replace(path)
+        yield draft
+        draft.replace(path)
     finally:
-        temporary.unlink(missing_ok=True)
+        draft.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[BinaryIO]:
+    """Open a file that is `drafted` in place of `path`."""
+    with drafted(path) as draft, draft.open("xb") as out:
+        yield out
 
 
 def write_hashed(out: BinaryIO, pieces: Iterable[bytes]) -> str:

@@ -8,7 +8,6 @@ from typing import Annotated
 import typer
 
 from lamplighter.cli.options import Json, settings_of
-from pipeline.errors import ConfigError
 
 
 def measure(
@@ -17,23 +16,25 @@ def measure(
     out: Annotated[Path, typer.Option(help="Where to write the arrays (.npz).")],
     as_json: Json = False,
 ) -> None:
-    """Measure the motion in one file and write it as plain arrays: share, pts, luma, time_base, cold, size, version."""
+    """Measure the motion in one file and write it as plain arrays.
+
+    They are `share` (frames, rows, columns; 255 = the whole cell moves), `pts`, `luma`, `time_base`, `cold`, `size`,
+    `version`, `cell_side` and `depth`.
+    """
     import numpy as np
 
     from lamplighter.cli import tables
+    from lamplighter.desk.files import file_at
     from pipeline.measure.motion import measure as measured
     from pipeline.media.decode import open_video
 
     settings = settings_of(context)
     with open_video(file, max_pixels=settings.ingest.max_pixels) as video:
         activity = measured(video.luma(), time_base=video.time_base, settings=settings.measure)
-    try:
-        # Signed, because who ranks or subtracts shares elsewhere would wrap around in uint8.
-        arrays = activity.arrays() | {"share": activity.share.astype(np.int16)}
-        with out.open("wb") as target:
-            np.savez_compressed(target, allow_pickle=False, **arrays)
-    except OSError as error:
-        raise ConfigError(f"{out}: cannot be written: {error.strerror}") from error
+    # Signed, because who ranks or subtracts shares elsewhere would wrap around in uint8.
+    arrays = activity.arrays() | {"share": activity.share.astype(np.int16)}
+    with file_at(out) as target:
+        np.savez_compressed(target, allow_pickle=False, **arrays)
     frames, rows, columns = activity.share.shape
     if as_json:
         facts = {"out": str(out), "frames": frames, "rows": rows, "columns": columns, "cold": activity.cold}

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import gc
-import os
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from fractions import Fraction
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -60,17 +58,6 @@ def length_ns(text: str) -> int:
     if match is None or not (length := Fraction(match[1]) * _UNITS[match[2]] * NS):
         raise ConfigError(f"--for: wanted a length of time such as 90s, 30m or 2h, got {text!r}")
     return int(length)
-
-
-def write_file(path: Path, data: bytes) -> None:
-    """Write a file, whole or not at all, and its folder when it is missing. Raises ConfigError when it cannot be."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        draft = path.with_name(f".{os.getpid()}-{path.name}")
-        draft.write_bytes(data)
-        draft.replace(path)
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be written: {error.strerror}") from error
 
 
 def exit_code(tally: Tally) -> None:

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lamplighter.cli import tables
-from lamplighter.cli.options import write_file
 from lamplighter.desk.comparison import Follow
 from lamplighter.desk.desk import Desk
+from lamplighter.desk.files import write_file
 from lamplighter.report.page import Drawn, Section
 from storage.archive import Ingested
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lamplighter.cli.options import Json, settings_of, write_file
+from lamplighter.cli.options import Json, settings_of
 
 if TYPE_CHECKING:
     from lamplighter.desk.tuning import Goal, Plan, Suggestion
@@ -70,6 +70,7 @@ def _tune(settings: Settings, plan: Plan, output: _Output) -> None:
     from lamplighter.cli import reports, tables
     from lamplighter.desk import tuning
     from lamplighter.desk.desk import open_desk
+    from lamplighter.desk.files import write_file
     from lamplighter.report.suggestion import draw_suggestion, suggestion_document
 
     follow = reports.follow_clips(quiet=output.as_json)

@@ -11,6 +11,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+from lamplighter.desk.files import file_at, write_file
 from lamplighter.desk.holdings import opened, operator
 from lamplighter.settings import Settings
 from pipeline.errors import ConfigError
@@ -19,7 +20,6 @@ from simulation.arrivals import arrivals
 from simulation.feeder import BucketSink, Fed, Feeder, FolderSink, Sink, drive, film_reels, footage_files, reels_of
 from simulation.fleet import HOUR_NS, MAKES, Fleet, Mix, dump_fleet, load_fleet, make_fleet
 from simulation.traffic import dump_truth, sights
-from storage.contract import replacing
 from storage.location import Location
 from storage.minio_server import cache_folder
 from workers.receipt import Outcome
@@ -140,14 +140,9 @@ def write_fleet(recipe: Recipe, out: Path, *, start: str, hours: int, say: Calla
     fleet = recipe.fleet(start_ns=_instant("--start", start), hours=hours, say=say)
     seen = sights(fleet)
     files = {"fleet": out / "fleet.geojson", "truth": out / "truth.jsonl"}
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        with replacing(files["fleet"]) as file:
-            file.write(dump_fleet(fleet).encode())
-        with replacing(files["truth"]) as file:
-            file.writelines(line.encode() for line in dump_truth(fleet, seen))
-    except OSError as error:
-        raise ConfigError(f"--out: {out} cannot be written: {error.strerror}") from error
+    write_file(files["fleet"], dump_fleet(fleet).encode())
+    with file_at(files["truth"]) as file:
+        file.writelines(line.encode() for line in dump_truth(fleet, seen))
     return {
         "cameras": recipe.cameras,
         "owners": len({camera.owner for camera in fleet.cameras}),
