@@ -37,6 +37,10 @@ class StoreSettings(BaseModel):
     read_timeout_s: float = Field(30.0, gt=0, le=3600, description="longest silence of the server (s)")
     concurrency: int = Field(1, ge=1, le=16, description="parts of one large file sent at a time (connections)")
 
+    def of_bucket(self, bucket: str) -> StoreSettings:
+        """Return the settings of another bucket at the same endpoint."""
+        return self.model_copy(update={"kind": "s3", "bucket": bucket})
+
     @field_validator("endpoint")
     @classmethod
     def _is_endpoint(cls, endpoint: str) -> str:

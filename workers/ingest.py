@@ -17,7 +17,7 @@ from pipeline.span import iso
 from storage.archive import Archive, Ingested, Mark, clip_name, clip_prefix
 from storage.contract import MissingObject, ObjectStore
 from storage.objects import StoreSettings
-from workers.patience import Patient
+from workers.patience import open_once
 from workers.receipt import Outcome, Stopwatch
 from workers.sources import IngestJob, fetch, sha256_of, source_faults
 
@@ -37,12 +37,12 @@ class Context:
 
     def open_bucket(self, bucket: str) -> ObjectStore:
         """Open another bucket at the same endpoint."""
-        return _archive(self.store.model_copy(update={"kind": "s3", "bucket": bucket})).store
+        return open_once(self.store.of_bucket(bucket))
 
 
 @lru_cache(maxsize=8)
 def _archive(settings: StoreSettings) -> Archive:
-    return Archive(Patient.open(settings))
+    return Archive(open_once(settings))
 
 
 def ingest(job: IngestJob, context: Context, watch: Stopwatch) -> tuple[Outcome, Ingested]:

@@ -10,6 +10,7 @@ import os
 import random
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
+from functools import lru_cache
 from itertools import count
 from pathlib import Path
 from typing import Final, ParamSpec, TypeVar
@@ -138,3 +139,9 @@ class Patient:
     def delete(self, key: str) -> None:
         """See ObjectStore."""
         patiently(self._store.delete, key)
+
+
+@lru_cache(maxsize=8)
+def open_once(settings: StoreSettings) -> Patient:
+    """Open a store, once in each process: threads may share it."""
+    return Patient.open(settings)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -20,14 +19,7 @@ def activities(clips: Iterable[Ingested], store: StoreSettings) -> Iterator[Acti
 
     Raises LamplighterError at the first that is gone or damaged, StoreUnavailable or StoreRefused when the store is.
     """
-    own = threading.local()  # a store serves one thread at a time
-
-    def read(ingested: Ingested) -> Activity:
-        if not hasattr(own, "archive"):
-            own.archive = Archive(Patient.open(store))
-        found: Activity = own.archive.activity(ingested)
-        return found
-
+    read = Archive(Patient.open(store)).activity
     if store.kind == "directory":  # it answers at once, and threads would only take turns
         yield from map(read, clips)
         return

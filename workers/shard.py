@@ -13,7 +13,6 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from functools import lru_cache
 from itertools import islice
 from types import ModuleType
 from typing import Concatenate, ParamSpec, Protocol, TypeVar
@@ -24,7 +23,7 @@ from storage.archive import Archive
 from storage.contract import ObjectStore
 from storage.objects import StoreSettings
 from workers.inbox import Held, Inbox, Upload
-from workers.patience import Patient, pauses
+from workers.patience import Patient, open_once, pauses
 from workers.settings import LiveSettings
 
 P = ParamSpec("P")
@@ -158,12 +157,7 @@ class Shard:
         return None
 
     def _open_bucket(self, bucket: str) -> ObjectStore:
-        return _open_bucket(self._store.model_copy(update={"kind": "s3", "bucket": bucket}))
-
-
-@lru_cache(maxsize=8)
-def _open_bucket(settings: StoreSettings) -> ObjectStore:
-    return Patient.open(settings)
+        return open_once(self._store.of_bucket(bucket))
 
 
 class _AnyShard(Protocol):
@@ -192,7 +186,7 @@ class _ShardProcess:
             max_task_retries=0,
             max_pending_calls=16,
             # An upload that takes long must not keep workers waiting for what was accepted long ago.
-            concurrency_groups={"intake": 1, "desk": 1},
+            concurrency_groups={"intake": 1, "work": 1},
         )
         self._actor = options(Shard).remote(index, store, settings)
 
@@ -200,13 +194,13 @@ class _ShardProcess:
         return self._call(Shard.offer, "intake", upload)
 
     def take(self, most: int) -> list[Held]:
-        return self._call(Shard.take, "desk", most)
+        return self._call(Shard.take, "work", most)
 
     def forget(self, marks: list[str]) -> None:
-        self._call(Shard.forget, "desk", marks)
+        self._call(Shard.forget, "work", marks)
 
     def status(self) -> ShardStatus:
-        return self._call(Shard.status, "desk")
+        return self._call(Shard.status, "work")
 
     def close(self) -> None:
         self._ray.kill(self._actor)

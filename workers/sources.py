@@ -16,7 +16,7 @@ from pipeline.errors import ClipError, ConfigError
 from pipeline.media.origin import Origin, PathTemplate, read_sidecar, sidecar_names
 from pipeline.span import iso
 from storage.archive import short
-from storage.contract import CHUNK_BYTES, MissingObject, ObjectStore, write_hashed
+from storage.contract import CHUNK_BYTES, Head, MissingObject, ObjectStore, write_hashed
 from storage.location import Location
 from workers.receipt import Receipt, set_aside
 
@@ -98,6 +98,11 @@ def mark_of(location: Location, version: str, camera: str, start_ns: int | None)
 def file_version(size: int, changed_ns: int) -> str:
     """Return the version of a file with that size (bytes) and time of change (ns since 1970)."""
     return f"{size} {changed_ns}"
+
+
+def object_version(head: Head) -> str:
+    """Return the version of an object in a bucket."""
+    return f"{head.size} {head.version}"
 
 
 def fetch(location: Location, path: Path, open_bucket: OpenBucket) -> tuple[str, int]:
@@ -242,9 +247,10 @@ def read_sidecar_file(paths: Sequence[str]) -> bytes | None:
     return None
 
 
-def read_sidecar_object(store: ObjectStore, key: str) -> bytes | None:
-    """Return the content of the sidecar under a key, None where that is empty."""
-    return store.get(key) if key else None
+def sidecar_object(store: ObjectStore, key: str, there: Container[str]) -> Callable[[], bytes | None]:
+    """Return what reads the sidecar of the object `key`, given the keys that are `there`; it gives None for none."""
+    name = next((name for name in sidecar_names(key) if name in there), None)
+    return (lambda: None) if name is None else partial(store.get, name)
 
 
 def _in_bucket(where: Location, store: ObjectStore) -> Iterator[Source]:
@@ -254,11 +260,5 @@ def _in_bucket(where: Location, store: ObjectStore) -> Iterator[Source]:
         if location.suffix not in SUFFIXES:
             continue
         head = store.head(key)
-        sidecar = next((name for name in sidecar_names(key) if name in sidecars), "")
-        yield Source(
-            str(location),
-            location,
-            head.size if head else None,
-            f"{head.size} {head.version}" if head else "gone",
-            partial(read_sidecar_object, store, sidecar),
-        )
+        size, version = (head.size, object_version(head)) if head else (None, "gone")
+        yield Source(str(location), location, size, version, sidecar_object(store, key, sidecars))

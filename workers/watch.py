@@ -32,8 +32,9 @@ from workers.sources import (
     Source,
     file_version,
     job_of,
+    object_version,
     read_sidecar_file,
-    read_sidecar_object,
+    sidecar_object,
 )
 
 _LOOK = 1000  # uploads one look gives at most: the oldest; the next look gives more
@@ -194,9 +195,7 @@ class WatchedBucket:
         credentials = Credentials.from_env(os.environ)
         if credentials is None:
             raise ConfigError(f"{where}: a bucket needs credentials in the environment; see `lamplighter doctor`")
-        settings = store.model_copy(update={"kind": "s3", "bucket": where.bucket})
-        # One object serves one thread: looks and hints have their own.
-        self._store, self._told = S3Store(settings, credentials), S3Store(settings, credentials)
+        self._store = S3Store(store.of_bucket(where.bucket), credentials)
         self._naming, self._seen = naming, _Seen()
         self._began_ns = time.time_ns()
         self.name = str(where)
@@ -214,14 +213,14 @@ class WatchedBucket:
 
     def hints(self) -> Iterator[object]:
         """See Watched: MinIO tells what was written."""
-        return self._told.changes(self._where.path)
+        return self._store.changes(self._where.path)
 
     def _fresh(self, jsons: set[str]) -> Iterator[_Found]:
         for key, head, written_ns in self._store.listing(self._where.path):
             if key.endswith(".json"):
                 jsons.add(key)
             elif PurePosixPath(key).suffix.lower() in SUFFIXES:
-                version = f"{head.size} {head.version}"
+                version = object_version(head)
                 if (key, version) in self._seen:
                     self._seen.keep(key, version)
                 else:
@@ -229,8 +228,7 @@ class WatchedBucket:
 
     def _upload(self, found: _Found, jsons: set[str]) -> New:
         location = Location(found.name, self._where.bucket)
-        sidecar = next((key for key in sidecar_names(found.name) if key in jsons), "")
-        reader = partial(read_sidecar_object, self._store, sidecar)
+        reader = sidecar_object(self._store, found.name, jsons)
         source = Source(str(location), location, found.size, found.version, reader)
         return self._naming.upload(source, arrived_ns=found.written_ns)
 
