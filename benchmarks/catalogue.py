@@ -37,7 +37,7 @@ from simulation.fleet import Mix, make_fleet
 from simulation.traffic import sights
 from storage.archive import Archive
 from storage.catalog.catalog import Catalog
-from storage.objects import DirectoryStore
+from storage.directory import DirectoryStore
 
 _START_NS = 1_767_225_600 * NS  # 2026-01-01
 _STEP = 0.0006  # degrees between cameras: some 50 m

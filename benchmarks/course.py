@@ -32,7 +32,8 @@ from simulation.fleet import HOUR_NS, Fleet
 from simulation.scene import Scene
 from simulation.settings import FleetSettings
 from simulation.traffic import Sight, sights
-from workers.batch import BatchSettings, run, session
+from workers.batch import run, session
+from workers.settings import BatchSettings
 
 WORKERS = 2
 _ASKED = 8  # the smallest area the rules allow holds more

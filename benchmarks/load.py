@@ -47,7 +47,7 @@ from simulation.score import load_fed, score_fed
 from simulation.settings import FleetSettings
 from simulation.traffic import sights
 from storage.minio_server import cache_folder
-from workers.batch import BatchSettings
+from workers.settings import BatchSettings
 
 LAG_S = 10.0
 _NOON_NS = parse_iso("2026-01-31T12:00:00Z")

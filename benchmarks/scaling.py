@@ -23,8 +23,9 @@ from lamplighter.settings import load
 from pipeline.clip import Camera, Sharing
 from simulation.film import FilmJob, film
 from simulation.scene import Scene
-from workers.batch import BatchSettings, run, session
+from workers.batch import run, session
 from workers.receipt import Outcome, Stopwatch
+from workers.settings import BatchSettings
 
 _DISTINCT = 4
 _RATE = 10

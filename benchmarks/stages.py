@@ -36,14 +36,15 @@ from pipeline.detection.detect import detect
 from pipeline.detection.gates import Detection
 from pipeline.measure.motion import measure
 from pipeline.media import cut
-from pipeline.media.cut import Cut, Profile
+from pipeline.media.cut import Cut
 from pipeline.media.decode import open_video
 from pipeline.media.encode import encode
 from pipeline.media.packets import open_recording
+from pipeline.media.profile import Profile
 from pipeline.span import NS, Span
 from simulation.scene import Scene, render
 from storage import minio_server
-from storage.objects import StoreSettings
+from storage.access import StoreSettings
 from storage.s3 import S3Store
 
 _PEAK_LIMIT_MB = 400

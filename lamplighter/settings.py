@@ -30,7 +30,7 @@ from pipeline.errors import ConfigError
 from pipeline.measure.motion import MeasureSettings
 from pipeline.media.profile import Profile
 from simulation.settings import FleetSettings
-from storage.objects import StoreSettings
+from storage.access import StoreSettings
 from workers.settings import BatchSettings, LiveSettings, RecorderSettings
 
 CONFIGS = Path(__file__).parents[1] / "configs"

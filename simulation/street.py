@@ -16,8 +16,9 @@ from pipeline.clip import Camera, Sharing
 from pipeline.span import NS, Span
 from simulation.film import FilmJob, film
 from simulation.scene import Scene
-from workers.batch import BatchSettings, run
+from workers.batch import run
 from workers.receipt import Receipt
+from workers.settings import BatchSettings
 
 CAMERAS: Final = 12
 _CLIPS, _RATE = 3, 10

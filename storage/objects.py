@@ -1,7 +1,4 @@
-"""The one way to open any store, and the names that who uses a store needs.
-
-The interface and its promises are in storage/contract.py.
-"""
+"""The one way to open any store; its interface and promises are in storage/contract.py."""
 
 from __future__ import annotations
 
@@ -9,23 +6,8 @@ from pathlib import Path
 
 from pipeline.errors import ConfigError
 from storage.access import ACCESS_KEY, SECRET_KEY, Credentials, StoreSettings
-from storage.contract import CHUNK_BYTES, Head, MissingBucket, MissingObject, ObjectStore, check_key
+from storage.contract import ObjectStore
 from storage.directory import DirectoryStore
-
-__all__ = [
-    "ACCESS_KEY",
-    "CHUNK_BYTES",
-    "SECRET_KEY",
-    "Credentials",
-    "DirectoryStore",
-    "Head",
-    "MissingBucket",
-    "MissingObject",
-    "ObjectStore",
-    "StoreSettings",
-    "check_key",
-    "open_store",
-]
 
 
 def open_store(settings: StoreSettings, credentials: Credentials | None) -> ObjectStore:

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from conftest import cannot_run
 from storage.archive import Archive
 from storage.catalog.catalog import Catalog
-from storage.objects import DirectoryStore
+from storage.directory import DirectoryStore
 
 
 @pytest.fixture(scope="session")

@@ -14,7 +14,8 @@ import pytest
 
 from pipeline.errors import ConfigError, StoreUnavailable
 from storage import minio_server as server_module
-from storage.objects import Credentials, MissingBucket, StoreSettings
+from storage.access import Credentials, StoreSettings
+from storage.contract import MissingBucket
 from storage.s3 import S3Store
 
 if TYPE_CHECKING:

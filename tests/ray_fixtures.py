@@ -4,7 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from workers.batch import BatchSettings, session
+from workers.batch import session
+from workers.settings import BatchSettings
 
 
 @pytest.fixture(scope="session")

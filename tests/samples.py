@@ -11,7 +11,8 @@ from pipeline.case.delivery import CaseKey, Delivery
 from pipeline.case.released import Record, commitment
 from pipeline.case.request import Area, Request
 from pipeline.clip import Camera, Clip, Disclosure, Owner, Sharing, Stream
-from pipeline.media.cut import Cut, Profile
+from pipeline.media.cut import Cut
+from pipeline.media.profile import Profile
 from pipeline.span import NS, Span, parse_iso
 from storage.archive import Aside, Ingested, Mark, clip_name, released_key, short
 from storage.log import GENESIS, Entry

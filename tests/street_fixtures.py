@@ -17,7 +17,7 @@ from simulation.fleet import (
     Mix,
     make_fleet,
 )
-from workers.batch import BatchSettings
+from workers.settings import BatchSettings
 
 START = parse_iso("2026-01-31T17:00:00Z")
 HERE = BatchSettings(workers=0)

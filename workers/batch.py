@@ -29,9 +29,6 @@ from workers.settings import BatchSettings
 if TYPE_CHECKING:
     from ray import ObjectRef
 
-__all__ = ["BatchSettings", "run", "session"]
-
-
 _TICK_S = 0.05  # how soon jobs that had none to give are asked again
 _PAUSES_S = (0.5, 30.0)  # the first and the longest while a store is away
 _ENVIRONMENT = {

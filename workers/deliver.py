@@ -11,7 +11,8 @@ from pipeline.case.delivery import CaseKey, Delivery
 from pipeline.case.released import Record, commitment
 from pipeline.clip import Clip
 from pipeline.errors import ClipError
-from pipeline.media.cut import Cut, Product, Profile, make_cut
+from pipeline.media.cut import Cut, Product, make_cut
+from pipeline.media.profile import Profile
 from pipeline.span import Span
 from storage.archive import Archive, clip_name, released_key
 from workers.ingest import Context, fetch_clip

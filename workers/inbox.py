@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from urllib.parse import quote
 
+from storage.access import StoreSettings
 from storage.contract import ObjectStore, check_key
 from storage.location import Location
-from storage.objects import StoreSettings
 from workers.sources import IngestJob, OpenBucket, fetch
 
 _PREFIX = "inbox/"

@@ -14,9 +14,9 @@ from pipeline.errors import ClipError
 from pipeline.measure.motion import MeasureSettings, measure
 from pipeline.media.decode import Video, open_video
 from pipeline.span import iso
+from storage.access import StoreSettings
 from storage.archive import Archive, Ingested, Mark, clip_name, clip_prefix
 from storage.contract import MissingObject, ObjectStore
-from storage.objects import StoreSettings
 from workers.patience import open_once
 from workers.receipt import Outcome, Stopwatch
 from workers.sources import IngestJob, fetch, sha256_of, source_faults

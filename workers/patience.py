@@ -19,7 +19,9 @@ import stamina
 import stamina.instrumentation
 
 from pipeline.errors import StoreUnavailable
-from storage.objects import Credentials, Head, ObjectStore, StoreSettings, open_store
+from storage.access import Credentials, StoreSettings
+from storage.contract import Head, ObjectStore
+from storage.objects import open_store
 
 P = ParamSpec("P")
 T = TypeVar("T")

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 
 from pipeline.activity import Activity
+from storage.access import StoreSettings
 from storage.archive import Archive, Ingested
-from storage.objects import StoreSettings
 from workers.patience import Patient
 
 _AT_ONCE = 16

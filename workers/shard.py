@@ -19,9 +19,9 @@ from typing import Concatenate, ParamSpec, Protocol, TypeVar
 
 from pipeline.errors import ClipError
 from pipeline.span import NS
+from storage.access import StoreSettings
 from storage.archive import Archive
 from storage.contract import ObjectStore
-from storage.objects import StoreSettings
 from workers.inbox import Held, Inbox, Upload
 from workers.patience import Patient, open_once, pauses
 from workers.settings import LiveSettings

@@ -20,8 +20,8 @@ import numpy as np
 
 from pipeline.errors import ConfigError, LamplighterError, StoreUnavailable
 from pipeline.media.origin import PathTemplate, sidecar_names
+from storage.access import Credentials, StoreSettings
 from storage.location import Location
-from storage.objects import Credentials, StoreSettings
 from storage.s3 import S3Store
 from workers.inbox import Upload
 from workers.patience import pauses

@@ -24,6 +24,7 @@ def decide(
     if sum((bool(share), share_all, decline)) != 1:
         raise ConfigError("wanted one of --share CLIP, --share-all and --decline")
     from lamplighter.cli import tables
+    from lamplighter.report.wording import clip_count
     from pipeline.actor import Actor, Role
     from pipeline.span import iso
 
@@ -37,5 +38,5 @@ def decide(
     if as_json:
         tables.write_json({"request": request, "owner": owner, "clips": settled.clips, "at": iso(settled.decided_ns)})
     else:
-        answer = f"shares {tables.clip_count(len(settled.clips))}" if settled.clips else "declines"
+        answer = f"shares {clip_count(len(settled.clips))}" if settled.clips else "declines"
         tables.out.print(f"owner {owner} {answer} for request {request}")

@@ -29,7 +29,9 @@ def show(
         if as_json:
             tables.write_json(document)
         else:
-            tables.table("Settings in force", "setting", "value", rows=tables.settings_rows(document))
+            from lamplighter.report.wording import settings_rows
+
+            tables.table("Settings in force", "setting", "value", rows=settings_rows(document))
         return
     with desk_of(context) as desk:
         if thing is None:

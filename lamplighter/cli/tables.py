@@ -14,7 +14,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from lamplighter.report.wording import clip_count, settings_rows, short_span
+from lamplighter.report.wording import short_span
 from pipeline.case.consent import Standing
 from pipeline.detection.labels import listed
 from workers.receipt import Outcome, Receipt
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from lamplighter.desk.cases import Row
     from lamplighter.desk.tally import Tally
     from pipeline.case.released import Record
-
-__all__ = ["clip_count", "settings_rows", "short_span"]  # beside what is defined here
 
 # A pipe has no width: the 80 columns it would get fold digests and paths that another program reads.
 out = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 200)

@@ -20,10 +20,10 @@ from pipeline.detection.layers import Layers
 from pipeline.detection.night import is_night
 from pipeline.detection.tracer import trace
 from pipeline.errors import ConfigError, StoreUnavailable
+from storage.access import StoreSettings
 from storage.archive import Ingested
 from storage.catalog.catalog import Catalog
 from storage.catalog.rows import KeptEvents
-from storage.objects import StoreSettings
 from workers.prefetch import activities
 
 

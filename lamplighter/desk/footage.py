@@ -14,7 +14,7 @@ from pipeline.clip import Clip
 from pipeline.errors import ClipError
 from pipeline.media.decode import open_video
 from pipeline.span import iso
-from storage.objects import MissingObject
+from storage.contract import MissingObject
 
 
 def still(holdings: Holdings, clip: Clip, pts: int, *, missed: Callable[[str], None]) -> NDArray[np.uint8] | None:

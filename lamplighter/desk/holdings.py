@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 from lamplighter.settings import Settings
 from pipeline.actor import Actor, Role
 from pipeline.errors import ConfigError
+from storage.access import ACCESS_KEY, SECRET_KEY, StoreSettings
 from storage.archive import Archive
 from storage.catalog.catalog import Catalog
-from storage.objects import StoreSettings
 from workers.patience import Patient
 
 if TYPE_CHECKING:
@@ -64,7 +64,6 @@ def opened(settings: Settings, actor: Actor) -> Iterator[Holdings]:
 
 def _own_server(settings: Settings) -> StoreSettings:
     from storage import minio_server  # noqa: PLC0415 - no other store needs it
-    from storage.objects import ACCESS_KEY, SECRET_KEY  # noqa: PLC0415
 
     server = minio_server.status(settings.data / "minio")
     if server is None:

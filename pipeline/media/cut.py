@@ -20,8 +20,6 @@ from pipeline.span import NS, Span
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["Cut", "Product", "Profile", "make_cut"]
-
 _MP4_CODECS: Final = frozenset({"h264", "hevc", "av1", "vp9", "mpeg4"})
 
 

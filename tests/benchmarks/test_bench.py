@@ -25,7 +25,7 @@ from simulation.settings import FleetSettings
 from simulation.traffic import Sight
 from storage.archive import Archive
 from storage.catalog.catalog import Catalog
-from storage.objects import DirectoryStore
+from storage.directory import DirectoryStore
 from workers.receipt import Stopwatch
 
 NOON_NS = parse_iso("2026-01-31T12:00:00Z")

@@ -14,7 +14,7 @@ import workers
 from lamplighter.answers import ANSWERS, EXIT_CODES, Answer, answer_to
 from lamplighter.cli.app import app
 from pipeline.errors import ClipError, Conflict, LamplighterError, NotAllowed, NotFound, RequestRefused, StoreRefused
-from storage.objects import MissingBucket
+from storage.contract import MissingBucket
 
 
 def kinds(above: type[LamplighterError]) -> Iterator[type[LamplighterError]]:

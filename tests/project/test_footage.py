@@ -16,7 +16,7 @@ import pytest
 from pipeline.media.decode import open_video
 from pipeline.span import NS, Span, parse_iso
 from storage import minio_server
-from storage.objects import StoreSettings
+from storage.access import StoreSettings
 from storage.s3 import S3Store
 
 START = "2026-01-31T18:00:00Z"

@@ -13,13 +13,14 @@ from pipeline.activity import Activity
 from pipeline.case.request import Area, Request
 from pipeline.clip import Clip
 from pipeline.errors import LamplighterError
-from pipeline.media.cut import Cut, Profile
+from pipeline.media.cut import Cut
+from pipeline.media.profile import Profile
 from pipeline.span import NS
 from samples import DOCUMENTS, ONE, camera, clip, decision, delivery, ingested, request, square
 from storage.archive import Archive, Aside, clip_name, clip_prefix, short
-from storage.contract import check_key
+from storage.contract import MissingBucket, check_key
+from storage.directory import DirectoryStore
 from storage.log import GENESIS, Entry
-from storage.objects import DirectoryStore, MissingBucket
 from storage.shelf import SCHEMA, Shelf
 
 

@@ -14,15 +14,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from storage.contract import replacing
-from storage.objects import (
-    Head,
-    MissingObject,
-    ObjectStore,
-    StoreSettings,
-    check_key,
-    open_store,
-)
+from storage.access import StoreSettings
+from storage.contract import Head, MissingObject, ObjectStore, check_key, replacing
+from storage.objects import open_store
 
 if TYPE_CHECKING:
     from collections.abc import Callable

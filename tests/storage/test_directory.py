@@ -15,11 +15,8 @@ import pytest
 
 from conftest import cannot_run
 from pipeline.errors import StoreRefused, StoreUnavailable
-from storage.objects import (
-    DirectoryStore,
-    Head,
-    MissingBucket,
-)
+from storage.contract import Head, MissingBucket
+from storage.directory import DirectoryStore
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -18,7 +18,7 @@ import pytest
 
 from pipeline.errors import ConfigError
 from storage import minio_server
-from storage.objects import StoreSettings
+from storage.access import StoreSettings
 from storage.s3 import S3Store
 
 

@@ -17,7 +17,9 @@ from pydantic import ValidationError
 
 from pipeline.errors import ConfigError, StoreRefused, StoreUnavailable
 from storage import minio_server as server_module
-from storage.objects import Credentials, Head, MissingBucket, MissingObject, ObjectStore, StoreSettings, open_store
+from storage.access import Credentials, StoreSettings
+from storage.contract import Head, MissingBucket, MissingObject, ObjectStore
+from storage.objects import open_store
 from storage.s3 import S3Store
 
 if TYPE_CHECKING:

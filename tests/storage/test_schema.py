@@ -313,7 +313,7 @@ import sys
 from pathlib import Path
 from storage.archive import Archive
 from storage.catalog.catalog import Catalog
-from storage.objects import DirectoryStore
+from storage.directory import DirectoryStore
 store = DirectoryStore(Path(sys.argv[1]))
 store.ensure_bucket()
 Catalog(sys.argv[2], Archive(store), saw=lambda line: None).close()

@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import ClipError, StoreRefused, StoreUnavailable
-from workers.batch import BatchSettings, run
+from workers.batch import run
 from workers.receipt import Outcome, Receipt, Stopwatch, attempt
+from workers.settings import BatchSettings
 
 HERE = BatchSettings(workers=0)
 
@@ -219,7 +220,8 @@ class TestOnRay:
 TWICE_LOST = """
 import os, signal, sys
 from types import SimpleNamespace
-from workers.batch import BatchSettings, run, session
+from workers.batch import run, session
+from workers.settings import BatchSettings
 
 def die(job, context, watch):
     os.kill(os.getpid(), signal.SIGKILL)

@@ -24,9 +24,10 @@ from fleet_fixtures import START_NS, Films, put_film
 from pipeline.measure.motion import MeasureSettings
 from pipeline.media.encode import encode
 from pipeline.media.origin import PathTemplate
+from storage.access import ACCESS_KEY, SECRET_KEY, StoreSettings
+from storage.directory import DirectoryStore
 from storage.location import Location
 from storage.minio_server import Server
-from storage.objects import ACCESS_KEY, SECRET_KEY, DirectoryStore, StoreSettings
 from storage.s3 import S3Store
 from workers.inbox import Upload
 from workers.ingest import Context, ingest
@@ -45,7 +46,8 @@ from pathlib import Path
 from pipeline.measure.motion import MeasureSettings
 from pipeline.media.origin import PathTemplate
 from storage.location import Location
-from storage.objects import DirectoryStore, StoreSettings
+from storage.access import StoreSettings
+from storage.directory import DirectoryStore
 from storage.s3 import S3Store
 from workers.inbox import Upload
 from workers.ingest import Context, RemeasureJob, ingest, remeasure

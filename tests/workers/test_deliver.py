@@ -14,8 +14,8 @@ from pipeline.case.released import commitment
 from pipeline.case.request import Request, Verdict
 from pipeline.clip import Camera, Sharing
 from pipeline.errors import ClipError, Conflict, NotFound, RequestRefused
-from pipeline.media.cut import Profile
 from pipeline.media.decode import open_video
+from pipeline.media.profile import Profile
 from pipeline.span import NS, Span
 from storage.archive import clip_name
 from storage.log import verify

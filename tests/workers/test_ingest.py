@@ -25,14 +25,16 @@ from pipeline.measure.motion import MeasureSettings
 from pipeline.media.encode import encode
 from pipeline.media.origin import PathTemplate
 from pipeline.span import NS
+from storage.access import StoreSettings
 from storage.archive import Ingested, clip_name
+from storage.directory import DirectoryStore
 from storage.location import Location
 from storage.minio_server import Server
-from storage.objects import DirectoryStore, StoreSettings
 from storage.s3 import S3Store
-from workers.batch import BatchSettings, run
+from workers.batch import run
 from workers.ingest import Context, ingest
 from workers.receipt import Outcome, Receipt, Stopwatch
+from workers.settings import BatchSettings
 from workers.sources import IngestJob, ingest_jobs
 
 TEMPLATE = "{camera}/{start:%Y%m%dT%H%M%SZ}.mp4"

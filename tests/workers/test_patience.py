@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.errors import StoreRefused, StoreUnavailable
-from storage.objects import DirectoryStore
+from storage.directory import DirectoryStore
 from workers.patience import TRIES, Patient, patiently, pauses
 
 

@@ -12,9 +12,10 @@ import pytest
 from pipeline.activity import Activity
 from pipeline.errors import LamplighterError
 from samples import MINUTE, NOON, clip, ingested
+from storage.access import ACCESS_KEY, SECRET_KEY, StoreSettings
 from storage.archive import Ingested
+from storage.directory import DirectoryStore
 from storage.minio_server import Server
-from storage.objects import ACCESS_KEY, SECRET_KEY, DirectoryStore, StoreSettings
 from storage.s3 import S3Store
 from workers.prefetch import activities
 

@@ -22,10 +22,10 @@ from lamplighter.desk.desk import Desk, open_desk
 from lamplighter.settings import load
 from pipeline.errors import ConfigError
 from pipeline.span import NS
+from storage.access import StoreSettings
 from storage.archive import Mark, clip_name
 from storage.location import Location
 from storage.minio_server import Server
-from storage.objects import StoreSettings
 from storage.s3 import S3Store
 from workers.inbox import Held, Inbox, Upload
 from workers.ingest import Context, ingest

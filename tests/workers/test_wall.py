@@ -19,7 +19,8 @@ from pipeline.case.released import commitment
 from pipeline.case.request import Request
 from pipeline.clip import Clip
 from pipeline.errors import ClipError
-from pipeline.media.cut import Cut, Profile
+from pipeline.media.cut import Cut
+from pipeline.media.profile import Profile
 from pipeline.span import NS, iso
 from storage.archive import Ingested, clip_name
 from workers.deliver import DeliverJob, deliver

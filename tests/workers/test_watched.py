@@ -20,9 +20,9 @@ from lamplighter.settings import load
 from pipeline.errors import ConfigError, StoreRefused, StoreUnavailable
 from pipeline.media.origin import PathTemplate
 from pipeline.span import NS
+from storage.access import StoreSettings
 from storage.location import Location
 from storage.minio_server import Server
-from storage.objects import StoreSettings
 from storage.s3 import S3Store
 from workers.inbox import Upload
 from workers.settings import LiveSettings

@@ -14,8 +14,8 @@ from simulation.fleet import (
     make_fleet,
 )
 from simulation.score import load_fed
+from storage.access import StoreSettings
 from storage.minio_server import Server
-from storage.objects import StoreSettings
 from storage.s3 import S3Store
 from street_fixtures import START, small_fleet
 

@@ -33,8 +33,8 @@ from pipeline.errors import ConfigError, StoreUnavailable
 from pipeline.span import NS
 from rtsp_fixtures import Rtsp
 from storage import minio_server
+from storage.access import ACCESS_KEY, SECRET_KEY, Credentials
 from storage.location import Location
-from storage.objects import ACCESS_KEY, SECRET_KEY, Credentials
 from workers.inbox import Held, Upload
 from workers.live import Accepted, Dropped, Intake, Repeated
 from workers.receipt import Outcome, Receipt

@@ -35,10 +35,11 @@ from pipeline.errors import ConfigError, LamplighterError
 from pipeline.measure.motion import MeasureSettings
 from pipeline.span import Span
 from samples import MINUTE, NOON, camera, clip, ingested, request, stream
+from storage.access import StoreSettings
 from storage.archive import Archive, Ingested
 from storage.catalog.catalog import Catalog
 from storage.catalog.rows import KeptEvents
-from storage.objects import DirectoryStore, StoreSettings
+from storage.directory import DirectoryStore
 
 ROOT = Path(__file__).parents[3]
 ASKED = request(span=Span(NOON - 9 * 3600 * 10**9, NOON + 1800 * 10**9))

@@ -18,9 +18,10 @@ from pydantic import ValidationError
 from pipeline.clip import Clip
 from pipeline.errors import ClipError
 from pipeline.media import cut
-from pipeline.media.cut import Cut, Product, Profile, make_cut
+from pipeline.media.cut import Cut, Product, make_cut
 from pipeline.media.decode import open_video
 from pipeline.media.encode import encode
+from pipeline.media.profile import Profile
 from pipeline.media.transcode import Excerpt, program
 from pipeline.span import NS, Span
 
