@@ -13,7 +13,7 @@ import typer
 from lamplighter.cli.options import Json, settings_of
 
 if TYPE_CHECKING:
-    from lamplighter.desk.tuning import Goal, Plan, Suggestion
+    from lamplighter.desk.suggestion import Goal, Plan, Suggestion
     from lamplighter.settings import Settings
     from pipeline.span import Span
 
@@ -58,7 +58,7 @@ def tune(
     The grid, and what counts as found, are in the section [tune] of the settings. What [day], [night] or a camera's
     own table holds stays as it is, and is tried as it is.
     """
-    from lamplighter.desk.tuning import Plan
+    from lamplighter.desk.suggestion import Plan
 
     settings = settings_of(context)
     goal = _goal(labels, target)
@@ -68,9 +68,9 @@ def tune(
 
 def _tune(settings: Settings, plan: Plan, output: _Output) -> None:
     from lamplighter.cli import reports, tables
-    from lamplighter.desk import tuning
     from lamplighter.desk.desk import open_desk
     from lamplighter.desk.files import write_file
+    from lamplighter.desk.suggestion import tune as tuned
     from lamplighter.report.suggestion import draw_suggestion, suggestion_document
 
     follow = reports.follow_clips(quiet=output.as_json)
@@ -78,12 +78,12 @@ def _tune(settings: Settings, plan: Plan, output: _Output) -> None:
     shows_footage = False
     with open_desk(settings) as desk:
         if output.pictures is None:
-            suggestion = tuning.tune(desk, plan, follow=follow)
+            suggestion = tuned(desk, plan, follow=follow)
         else:
             from lamplighter.report.camera import FleetPictures  # matplotlib with it
 
             pictures = FleetPictures()
-            suggestion = tuning.tune(desk, plan, saw=pictures.add, follow=follow)
+            suggestion = tuned(desk, plan, saw=pictures.add, follow=follow)
             still = reports.still_of(desk) if output.still else None
             drawn = draw_suggestion(suggestion, pictures, still, toml=suggestion.toml(output.base))
             files += reports.write_drawn(output.pictures, drawn)
@@ -100,7 +100,7 @@ def _tune(settings: Settings, plan: Plan, output: _Output) -> None:
 
 
 def _goal(labels: Path | None, target: str | None) -> Goal:
-    from lamplighter.desk.tuning import ByLabels, ByRate
+    from lamplighter.desk.suggestion import ByLabels, ByRate
     from pipeline.detection.labels import read_labels
     from pipeline.detection.tune import parse_rate
     from pipeline.errors import ConfigError
@@ -129,7 +129,7 @@ def _span(start: str | None, end: str | None) -> Span:
 
 def _base(config: Path | None, write: Path | None) -> str:
     """Return the text of the settings file in use, "" for none, before any work: `write` must not lose another's."""
-    from lamplighter.desk.tuning import is_ours
+    from lamplighter.desk.suggestion import is_ours
     from pipeline.errors import ConfigError
 
     used = config or (Path(chosen) if (chosen := os.environ.get("LAMPLIGHTER_CONFIG")) else None)

@@ -6,8 +6,8 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from lamplighter.desk.finding import find
 from lamplighter.desk.holdings import Holdings
+from lamplighter.desk.kept import find
 from lamplighter.desk.register import check_owner
 from pipeline.actor import Role
 from pipeline.case.consent import Decision, Standing, standing

@@ -99,7 +99,7 @@ def compare(
     cold = []
     for look in looks(desk, clips, tuple(others.values()), follow=follow, what="Reading activity"):
         for one, holds, events in zip(found, look.holds, look.events, strict=True):
-            one.used.setdefault(holds.profile, holds.detection)
+            one.used.setdefault(holds.half, holds.detection)
             one.events.extend((look.clip, event) for event in events)
         cold.append(look.activity.cold)
         saw(look)

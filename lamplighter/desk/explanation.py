@@ -34,4 +34,4 @@ def never_fires(desk: Desk, camera: Camera) -> list[str]:
         return []
     activity, _ = desk.motion(camera, clips[-1])
     held = [desk.settings.layers.of(camera.id, night=night) for night in (False, True)]
-    return [f"by {holds.profile}: {reason}" for holds in held for reason in obstacles(activity.layout, holds.detection)]
+    return [f"by {holds.half}: {reason}" for holds in held for reason in obstacles(activity.layout, holds.detection)]

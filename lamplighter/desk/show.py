@@ -88,7 +88,7 @@ def _clip(holdings: Holdings, ingested: Ingested) -> dict[str, Any]:
     holds = holdings.settings.layers.for_clip(camera, clip, activity)
     spans = [clip.between(event.start_pts, event.end_pts) for event in detect(activity, holds.detection)]
     return clip_document(ingested) | {
-        "detection": f"of the {holds.profile}",
+        "detection": f"of the {holds.half}",
         "cold frames": activity.cold,
         "events": [{"event": str(span)} for span in spans],
     }

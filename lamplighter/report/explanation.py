@@ -30,7 +30,7 @@ def explanation_document(explained: Explained, settings: Settings) -> dict[str, 
     for part in [*document["events"], *document["remedies"], *strongest]:
         for name in [name for name in part if name.endswith("pts")]:
             part[name.replace("pts", "at")] = iso(clip.time_ns(part.pop(name)))
-    facts = {"clip": clip.id, "camera": clip.camera, "span": str(clip.span), "profile": holds.profile}
+    facts = {"clip": clip.id, "camera": clip.camera, "span": str(clip.span), "profile": holds.half}
     return facts | document | {"settings": _values(settings, holds)}
 
 
@@ -44,7 +44,7 @@ def explanation_sections(explained: Explained, settings: Settings) -> list[Secti
     clip, holds, found = explained.clip, explained.holds, explained.found
     count = len(found.events)
     events = "no event" if not count else "1 event" if count == 1 else f"{count} events"
-    answer = f"Clip {clip.id} of camera {clip.camera}, {short_span(clip.span)}, by {holds.profile}: {events}"
+    answer = f"Clip {clip.id} of camera {clip.camera}, {short_span(clip.span)}, by {holds.half}: {events}"
     sections = [Section("What moved", f"{answer}\n{_strongest(explained)}")]
     if found.strongest is None:
         return sections
@@ -66,7 +66,7 @@ def explanation_sections(explained: Explained, settings: Settings) -> list[Secti
 
 def settings_document(day: Resolved, night: Resolved, settings: Settings) -> dict[str, Any]:
     """Return every setting of a camera by day and by night, with where it comes from."""
-    return {holds.profile: _values(settings, holds) for holds in (day, night)}
+    return {holds.half: _values(settings, holds) for holds in (day, night)}
 
 
 def settings_sections(camera: str, *, day: Resolved, night: Resolved, settings: Settings) -> list[Section]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
-from lamplighter.desk.tuning import ByRate, Suggestion, score_of
+from lamplighter.desk.suggestion import ByRate, Suggestion, score_of
 from lamplighter.report.page import OPERATORS_ONLY, SHOWS_FOOTAGE, Drawn, Section, page
 from lamplighter.report.wording import short_span
 from pipeline.detection.detect import Event

@@ -14,7 +14,7 @@ from pipeline.detection.gates import (
     Detection,
     FrameGate,
     Gate,
-    Outcome,
+    InForce,
     Step,
     StretchGate,
     Value,
@@ -212,10 +212,10 @@ class _Explainer:
         return Run(start, end, setting, got, wanted, gate.words.format(got=got, wanted=wanted))
 
     def _remedies(self) -> Iterator[Remedy]:
-        outcome = Outcome(self.trace, self._joined(self.active), self.activity.time_base)
+        in_force = InForce(self.trace, self._joined(self.active), self.activity.time_base)
         for settings, gate in self.gates:
             for setting in settings:
-                values = gate.looser(setting, outcome, self.detection)
+                values = gate.looser(setting, in_force, self.detection)
                 nearest = _nearest(values, functools.partial(self._first, setting))
                 if nearest is not None:
                     value, event = nearest

@@ -58,7 +58,7 @@ class Step(IntEnum):
     """Nothing: what is kept before and after an event."""
 
 
-class Outcome(NamedTuple):
+class InForce(NamedTuple):
     """What the settings in force come to: a trace of every frame's regions, and the stretches before any is dropped."""
 
     trace: Trace
@@ -82,7 +82,7 @@ class Gate:
         """Return of which frames this gate needs the regions."""
         return Labelling.FEW
 
-    def looser(self, setting: str, outcome: Outcome, settings: Detection) -> Sequence[Value]:
+    def looser(self, setting: str, in_force: InForce, settings: Detection) -> Sequence[Value]:
         """Return the values of one of its settings that let more pass than now and could matter, the nearest first."""
         return ()
 
@@ -157,8 +157,8 @@ class _Sensitivity(CellGate):
         over: Bools = trace.share.max((1, 2)) >= trace.view.level  # also outside of the zones, which are told apart
         return over
 
-    def looser(self, setting: str, outcome: Outcome, settings: Detection) -> Sequence[Value]:
-        highest = min(outcome.trace.view.level - 1, int(outcome.trace.share.max()))
+    def looser(self, setting: str, in_force: InForce, settings: Detection) -> Sequence[Value]:
+        highest = min(in_force.trace.view.level - 1, int(in_force.trace.share.max()))
         return lower([level / 255 for level in range(1, highest + 1)], than=settings.sensitivity)
 
 
@@ -173,7 +173,7 @@ class _Zones(CellGate):
         over: Bools = trace.peak >= trace.view.level
         return over
 
-    def looser(self, setting: str, outcome: Outcome, settings: Detection) -> Sequence[Value]:
+    def looser(self, setting: str, in_force: InForce, settings: Detection) -> Sequence[Value]:
         return [()] if getattr(settings, setting) else ()
 
     def obstacle(self, view: View, settings: Detection) -> str:
@@ -190,8 +190,8 @@ class _MinCells(FrameGate):
     def nearest(self, trace: Trace, settings: Detection, frames: Ints) -> float:
         return float(trace.cells[frames].max())
 
-    def looser(self, setting: str, outcome: Outcome, settings: Detection) -> Sequence[Value]:
-        return lower(range(1, int(outcome.trace.cells.max()) + 1), than=settings.min_cells)
+    def looser(self, setting: str, in_force: InForce, settings: Detection) -> Sequence[Value]:
+        return lower(range(1, int(in_force.trace.cells.max()) + 1), than=settings.min_cells)
 
     def obstacle(self, view: View, settings: Detection) -> str:
         rows, columns = view.watched.shape
@@ -212,8 +212,8 @@ class _MaxArea(FrameGate):
     def nearest(self, trace: Trace, settings: Detection, frames: Ints) -> float:
         return float(trace.area[frames].min())
 
-    def looser(self, setting: str, outcome: Outcome, settings: Detection) -> Sequence[Value]:
-        return higher(outcome.trace.area.tolist(), than=settings.max_area, most=1.0)
+    def looser(self, setting: str, in_force: InForce, settings: Detection) -> Sequence[Value]:
+        return higher(in_force.trace.area.tolist(), than=settings.max_area, most=1.0)
 
     def obstacle(self, view: View, settings: Detection) -> str:
         covered = settings.min_cells * view.level / (255 * view.watched.size)
@@ -242,8 +242,8 @@ class _Travel(FrameGate):
         large = np.isin(regions.frame, frames) & (regions.cells >= settings.min_cells)
         return float(regions.travel[large].max())
 
-    def looser(self, setting: str, outcome: Outcome, settings: Detection) -> Sequence[Value]:
-        return lower(outcome.trace.regions.travel.tolist(), than=settings.travel) if settings.travel else ()
+    def looser(self, setting: str, in_force: InForce, settings: Detection) -> Sequence[Value]:
+        return lower(in_force.trace.regions.travel.tolist(), than=settings.travel) if settings.travel else ()
 
     def obstacle(self, view: View, settings: Detection) -> str:
         if settings.travel <= view.reach:
@@ -252,9 +252,9 @@ class _Travel(FrameGate):
 
 
 class _Gap(JoinGate):
-    def looser(self, setting: str, outcome: Outcome, settings: Detection) -> Sequence[Value]:
-        apart = outcome.stretches.start[1:] - outcome.stretches.end[:-1]
-        return higher((apart * float(outcome.time_base)).tolist(), than=settings.gap_s, most=3600.0)
+    def looser(self, setting: str, in_force: InForce, settings: Detection) -> Sequence[Value]:
+        apart = in_force.stretches.start[1:] - in_force.stretches.end[:-1]
+        return higher((apart * float(in_force.time_base)).tolist(), than=settings.gap_s, most=3600.0)
 
 
 class _MinEvent(StretchGate):
@@ -267,8 +267,8 @@ class _MinEvent(StretchGate):
     def nearest(self, stretches: Stretches, time_base: Fraction, settings: Detection) -> float:
         return float((stretches.end - stretches.start).max() * time_base)
 
-    def looser(self, setting: str, outcome: Outcome, settings: Detection) -> Sequence[Value]:
-        lengths = (outcome.stretches.end - outcome.stretches.start) * float(outcome.time_base)
+    def looser(self, setting: str, in_force: InForce, settings: Detection) -> Sequence[Value]:
+        lengths = (in_force.stretches.end - in_force.stretches.start) * float(in_force.time_base)
         return lower(lengths.tolist(), than=settings.min_event_s)
 
 
@@ -329,7 +329,7 @@ class Detection(BaseModel):
     post_roll_s: Annotated[float, _ROLLS] = Field(2.0, ge=0, le=600, description="kept after an event (s)")
 
 
-class Entry(NamedTuple):
+class Judging(NamedTuple):
     """A gate of the table and the settings it has: one, two that judge together, or none."""
 
     settings: tuple[str, ...]
@@ -337,12 +337,12 @@ class Entry(NamedTuple):
 
 
 @functools.cache
-def table(kind: type[Detection]) -> tuple[Entry, ...]:
+def table(kind: type[Detection]) -> tuple[Judging, ...]:
     """Return the gates of a kind of settings, in the order they are applied."""
     names: dict[Gate, tuple[str, ...]] = {}
     for name, gate in _gates(kind):
         names[gate] = (*names.get(gate, ()), name)
-    return Entry((), _Cold()), *(Entry(names[gate], gate) for gate in sorted(names, key=lambda one: one.step))
+    return Judging((), _Cold()), *(Judging(names[gate], gate) for gate in sorted(names, key=lambda one: one.step))
 
 
 @functools.cache

@@ -34,8 +34,8 @@ class Resolved:
     night: bool
 
     @property
-    def profile(self) -> str:
-        """Either "day" or "night"."""
+    def half(self) -> str:
+        """The half of the day: "day" or "night"."""
         return "night" if self.night else "day"
 
     @property
@@ -61,10 +61,10 @@ class Layers:
 
     def of(self, camera: str, *, night: bool) -> Resolved:
         """Return what holds for a camera by night or by day."""
-        profile = "night" if night else "day"
-        layers: list[tuple[tuple[str, ...], Detection]] = [((profile,), self.night if night else self.day)]
+        half = "night" if night else "day"
+        layers: list[tuple[tuple[str, ...], Detection]] = [((half,), self.night if night else self.day)]
         if (own := self.cameras.get(camera)) is not None:
-            layers += [(("camera", camera), own), (("camera", camera, profile), own.night if night else own.day)]
+            layers += [(("camera", camera), own), (("camera", camera, half), own.night if night else own.day)]
         values = {key: getattr(self.fleet, key) for key in type(self.fleet).model_fields}
         tables: dict[str, tuple[str, ...]] = dict.fromkeys(values, ("detection",))
         for table, layer in layers:

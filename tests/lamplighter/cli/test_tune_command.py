@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 from fleet_fixtures import CAMERAS, START_NS, Films, put_film
 from lamplighter.cli.app import app
 from lamplighter.desk.desk import open_desk
-from lamplighter.desk.tuning import ByRate, Choice, Plan, tune
+from lamplighter.desk.suggestion import ByRate, Choice, Plan, tune
 from lamplighter.settings import load
 from pipeline.detection.sweep import Sweep
 from pipeline.detection.trials import IN_FORCE, TuneSettings

@@ -14,7 +14,7 @@ from pydantic import Field, ValidationError
 from pipeline.activity import Activity
 from pipeline.detection.detect import detect
 from pipeline.detection.explain import explain, obstacles
-from pipeline.detection.gates import Detection, FrameGate, Outcome, Step, Value, higher, settings_at, swept, table
+from pipeline.detection.gates import Detection, FrameGate, InForce, Step, Value, higher, settings_at, swept, table
 from pipeline.detection.layers import CameraLayer, Layers
 from pipeline.detection.sweep import Footage, sweep
 from pipeline.detection.trace import Trace, View
@@ -35,8 +35,8 @@ class _MaxCells(FrameGate):
     def nearest(self, trace: Trace, settings: Detection, frames: NDArray[np.int64]) -> float:  # noqa: ARG002
         return float(trace.cells[frames].min())
 
-    def looser(self, setting: str, outcome: Outcome, settings: Detection) -> Sequence[Value]:
-        return higher(outcome.trace.cells.tolist(), than=getattr(settings, setting), most=10_000)
+    def looser(self, setting: str, in_force: InForce, settings: Detection) -> Sequence[Value]:
+        return higher(in_force.trace.cells.tolist(), than=getattr(settings, setting), most=10_000)
 
     def obstacle(self, view: View, settings: Detection) -> str:  # noqa: ARG002
         most = cast("Tried", settings).max_cells

@@ -19,10 +19,10 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from fleet_fixtures import Films, a_request, ask, change, put_film
-from lamplighter.desk import finding
+from lamplighter.desk import kept
 from lamplighter.desk.cases import Row
 from lamplighter.desk.desk import Desk
-from lamplighter.desk.finding import code_digest, find
+from lamplighter.desk.kept import code_digest, find
 from pipeline.activity import Activity
 from pipeline.case.request import Request, Verdict
 from pipeline.clip import Camera
@@ -213,7 +213,7 @@ def test_other_code_finds_it_anew(street: Street, monkeypatch: pytest.MonkeyPatc
     street.find(Layers())
     street.lose_activities()
     street.find(Layers())
-    monkeypatch.setattr(finding, "_code", lambda: "of the next version")
+    monkeypatch.setattr(kept, "_code", lambda: "of the next version")
     with pytest.raises(LamplighterError, match="cannot be read"):
         street.find(Layers())
 
@@ -262,7 +262,7 @@ def digest(tree: Path) -> str:
     [
         *("pipeline/detection/gates.py", "pipeline/detection/trace.py", "pipeline/detection/night.py"),
         *("pipeline/activity.py", "pipeline/layout.py", "pipeline/span.py", "pipeline/clip.py"),
-        "lamplighter/desk/finding.py",
+        "lamplighter/desk/kept.py",
     ],
 )
 def test_a_change_in_any_module_that_a_match_follows_from_is_another_digest(tree: Path, name: str) -> None:
@@ -295,7 +295,7 @@ def test_what_a_match_does_not_follow_from_leaves_the_digest_as_it_is(tree: Path
 def test_the_digest_is_the_same_from_a_zip_file(tree: Path) -> None:
     packed = shutil.make_archive(str(tree / "packed"), "zip", tree)
     inside = zipfile.Path(packed)
-    assert code_digest(inside / "pipeline", inside / "lamplighter" / "desk") == digest(tree) == finding._code()
+    assert code_digest(inside / "pipeline", inside / "lamplighter" / "desk") == digest(tree) == kept._code()
 
 
 def test_code_without_its_source_is_refused_by_name(tree: Path) -> None:
@@ -318,7 +318,7 @@ def test_the_digest_covers_every_module_that_the_finding_of_events_imports() -> 
         found += [alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names]
         inside = {name.removeprefix("pipeline.") for name in found if name.startswith("pipeline.")}
         waiting |= inside - covered
-    assert {name for name in covered if not name.startswith("detection.")} == set(finding._NOUNS)
+    assert {name for name in covered if not name.startswith("detection.")} == set(kept._NOUNS)
 
 
 def test_what_a_later_version_kept_is_found_anew(street: Street) -> None:

@@ -108,7 +108,7 @@ def code_digest(pipeline: Traversable, desk: Traversable) -> str:
     It is `_NOUNS`, the room of detection with all its folders, and this module, of two packages where they lie, also in
     a zip file. Raises ConfigError when their source is not there.
     """
-    sources = {f"{name}.py": pipeline / f"{name}.py" for name in _NOUNS} | {"finding.py": desk / "finding.py"}
+    sources = {f"{name}.py": pipeline / f"{name}.py" for name in _NOUNS} | {"kept.py": desk / "kept.py"}
     if (pipeline / "detection").is_dir():
         sources |= _sources(pipeline / "detection", "detection")
     if missing := [name for name in (*sources, "detection/detect.py") if not sources.get(name, pipeline).is_file()]:
