@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lamplighter.desk.desk import Desk
+from lamplighter.desk.register import without_camera
 from pipeline.activity import Activity
 from pipeline.clip import Camera, Clip
 from pipeline.detection.detect import Event, detect
@@ -135,10 +136,7 @@ def camera_of(desk: Desk, ingested: Ingested) -> Camera:
     try:
         return desk.camera(ingested.clip.camera)
     except NotFound as error:
-        raise NotFound(
-            f"clip {ingested.clip.id} is of camera {ingested.clip.camera}, which is not in the catalogue; "
-            "import it (lamplighter cameras import)"
-        ) from error
+        raise without_camera(ingested.clip) from error
 
 
 def _clips(desk: Desk, thing: str) -> tuple[str, list[Ingested]]:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from lamplighter.desk import register
 from lamplighter.desk.books import Books, carry_out
 from lamplighter.desk.holdings import Holdings
 from lamplighter.desk.tally import Saw, Tally
-from pipeline.errors import NotFound
 from pipeline.media.origin import PathTemplate
 from storage.archive import Ingested
 from workers.ingest import RemeasureJob
@@ -33,8 +33,8 @@ def ingest(holdings: Holdings, where: Sequence[str], *, camera: str | None, saw:
 
 def remeasure(holdings: Holdings, camera: str | None, *, saw: Saw) -> Tally:
     """Measure again what is out of date; see Desk.remeasure."""
-    if camera is not None and holdings.catalog.camera(camera) is None:
-        raise NotFound(f"there is no camera {camera!r}; `lamplighter show` counts them")
+    if camera is not None:
+        register.camera(holdings, camera)
     version = holdings.settings.measure.version()
     jobs = [RemeasureJob(one) for one in holdings.catalog.clips(camera) if one.version != version]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from lamplighter.desk.holdings import Holdings
-from pipeline.clip import Camera, Owner
+from pipeline.clip import Camera, Clip, Owner
 from pipeline.errors import NotFound
 
 
@@ -37,6 +37,14 @@ def camera(holdings: Holdings, name: str) -> Camera:
     if found is None:
         raise NotFound(f"there is no camera {name!r}; `lamplighter show` counts them")
     return found
+
+
+def without_camera(clip: Clip) -> NotFound:
+    """Return the error of a clip whose camera the catalogue does not hold."""
+    return NotFound(
+        f"clip {clip.id} is of camera {clip.camera}, which is not in the catalogue; "
+        "import it (lamplighter cameras import)"
+    )
 
 
 def check_owner(holdings: Holdings, owner: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from lamplighter.desk.holdings import Holdings
+from lamplighter.desk.register import without_camera
 from pipeline.case.request import Request
 from pipeline.clip import Camera
 from pipeline.errors import NotFound
@@ -80,10 +81,7 @@ def _clip(holdings: Holdings, ingested: Ingested) -> dict[str, Any]:
 
     clip, camera = ingested.clip, holdings.catalog.camera(ingested.clip.camera)
     if camera is None:
-        raise NotFound(
-            f"clip {clip.id} is of camera {clip.camera}, which is not in the catalogue; "
-            "import it (lamplighter cameras import)"
-        )
+        raise without_camera(clip)
     activity = holdings.archive.activity(ingested)
     holds = holdings.settings.layers.for_clip(camera, clip, activity)
     spans = [clip.between(event.start_pts, event.end_pts) for event in detect(activity, holds.detection)]
