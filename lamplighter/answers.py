@@ -10,6 +10,7 @@ from pipeline.errors import (
     ClipError,
     ConfigError,
     Conflict,
+    DamagedDocument,
     LamplighterError,
     NotAllowed,
     NotFound,
@@ -37,6 +38,7 @@ ANSWERS: Final[Mapping[type[LamplighterError], Answer]] = {
     ClipError: Answer(1, 422, "set aside: "),
     StoreUnavailable: Answer(3, 503),
     StoreRefused: Answer(3, 502),
+    DamagedDocument: Answer(1, 500),
     LamplighterError: Answer(1, 500),  # raised as it is: something in the store is damaged
 }
 

@@ -54,3 +54,7 @@ class Conflict(LamplighterError):  # noqa: N818
 
 class NotAllowed(LamplighterError):  # noqa: N818
     """Who asks may not do this, whatever they say: somebody in another role has to."""
+
+
+class DamagedDocument(LamplighterError):  # noqa: N818
+    """A document of the bucket cannot be read, is of a newer version, or speaks of another thing than its key does."""

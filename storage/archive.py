@@ -21,7 +21,7 @@ from pipeline.errors import LamplighterError
 from pipeline.span import NS, iso
 from storage.contract import MissingObject, ObjectStore
 from storage.log import Entry
-from storage.shelf import SCHEMA, Fields, Shelf
+from storage.shelf import SCHEMA, Fields, Shelf, as_it_is
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,13 @@ class Archive:
         self.sources = Shelf(store, Mark, "sources", name=lambda mark: mark.source)
         self.aside = Shelf(store, Aside, "aside", name=lambda aside: short(aside.source))
         self.requests = Shelf(store, Request, "requests", name=lambda request: request.id)
-        self.decisions = Shelf(store, Decision, "decisions", name=lambda said: f"{said.request}/{said.owner}")
+        self.decisions = Shelf(
+            store,
+            Decision,
+            "decisions",
+            name=lambda said: f"{said.request}/{said.owner}",
+            since=(as_it_is, as_it_is),
+        )
         self.case_keys = Shelf(store, CaseKey, "keys", name=lambda key: key.request)
         self.deliveries = Shelf(
             store, Delivery, "deliveries", name=lambda one: f"{one.request}/{one.cut}", since=(_from_a_telling_record,)
@@ -91,9 +97,14 @@ class Archive:
         They wrote one record, which the one who asked may read; it is returned as the delivery it stands for.
         """
         for name in self.records.names(f"{request}/" if request else ""):
-            text = self.store.get(self.records.key(name)).decode()
-            if SCHEMA not in json.loads(text):
-                yield self.deliveries.load(text)
+            key = self.records.key(name)
+            try:
+                data = self.store.get(key)
+            except MissingObject:  # brought over since it was listed
+                continue
+            self.records.read(key, data)
+            if SCHEMA not in json.loads(data):
+                yield self.deliveries.read(key, data)
 
     def activity(self, ingested: Ingested) -> Activity:
         """Return the stored activity of a clip. Raises LamplighterError when it is gone or damaged."""

@@ -8,7 +8,7 @@ from typing import Any, Generic, TypeAlias, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
-from pipeline.errors import LamplighterError, RequestRefused
+from pipeline.errors import DamagedDocument, RequestRefused
 from storage.contract import MissingObject, ObjectStore
 
 T = TypeVar("T")
@@ -60,17 +60,25 @@ class Shelf(Generic[T]):
     def get(self, name: str) -> T | None:
         """Return the document called `name`, or None.
 
-        Raises LamplighterError for one that is damaged, or that a newer version of Lamplighter wrote.
+        Raises DamagedDocument for one that cannot be read, and for one that says another name than it lies under: who
+        copies a document to another place does not make it speak of another thing.
         """
         key = self.key(name)
         try:
             data = self._store.get(key)
         except MissingObject:
             return None
+        document = self.read(key, data)
+        if (said := self._name(document)) != name:
+            raise DamagedDocument(f"{key} in {self._store.url} speaks of {said!r}: somebody put it there; remove it")
+        return document
+
+    def read(self, key: str, data: bytes) -> T:
+        """Read the bytes of the object `key`. Raises DamagedDocument naming it when they are no such document."""
         try:
             return self.load(data.decode())
         except (ValueError, RequestRefused) as error:
-            raise LamplighterError(f"{key} in {self._store.url} cannot be read: {error}") from error
+            raise DamagedDocument(f"{key} in {self._store.url} cannot be read: {error}") from error
 
     def remove(self, name: str) -> None:
         """Remove the document called `name`, if it is there."""
@@ -117,4 +125,5 @@ class Shelf(Generic[T]):
         except ValidationError as error:
             first = error.errors()[0]
             where = ".".join(str(part) for part in first["loc"])
-            raise ValueError(f"{where or 'the document'}: {first['msg']}") from error
+            # Not "from error": its text holds what the field was given, which may be a secret.
+            raise ValueError(f"{where or 'the document'}: {first['msg']}") from None

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.case.consent import standing
+from pipeline.case.consent import Standing, standing
 from pipeline.case.delivery import CaseKey, Delivery
 from pipeline.case.released import Record, commitment
 from pipeline.clip import Clip
-from pipeline.errors import ClipError
+from pipeline.errors import ClipError, DamagedDocument
 from pipeline.media.cut import Cut, Product, make_cut
 from pipeline.media.profile import Profile
 from pipeline.span import Span
@@ -45,16 +47,20 @@ def deliver(job: DeliverJob, context: Context, watch: Stopwatch) -> tuple[Outcom
     store is.
     """
     archive = context.archive
-    with watch("record"):
-        cut = Cut(job.request, _clip(archive, job.clip), job.span, job.profile)
+    with watch("record"), _believed():
+        clip = _clip(archive, job.clip)
+        if job.span & clip.span is None:
+            raise ClipError("consent", "the cut is not inside the request's time and area")
+        cut = Cut(job.request, clip, job.span, job.profile)
         known = archive.deliveries.get(f"{cut.request}/{cut.id}")
-    if known is not None:
-        return Outcome.ALREADY, known
-    with watch("consent"):
+        # What was delivered and is gone is made again, under the word that holds now.
+        if known is not None and archive.store.head(known.record.key) is not None:
+            return Outcome.ALREADY, known
+    with watch("consent"), _believed():
         _check_consent(archive, cut)
         key = archive.case_keys.get(cut.request)
-        if key is None:
-            raise ClipError("consent", f"request {cut.request} has no key to make names with; deliver it by the desk")
+    if key is None:
+        raise ClipError("consent", f"request {cut.request} has no key to make names with; deliver it by the desk")
     with tempfile.TemporaryDirectory(prefix="lamplighter-") as scratch:
         source, target = Path(scratch) / f"source{Path(cut.clip.key).suffix}", Path(scratch) / "cut.mp4"
         with watch("fetch"):
@@ -62,6 +68,9 @@ def deliver(job: DeliverJob, context: Context, watch: Stopwatch) -> tuple[Outcom
         with watch("cut"):
             product = make_cut(source, target, cut, name=key.name(cut.id))
         delivery = account(cut, product, key)
+        # Cutting may take an hour, and an owner may change their mind in it.
+        with watch("consent"), _believed():
+            _check_consent(archive, cut)
         with watch("put"):
             archive.store.put(delivery.record.key, target, meta={"sha256": product.sha256})
             archive.records.put(delivery.record)
@@ -104,12 +113,25 @@ def _clip(archive: Archive, name: str) -> Clip:
     return clip
 
 
+@contextmanager
+def _believed() -> Iterator[None]:
+    """Turn a document that cannot be believed into a clip that does not leave: it costs that clip, not the run."""
+    try:
+        yield
+    except DamagedDocument as error:
+        raise ClipError("consent", f"{error}; nothing leaves on its word") from error
+
+
 def _check_consent(archive: Archive, cut: Cut) -> None:
     request, camera = archive.requests.get(cut.request), archive.cameras.get(cut.clip.camera)
     if request is None or camera is None:
         raise ClipError("consent", "the bucket holds no such request or camera; nothing leaves without both")
     if cut.span & request.span != cut.span or not request.area.covers(camera):
         raise ClipError("consent", "the cut is not inside the request's time and area")
-    says = standing(camera, cut.clip.id, archive.decisions.get(f"{cut.request}/{camera.owner}"))
+    answers = list(archive.decisions.all(f"{cut.request}/"))
+    # Whoever withheld a clip was its owner then, and their word stands when the camera is another's now.
+    if any(cut.clip.id in said.withheld for said in answers):
+        raise ClipError("consent", f"{Standing.DECLINED.value}: the clip stays where it is")
+    says = standing(camera, cut.clip.id, next((said for said in answers if said.owner == camera.owner), None))
     if not says.allowed:
         raise ClipError("consent", f"{says.value}: the clip stays where it is")

@@ -26,13 +26,12 @@ def upgrade(
 
     with desk_of(context) as desk:
         renamed = desk.upgrade_cases(request)
-    rows = [(one.before[0], "" if one.gone else one.delivery.record.key) for one in renamed]
     if as_json:
-        tables.write_json([{"before": before, "now": now or None} for before, now in rows])
-    elif rows:
-        shown = [(before, now or "its bytes are gone: left as it is") for before, now in rows]
-        tables.table("Released clips renamed", "before", "now", rows=shown)
+        tables.write_json([{"before": one.before[0], "now": one.now or None, "why": one.why} for one in renamed])
+    elif renamed:
+        rows = [(one.before[0], one.now or one.why) for one in renamed]
+        tables.table("Released clips renamed", "before", "now", rows=rows)
     else:
         tables.out.print("Nothing to bring over: every released clip has a name that tells nothing.")
-    if any(one.gone for one in renamed):
+    if any(not one.now for one in renamed):
         raise typer.Exit(1)

@@ -14,9 +14,12 @@ from pipeline.case.consent import Decision, Standing, standing
 from pipeline.case.request import Match, Request, Verdict, check
 from pipeline.case.request import match as match_all
 from pipeline.clip import Camera, Clip, Sharing
-from pipeline.errors import Conflict, NotAllowed, NotFound
+from pipeline.errors import Conflict, NotAllowed, NotFound, RequestRefused
+from pipeline.span import NS
 from storage.archive import Ingested
 from storage.catalog.rows import KeptEvents
+
+_AHEAD_NS = 60 * NS  # how far the clock of who asks may be ahead of ours
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +35,8 @@ def new_request(holdings: Holdings, request: Request) -> Request:
     """Settle a request for good; see Desk.new_request."""
     if request.agency != holdings.actor.name:
         raise NotAllowed(f"{holdings.actor} may not ask in the name of {request.agency}; an officer of theirs may")
+    if request.made_ns > time.time_ns() + _AHEAD_NS:
+        raise RequestRefused("made", "is made in the future: there is no live view; set the clock of who asks")
     check(request, holdings.settings.request)
     holdings.catalog.put_request(request, max_per_incident=holdings.settings.request.max_per_incident)
     holdings.log("request made", request.id, f"case {request.case_number}, {request.span}")
@@ -46,8 +51,17 @@ def request(holdings: Holdings, name: str) -> Request:
     return found
 
 
+def _settled(holdings: Holdings, asked: Request) -> Request:
+    """Return a request as it was settled. Raises NotFound when there is none, Conflict when it says something else."""
+    found = request(holdings, asked.id)
+    if found != asked:
+        raise Conflict(f"request {asked.id} was settled otherwise than it is given here; read it again")
+    return found
+
+
 def match(holdings: Holdings, asked: Request) -> list[Row]:
     """Return the verdict on every camera and clip, to an owner on their own; see Desk.match."""
+    asked = _settled(holdings, asked)
     cameras = [camera for camera in holdings.catalog.cameras() if _may_see(holdings, camera)]
     near = holdings.catalog.candidates(asked.area, asked.span)
     near += holdings.catalog.neighbours(asked.area, asked.span)
@@ -59,6 +73,7 @@ def matching(holdings: Holdings, asked: Request, wanted: Callable[[Camera, Clip]
 
     What it costs does not grow with the fleet or the age of the catalogue, and no other clip's motion is looked at.
     """
+    asked = _settled(holdings, asked)
     near = holdings.catalog.candidates(asked.area, asked.span)
     found = [(camera, record) for camera, record in near if wanted(camera, record.clip)]
     return _rows(holdings, asked, list({camera.id: camera for camera, _ in found}.values()), found)
@@ -85,7 +100,8 @@ def decide(
             raise NotFound(f"clip {clip} does not wait for owner {owner}; `lamplighter match` lists those that do")
     if share is None and not waiting:
         raise NotFound(f"no clip of owner {owner} matches request {asked.id}, so there is nothing to share")
-    decision = Decision(asked.id, owner, tuple(chosen), time.time_ns())
+    withheld = tuple(set(waiting) - set(chosen))
+    decision = Decision(asked.id, owner, tuple(chosen), time.time_ns(), withheld)
     settled = holdings.catalog.settle(decision)
     if settled.clips != decision.clips:
         raise Conflict(f"owner {owner} answered request {asked.id} before, and differently; the first answer holds")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import PurePosixPath
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -17,6 +18,7 @@ from pipeline.case.released import Record
 from pipeline.case.request import Request
 from pipeline.clip import Camera, Clip
 from pipeline.errors import Conflict
+from pipeline.media.cut import Cut
 from storage.archive import clip_name
 from workers.deliver import DeliverJob
 from workers.deliver import deliver as deliver_cut
@@ -32,27 +34,22 @@ def deliver(holdings: Holdings, request: Request, *, saw: Saw) -> Tally:
             f"an earlier version released clips for request {request.id} under names that tell whose they are; "
             "bring them over first (lamplighter case upgrade)"
         )
-    holdings.catalog.case_key(request.id)  # there before any worker asks for it
-    decisions = holdings.catalog.decisions(request.id)
-
-    def let_out(camera: Camera, clip: Clip) -> bool:
-        return standing(camera, clip.id, decisions.get(camera.owner)).allowed
-
-    jobs = [
-        DeliverJob(request.id, clip_name(row.match.clip), row.match.span, holdings.settings.profile)
-        for row in matching(holdings, request, let_out)
-        if row.standing is not None and row.standing.allowed and row.match.clip and row.match.span
-    ]
+    jobs = _jobs(holdings, request)
+    _sweep(holdings, request, set(jobs))
+    logged = {one.cut for one in holdings.catalog.deliveries(request.id)}
 
     def enter(receipt: Receipt[DeliverJob, Delivery]) -> None:
         delivery = receipt.result
-        if delivery is not None:
-            holdings.catalog.put_deliveries([delivery])
-            if receipt.outcome is Outcome.DONE:
-                record = delivery.record
-                holdings.log("delivered", record.key, f"sha256 {record.sha256}, clip {delivery.clip}")
+        if delivery is None:
+            return
+        # Logged before the catalogue knows: who is killed between the two logs it a second time, and never not at all.
+        if receipt.outcome is Outcome.DONE or delivery.cut not in logged:
+            record = delivery.record
+            holdings.log("delivered", record.key, f"sha256 {record.sha256}, clip {delivery.clip}")
+        holdings.catalog.put_deliveries([delivery])
 
-    return carry_out(jobs, deliver_cut, holdings, saw=saw, enter=enter)
+    # In the order of their names: in that of cameras, files would tell by their times which are of one camera.
+    return carry_out([jobs[name] for name in sorted(jobs)], deliver_cut, holdings, saw=saw, enter=enter)
 
 
 def told(deliveries: Iterable[Delivery]) -> list[dict[str, Any]]:
@@ -60,3 +57,34 @@ def told(deliveries: Iterable[Delivery]) -> list[dict[str, Any]]:
     records = sorted((delivery.record for delivery in deliveries), key=lambda one: one.key)
     documents: list[dict[str, Any]] = _RECORDS.dump_python(records, mode="json")
     return documents
+
+
+def _jobs(holdings: Holdings, request: Request) -> dict[str, DeliverJob]:
+    """Return what is to be delivered, by the name it will have."""
+    key = holdings.catalog.case_key(request.id)  # there before any worker asks for it
+    decisions = holdings.catalog.decisions(request.id)
+    withheld = {clip for said in decisions.values() for clip in said.withheld}
+
+    def let_out(camera: Camera, clip: Clip) -> bool:
+        return clip.id not in withheld and standing(camera, clip.id, decisions.get(camera.owner)).allowed
+
+    jobs = {}
+    for row in matching(holdings, request, let_out):
+        clip, span = row.match.clip, row.match.span
+        if row.standing is not None and row.standing.allowed and clip and span:
+            cut = Cut(request.id, clip, span, holdings.settings.profile)
+            jobs[key.name(cut.id)] = DeliverJob(request.id, clip_name(clip), span, cut.profile)
+    return jobs
+
+
+def _sweep(holdings: Holdings, request: Request, wanted: set[str]) -> None:
+    """Remove what lies in the case, is accounted for nowhere and will not be made now: a killed run left it."""
+    store = holdings.archive.store
+    keys = list(store.keys(f"cases/{request.id}/"))
+    if not keys:
+        return
+    known = {one.record.name for one in holdings.archive.deliveries.all(f"{request.id}/")} | wanted
+    for key in keys:
+        if PurePosixPath(key).stem not in known:
+            holdings.log("removed from case", key, "no account of it, and its owner does not let it out")
+            store.delete(key)

@@ -13,20 +13,25 @@ class Decision:
     """One owner's one answer to one request: the ids of the clips they share, none of them meaning "decline".
 
     The clips are named one by one, also when the owner shared all: a clip that turns up later was not seen by them.
-    Raises ValueError for ids of the wrong form.
+    `withheld` are those they were asked about and did not share: whatever becomes of the camera afterwards, they stay.
+    Raises ValueError for ids of the wrong form, and a clip that is both.
     """
 
     request: str
     owner: str
     clips: tuple[str, ...]
     decided_ns: int
+    withheld: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         check_id("request", self.request)
         check_id("owner", self.owner)
-        for clip in self.clips:
+        for clip in (*self.clips, *self.withheld):
             check_id("clip", clip)
         object.__setattr__(self, "clips", tuple(sorted(set(self.clips))))
+        object.__setattr__(self, "withheld", tuple(sorted(set(self.withheld))))
+        if both := set(self.clips) & set(self.withheld):
+            raise ValueError(f"a clip is shared or withheld, got both for {', '.join(sorted(both))}")
 
 
 class Standing(StrEnum):
@@ -47,13 +52,15 @@ class Standing(StrEnum):
 def standing(camera: Camera, clip: str, decision: Decision | None) -> Standing:
     """Return how a clip of `camera` stands, given its owner's decision on the request, if there is one.
 
-    "never" outweighs everything; then the decision; "always" holds for clips the owner was not asked about, unless
-    they declined the request. Raises ValueError when the decision is another owner's.
+    "never" outweighs everything; then the decision, what it withheld first; "always" holds for clips the owner was not
+    asked about, unless they declined the request. Raises ValueError when the decision is another owner's.
     """
     if decision is not None and decision.owner != camera.owner:
         raise ValueError(f"camera {camera.id} is {camera.owner}'s, the decision is {decision.owner}'s")
     if camera.sharing is Sharing.NEVER:
         return Standing.NEVER
+    if decision is not None and clip in decision.withheld:
+        return Standing.DECLINED
     if decision is not None and clip in decision.clips:
         return Standing.SHARED
     if decision is not None and (not decision.clips or camera.sharing is Sharing.ASK):

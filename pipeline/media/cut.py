@@ -139,6 +139,7 @@ def _excerpt(source: Path, cut: Cut, span: Span, frames: list[_Frame], *, video:
         seek_pts=seek_point(source, first.pts),
         sound=sound,
         name=name,
+        codec=video.codec,
     )
 
 

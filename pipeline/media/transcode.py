@@ -26,7 +26,8 @@ Node: TypeAlias = Any  # a node of ffmpeg-python's graph; the package ships no t
 # Encoder, its CRF where neither CRF nor bit rate is asked for, its presets, and what keeps it on one thread.
 # The CRFs look alike on street scenes; each encoder counts on a scale of its own.
 _ENCODERS: Final[dict[str, tuple[str, int, dict[str, str], dict[str, Any]]]] = {
-    "h264": ("libx264", 20, {"fast": "veryfast", "medium": "medium", "slow": "slow"}, {}),
+    # It would write on the captions that it finds in the source.
+    "h264": ("libx264", 20, {"fast": "veryfast", "medium": "medium", "slow": "slow"}, {"a53cc": 0}),
     "hevc": (
         "libx265",
         23,
@@ -34,6 +35,14 @@ _ENCODERS: Final[dict[str, tuple[str, int, dict[str, str], dict[str, Any]]]] = {
         {"x265-params": "pools=none:frame-threads=1:log-level=error", "tag:v": "hvc1"},
     ),
     "av1": ("libsvtav1", 30, {"fast": "10", "medium": "8", "slow": "5"}, {"svtav1-params": "lp=1"}),
+}
+
+# What of copied packets stays: units that pictures are made of. SEI and its kin (units 6, 39 and 40, metadata OBUs) and
+# units nobody has defined carry what makers like: places, speeds, captions, names.
+_ONLY_PICTURES: Final = {
+    "h264": "filter_units=remove_types=6|24-31",
+    "hevc": "filter_units=remove_types=35|38-63",
+    "av1": "filter_units=remove_types=5",
 }
 
 
@@ -45,6 +54,7 @@ class Excerpt:
     pts the last frame is shown for where its packet does not say, as in a transport stream; an MP4 would hide it.
     seek_pts: where reading may begin, None for the beginning. sound: the time of the audio to keep, half-open, in
     seconds of the clip, and how many samples a second it gets; None leaves it out. name: the only tag of the product.
+    codec: the coding of the clip's packets ("h264", "hevc", ...).
     Raises ValueError unless start_pts <= first_pts < stop_pts.
     """
 
@@ -57,6 +67,7 @@ class Excerpt:
     seek_pts: int | None = None
     sound: tuple[Fraction, Fraction, int] | None = None
     name: str = ""
+    codec: str = ""
 
     def __post_init__(self) -> None:
         if not self.start_pts <= self.first_pts < self.stop_pts:
@@ -123,7 +134,8 @@ def copy(source: Path, target: Path, excerpt: Excerpt, *, timeout_s: float = 360
     keep = f"noise=drop='lt(pts,{excerpt.start_pts})+gte(pts,{excerpt.stop_pts})'"
     shift = f"pts=PTS-({excerpt.first_pts}):dts=DTS-({excerpt.first_pts})"
     shift += f":duration='if(DURATION,DURATION,{excerpt.last_duration})'"
-    options = {"c:v": "copy", "bsf:v": f"{keep},setts={shift}"}
+    only = _ONLY_PICTURES.get(excerpt.codec, "")
+    options = {"c:v": "copy", "bsf:v": ",".join(filter(None, (keep, f"setts={shift}", only)))}
     streams = [clip["v:0"]]
     if excerpt.sound is not None:
         start, stop = (float(t) for t in excerpt.sound[:2])

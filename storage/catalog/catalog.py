@@ -18,7 +18,7 @@ from pipeline.case.consent import Decision
 from pipeline.case.delivery import CaseKey, Delivery
 from pipeline.case.request import Area, Request
 from pipeline.clip import Camera, Clip, Owner
-from pipeline.errors import RequestRefused
+from pipeline.errors import Conflict, RequestRefused
 from pipeline.span import Span
 from storage.archive import Archive, Ingested
 from storage.catalog import search, tables
@@ -46,9 +46,8 @@ class Catalog:
     """The index of one fleet. Every method is one transaction; what it writes is in the bucket first.
 
     Threads may share one. A catalogue of an earlier version is brought to this one's when it is opened, and `saw` is
-    told so in one line, which names the backup of an SQLite file. Raises ConfigError for a URL or a database that
-    cannot be used, such as one of a newer version, StoreUnavailable when the database does not answer; neither tells a
-    password.
+    told so in one line, which names the backup of an SQLite file. Raises ConfigError for a database that cannot be
+    used, such as one of a newer version, StoreUnavailable when it does not answer; neither tells a password.
     """
 
     def __init__(self, url: str, archive: Archive, *, saw: Callable[[str], object] = _log.warning) -> None:
@@ -168,7 +167,8 @@ class Catalog:
                     f"{request.agency} made {len(known)} requests for case {request.case_number} already, "
                     f"at most {max_per_incident} are allowed",
                 )
-            self._archive.requests.put(request)
+            if self._archive.requests.put_first(request) != request:
+                raise Conflict(f"another request is called {request.id} already; make this one again, a moment later")
             upsert(run, tables.requests, [row])
 
     def request(self, request: str) -> Request | None:

@@ -110,7 +110,7 @@ def test_bringing_over_can_be_stopped_at_any_write_and_run_again(old: OldData, s
     assert not [key for key in store.keys("cases/") if key == old_record]
 
 
-def test_a_released_clip_whose_bytes_are_gone_is_told_and_left(
+def test_a_released_clip_whose_bytes_are_gone_is_told_and_made_again(
     old: OldData, capsys: pytest.CaptureFixture[str]
 ) -> None:
     gone = old.said["deliver"]["delivered"][0]["key"]
@@ -120,3 +120,20 @@ def test_a_released_clip_whose_bytes_are_gone_is_told_and_left(
     assert ended.value.code == 1  # type: ignore[attr-defined]
     said = {one["before"]: one["now"] for one in json.loads(capsys.readouterr().out)}
     assert said[gone] is None
+    assert said_again(old, capsys)["outcomes"] == {"done": 1, "already done": 1}
+
+
+def said_again(old: OldData, capsys: pytest.CaptureFixture[str]) -> Any:
+    app(["--data", str(old.data), "deliver", old.request, "--workers", "0", "--json"], standalone_mode=False)
+    return json.loads(capsys.readouterr().out)
+
+
+def test_a_telling_file_without_a_record_goes(old: OldData, say: Say) -> None:
+    store = DirectoryStore(old.data / "objects")
+    first = old.said["deliver"]["delivered"][0]["key"]
+    store.delete(f"{first[:-4]}.json")
+    with pytest.raises(BaseException) as ended:  # noqa: PT011 - typer's own exit
+        app(["--data", str(old.data), "case", "upgrade"], standalone_mode=True)
+    assert ended.value.code == 1  # type: ignore[attr-defined]
+    assert store.head(first) is None
+    assert say("deliver", old.request, "--workers", "0")["outcomes"] == {"done": 1, "already done": 1}

@@ -4,6 +4,8 @@ import hashlib
 import itertools
 import json
 import re
+import subprocess
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -11,20 +13,21 @@ from typing import Any
 
 import pytest
 
-from fleet_fixtures import START_NS, Films, a_request, ask, put_film
+from fleet_fixtures import START_NS, Films, a_request, answer, ask, change, put_film
 from lamplighter.cli.app import app
 from lamplighter.desk.desk import Desk
 from pipeline.case.delivery import CaseKey, Delivery
 from pipeline.case.released import commitment
 from pipeline.case.request import Request
-from pipeline.clip import Clip
-from pipeline.errors import ClipError
-from pipeline.media.cut import Cut
+from pipeline.clip import Camera, Clip, Sharing
+from pipeline.errors import ClipError, Conflict, LamplighterError, NotFound, RequestRefused
+from pipeline.media.cut import Cut, make_cut
 from pipeline.media.profile import Profile
+from pipeline.media.transcode import program
 from pipeline.span import NS, iso
 from storage.archive import Ingested, clip_name
 from workers.deliver import DeliverJob, deliver
-from workers.receipt import Stopwatch
+from workers.receipt import Outcome, Stopwatch
 
 DAY_NS = START_NS // (86_400 * NS) * 86_400 * NS
 HASHES: tuple[Callable[[bytes], Any], ...] = (hashlib.sha256, hashlib.sha1, hashlib.md5, hashlib.blake2b)
@@ -238,10 +241,183 @@ def test_a_record_that_points_at_other_bytes_than_its_name_delivers_nothing(desk
     ]
     for one in forged:
         archive.store.put(archive.clips.key(honest), archive.clips.dump(one).encode())
-        leaves_nothing(desk, DeliverJob(asked.id, honest, shared.clip.span, Profile()), saying="other bytes|changed")
+        leaves_nothing(
+            desk, DeliverJob(asked.id, honest, shared.clip.span, Profile()), saying="speaks of|other bytes|changed"
+        )
 
 
 def test_a_clips_own_record_decides_its_time_whatever_the_job_believes(desk: Desk, released: Request) -> None:
     shared = clip_of(desk, "always-1")
     moved = clip_name(replace(shared, start_ns=shared.start_ns + 60 * NS))
     leaves_nothing(desk, DeliverJob(released.id, moved, shared.span, Profile()), saying="no record")
+
+
+# Documents and their places -------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def asked(desk: Desk, films: Films, tmp_path: Path) -> Request:
+    """Two clips of one camera that has to be asked, and one each of cameras that always and never share."""
+    put_film(films.moving, tmp_path / "in", "ask-1")
+    put_film(films.other, tmp_path / "in", "ask-1", after_s=60)
+    put_film(films.moving, tmp_path / "in", "always-1", after_s=120)
+    put_film(films.other, tmp_path / "in", "never-1", after_s=180)
+    desk.ingest([str(tmp_path / "in")])
+    return ask(desk, a_request())
+
+
+def test_a_document_copied_to_another_place_is_not_believed_there(desk: Desk, asked: Request) -> None:
+    archive, other = desk._holdings.archive, ask(desk, a_request(case="C-2"))
+    answer(desk, asked, "piet", share=None)
+    for source, place in (
+        (f"decisions/{asked.id}/piet.json", f"decisions/{other.id}/piet.json"),
+        ("cameras/always-1.json", "cameras/never-1.json"),
+    ):
+        archive.store.copy(source, place)
+    desk._holdings.catalog.case_key(other.id)
+    for camera in ("ask-1", "never-1"):
+        clip = clip_of(desk, camera)
+        leaves_nothing(desk, DeliverJob(other.id, clip_name(clip), clip.span, Profile()), saying="speaks of")
+
+
+def test_the_key_of_one_case_is_none_for_another(desk: Desk, asked: Request) -> None:
+    archive, other = desk._holdings.archive, ask(desk, a_request(case="C-2"))
+    desk._holdings.catalog.case_key(asked.id)
+    archive.store.copy(f"keys/{asked.id}.json", f"keys/{other.id}.json")
+    clip = clip_of(desk, "always-1")
+    leaves_nothing(desk, DeliverJob(other.id, clip_name(clip), clip.span, Profile()), saying="speaks of")
+
+
+def test_a_request_that_was_settled_is_never_overwritten(desk: Desk, asked: Request) -> None:
+    """Two requests with one id, which somebody with a computer and a day can find."""
+    other = replace(asked, agency="Harbour police", case_number="C-9")
+    other.__dict__["id"] = asked.id
+    with pytest.raises(Conflict, match="called"):
+        ask(desk, other)
+    assert desk.request(asked.id) == asked
+    assert desk._holdings.archive.requests.get(asked.id) == asked
+
+
+def test_a_request_from_the_future_is_no_live_view(desk: Desk) -> None:
+    ahead = time.time_ns() + 7200 * NS
+    with pytest.raises(RequestRefused, match="future"):
+        ask(desk, replace(a_request(), made_ns=ahead))
+
+
+def test_a_request_given_otherwise_than_it_was_settled_is_refused(desk: Desk, asked: Request) -> None:
+    wider = replace(asked, note="more")
+    for act in (desk.match, desk.deliver, lambda one: answer(desk, one, "piet", share=None)):
+        with pytest.raises(NotFound):
+            act(wider)
+    assert list(desk._holdings.archive.decisions.names()) == []
+
+
+# What an owner said, and when -----------------------------------------------------------------------------------------
+
+
+def waiting(desk: Desk, request: Request, owner: str) -> list[str]:
+    return [row.match.clip.id for row in desk.asked_of(request, owner) if row.standing and row.match.clip]
+
+
+@pytest.mark.parametrize(
+    "now",
+    [
+        Camera("ask-1", 4.8002, 52.0002, "piet", Sharing.ALWAYS),
+        Camera("ask-1", 4.8002, 52.0002, "quinn", Sharing.ALWAYS),
+    ],
+    ids=["always", "sold"],
+)
+def test_a_clip_its_owner_withheld_stays_whatever_becomes_of_the_camera(
+    desk: Desk, asked: Request, now: Camera
+) -> None:
+    shared, withheld = waiting(desk, asked, "piet")
+    answer(desk, asked, "piet", share=[shared])
+    desk.import_cameras([now])
+    desk.deliver(asked)
+    made = {one.clip for one in desk._holdings.catalog.deliveries(asked.id)}
+    assert withheld not in made
+    span = desk.clip(withheld).clip.span
+    leaves_nothing(desk, DeliverJob(asked.id, clip_name(desk.clip(withheld).clip), span, Profile()), saying="declined")
+
+
+def test_never_said_while_a_clip_is_cut_is_obeyed(desk: Desk, asked: Request, monkeypatch: pytest.MonkeyPatch) -> None:
+    def late(*args: Any, **kwargs: Any) -> Any:
+        product = make_cut(*args, **kwargs)
+        desk.import_cameras([replace(desk.camera("always-1"), sharing=Sharing.NEVER)])
+        return product
+
+    monkeypatch.setattr("workers.deliver.make_cut", late)
+    tally = desk.deliver(asked)
+    assert [(receipt.station, receipt.reason[:5]) for receipt in tally.aside] == [("consent", "owner")]
+    assert list(desk._holdings.archive.store.keys("cases/")) == []
+
+
+def test_what_a_killed_delivery_left_goes_when_its_owner_no_longer_lets_it_out(desk: Desk, asked: Request) -> None:
+    (delivery,) = desk.deliver(asked).results
+    archive = desk._holdings.archive
+    archive.deliveries.remove(f"{asked.id}/{delivery.cut}")  # as if it had been killed before the account
+    desk.import_cameras([replace(desk.camera("always-1"), sharing=Sharing.NEVER)])
+    desk.deliver(asked)
+    assert list(archive.store.keys("cases/")) == []
+    assert sum(entry.action == "removed from case" for entry in archive.log.all()) == 2
+
+
+def test_files_are_made_in_the_order_of_their_names_not_of_cameras(desk: Desk, asked: Request) -> None:
+    answer(desk, asked, "piet", share=None)
+    seen: list[str] = []
+    desk.deliver(asked, saw=lambda tally: seen.extend(one.record.name for one in tally.results[len(seen) :]))
+    assert len(seen) == 3
+    assert seen == sorted(seen)
+
+
+def test_a_delivery_is_logged_also_when_its_run_was_killed_before_the_log(desk: Desk, asked: Request) -> None:
+    class Killed(BaseException):
+        pass
+
+    def kill(*_args: Any, **_kwargs: Any) -> None:
+        raise Killed
+
+    holdings, log = desk._holdings, type(desk._holdings).log
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(type(holdings), "log", kill)
+        with pytest.raises(Killed):
+            desk.deliver(asked)
+    assert type(holdings).log is log
+    assert desk.deliver(asked).outcomes == {Outcome.ALREADY: 1}
+    assert sum(entry.action == "delivered" for entry in holdings.archive.log.all()) == 1
+
+
+@pytest.mark.parametrize("junk", [b"not json", b"[]", b'{"a": 1}', b'"\xff"'])
+def test_junk_in_a_case_is_an_error_that_names_it(desk: Desk, asked: Request, junk: bytes) -> None:
+    desk._holdings.archive.store.put(f"cases/{asked.id}/x.json", junk)
+    for act in (lambda: desk.deliver(asked), desk.upgrade_cases, desk.rebuild):
+        with pytest.raises(LamplighterError, match=r"cases/r[0-9a-f]{12}/x\.json"):
+            act()
+
+
+def test_cases_of_a_request_there_is_none_of_are_not_found(desk: Desk) -> None:
+    with pytest.raises(NotFound):
+        desk.upgrade_cases("r000000000000")
+
+
+# What makers write beside the pictures --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "profile", [Profile(), Profile(codec="h264"), Profile(clock=True)], ids=["copy", "h264", "clock"]
+)
+def test_what_a_maker_wrote_into_the_stream_does_not_leave(
+    desk: Desk, films: Films, tmp_path: Path, profile: Profile
+) -> None:
+    planted = tmp_path / "planted.mp4"
+    mark = "086f3693-b7b3-4f2c-9653-21492feee5b8+lat=52.520008;vin=LEAKED"
+    words = ["-i", str(films.moving), "-c", "copy", "-bsf:v", f"h264_metadata=sei_user_data={mark}", str(planted)]
+    subprocess.run([program(), "-loglevel", "error", *words], check=True)
+    assert b"vin=LEAKED" in planted.read_bytes()
+    put_film(planted, tmp_path / "in", "always-1")
+    desk.ingest([str(tmp_path / "in")])
+    change(desk, profile=profile)
+    request = ask(desk, a_request())
+    (delivery,) = desk.deliver(request).results
+    assert delivery.record.method == ("remux" if profile == Profile() else "transcode")
+    assert b"LEAKED" not in desk._holdings.archive.store.get(delivery.record.key)
