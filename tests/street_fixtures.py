@@ -12,11 +12,7 @@ from numpy.typing import NDArray
 from pipeline.media.decode import open_video
 from pipeline.span import parse_iso
 from simulation.feeder import film_reels, reels_of
-from simulation.fleet import (
-    Fleet,
-    Mix,
-    make_fleet,
-)
+from simulation.fleet import Fleet, Mix, make_fleet
 from workers.settings import BatchSettings
 
 START = parse_iso("2026-01-31T17:00:00Z")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -108,7 +109,8 @@ def _clip(archive: Archive, name: str) -> Clip:
         raise ClipError("record", f"there is no record {name}; `lamplighter catalog rebuild` forgets it")
     clip = ingested.clip
     # A record says under its own name whose bytes they are; its id holds camera, start and content.
-    if clip_name(clip) != name or Path(clip.key).with_suffix("") != Path(f"clips/{name}"):
+    # Of the key only a suffix is not in the name; a name has dots of its own.
+    if clip_name(clip) != name or not re.fullmatch(rf"{re.escape(f'clips/{name}')}(\.[^./]*)?", clip.key):
         raise ClipError("consent", f"the record {name} speaks of other bytes than its name does; nothing leaves")
     return clip
 

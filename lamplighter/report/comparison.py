@@ -50,10 +50,10 @@ def _summary(comparison: Comparison) -> str:
 
 
 def _settings(found: Sequence[Found]) -> list[Sequence[object]]:
-    profiles = sorted({profile for one in found for profile in one.used})
-    columns = [(one, profile) for profile in profiles for one in found if profile in one.used]
-    heads = [one.name if len(profiles) == 1 else f"{one.name}, by {profile}" for one, profile in columns]
-    documents = [dict(settings_rows(one.used[profile].model_dump(mode="json"))) for one, profile in columns]
+    halves = sorted({half for one in found for half in one.used})
+    columns = [(one, half) for half in halves for one in found if half in one.used]
+    heads = [one.name if len(halves) == 1 else f"{one.name}, by {half}" for one, half in columns]
+    documents = [dict(settings_rows(one.used[half].model_dump(mode="json"))) for one, half in columns]
     return [("detection", *heads), *((name, *(document[name] for document in documents)) for name in documents[0])]
 
 
@@ -61,7 +61,7 @@ def _differences(found: Sequence[Found]) -> str:
     if len(found) == 1:
         return ""
     one, other = (item.used for item in found)
-    pairs = [(one[profile], other[profile]) for profile in one if profile in other]
+    pairs = [(one[half], other[half]) for half in one if half in other]
     differing = [name for name in Detection.model_fields if any(getattr(a, name) != getattr(b, name) for a, b in pairs)]
     return f"They differ in {', '.join(differing)}." if differing else "Both are the same."
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from benchmarks import report
 from conftest import cannot_run
 from docs import inventory, rooms
 from docs.blocks import blocks, pages, text_of
@@ -128,6 +129,13 @@ def test_where_a_task_goes_names_files_that_are_there_and_new_ones_that_are_not(
 def test_the_lists_of_the_reference_are_those_of_the_code(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
     assert inventory.filled(text) == text, "python -m docs.inventory"
+
+
+def test_the_figures_are_those_of_the_results() -> None:
+    page = ROOT / "docs" / "reference" / "figures.md"
+    documents = [report.load(file) for file in sorted(report.RESULTS.glob("*.json"))]
+    text = page.read_text(encoding="utf-8")
+    assert report.fill(text, documents) == text, f"python -m benchmarks.report --readme {page.relative_to(ROOT)}"
 
 
 def test_the_reference_has_every_list() -> None:

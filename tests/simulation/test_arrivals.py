@@ -9,10 +9,7 @@ from hypothesis import strategies as st
 
 from pipeline.span import NS, Span
 from simulation.arrivals import LONGEST_S, Arrival, arrivals, claimed_ns
-from simulation.fleet import (
-    Mix,
-    make_fleet,
-)
+from simulation.fleet import Mix, make_fleet
 from simulation.settings import FleetSettings
 from simulation.traffic import sights
 from street_fixtures import START, small_fleet

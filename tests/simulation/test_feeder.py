@@ -13,9 +13,7 @@ from pipeline.media.packets import open_recording
 from pipeline.span import NS
 from simulation.arrivals import Arrival, arrivals
 from simulation.feeder import BucketSink, Feeder, FolderSink, drive, footage_files
-from simulation.fleet import (
-    HOUR_NS,
-)
+from simulation.fleet import HOUR_NS
 from simulation.scene import Scene, render
 from simulation.traffic import sights
 from storage.directory import DirectoryStore

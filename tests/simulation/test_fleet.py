@@ -14,13 +14,7 @@ import pytest
 
 from lamplighter.desk.lists import read_cameras
 from pipeline.errors import ConfigError
-from simulation.fleet import (
-    MAKES,
-    Mix,
-    dump_fleet,
-    load_fleet,
-    make_fleet,
-)
+from simulation.fleet import MAKES, Mix, dump_fleet, load_fleet, make_fleet
 from simulation.traffic import dump_truth, sights
 from street_fixtures import START, small_fleet
 

@@ -4,9 +4,7 @@ from fractions import Fraction
 
 import pytest
 
-from simulation.fleet import (
-    MAKES,
-)
+from simulation.fleet import MAKES
 from simulation.reel import QUIET, Encoding, Reel, takes
 from simulation.scene import crossings
 

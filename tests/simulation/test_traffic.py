@@ -9,14 +9,7 @@ import pytest
 from pipeline.errors import ConfigError
 from pipeline.span import NS
 from simulation import scene
-from simulation.fleet import (
-    HOUR_NS,
-    HOUSE_M,
-    Fleet,
-    FleetCamera,
-    Mix,
-    make_fleet,
-)
+from simulation.fleet import HOUR_NS, HOUSE_M, Fleet, FleetCamera, Mix, make_fleet
 from simulation.reel import Reel, pieces
 from simulation.traffic import Sight, dump_truth, frame_ns, load_truth, sights
 from street_fixtures import START, small_fleet

@@ -1,5 +1,6 @@
 """A clip's way out: nothing without its owner's word, and nothing but what was asked."""
 
+import json
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
@@ -16,7 +17,7 @@ from pipeline.clip import Camera, Sharing
 from pipeline.errors import ClipError, Conflict, NotFound, RequestRefused
 from pipeline.media.decode import open_video
 from pipeline.media.profile import Profile
-from pipeline.span import NS, Span
+from pipeline.span import NS, Span, iso
 from storage.archive import clip_name
 from storage.log import verify
 from workers.deliver import DeliverJob, deliver
@@ -92,6 +93,14 @@ def test_before_any_answer_only_what_is_always_shared_leaves(desk: Desk, asked: 
     tally = send(desk, asked)
     assert [delivery.clip for delivery in tally.results] == [desk.clips("always-1")[0].clip.id]
     assert len(cases(desk)) == 2  # the clip and its record
+
+
+def test_a_clip_whose_file_had_no_suffix_leaves_as_others_do(desk: Desk, films: Films, tmp_path: Path) -> None:
+    (tmp_path / "clip").write_bytes(films.moving.read_bytes())
+    (tmp_path / "clip.json").write_text(json.dumps({"camera": "always-1", "start": iso(START_NS)}))
+    desk.ingest([str(tmp_path / "clip")])
+    tally = send(desk, ask(desk, a_request()))
+    assert tally.outcomes == {Outcome.DONE: 1}, tally.aside
 
 
 def test_a_shared_clip_leaves_and_a_declined_one_does_not(desk: Desk, asked: Request) -> None:

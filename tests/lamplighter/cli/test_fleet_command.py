@@ -7,12 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from lamplighter.cli import fleet as command
 from lamplighter.cli.app import main
-from simulation.fleet import (
-    Mix,
-    dump_fleet,
-    make_fleet,
-)
+from lamplighter.desk import synthetic
+from simulation.fleet import MAKES, Mix, dump_fleet, make_fleet
 from simulation.score import load_fed
 from storage.access import StoreSettings
 from storage.minio_server import Server
@@ -129,3 +127,8 @@ def test_what_cannot_be_done_is_refused_before_any_work(
     assert (code, printed) == (2, "")
     assert saying in errors.replace("\n", " ")
     assert not (tmp_path / "lamplighter-data").exists()
+
+
+def test_the_help_tells_the_start_and_the_makes_that_hold() -> None:
+    # It must not import the simulation to say so.
+    assert (synthetic.START, ", ".join(MAKES)) == (command._START, command._MAKES)

@@ -15,7 +15,7 @@ from pipeline.activity import Activity
 from pipeline.detection.detect import Event, detect
 from pipeline.detection.gates import Detection
 
-Place: TypeAlias = tuple[int, int, int]
+Spot: TypeAlias = tuple[int, int, int]
 """A cell of a frame: frame, row, column."""
 
 # Their edges run through the middle of no sixteenth of a cell.
@@ -50,9 +50,9 @@ def is_watched(activity: Activity, detection: Detection, row: int, column: int) 
     return (within(detection.watch) or not detection.watch) and not within(detection.ignore)
 
 
-def grouped(places: set[Place], *, over_time: bool) -> list[set[Place]]:
+def grouped(spots: set[Spot], *, over_time: bool) -> list[set[Spot]]:
     """Return what touches each other, corners included, in one frame or also from frame to frame."""
-    left, groups = set(places), []
+    left, groups = set(spots), []
     while left:
         queue, group = [left.pop()], set()
         while queue:
@@ -66,7 +66,7 @@ def grouped(places: set[Place], *, over_time: bool) -> list[set[Place]]:
     return groups
 
 
-def travels(activity: Activity, motion: set[Place]) -> float:
+def travels(activity: Activity, motion: set[Spot]) -> float:
     """Return how far a motion's centre gets, weighted by share, in shares of the longer side of the grid."""
     centres = []
     for frame in {frame for frame, _, _ in motion}:
@@ -92,10 +92,10 @@ def plainly(activity: Activity, detection: Detection) -> list[Event]:
         if Fraction(int(activity.share[frame, r, c]), 255) >= exact(detection.sensitivity)
     }
     far = {
-        place
+        spot
         for motion in grouped(over, over_time=True)
         if not detection.travel or travels(activity, motion) >= detection.travel
-        for place in motion
+        for spot in motion
     }
     size = [
         max((len(region) for region in grouped({p for p in over if p[0] == frame} & far, over_time=False)), default=0)

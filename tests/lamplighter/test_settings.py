@@ -102,7 +102,7 @@ def lines(path: Path) -> Iterator[tuple[str, str, str]]:
 
 def test_the_default_file_holds_every_knob_with_default_unit_and_range() -> None:
     wanted = default_file()
-    assert DEFAULT.read_text(encoding="utf-8") == wanted, "python tests/test_settings.py writes what it must hold"
+    assert DEFAULT.read_text(encoding="utf-8") == wanted, "python -m tests.lamplighter.test_settings"
     document = tomllib.loads(wanted)
     for name, knob in knobs().items():
         *section, key = name.split(".")
