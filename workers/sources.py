@@ -217,7 +217,9 @@ def _find(text: str, open_bucket: OpenBucket) -> Iterator[Source]:
         return
     at = Path(location.path)
     if at.is_dir():
-        found = [path for path in at.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file()]
+        # Hidden files are drafts of who writes there; patterns, watched folders and buckets leave them out too.
+        clips = (path for path in at.rglob("*") if path.suffix.lower() in SUFFIXES and not path.name.startswith("."))
+        found = [path for path in clips if path.is_file()]
     elif at.is_file():
         found = [at]
     else:

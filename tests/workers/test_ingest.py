@@ -92,6 +92,12 @@ def test_a_second_run_does_only_what_is_missing(desk: Desk, films: Films, tmp_pa
     assert take_in(desk, tmp_path / "in").outcomes == {Outcome.ALREADY: 1, Outcome.DONE: 1}
 
 
+def test_a_hidden_file_of_a_folder_is_no_clip(desk: Desk, films: Films, tmp_path: Path) -> None:
+    path = put_film(films.moving, tmp_path / "in", "ask-1")
+    path.rename(path.with_name(f".{path.name}"))
+    assert take_in(desk, tmp_path / "in").planned == 0
+
+
 def test_a_retry_after_a_crash_before_the_record_writes_the_same_bytes(
     desk: Desk, films: Films, tmp_path: Path
 ) -> None:
