@@ -28,6 +28,8 @@ from storage.catalog.catalog import Catalog
 from storage.directory import DirectoryStore
 from workers.receipt import Stopwatch
 
+pytestmark = pytest.mark.whole
+
 NOON_NS = parse_iso("2026-01-31T12:00:00Z")
 PNG = b"\x89PNG"
 

@@ -16,6 +16,8 @@ from lamplighter.cli.app import app
 from storage.archive import Archive
 from storage.directory import DirectoryStore
 
+pytestmark = pytest.mark.whole
+
 Say = Callable[..., Any]
 
 

@@ -32,6 +32,8 @@ from storage.archive import Archive
 from storage.catalog import schema, tables
 from storage.catalog.catalog import Catalog
 
+pytestmark = pytest.mark.whole
+
 SCHEMAS = Path(__file__).parent / "catalog_schemas"
 NUMBERS = sorted({file.name[:4] for file in SCHEMAS.iterdir()})
 ROOT = Path(__file__).parents[2]

@@ -234,6 +234,7 @@ with session(settings):
 """
 
 
+@pytest.mark.whole
 def test_of_a_lost_process_ray_itself_says_nothing() -> None:
     """What Ray says of the second loss is let through here: once it is there, the first was told and left out."""
     process = subprocess.Popen(

@@ -36,6 +36,8 @@ from workers.settings import LiveSettings
 from workers.shard import Answer, Shard
 from workers.sources import IngestJob, ingest_jobs
 
+pytestmark = pytest.mark.whole
+
 T = TypeVar("T")
 TEMPLATE = "{camera}/{start:%Y%m%dT%H%M%SZ}.mp4"
 

@@ -23,6 +23,8 @@ from storage.log import verify
 from workers.deliver import DeliverJob, deliver
 from workers.receipt import Outcome, Stopwatch
 
+pytestmark = pytest.mark.whole
+
 
 @pytest.fixture
 def asked(desk: Desk, films: Films, tmp_path: Path) -> Request:

@@ -37,6 +37,8 @@ from workers.receipt import Outcome, Receipt, Stopwatch
 from workers.settings import BatchSettings
 from workers.sources import IngestJob, ingest_jobs
 
+pytestmark = pytest.mark.whole
+
 TEMPLATE = "{camera}/{start:%Y%m%dT%H%M%SZ}.mp4"
 
 

@@ -19,6 +19,8 @@ from storage.minio_server import Server
 from storage.s3 import S3Store
 from workers.prefetch import activities
 
+pytestmark = pytest.mark.whole
+
 CLIPS = [ingested(clip(start_ns=NOON + number * MINUTE)) for number in range(80)]
 
 

@@ -28,6 +28,8 @@ from workers.inbox import Upload
 from workers.recorder import Fault, Recorder, clip_file
 from workers.settings import RecorderSettings
 
+pytestmark = pytest.mark.whole
+
 FAST = RecorderSettings(clip_s=2, open_timeout_s=3, read_timeout_s=2, retry_s=0.1, retry_most_s=0.4)
 RATE = Fraction(10)
 

@@ -276,6 +276,7 @@ def run_until(
     return board, seen[0], seen[1]
 
 
+@pytest.mark.whole
 @pytest.mark.parametrize(("policy", "full"), [("block", "queue"), ("drop-oldest", "queue"), ("drop-oldest", "disk")])
 def test_at_twice_the_load_all_is_bounded_and_every_clip_is_done_or_counted_as_dropped(
     desk: Desk, films: Films, tmp_path: Path, policy: str, full: str
@@ -311,6 +312,7 @@ def test_at_twice_the_load_all_is_bounded_and_every_clip_is_done_or_counted_as_d
     assert list(desk._holdings.archive.store.keys("inbox/")) == []
 
 
+@pytest.mark.whole
 def test_a_run_that_was_killed_loses_nothing_it_had_accepted(films: Films, tmp_path: Path) -> None:
     flags = {"data": tmp_path / "data", "batch": {"workers": 0}, "live": {"poll_s": 0.1}}
     with open_desk(load(flags=flags)) as desk:

@@ -29,6 +29,8 @@ from storage.archive import Ingested, clip_name
 from workers.deliver import DeliverJob, deliver
 from workers.receipt import Outcome, Stopwatch
 
+pytestmark = pytest.mark.whole
+
 DAY_NS = START_NS // (86_400 * NS) * 86_400 * NS
 HASHES: tuple[Callable[[bytes], Any], ...] = (hashlib.sha256, hashlib.sha1, hashlib.md5, hashlib.blake2b)
 

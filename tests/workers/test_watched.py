@@ -263,6 +263,7 @@ def run(folder: Path, *words: str) -> subprocess.Popen[str]:
     )
 
 
+@pytest.mark.whole
 def test_ctrl_c_ends_the_command_cleanly_and_the_next_run_goes_on(films: Films, tmp_path: Path) -> None:
     with open_desk(load(flags={"data": tmp_path / "lamplighter-data"})) as desk:
         desk.import_cameras(CAMERAS)

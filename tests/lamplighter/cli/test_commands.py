@@ -16,6 +16,8 @@ from fleet_fixtures import Films, put_film
 from lamplighter.cli.app import main
 from simulation.fleet import MAKES
 
+pytestmark = pytest.mark.whole
+
 Run = Callable[..., tuple[int, str, str]]
 
 AREA = {
@@ -337,6 +339,7 @@ def test_every_command_has_help_and_json(run: Run) -> None:
     } <= found
 
 
+@pytest.mark.whole
 def test_the_demo_tells_the_same_story_twice(run: Run) -> None:
     story = said(run, "demo", "--seconds", "15")
     assert story["ingested"]["outcomes"] == {"done": 36}
@@ -355,6 +358,7 @@ def test_the_demo_tells_the_same_story_twice(run: Run) -> None:
     assert [row["verdict"] for row in again["matched"]] == [row["verdict"] for row in story["matched"]]
 
 
+@pytest.mark.whole
 def test_what_the_demo_says_to_type_next_works(run: Run, tmp_path: Path) -> None:
     _, printed, _ = run("demo", "--seconds", "10", "--workers", "0")
     commands = [shlex.split(line) for line in printed.partition("What to type next:\n")[2].splitlines()]

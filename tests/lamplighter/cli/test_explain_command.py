@@ -11,6 +11,8 @@ from fleet_fixtures import CAMERAS, Films, put_film
 from lamplighter.cli.app import app
 from pipeline.errors import ConfigError, LamplighterError, NotFound
 
+pytestmark = pytest.mark.whole
+
 NOON = -6 * 3600
 
 SETTINGS = """

@@ -17,6 +17,8 @@ from storage.minio_server import Server
 from storage.s3 import S3Store
 from street_fixtures import START, small_fleet
 
+pytestmark = pytest.mark.whole
+
 Run = Callable[..., tuple[int, str, str]]
 
 

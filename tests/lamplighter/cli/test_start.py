@@ -17,6 +17,8 @@ from typer.testing import CliRunner
 from fleet_fixtures import CAMERAS, Films, put_film
 from lamplighter.cli.app import app
 
+pytestmark = pytest.mark.whole
+
 ROOT = Path(__file__).parents[3]
 
 # Every package that the project needs by name, and SciPy, which scikit-image brings: each takes 20 ms to a second.

@@ -25,6 +25,8 @@ from pipeline.media.encode import encode
 from pipeline.span import NS, iso
 from simulation.scene import Mover, Scene, render
 
+pytestmark = pytest.mark.whole
+
 NOON = -6 * 3600  # seconds after the films start: by day, while they are by night
 LATER = 3600
 # What the operator wants to know of: whoever walks past ask-1, and what drives past ask-2. Nobody passes never-1.

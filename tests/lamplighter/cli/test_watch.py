@@ -42,6 +42,8 @@ from workers.recorder import Fault
 from workers.settings import LiveSettings
 from workers.sources import IngestJob
 
+pytestmark = pytest.mark.whole
+
 DASHBOARD = Path(__file__).parents[3] / "configs" / "grafana-dashboard.json"
 
 

@@ -30,6 +30,8 @@ from pipeline.span import NS, Span
 from samples import clip, stream
 from simulation.scene import Mover, Scene, render
 
+pytestmark = pytest.mark.whole
+
 Pixels = NDArray[np.uint8]
 LEFT, RIGHT = 191, 1154  # between them is the time axis
 BLUE, RED = (0, 114, 178), (213, 94, 0)

@@ -262,6 +262,7 @@ def test_lamps_that_switch_again_and_again_and_headlights_are_no_motion() -> Non
     assert (measure(timed(planes), time_base=MS).share > 0).mean() < 0.01
 
 
+@pytest.mark.whole
 @pytest.mark.parametrize(("height", "width", "size"), [(240, 320, 10), (720, 1280, 24), (1080, 1920, 32)])
 def test_a_clock_burnt_into_the_picture_raises_no_event(height: int, width: int, size: int) -> None:
     still, rng = scene(18, height, width), np.random.default_rng(18)

@@ -311,6 +311,7 @@ def test_frames_an_edit_list_hides_stay_out_of_a_cut(tmp_path: Path) -> None:
         assert record.method == "transcode"
 
 
+@pytest.mark.whole
 def test_a_cut_far_into_a_long_file_is_exact_in_every_container(tmp_path: Path) -> None:
     for suffix, codec in ((".mp4", "libx264"), (".mkv", "libx264"), (".ts", "libx264"), (".avi", "mpeg4")):
         path = footage_file(tmp_path / f"a{suffix}", count=3000, gop=50, codec=codec, options={"bf": "2"})
