@@ -248,6 +248,7 @@ def test_beginning_in_the_middle_shows_every_frame_from_there_on(suffix: str, tm
             assert seek_point(path, pts[index]) is not None
 
 
+@pytest.mark.whole  # x264 differs by a byte or two when its AVX-512 code shares a core, on some virtual machines
 def test_the_same_arguments_give_the_same_bytes(tmp_path: Path) -> None:
     for codec in ("libx264", "libx265", "libsvtav1", "mpeg4"):
         digests = set()
