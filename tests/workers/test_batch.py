@@ -238,7 +238,7 @@ with session(settings):
 def test_of_a_lost_process_ray_itself_says_nothing() -> None:
     """What Ray says of the second loss is let through here: once it is there, the first was told and left out."""
     process = subprocess.Popen(
-        [sys.executable, "-c", TWICE_LOST],
+        [sys.executable, "-u", "-c", TWICE_LOST],
         env={**os.environ, "RAY_DEDUP_LOGS_ALLOW_REGEX": "Lease ID: 01"},
         text=True,
         stdin=subprocess.PIPE,

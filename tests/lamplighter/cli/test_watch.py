@@ -185,7 +185,7 @@ def test_the_table_names_the_slowest_cameras_what_was_dropped_and_what_is_away(b
 def test_a_camera_by_url_is_recorded_and_scraped_and_its_password_is_nowhere(rtsp: Rtsp, tmp_path: Path) -> None:
     with open_desk(load(flags={"data": tmp_path / "lamplighter-data"})) as desk:
         desk.import_cameras(CAMERAS)
-    (tmp_path / "live.toml").write_text("[stream]\nclip_s = 1\nretry_s = 0.2\n[live]\npoll_s = 0.2\n")
+    (tmp_path / "live.toml").write_text("[recorder]\nclip_s = 1\nretry_s = 0.2\n[live]\npoll_s = 0.2\n")
     port = free_port()
     words = ("--config", "live.toml", "watch", "--workers", "0", "--camera-url", "ask-1=env:DOOR", "--json")
     process = start(tmp_path, *words, "--metrics-port", str(port), DOOR=rtsp.url("plain"))
