@@ -296,6 +296,12 @@ def test_a_search_that_misses_a_clip_has_no_time(town: Path) -> None:
     catalog.close()
 
 
+def test_a_whole_match_of_the_benchmark_looks_at_every_clip_once(tmp_path: Path) -> None:
+    _, path = catalogue.measure(tmp_path, 10_000, density="sparse", every_s=600, queries=1)
+    first, second = catalogue.whole_match(path, 10_000, every_s=600, queries=1)
+    assert first["found"] == second["found"] == 100 * 4 * 6  # cameras, hours, clips an hour
+
+
 def test_a_request_of_the_benchmark_is_one_the_rules_allow() -> None:
     area, span = catalogue.a_request(10_000, 10_000_000, every_s=650, seed=5)
     assert isinstance(area, Area)
