@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 from pipeline.layout import Layout, layout_before
 
 _ARRAYS = ("share", "pts", "luma", "time_base", "cold", "size", "version", "cell_side", "depth")
-_LATER = ("cell_side", "depth")  # what earlier versions did not store
+_NAMES = frozenset(_ARRAYS)
+_NAMES_BEFORE = _NAMES - {"cell_side", "depth"}  # what earlier versions stored
 # What zipfile and numpy raise for bytes that are no such archive, or a damaged one.
 _NOT_OURS = (
     OSError, ValueError, TypeError, LookupError, ArithmeticError, EOFError, RuntimeError,
@@ -80,9 +81,10 @@ class Activity:
         if min(self.width, self.height) < 1 or not self.version:
             raise ValueError(f"a picture has pixels and a version, got {self.width} x {self.height}, {self.version!r}")
         _ = self.layout  # cells outside of the picture are refused here
-        if self.depth not in set(Depth):
-            raise ValueError(f"a depth is one of {', '.join(Depth)}, got {self.depth!r}")
-        object.__setattr__(self, "depth", Depth(self.depth))
+        try:
+            object.__setattr__(self, "depth", Depth(self.depth))
+        except ValueError:
+            raise ValueError(f"a depth is one of {', '.join(Depth)}, got {self.depth!r}") from None
         object.__setattr__(self, "share", np.asfortranarray(self.share))
         self.share.setflags(write=False)
         self.pts.setflags(write=False)
@@ -134,12 +136,12 @@ class Activity:
         """
         try:
             with zipfile.ZipFile(io.BytesIO(data)) as archive:
-                names = {name.removesuffix(".npy") for name in archive.namelist()}
-                if names != set(_ARRAYS) and names != set(_ARRAYS) - set(_LATER):
-                    raise ValueError(f"wanted {', '.join(_ARRAYS)}, got {', '.join(sorted(names))}")
+                members = {member.filename.removesuffix(".npy"): member for member in archive.infolist()}
+                if members.keys() != _NAMES and members.keys() != _NAMES_BEFORE:
+                    raise ValueError(f"wanted {', '.join(_ARRAYS)}, got {', '.join(sorted(members))}")
                 # np.load would believe a damaged header before the checksum is looked at.
                 share, pts, luma, time_base, cold, size, version, *later = (
-                    _array(archive.read(f"{name}.npy")) for name in _ARRAYS if name in names
+                    _array(archive.read(members[name])) for name in _ARRAYS if name in members
                 )
             width, height = size.tolist()
             numerator, denominator = time_base.tolist()

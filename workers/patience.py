@@ -47,7 +47,18 @@ def patiently(call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     Raises the last StoreUnavailable, and whatever else the call raises at once. `stamina.set_testing` takes the pauses
     out of a test.
     """
-    return _again(call, *args, **kwargs)
+    try:
+        return call(*args, **kwargs)
+    except StoreUnavailable as error:
+        told = [error]
+
+    def next_try() -> T:
+        # The library starts only now, with what the first try found: entering it costs as much as reading a small file.
+        if told:
+            raise told.pop()
+        return call(*args, **kwargs)
+
+    return _again(next_try)
 
 
 def pauses(first_s: float, most_s: float) -> Iterator[float]:

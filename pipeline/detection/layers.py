@@ -81,8 +81,10 @@ class Layers:
         holds = self.of(camera.id, night=night)
         kind = type(holds.detection)
         for key in settings_at(kind, Step.CELLS):
+            if not (value := getattr(holds.detection, key)):
+                continue
             try:
-                watched_cells(activity, kind.model_validate({key: getattr(holds.detection, key)}))
+                watched_cells(activity, kind.model_validate({key: value}))
             except ConfigError as error:
                 raise ConfigError(f"camera {camera.id}: {header(holds.tables[key])}: {error}") from error
         return holds
