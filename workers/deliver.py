@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.case.consent import Standing, standing
+from pipeline.case.consent import standing, withheld_by
 from pipeline.case.delivery import CaseKey, Delivery
 from pipeline.case.released import Record, commitment
 from pipeline.clip import Clip
@@ -131,9 +131,7 @@ def _check_consent(archive: Archive, cut: Cut) -> None:
     if cut.span & request.span != cut.span or not request.area.covers(camera):
         raise ClipError("consent", "the cut is not inside the request's time and area")
     answers = list(archive.decisions.all(f"{cut.request}/"))
-    # Whoever withheld a clip was its owner then, and their word stands when the camera is another's now.
-    if any(cut.clip.id in said.withheld for said in answers):
-        raise ClipError("consent", f"{Standing.DECLINED.value}: the clip stays where it is")
-    says = standing(camera, cut.clip.id, next((said for said in answers if said.owner == camera.owner), None))
+    owners = next((said for said in answers if said.owner == camera.owner), None)
+    says = standing(camera, cut.clip.id, owners, withheld=withheld_by(answers))
     if not says.allowed:
         raise ClipError("consent", f"{says.value}: the clip stays where it is")

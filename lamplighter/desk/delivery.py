@@ -12,7 +12,7 @@ from lamplighter.desk.books import carry_out
 from lamplighter.desk.cases import matching
 from lamplighter.desk.holdings import Holdings
 from lamplighter.desk.tally import Saw, Tally
-from pipeline.case.consent import standing
+from pipeline.case.consent import standing, withheld_by
 from pipeline.case.delivery import Delivery
 from pipeline.case.released import Record
 from pipeline.case.request import Request
@@ -63,10 +63,10 @@ def _jobs(holdings: Holdings, request: Request) -> dict[str, DeliverJob]:
     """Return what is to be delivered, by the name it will have."""
     key = holdings.catalog.case_key(request.id)  # there before any worker asks for it
     decisions = holdings.catalog.decisions(request.id)
-    withheld = {clip for said in decisions.values() for clip in said.withheld}
+    withheld = withheld_by(decisions.values())
 
     def let_out(camera: Camera, clip: Clip) -> bool:
-        return clip.id not in withheld and standing(camera, clip.id, decisions.get(camera.owner)).allowed
+        return standing(camera, clip.id, decisions.get(camera.owner), withheld=withheld).allowed
 
     jobs = {}
     for row in matching(holdings, request, let_out):

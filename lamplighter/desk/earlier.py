@@ -6,10 +6,10 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+from lamplighter.desk import cases
 from lamplighter.desk.holdings import Holdings
 from pipeline.case.delivery import Delivery
 from pipeline.case.released import commitment
-from pipeline.errors import NotFound
 from storage.archive import released_key
 from storage.contract import MissingObject
 
@@ -30,8 +30,8 @@ def rename_released(holdings: Holdings, request: str) -> list[Renamed]:
 
     The new files and records are there before the old ones go, so whoever is stopped half-way runs it again.
     """
-    if request and holdings.catalog.request(request) is None:
-        raise NotFound(f"there is no request {request!r}; `lamplighter show` lists them")
+    if request:
+        cases.request(holdings, request)
     renamed = [_rename(holdings, old) for old in list(holdings.archive.to_rename(request))]
     return [*renamed, *_remove_unaccounted(holdings, request)]
 

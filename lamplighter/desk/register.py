@@ -2,33 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 from lamplighter.desk.holdings import Holdings
 from pipeline.clip import Camera, Clip, Owner
 from pipeline.errors import NotFound
 
+T = TypeVar("T", Camera, Owner)
+
 
 def import_cameras(holdings: Holdings, cameras: Sequence[Camera]) -> None:
     """Write the cameras; one that is there is changed, and the change is logged."""
-    before = {camera.id: camera for camera in holdings.catalog.cameras()}
+    before = holdings.catalog.cameras()
     holdings.catalog.put_cameras(cameras)
-    for camera in cameras:
-        old = before.get(camera.id)
-        if old != camera:
-            action = "camera added" if old is None else "camera changed"
-            holdings.log(action, camera.id, f"sharing {camera.sharing.value}, owner {camera.owner}")
+    _log_changes(holdings, "camera", before, cameras, lambda one: f"sharing {one.sharing.value}, owner {one.owner}")
 
 
 def import_owners(holdings: Holdings, owners: Sequence[Owner]) -> None:
     """Write the owners; one that is there is changed, and the change is logged, without their name and address."""
-    before = {owner.id: owner for owner in holdings.catalog.owners()}
+    before = holdings.catalog.owners()
     holdings.catalog.put_owners(owners)
-    for owner in owners:
-        old = before.get(owner.id)
-        if old != owner:
-            told = " ".join(owner.discloses) or "nothing"
-            holdings.log("owner added" if old is None else "owner changed", owner.id, f"discloses {told}")
+    _log_changes(holdings, "owner", before, owners, lambda one: f"discloses {' '.join(one.discloses) or 'nothing'}")
+
+
+def _log_changes(
+    holdings: Holdings, noun: str, before: Sequence[T], now: Sequence[T], told: Callable[[T], str]
+) -> None:
+    known = {one.id: one for one in before}
+    for one in now:
+        old = known.get(one.id)
+        if old != one:
+            holdings.log(f"{noun} added" if old is None else f"{noun} changed", one.id, told(one))
 
 
 def camera(holdings: Holdings, name: str) -> Camera:

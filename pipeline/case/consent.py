@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -49,12 +50,23 @@ class Standing(StrEnum):
         return self in {Standing.ALWAYS, Standing.SHARED}
 
 
-def standing(camera: Camera, clip: str, decision: Decision | None) -> Standing:
+def withheld_by(decisions: Iterable[Decision]) -> frozenset[str]:
+    """Return the ids of the clips that anybody withheld."""
+    return frozenset(clip for decision in decisions for clip in decision.withheld)
+
+
+def standing(
+    camera: Camera, clip: str, decision: Decision | None, *, withheld: Collection[str] = frozenset()
+) -> Standing:
     """Return how a clip of `camera` stands, given its owner's decision on the request, if there is one.
 
-    "never" outweighs everything; then the decision, what it withheld first; "always" holds for clips the owner was not
-    asked about, unless they declined the request. Raises ValueError when the decision is another owner's.
+    What anybody `withheld` is declined: whoever did was its owner then, and their word stands when the camera is
+    another's now. Then "never" outweighs everything; then the decision, what it withheld first; "always" holds for
+    clips the owner was not asked about, unless they declined the request. Raises ValueError when the decision is
+    another owner's.
     """
+    if clip in withheld:
+        return Standing.DECLINED
     if decision is not None and decision.owner != camera.owner:
         raise ValueError(f"camera {camera.id} is {camera.owner}'s, the decision is {decision.owner}'s")
     if camera.sharing is Sharing.NEVER:
