@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.holes import holes
 from pipeline.layout import Layout, layout_before
 
 _ARRAYS = ("share", "pts", "luma", "time_base", "cold", "size", "version", "cell_side", "depth")
@@ -95,6 +96,11 @@ class Activity:
         """Where its cells lie."""
         _, rows, columns = self.share.shape
         return Layout(self.width, self.height, self.cell_side, rows, columns)
+
+    @property
+    def holes(self) -> list[tuple[int, int]]:
+        """The times without a frame, half-open (start_pts, end_pts), in order."""
+        return holes(self.pts, self.time_base)
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Return plain arrays: `share`, `pts`, `luma` and `time_base` (2,), `size` (2,) of width and height.

@@ -6,9 +6,12 @@ import hashlib
 import math
 import re
 import unicodedata
+import zoneinfo
 from dataclasses import dataclass
 from enum import StrEnum
 from fractions import Fraction
+from itertools import pairwise
+from typing import Final
 
 from pipeline.span import NS, Span
 
@@ -16,6 +19,7 @@ _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _MAIL = re.compile(r"[^\s@<>,;:\"]{1,64}@[A-Za-z0-9-]{1,63}(\.[A-Za-z0-9-]{1,63})*")
 _LANGUAGE = re.compile(r"[a-z]{2,3}(-[A-Za-z0-9]{2,8})*")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+_CLOCK_MOST_S = 366 * 86_400
 
 
 def check_id(kind: str, value: str) -> None:
@@ -24,6 +28,14 @@ def check_id(kind: str, value: str) -> None:
         raise ValueError(
             f"a {kind} id is 1 to 64 of A-Z a-z 0-9 . _ - and starts with a letter or a digit, got {value!r}"
         )
+
+
+def check_zone(name: str) -> None:
+    """Raise ValueError unless `name` is a time zone such as Europe/Vienna."""
+    try:
+        zoneinfo.ZoneInfo(name)
+    except (ValueError, OSError, zoneinfo.ZoneInfoNotFoundError) as error:
+        raise ValueError(f"wanted a time zone such as Europe/Vienna or UTC, got {name!r}") from error
 
 
 class Sharing(StrEnum):
@@ -75,7 +87,12 @@ class Owner:
 class Camera:
     """One camera: where it is (WGS84 degrees), whose it is, and what its owner allows.
 
-    Raises ValueError for an id or owner that cannot stand in a key, or a place that is not on Earth.
+    zone: the time zone (IANA) of the local times in the names of its files; "" where the import says it.
+    clock_offset_s: how far its clock is ahead of UTC (seconds; 180 is three minutes fast); it is taken off every start.
+    clock_known: how that is known, for people. aliases: what else its files call it, such as "Front Door".
+
+    Raises ValueError for an id or owner that cannot stand in a key, a place that is not on Earth, a zone nobody knows,
+    and a clock or an alias of the wrong form.
     """
 
     id: str
@@ -83,6 +100,10 @@ class Camera:
     lat: float
     owner: str
     sharing: Sharing = Sharing.ASK
+    zone: str = ""
+    clock_offset_s: float = 0.0
+    clock_known: str = ""
+    aliases: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         check_id("camera", self.id)
@@ -95,16 +116,83 @@ class Camera:
         if self.sharing not in set(Sharing):
             raise ValueError(f"camera {self.id}: sharing is {', '.join(Sharing)}, got {self.sharing!r}")
         object.__setattr__(self, "sharing", Sharing(self.sharing))
+        self._check_clock()
+        object.__setattr__(self, "aliases", tuple(self.aliases))
+        for text in (*self.aliases, self.clock_known):
+            if len(text) > 256 or any(unicodedata.category(char) in {"Cc", "Cs"} for char in text):
+                raise ValueError(f"camera {self.id}: wanted one line of at most 256 characters, got {text!r}")
+        if not all(alias.strip() for alias in self.aliases):
+            raise ValueError(f"camera {self.id}: an alias is empty, which every file would be called")
+
+    def _check_clock(self) -> None:
+        if self.zone:
+            check_zone(self.zone)
+        if not (math.isfinite(self.clock_offset_s) and abs(self.clock_offset_s) <= _CLOCK_MOST_S):
+            raise ValueError(
+                f"camera {self.id}: a clock is at most {_CLOCK_MOST_S:,} s off, got {self.clock_offset_s}; "
+                "times that are in another zone are told by `zone`"
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """What a recording lacks and bears: told with the clip and with everything that is made of it.
+
+    holes: times without a frame, half-open (start_pts, end_pts), in order and apart; what lies between the first packet
+    and the first picture that can be shown is one. damaged: frames shown in which the decoder had to conceal something.
+    missing: frames that are in the file and gave no picture. notes: what else a reader has to know, a sentence each.
+
+    Raises ValueError for holes that are empty, overlap or are out of order, and counts below zero.
+    """
+
+    holes: tuple[tuple[int, int], ...] = ()
+    damaged: int = 0
+    missing: int = 0
+    notes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "holes", tuple((start, end) for start, end in self.holes))
+        object.__setattr__(self, "notes", tuple(self.notes))
+        ends = [pts for hole in self.holes for pts in hole]
+        if any(type(pts) is not int for pts in ends) or any(a >= b for a, b in pairwise(ends)):
+            raise ValueError(f"holes are pairs of integer pts, in order and apart, got {self.holes}")
+        if min(self.damaged, self.missing) < 0:
+            raise ValueError(f"damaged and missing frames are counted from 0, got {self.damaged} and {self.missing}")
+
+
+WHOLE: Final = Condition()
+"""The condition of a recording of which there is nothing to tell."""
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """How the start of a clip is known.
+
+    source: what said it: "path", "sidecar", "container", "stream". zone: the IANA name of the zone its local time was
+    read in, "" for one that said its own offset from UTC. offset_s: seconds the camera's clock is ahead, which were
+    taken off; known: how that is known. Raises ValueError for a zone nobody knows.
+    """
+
+    source: str
+    zone: str = ""
+    offset_s: float = 0.0
+    known: str = ""
+
+    def __post_init__(self) -> None:
+        if self.zone:
+            check_zone(self.zone)
 
 
 @dataclass(frozen=True, slots=True)
 class Stream:
     """What the decoder found in a clip's one video stream.
 
-    `first_pts` is the first frame shown and `end_pts` one past the time of the last, both in units of `time_base`
-    seconds; `frames` counts what was decoded. `audio` is the codec of the first audio stream, or None.
+    `first_pts` is the time of the first packet, `end_pts` one past the time of the last frame, both in units of
+    `time_base` seconds; `frames` counts what was shown. Width and height are those of the upright picture. `audio` is
+    the codec of the first audio stream, or None. `condition`: what the recording lacks.
 
-    Raises ValueError for an empty stream, and for a time that is not exact (integers, a Fraction).
+    Raises ValueError for an empty stream, for a time that is not exact (integers, a Fraction), and for holes that do
+    not lie inside it.
     """
 
     codec: str
@@ -115,6 +203,7 @@ class Stream:
     end_pts: int
     frames: int
     audio: str | None = None
+    condition: Condition = WHOLE
 
     def __post_init__(self) -> None:
         if not isinstance(self.time_base, Fraction) or {type(self.first_pts), type(self.end_pts)} != {int}:
@@ -125,13 +214,17 @@ class Stream:
             or self.end_pts <= self.first_pts
         ):
             raise ValueError(f"a stream has pixels, frames and a duration, got {self}")
+        holes = self.condition.holes
+        if holes and not self.first_pts <= holes[0][0] < holes[-1][1] < self.end_pts:
+            raise ValueError(f"holes lie inside {self.first_pts}..{self.end_pts}, before a frame, got {holes}")
 
 
 @dataclass(frozen=True, slots=True)
 class Clip:
     """One recording: its camera, when it was made, its content's SHA-256, and the key its bytes are under.
 
-    `start_ns` is the instant of the first frame. Raises ValueError for an id or a digest of the wrong form.
+    `start_ns` is the instant of the first packet, at `stream.first_pts`. Raises ValueError for an id or a digest of the
+    wrong form.
     """
 
     camera: str
@@ -160,6 +253,23 @@ class Clip:
         # In integers: a search builds thousands of clips, and Fractions were half of what each cost.
         ticks, unit = self.stream.end_pts - self.stream.first_pts, self.stream.time_base
         return Span(self.start_ns, self.start_ns - (-ticks * unit.numerator * NS // unit.denominator))
+
+    @property
+    def holes(self) -> tuple[Span, ...]:
+        """The times without a frame, in order."""
+        return tuple(self.between(start, end) for start, end in self.stream.condition.holes)
+
+    def recorded(self, span: Span | None = None) -> list[Span]:
+        """Return in order the parts of `span`, of the whole clip without one, that are no hole."""
+        left = self.span if span is None else self.span & span
+        parts = []
+        for hole in self.holes:
+            if left is None:
+                break
+            if before := left & Span(0, hole.start_ns) if hole.start_ns else None:
+                parts.append(before)
+            left = Span(max(left.start_ns, hole.end_ns), left.end_ns) if left.end_ns > hole.end_ns else None
+        return [*parts, left] if left else parts
 
     def pts_at(self, t_ns: int) -> int:
         """Return the smallest pts whose exact time is at or after `t_ns`.

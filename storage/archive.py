@@ -16,7 +16,7 @@ from pipeline.case.consent import Decision
 from pipeline.case.delivery import CaseKey, Delivery
 from pipeline.case.released import Record
 from pipeline.case.request import Request
-from pipeline.clip import Camera, Clip, Owner
+from pipeline.clip import Camera, Clip, Clock, Owner
 from pipeline.errors import LamplighterError
 from pipeline.span import NS, iso
 from storage.contract import MissingObject, ObjectStore
@@ -26,12 +26,16 @@ from storage.shelf import SCHEMA, Fields, Shelf, as_it_is
 
 @dataclass(frozen=True, slots=True)
 class Ingested:
-    """The record of a clip that was taken in: where its activity lies, which `measure` made it, what it was called."""
+    """The record of a clip that was taken in: where its activity lies, which `measure` made it, what it was called.
+
+    clock: how its start is known; None where an earlier version did not say.
+    """
 
     clip: Clip
     activity: str
     version: str
     source: str
+    clock: Clock | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "source", _printable(self.source))
@@ -47,15 +51,17 @@ class Mark:
 
 @dataclass(frozen=True, slots=True)
 class Aside:
-    """The account of a clip that was refused: the station that refused it, and why."""
+    """The account of a clip that was refused: the station that refused it, and why; the traceback of a bug."""
 
     source: str
     station: str
     reason: str
+    trace: str = ""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "source", _printable(self.source))
         object.__setattr__(self, "reason", _printable(self.reason))
+        object.__setattr__(self, "trace", _printable(self.trace))
 
 
 class Archive:
@@ -67,10 +73,12 @@ class Archive:
     def __init__(self, store: ObjectStore) -> None:
         self.store = store
         self.owners = Shelf(store, Owner, "owners", name=lambda owner: owner.id)
-        self.cameras = Shelf(store, Camera, "cameras", name=lambda camera: camera.id)
-        self.clips = Shelf(store, Ingested, "ingested", name=lambda ingested: clip_name(ingested.clip))
+        self.cameras = Shelf(store, Camera, "cameras", name=lambda camera: camera.id, since=(as_it_is, as_it_is))
+        self.clips = Shelf(
+            store, Ingested, "ingested", name=lambda ingested: clip_name(ingested.clip), since=(as_it_is, as_it_is)
+        )
         self.sources = Shelf(store, Mark, "sources", name=lambda mark: mark.source)
-        self.aside = Shelf(store, Aside, "aside", name=lambda aside: short(aside.source))
+        self.aside = Shelf(store, Aside, "aside", name=lambda aside: short(aside.source), since=(as_it_is, as_it_is))
         self.requests = Shelf(store, Request, "requests", name=lambda request: request.id)
         self.decisions = Shelf(
             store,
@@ -81,9 +89,15 @@ class Archive:
         )
         self.case_keys = Shelf(store, CaseKey, "keys", name=lambda key: key.request)
         self.deliveries = Shelf(
-            store, Delivery, "deliveries", name=lambda one: f"{one.request}/{one.cut}", since=(_from_a_telling_record,)
+            store,
+            Delivery,
+            "deliveries",
+            name=lambda one: f"{one.request}/{one.cut}",
+            since=(_from_a_telling_record, as_it_is),
         )
-        self.records = Shelf(store, Record, "cases", name=lambda one: f"{one.request}/{one.name}", since=(_untold,))
+        self.records = Shelf(
+            store, Record, "cases", name=lambda one: f"{one.request}/{one.name}", since=(_untold, as_it_is)
+        )
         self.log = Shelf(store, Entry, "audit", name=lambda entry: f"{entry.seq:012d}")
 
     @property

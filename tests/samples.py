@@ -10,7 +10,7 @@ from pipeline.case.consent import Decision
 from pipeline.case.delivery import CaseKey, Delivery
 from pipeline.case.released import Record, commitment
 from pipeline.case.request import Area, Request
-from pipeline.clip import Camera, Clip, Disclosure, Owner, Sharing, Stream
+from pipeline.clip import Camera, Clip, Clock, Condition, Disclosure, Owner, Sharing, Stream
 from pipeline.media.cut import Cut
 from pipeline.media.profile import Profile
 from pipeline.span import NS, Span, parse_iso
@@ -97,15 +97,22 @@ def delivery(of: Request, taken: Clip | None = None, **fields: Any) -> Delivery:
     return Delivery(of.id, cut.id, taken.id, taken.sha256, key.salt(cut.id), Record(**(known | fields)))
 
 
+CONDITION = Condition(holes=((-7, 20), (100, 9000)), damaged=4, missing=2, notes=("one time stamp stands twice",))
 ONE = request(note="Danke ü\n日本")
 DOCUMENTS: dict[str, tuple[Any, str]] = {
-    "cameras": (camera(sharing=Sharing.NEVER, lon=0.1 + 0.2), "cameras/cam-1.json"),
+    "cameras": (
+        camera(sharing=Sharing.NEVER, lon=0.1 + 0.2, zone="Europe/Vienna", aliases=("Front Door",)),
+        "cameras/cam-1.json",
+    ),
     "clips": (
-        ingested(clip(stream=stream(time_base=Fraction(1001, 30000), first_pts=-7, audio="aac"))),
+        ingested(
+            clip(stream=stream(time_base=Fraction(1001, 30000), first_pts=-7, audio="aac", condition=CONDITION)),
+            clock=Clock("path", "Europe/Vienna", 180.5, "compared with a radio clock"),
+        ),
         "ingested/cam-1/20260301T120000.000000000Z-",
     ),
     "sources": (Mark(short("/a/b.mp4"), "cam-1/x"), "sources/"),
-    "aside": (Aside("/a/ü b.mp4", "decode", "no frame"), "aside/"),
+    "aside": (Aside("/a/ü b.mp4", "bug", "KeyError", "Traceback"), "aside/"),
     "requests": (ONE, f"requests/{ONE.id}.json"),
     "decisions": (decision(ONE, clips=("b", "a")), f"decisions/{ONE.id}/owner-1.json"),
     "owners": (Owner("olga", "Olga", "olga@example.org", "nl", (Disclosure.NAME,)), "owners/olga.json"),

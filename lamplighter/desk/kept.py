@@ -94,7 +94,7 @@ class _State:
 
 
 _UNSEEN = np.zeros(0, np.uint8)
-_NOUNS = ("activity", "clip", "errors", "layout", "span")  # of `pipeline`, what its room of detection imports
+_NOUNS = ("activity", "clip", "errors", "holes", "layout", "span")  # of `pipeline`, what its room of detection imports
 
 
 @lru_cache(1)

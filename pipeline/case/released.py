@@ -23,6 +23,9 @@ class Record:
     `asked` is the time that was asked of the clip; `actual` goes from the first frame's instant to the last frame's
     end, inside it. method: "remux" are the camera's own packets, "transcode" is re-encoded. source_commitment: see
     `commitment`; empty where an earlier version made none. tools: the programs' versions and the profile's hash.
+    damaged: frames of the source, of those shown, in which its decoder had to conceal something; missing: frames of the
+    asked time that are in the source and cannot be shown. similarity: of re-encoded pictures, that of the frame least
+    like its source, 0 to 1 (see pipeline.media.cut); None where an earlier version did not compare.
 
     Raises ValueError for a record that cannot be true.
     """
@@ -42,6 +45,9 @@ class Record:
     height: int
     audio: str | None
     tools: str
+    damaged: int = 0
+    missing: int = 0
+    similarity: float | None = None
 
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name):
@@ -52,6 +58,8 @@ class Record:
             raise ValueError(f"a cut is made by remux or transcode, got {self.method!r}")
         if min(self.size, self.frames, self.width, self.height) < 1 or len(self.sha256) != 64 or not self.key:
             raise ValueError(f"a cut has bytes, frames, pixels, a SHA-256 and a key, got {self}")
+        if min(self.damaged, self.missing) < 0 or not 0 <= (self.similarity or 0.0) <= 1:
+            raise ValueError(f"damage is counted from 0 and a similarity is 0 to 1, got {self}")
 
 
 def commitment(salt: str, source_sha256: str) -> str:

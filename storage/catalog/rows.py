@@ -5,15 +5,17 @@ A row is read by the names that stand beside its reader, in the order in which t
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, fields, make_dataclass
+from functools import lru_cache
 from typing import Any, Final, TypeVar
 
 import sqlalchemy as sa
 from pydantic import TypeAdapter, ValidationError
 
 from pipeline.case.request import Request
-from pipeline.clip import Camera, Clip, Sharing, Stream
+from pipeline.clip import WHOLE, Camera, Clip, Clock, Condition, Sharing, Stream
 from pipeline.span import Span
 from storage.archive import Ingested
 from storage.catalog import tables
@@ -36,6 +38,9 @@ class KeptEvents:
 
 
 _kept_events = TypeAdapter(KeptEvents)
+_condition, _clock = TypeAdapter(Condition), TypeAdapter(Clock)
+_read_condition = lru_cache(1024)(_condition.validate_json)
+_read_clock = lru_cache(1024)(_clock.validate_json)  # a camera has one
 
 
 def _unchecked(kind: type[T], names: Sequence[str], *, inside: Sequence[str] = ()) -> Callable[..., T]:
@@ -59,10 +64,10 @@ def _unchecked(kind: type[T], names: Sequence[str], *, inside: Sequence[str] = (
     return make
 
 
-_CAMERA = ("id", "lon", "lat", "owner", "sharing")
+_CAMERA = ("id", "lon", "lat", "owner", "zone", "clock_offset_s", "clock_known", "sharing", "aliases")
 _CLIP = ("camera", "start_ns", "sha256", "size", "key")
-_STREAM = ("codec", "width", "height", "time_base", "first_pts", "end_pts", "frames", "audio")
-_INGESTED = ("activity", "version", "source")
+_STREAM = ("codec", "width", "height", "time_base", "first_pts", "end_pts", "frames", "audio", "condition")
+_INGESTED = ("activity", "version", "source", "clock")
 CAMERA: Final = [tables.cameras.c[name] for name in _CAMERA]
 INGESTED: Final = [tables.clips.c[name] for name in (*_CLIP, *_STREAM, *_INGESTED)]
 _camera = _unchecked(Camera, _CAMERA)
@@ -74,12 +79,15 @@ _OF_STREAM = slice(len(_CLIP), len(_CLIP) + len(_STREAM))
 
 def camera_row(camera: Camera) -> dict[str, Any]:
     """Return a camera by columns."""
-    return {**asdict(camera), "sharing": camera.sharing.value}
+    aliases = json.dumps(camera.aliases) if camera.aliases else None
+    return {**asdict(camera), "sharing": camera.sharing.value, "aliases": aliases}
 
 
 def read_camera(row: sa.Row[Any]) -> Camera:
     """Return the camera in a row of the columns CAMERA."""
-    return _camera(*row[:-1], Sharing(row[-1]))
+    values: Sequence[Any] = row
+    *facts, sharing, aliases = values
+    return _camera(*facts, Sharing(sharing), tuple(json.loads(aliases)) if aliases else ())
 
 
 def clip_row(ingested: Ingested) -> dict[str, Any]:
@@ -87,13 +95,22 @@ def clip_row(ingested: Ingested) -> dict[str, Any]:
     record = asdict(ingested)
     clip = record.pop("clip")
     stream = clip.pop("stream")
-    return {**clip, **stream, **record, "id": ingested.clip.id, "end_ns": ingested.clip.span.end_ns}
+    condition, clock = ingested.clip.stream.condition, ingested.clock
+    documents = {
+        "condition": None if condition == WHOLE else _condition.dump_json(condition).decode(),
+        "clock": None if clock is None else _clock.dump_json(clock).decode(),
+    }
+    return {**clip, **stream, **record, **documents, "id": ingested.clip.id, "end_ns": ingested.clip.span.end_ns}
 
 
 def read_clip(row: sa.Row[Any]) -> Ingested:
     """Return the record in a row of the columns INGESTED."""
-    stream = _stream(*row[_OF_STREAM])
-    return _ingested(*row[_OF_STREAM.stop :], _clip(*row[: _OF_STREAM.start], stream))
+    values: Sequence[Any] = row
+    *facts, told = values[_OF_STREAM]
+    clock = values[-1]
+    stream = _stream(*facts, _read_condition(told) if told else WHOLE)
+    of_record = (*values[_OF_STREAM.stop : -1], _read_clock(clock) if clock else None)
+    return _ingested(*of_record, _clip(*values[: _OF_STREAM.start], stream))
 
 
 def events_row(clip: Clip, kept: KeptEvents) -> dict[str, Any]:

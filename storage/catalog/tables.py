@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
-NEWEST: Final = "0008"
+NEWEST: Final = "0009"
 meta: Final = sa.MetaData()
 
 
@@ -66,6 +66,10 @@ cameras: Final = sa.Table(
     sa.Column("lat", sa.Float(53), nullable=False),
     sa.Column("owner", sa.String(64), nullable=False, index=True),
     sa.Column("sharing", sa.String(8), nullable=False),
+    sa.Column("zone", sa.Text, nullable=False, server_default=""),
+    sa.Column("clock_offset_s", sa.Float(53), nullable=False, server_default="0"),
+    sa.Column("clock_known", sa.Text, nullable=False, server_default=""),
+    sa.Column("aliases", sa.Text),
     sa.Index("cameras_place", "lat", "lon"),
 )
 
@@ -100,6 +104,9 @@ clips: Final = sa.Table(
     sa.Column("activity", sa.Text, nullable=False),
     sa.Column("version", sa.Text, nullable=False),
     sa.Column("source", sa.Text, nullable=False),
+    # JSON; none for a recording of which there is nothing to tell, as almost all are.
+    sa.Column("condition", sa.Text),
+    sa.Column("clock", sa.Text),
     sa.Index("clips_id", "id"),
     sqlite_with_rowid=False,
 )

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.clip import Camera, Clip, Disclosure, Owner, Sharing, check_id
+from pipeline.clip import Camera, Clip, Condition, Disclosure, Owner, Sharing, check_id
 from pipeline.span import NS, Span
 from samples import DIGEST, NOON, camera, clip, stream
 
@@ -213,3 +213,61 @@ def test_an_owner_discloses_nothing_unless_they_say_so() -> None:
 def test_an_owner_of_the_wrong_form_is_refused(fields: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="owner"):
         Owner(**fields)
+
+
+def holed(*holes: tuple[int, int]) -> Clip:
+    """A clip of 10 s in milliseconds, with these holes."""
+    condition = Condition(holes=holes)
+    return clip(stream=stream(time_base=Fraction(1, 1000), end_pts=10_000, frames=9, condition=condition))
+
+
+def seconds(start: float, end: float) -> Span:
+    return Span(NOON + round(start * NS), NOON + round(end * NS))
+
+
+def test_what_is_recorded_of_a_span_ends_at_the_holes() -> None:
+    one = holed((0, 500), (4000, 6000))
+    assert one.holes == (seconds(0, 0.5), seconds(4, 6))
+    assert one.recorded() == [seconds(0.5, 4), seconds(6, 10)]
+    assert one.recorded(seconds(-60, 5)) == [seconds(0.5, 4)]
+    assert one.recorded(seconds(4, 6)) == one.recorded(seconds(0, 0.5)) == one.recorded(seconds(11, 12)) == []
+    assert one.recorded(seconds(7, 8)) == [seconds(7, 8)]
+    assert one.recorded(seconds(5, 6.001)) == [seconds(6, 6.001)]
+
+
+def test_a_clip_without_holes_is_recorded_whole() -> None:
+    assert holed().recorded() == [holed().span]
+
+
+@pytest.mark.parametrize("holes", [((5, 5),), ((5, 4),), ((5, 8), (8, 9)), ((5, 8), (7, 9)), ((1.0, 2.0),)])
+def test_holes_that_cannot_be_are_refused(holes: tuple[tuple[int, int], ...]) -> None:
+    with pytest.raises(ValueError, match="holes are"):
+        Condition(holes=holes)
+
+
+@pytest.mark.parametrize("hole", [(-1, 500), (5000, 10_000), (11_000, 12_000)])
+def test_a_hole_lies_inside_its_stream(hole: tuple[int, int]) -> None:
+    with pytest.raises(ValueError, match="holes lie inside"):
+        holed(hole)
+
+
+def test_counts_below_zero_are_refused() -> None:
+    with pytest.raises(ValueError, match="counted from 0"):
+        Condition(damaged=-1)
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"zone": "Europe/Atlantis"}, "time zone"),
+        ({"zone": "../etc/passwd"}, "time zone"),
+        ({"clock_offset_s": float("nan")}, "clock is at most"),
+        ({"clock_offset_s": 1e9}, "clock is at most"),
+        ({"clock_known": "a\nb"}, "one line"),
+        ({"aliases": ("Front\x1bDoor",)}, "one line"),
+        ({"aliases": (" ",)}, "alias is empty"),
+    ],
+)
+def test_a_clock_or_alias_that_cannot_be_is_refused(fields: dict[str, Any], said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        camera(**fields)

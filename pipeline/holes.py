@@ -1,0 +1,34 @@
+"""Where a recording has no frames: the one rule of how long a frame may last before what follows it is a hole."""
+
+from __future__ import annotations
+
+import math
+from fractions import Fraction
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+_HOLE_S: Final = 2  # below this no camera is said to have paused
+_STEPS: Final = 10  # and it has to miss so many frames in a row: one that takes a frame a minute pauses every minute
+
+
+def usual_step(pts: NDArray[np.int64]) -> int:
+    """Return the median step from frame to frame, at least 1 tick: pts int64 (N,), increasing; 1 below two frames."""
+    return max(1, int(np.median(np.diff(pts)))) if len(pts) > 1 else 1
+
+
+def longest_step(usual: int, time_base: Fraction) -> int:
+    """Return how many ticks a frame may last where frames usually last `usual` ticks of `time_base` seconds."""
+    return max(math.ceil(_HOLE_S / time_base), _STEPS * usual)
+
+
+def holes(pts: NDArray[np.int64], time_base: Fraction) -> list[tuple[int, int]]:
+    """Return the times between frames in which none was recorded, half-open (start_pts, end_pts), in order.
+
+    pts: int64 (N,), increasing, of every frame, in `time_base` seconds. The frame before a hole lasts as long as frames
+    usually do.
+    """
+    usual = usual_step(pts)
+    before = np.flatnonzero(np.diff(pts) > longest_step(usual, time_base))
+    return [(int(pts[at]) + usual, int(pts[at + 1])) for at in before]
