@@ -26,9 +26,9 @@ from simulation.reel import Reel
 from simulation.traffic import Sight
 from storage.contract import ObjectStore, drafted
 from workers.batch import run
+from workers.names import SUFFIXES
 from workers.receipt import Receipt
 from workers.settings import BatchSettings
-from workers.sources import SUFFIXES
 
 _OPEN = 64  # recordings held open at once; each is a file handle and an index
 _GRAIN_S = 0.05  # a pause shorter than this is not worth a system call

@@ -50,6 +50,14 @@ class MissingBucket(StoreRefused):
     """The bucket (or the folder of a directory store) is not there; `ensure_bucket()` makes it."""
 
 
+class ObjectRefused(StoreRefused):
+    """The store refuses this one object, for its name or its state, and no other: who reads it may go on without."""
+
+
+class NotAKey(ValueError):  # noqa: N818 - named for what is the matter
+    """A text that can be no key, or none that can be asked for."""
+
+
 @dataclass(frozen=True, slots=True)
 class Head:
     """What is known of an object without reading it: its size in bytes and its user metadata.
@@ -75,16 +83,18 @@ class ObjectStore(Protocol):
       win, so nothing may depend on it for its correctness: it saves work.
 
     Keys are names joined by "/": 1024 bytes of UTF-8 at most, each name 1 to 240 bytes and not starting with a dot,
-    no control characters, no backslash (`check_key`; ValueError otherwise). Never use both "a/b" and "a/b/c": a
-    directory refuses the second (StoreRefused), because a file cannot be a folder; MinIO takes both but lists "a/b/c"
-    only once "a/b" is gone (measured with the version we build); other S3 servers take and list both.
+    no control characters, no backslash (`check_key`; NotAKey, a ValueError, otherwise). What other tools have put into
+    an S3 bucket can be read under any other key too that can be asked for (`check_foreign_key`).
+    Never use both "a/b" and "a/b/c": a directory refuses the second (StoreRefused), because a file cannot be a folder;
+    MinIO takes both but lists "a/b/c" only once "a/b" is gone (measured with the version we build); other S3 servers
+    take and list both.
 
     Metadata names are a-z, 0-9 and "-", beginning with a letter; values are any text; 2048 bytes together when
     percent-encoded, each name counted with 11 more (ValueError otherwise).
 
     Every method raises StoreUnavailable when the store does not answer (trying later may help) and StoreRefused when
-    it says no (it will not help); copy, get, fetch and read raise MissingObject. An OSError concerns the caller's own
-    file.
+    it says no (it will not help), ObjectRefused where that holds for the one object alone; copy, get, fetch and read
+    raise MissingObject. An OSError concerns the caller's own file.
     """
 
     @property
@@ -143,9 +153,16 @@ class ObjectStore(Protocol):
     def keys(self, prefix: str = "", *, after: str = "") -> Iterator[str]:
         """List the keys that start with `prefix` and come after `after`, in the order of their UTF-8 bytes.
 
-        Hidden names (that start with a dot) are left out. Other keys that this interface refuses, in a store that
-        other tools fill, are listed, since to skip them would hide footage; `check_key` tells, and reading one raises
-        ValueError.
+        Hidden names (that start with a dot) are left out. Other keys that this interface does not write, in a store
+        that other tools fill, are listed, since to skip them would hide footage; `check_key` tells.
+        """
+        ...
+
+    def listing(self, prefix: str = "", *, after: str = "") -> Iterator[tuple[str, Head, int]]:
+        """List (key, head, when it was written in ns since 1970 UTC) as `keys` does, what other tools put there too.
+
+        That is: hidden names, and the markers of empty folders, which end in "/". A directory's hidden files are its
+        own, and are left out. `prefix` may be any text. The heads carry no metadata.
         """
         ...
 
@@ -155,7 +172,7 @@ class ObjectStore(Protocol):
 
 
 def check_key(key: str) -> None:
-    """Raise ValueError unless `key` can be a key in every store; see ObjectStore for the rule."""
+    """Raise NotAKey unless `key` can be a key in every store; see ObjectStore for the rule."""
     names = key.split("/")
     if "" in names:
         reason = "it is empty or has an empty name between, before or after slashes"
@@ -167,10 +184,25 @@ def check_key(key: str) -> None:
         reason = "it is too long"
     else:
         return
-    raise ValueError(
+    raise NotAKey(
         f"not a key: {key!r}: {reason}; a key is names joined by '/', at most {_KEY_BYTES} bytes, "
         f"each name 1 to {_NAME_BYTES} bytes and not starting with a dot"
     )
+
+
+def check_foreign_key(key: str) -> None:
+    """Raise NotAKey unless `key`, which another tool may have made, can be asked for from an S3 server."""
+    if not key:
+        reason = "it is empty"
+    elif {".", ".."} & set(key.split("/")):
+        reason = "its parts '.' or '..' would be taken out on the way to the server"
+    elif any("\ud800" <= char <= "\udfff" or char == "\0" for char in key):
+        reason = "it holds a NUL, or something that is not Unicode text"
+    elif len(key.encode()) > _KEY_BYTES:
+        reason = f"it is longer than {_KEY_BYTES} bytes"
+    else:
+        return
+    raise NotAKey(f"not a key: {key!r}: {reason}; give the object another name")
 
 
 def check_prefix(prefix: str) -> None:

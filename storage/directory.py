@@ -135,8 +135,7 @@ class DirectoryStore:
                 after = _stat(target)
                 # Another writer may have come between; what was read then may belong to two versions.
                 if after is not None and _identity(before) == _identity(after):
-                    version = f"{before.st_mtime_ns}-{before.st_ino}"
-                    return Head(before.st_size, _meta_of(records, before.st_ino), version)
+                    return Head(before.st_size, _meta_of(records, before.st_ino), _version(before))
         self._check_root()
         return None
 
@@ -147,6 +146,24 @@ class DirectoryStore:
         base = os.fsencode(prefix[: prefix.rfind("/") + 1])
         with self._disk():
             yield from _walk(os.path.join(os.fsencode(self._root), base), base, os.fsencode(prefix), os.fsencode(after))  # noqa: PTH118 - bytes, since names need not be text
+
+    def listing(self, prefix: str = "", *, after: str = "") -> Iterator[tuple[str, Head, int]]:
+        """See ObjectStore."""
+        self._check_root()
+        folders = prefix.split("/")[:-1]
+        if {"", ".", ".."} & set(folders):  # no key starts so, and it would lead out of the folder
+            return
+        base = os.fsencode("".join(f"{folder}/" for folder in folders))
+        with self._disk():
+            for key in _walk(
+                os.path.join(os.fsencode(self._root), base),  # noqa: PTH118
+                base,
+                os.fsencode(prefix),
+                os.fsencode(after),
+            ):
+                facts = _stat(self._root / key)
+                if facts is not None:
+                    yield key, Head(facts.st_size, NO_META, _version(facts)), facts.st_mtime_ns
 
     def delete(self, key: str) -> None:
         """See ObjectStore. Folders left empty go too, so that their name can become a key."""
@@ -284,6 +301,10 @@ def _stat(path: Path) -> os.stat_result | None:
     except (FileNotFoundError, NotADirectoryError):
         return None
     return state if stat.S_ISREG(state.st_mode) else None
+
+
+def _version(state: os.stat_result) -> str:
+    return f"{state.st_mtime_ns}-{state.st_ino}"
 
 
 def _identity(state: os.stat_result) -> tuple[int, int, int]:

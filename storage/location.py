@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Final
@@ -9,6 +10,10 @@ from typing import Final
 from pipeline.errors import ConfigError
 
 _SCHEME: Final = "s3://"
+# What S3 ever allowed: buckets of the first years may hold capitals, and "_" and ":" too.
+_BUCKET: Final = re.compile(r"(?!.*\.\.)[A-Za-z0-9][A-Za-z0-9_.:-]{1,61}[A-Za-z0-9]")
+_NUMBERS: Final = re.compile(r"[0-9]+(\.[0-9]+){3}")
+_SUFFIX: Final = re.compile(r"\.[a-z0-9]{1,12}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,12 +28,22 @@ class Location:
 
     @classmethod
     def parse(cls, text: str) -> Location:
-        """Read what a user or `str` wrote. Raises ConfigError for s3:// without a bucket."""
-        if not text.startswith(_SCHEME):
+        """Read what a user or `str` wrote. Raises ConfigError for what cannot be in a bucket after s3://."""
+        if text[: len(_SCHEME)].lower() != _SCHEME:
             return cls(text)
-        bucket, _, key = text.removeprefix(_SCHEME).partition("/")
+        wanted = "wanted s3://BUCKET or s3://BUCKET/PREFIX"
+        bucket, _, key = text[len(_SCHEME) :].partition("/")
         if not bucket:
-            raise ConfigError(f"{text}: wanted s3://BUCKET or s3://BUCKET/PREFIX, got no bucket")
+            raise ConfigError(f"{text}: {wanted}, got no bucket")
+        if not _BUCKET.fullmatch(bucket) or _NUMBERS.fullmatch(bucket):
+            raise ConfigError(
+                f"{text}: {wanted}, got {bucket!r}, which can be no bucket: its name has 3 to 63 of a-z 0-9 . - "
+                "with a letter or digit at both ends"
+            )
+        if {".", ".."} & set(key.split("/")):
+            raise ConfigError(f"{text}: {wanted}, got a part '.' or '..': a bucket has no folders to go up or stay in")
+        if any("\ud800" <= char <= "\udfff" for char in key):
+            raise ConfigError(f"{text}: {wanted}, got a prefix that is not UTF-8, as every key of a bucket is")
         return cls(key, bucket)
 
     def __str__(self) -> str:
@@ -41,5 +56,6 @@ class Location:
 
     @property
     def suffix(self) -> str:
-        """The ending of the name in lower case, with its dot."""
-        return PurePosixPath(self.path).suffix.lower()
+        """The ending of the name in lower case, with its dot; nothing where that is no plain word."""
+        suffix = PurePosixPath(self.path).suffix.lower()
+        return suffix if _SUFFIX.fullmatch(suffix) else ""

@@ -27,6 +27,9 @@ from storage.contract import (
     Head,
     MissingBucket,
     MissingObject,
+    NotAKey,
+    ObjectRefused,
+    check_foreign_key,
     check_key,
     check_prefix,
     check_range,
@@ -57,6 +60,15 @@ _PASSING = {
     "SlowDown",
     "TooManyRequests",
     "XAmzContentSHA256Mismatch",
+}
+# A name the server does not take, or an object that lies in an archive or under a key of its own.
+_OF_ONE_OBJECT = {
+    "InvalidObjectName",
+    "InvalidObjectState",
+    "InvalidURI",
+    "KeyTooLongError",
+    "XMinioInvalidObjectName",
+    "XMinioInvalidResourceName",
 }
 _ADVICE = {
     "AccessDenied": f"check the policy of these credentials, or that {ACCESS_KEY} and {SECRET_KEY} are right",
@@ -259,7 +271,7 @@ class S3Store:
 
     def head(self, key: str) -> Head | None:
         """See ObjectStore."""
-        check_key(key)
+        check_foreign_key(key)
         try:
             with self._reasons.sorted(key):
                 found = self._client.stat_object(self._bucket, key)
@@ -284,7 +296,10 @@ class S3Store:
                 return
             after = ""
         for found in self._objects(prefix, after):
-            yield found.object_name or ""
+            key = found.object_name or "/"
+            # versitygw even lists its own unfinished uploads, as ".NAME.sgwtmp.NUMBER".
+            if not key.endswith("/") and "/." not in f"/{key}":
+                yield key
 
     def delete(self, key: str) -> None:
         """See ObjectStore."""
@@ -292,13 +307,9 @@ class S3Store:
         with contextlib.suppress(MissingObject), self._reasons.sorted(key):
             self._client.remove_object(self._bucket, key)
 
-    def listing(self, prefix: str = "") -> Iterator[tuple[str, Head, int]]:
-        """Yield every key as `keys` does, with its size and version and when it was written (ns since 1970 UTC).
-
-        The metadata are left empty: a listing does not carry them.
-        """
-        check_prefix(prefix)
-        for found in self._objects(prefix, ""):
+    def listing(self, prefix: str = "", *, after: str = "") -> Iterator[tuple[str, Head, int]]:
+        """See ObjectStore."""
+        for found in self._objects(prefix, after):
             written_ns = from_datetime(found.last_modified) if found.last_modified else 0
             yield found.object_name or "", Head(found.size or 0, NO_META, found.etag or ""), written_ns
 
@@ -308,7 +319,6 @@ class S3Store:
         Only MinIO can do it, in batches up to 5 s late, and what happens while the connection is lost is never told
         (measured). Blocks between keys. Raises StoreRefused from a server that has no notifications.
         """
-        check_prefix(prefix)
         with self._reasons.sorted():
             told = self._client.listen_bucket_notification(self._bucket, prefix=prefix, events=("s3:ObjectCreated:*",))
             pace = _paced()
@@ -320,18 +330,12 @@ class S3Store:
                         yield unquote_plus(record["s3"]["object"]["key"])
 
     def _objects(self, prefix: str, after: str) -> Iterator[Object]:
-        with self._reasons.sorted():
-            for found in self._client.list_objects(
-                self._bucket, prefix=prefix, recursive=True, start_after=after or None
-            ):
-                key = found.object_name or "/"
-                # versitygw even lists its own unfinished uploads, as ".NAME.sgwtmp.NUMBER".
-                if not key.endswith("/") and "/." not in f"/{key}":
-                    yield found
+        with self._reasons.sorted(prefix):
+            yield from self._client.list_objects(self._bucket, prefix=prefix, recursive=True, start_after=after or None)
 
     @contextlib.contextmanager
     def _response(self, key: str, *, offset: int = 0, length: int = 0) -> Iterator[urllib3.BaseHTTPResponse]:
-        check_key(key)
+        check_foreign_key(key)
         with self._reasons.sorted(key):
             response = self._client.get_object(self._bucket, key, offset=offset, length=length)
             try:
@@ -388,6 +392,10 @@ class _Reasons:
             return MissingObject(key, self._url)
         if code == "InvalidRange":
             return _BeyondEnd()
+        # The answer to a HEAD has no body; of a name that is not one of ours it is the name that is bad.
+        odd = code in _OF_ONE_OBJECT or (code == "BadRequest" and not _is_ours(key or ""))
+        if odd and key:
+            return ObjectRefused(f"{self._url}: {code}: {error.message or 'no explanation'}".rstrip("."))
         return self._from_status(error.response.status, code, error.message or "no explanation")
 
     def _from_status(self, status: int, code: str, message: str) -> StoreUnavailable | StoreRefused:
@@ -401,6 +409,14 @@ class _Reasons:
 
 def _headers(meta: Mapping[str, str]) -> dict[str, str | list[str] | tuple[str]]:
     return {_META_PREFIX + name: value for name, value in encode_meta(meta).items()}
+
+
+def _is_ours(key: str) -> bool:
+    try:
+        check_key(key)
+    except NotAKey:
+        return False
+    return True
 
 
 def _content_type(key: str) -> str:

@@ -10,7 +10,8 @@ from urllib.parse import quote
 from storage.access import StoreSettings
 from storage.contract import ObjectStore, check_key
 from storage.location import Location
-from workers.sources import IngestJob, OpenBucket, fetch
+from workers.found import OpenBucket
+from workers.sources import IngestJob, fetch
 
 _PREFIX = "inbox/"
 _NAME_BYTES = 1500  # of an upload's own name, percent-encoded, that are kept: S3 takes 2048 bytes of metadata in all
@@ -49,7 +50,7 @@ class Inbox:
         job = upload.job
         key = f"{_PREFIX}{job.camera}/{job.mark}/{_file_name(job.location)}"
         with self._store.draft() as path:
-            sha256, size = fetch(job.location, path, open_bucket)
+            sha256, size = fetch(job.location, path, open_bucket, init=job.init)
             # One object holds all there is to know, so there is no moment at which half of it is durable.
             meta = {
                 "name": _tail(job.name),

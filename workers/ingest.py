@@ -101,7 +101,7 @@ def _fetched(job: IngestJob, context: Context, watch: Stopwatch) -> Iterator[_Fe
         return
     with context.archive.store.draft(job.location.suffix) as path:
         with watch("fetch"):
-            found = _Fetched(path, *fetch(job.location, path, context.open_bucket))
+            found = _Fetched(path, *fetch(job.location, path, context.open_bucket, init=job.init))
         if job.sha256 not in {"", found.sha256}:
             raise ClipError(
                 "fetch", f"its content changed after it was first read: {_hashes(job.sha256, found.sha256)}"

@@ -132,26 +132,35 @@ class Patient:
 
     def keys(self, prefix: str = "", *, after: str = "") -> Iterator[str]:
         """See ObjectStore; a listing that breaks off is taken up behind the last key it gave."""
-        listing = self._store.keys(prefix, after=after)
+        return _taken_up(lambda last: self._store.keys(prefix, after=last), str, after)
 
-        def take_up() -> str | None:
-            nonlocal listing
-            listing = self._store.keys(prefix, after=after)
-            return next(listing, None)
-
-        while True:
-            try:
-                key = next(listing, None)
-            except StoreUnavailable:
-                key = patiently(take_up)
-            if key is None:
-                return
-            after = key
-            yield key
+    def listing(self, prefix: str = "", *, after: str = "") -> Iterator[tuple[str, Head, int]]:
+        """See ObjectStore; taken up as that of `keys`."""
+        return _taken_up(lambda last: self._store.listing(prefix, after=last), lambda one: one[0], after)
 
     def delete(self, key: str) -> None:
         """See ObjectStore."""
         patiently(self._store.delete, key)
+
+
+def _taken_up(listed: Callable[[str], Iterator[T]], key: Callable[[T], str], after: str) -> Iterator[T]:
+    """Yield what `listed` gives of what comes after a key, behind the last one again when it breaks off."""
+    listing = listed(after)
+
+    def take_up() -> T | None:
+        nonlocal listing
+        listing = listed(after)
+        return next(listing, None)
+
+    while True:
+        try:
+            found = next(listing, None)
+        except StoreUnavailable:
+            found = patiently(take_up)
+        if found is None:
+            return
+        after = key(found)
+        yield found
 
 
 @lru_cache(maxsize=8)

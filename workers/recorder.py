@@ -15,10 +15,11 @@ from pipeline.errors import ClipError
 from pipeline.span import NS
 from storage.location import Location
 from workers.capture import Captured, Clock, capture
+from workers.found import file_version
 from workers.inbox import Upload
 from workers.patience import pauses
 from workers.settings import RecorderSettings
-from workers.sources import IngestJob, file_version, mark_of
+from workers.sources import IngestJob, mark_of
 
 _STOOD_S = 1.0  # a camera that was not read for longer than this may have lost pictures
 _NAME = re.compile(r"(\d{8}T\d{6})\.(\d{9})Z-(stream|arrival)(?:-\d+)?\.mp4")

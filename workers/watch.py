@@ -5,41 +5,33 @@ from __future__ import annotations
 import hashlib
 import heapq
 import os
-import stat
 import threading
 import time
 from array import array
 from bisect import bisect_left
 from collections.abc import Callable, Container, Iterator
-from dataclasses import dataclass
-from functools import partial
-from pathlib import Path, PurePosixPath
-from typing import Never, Protocol
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Generic, Never, Protocol, TypeVar
 
 import numpy as np
 
 from pipeline.errors import ConfigError, LamplighterError, StoreUnavailable
-from pipeline.media.origin import PathTemplate, sidecar_names
+from pipeline.media.origin import PathTemplate
 from storage.access import Credentials, StoreSettings
 from storage.location import Location
 from storage.s3 import S3Store
+from workers.found import FileFound, ObjectFound, Source, addressed, files_below, objects_below
 from workers.inbox import Upload
+from workers.names import LeftOut
 from workers.patience import pauses
 from workers.receipt import Receipt
-from workers.sources import (
-    SUFFIXES,
-    IngestJob,
-    Source,
-    file_version,
-    job_of,
-    object_version,
-    read_sidecar_file,
-    sidecar_object,
-)
+from workers.sources import IngestJob, job_of
 
 _LOOK = 1000  # uploads one look gives at most: the oldest; the next look gives more
 _AWAY_MOST_S = 30.0  # the longest pause while a store is away
 _HINTS_S = 1.0  # the first pause before its hints are asked for again
+F = TypeVar("F", FileFound, ObjectFound)
 New = Upload | Receipt[IngestJob, Never]
 
 
@@ -49,6 +41,11 @@ class Watched(Protocol):
     @property
     def name(self) -> str:
         """What the user called it."""
+        ...
+
+    @property
+    def left(self) -> LeftOut:
+        """What the last whole look found that is no clip to be taken."""
         ...
 
     def look(self) -> list[New]:
@@ -108,16 +105,15 @@ def _digest(name: str, version: str) -> int:
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class _Found:
+class _Found(Generic[F]):
     written_ns: int
     name: str
-    size: int
     version: str
-    sidecars: tuple[str, ...]
+    found: F = field(compare=False)
 
 
 class WatchedFolder:
-    """A folder and all below it. Hidden files and other suffixes are not looked at.
+    """A folder and all below it, by the rules of `workers.found`.
 
     A file is taken when two looks found it with the same size and times, or at once when the last thing done to it
     was no write: a file that was renamed into place (or whose times were set by a finished copy) has been changed
@@ -125,11 +121,12 @@ class WatchedFolder:
     """
 
     def __init__(self, folder: Path, naming: Naming) -> None:
-        if not folder.is_dir():
+        if not os.path.isdir(folder):  # noqa: PTH112 - which never raises
             raise ConfigError(f"{folder}: wanted a folder to watch, there is none; make it first")
         self._folder, self._naming, self._seen = folder, naming, _Seen()
         self._changing: dict[str, tuple[int, int, int]] = {}
         self._began_ns = time.time_ns()
+        self.left = LeftOut()
 
     @property
     def name(self) -> str:
@@ -139,52 +136,40 @@ class WatchedFolder:
     def look(self) -> list[New]:
         """See Watched."""
         before, self._changing = self._changing, {}
+        left = LeftOut()
         self._seen.begin_look()
-        oldest = heapq.nsmallest(_LOOK, self._fresh(before))
+        oldest = heapq.nsmallest(_LOOK, self._fresh(before, left))
         uploads = [self._upload(found) for found in oldest]
         for found in oldest:
             self._seen.keep(found.name, found.version)
         self._seen.end_look()
+        self.left = left
         return sorted(uploads, key=_by_time)
 
     def hints(self) -> Iterator[object]:
         """See Watched: there are none."""
         return iter(())
 
-    def _fresh(self, before: dict[str, tuple[int, int, int]]) -> Iterator[_Found]:
-        for folder, _, names in os.walk(self._folder):
-            there = set(names)
-            for name in names:
-                if name.startswith(".") or PurePosixPath(name).suffix.lower() not in SUFFIXES:
-                    continue
-                path = os.path.join(folder, name)  # noqa: PTH118 - a hundred thousand of them a look
-                sidecars = tuple(
-                    os.path.join(folder, side)  # noqa: PTH118
-                    for side in sidecar_names(name)
-                    if side in there
-                )
-                try:
-                    facts = os.stat(path)  # noqa: PTH116
-                except OSError:
-                    continue  # gone since it was listed
-                if not stat.S_ISREG(facts.st_mode):
-                    continue
-                # A sidecar that comes later makes another version, so that what was refused for want of it is not.
-                version = f"{file_version(facts.st_size, facts.st_mtime_ns)} {len(sidecars)}"
-                if (path, version) in self._seen:
-                    self._seen.keep(path, version)
-                    continue
-                now = (facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns)
-                if before.get(path) == now or (facts.st_size and facts.st_ctime_ns > facts.st_mtime_ns):
-                    yield _Found(max(facts.st_ctime_ns, self._began_ns), path, facts.st_size, version, sidecars)
-                else:
-                    self._changing[path] = now
+    def _fresh(self, before: dict[str, tuple[int, int, int]], left: LeftOut) -> Iterator[_Found[FileFound]]:
+        for file in files_below(str(self._folder), left):
+            path = file.path
+            try:
+                facts = os.stat(path)  # noqa: PTH116 - a hundred thousand of them a look
+                # What comes later makes another version, so that what was refused for want of it is not.
+                version = f"{file.version(facts)} {len(file.sidecars)}"
+            except OSError:
+                continue  # gone since it was listed
+            if (path, version) in self._seen:
+                self._seen.keep(path, version)
+                continue
+            now = (facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns)
+            if before.get(path) == now or (facts.st_size and facts.st_ctime_ns > facts.st_mtime_ns):
+                yield _Found(max(facts.st_ctime_ns, self._began_ns), path, version, file)
+            else:
+                self._changing[path] = now
 
-    def _upload(self, found: _Found) -> New:
-        location = Location(str(Path(found.name).absolute()))
-        version = found.version.rpartition(" ")[0]  # as `ingest` makes it, so that nothing is taken in by both
-        source = Source(found.name, location, found.size, version, partial(read_sidecar_file, found.sidecars))
-        return self._naming.upload(source, arrived_ns=found.written_ns)
+    def _upload(self, found: _Found[FileFound]) -> New:
+        return self._naming.upload(found.found.source(), arrived_ns=found.written_ns)
 
 
 class WatchedBucket:
@@ -199,37 +184,36 @@ class WatchedBucket:
         self._naming, self._seen = naming, _Seen()
         self._began_ns = time.time_ns()
         self.name = str(where)
+        self.left = LeftOut()
 
     def look(self) -> list[New]:
         """See Watched."""
-        jsons: set[str] = set()
+        left = LeftOut()
         self._seen.begin_look()
-        oldest = heapq.nsmallest(_LOOK, self._fresh(jsons))
-        uploads = [self._upload(found, jsons) for found in oldest]
+        with addressed(self._where):
+            oldest = heapq.nsmallest(_LOOK, self._fresh(left))
+        uploads = [self._upload(found) for found in oldest]
         for found in oldest:  # not before: the store may have gone away in the middle
             self._seen.keep(found.name, found.version)
         self._seen.end_look()
+        self.left = left
         return sorted(uploads, key=_by_time)
 
     def hints(self) -> Iterator[object]:
         """See Watched: MinIO tells what was written."""
         return self._store.changes(self._where.path)
 
-    def _fresh(self, jsons: set[str]) -> Iterator[_Found]:
-        for key, head, written_ns in self._store.listing(self._where.path):
-            if key.endswith(".json"):
-                jsons.add(key)
-            elif PurePosixPath(key).suffix.lower() in SUFFIXES:
-                version = object_version(head)
-                if (key, version) in self._seen:
-                    self._seen.keep(key, version)
-                else:
-                    yield _Found(max(written_ns, self._began_ns), key, head.size, version, ())
+    def _fresh(self, left: LeftOut) -> Iterator[_Found[ObjectFound]]:
+        prefix = self._where.path
+        for one in objects_below(prefix, self._store.listing(prefix), left):
+            version = f"{one.version} {len(one.sidecars)}"
+            if (one.key, version) in self._seen:
+                self._seen.keep(one.key, version)
+            else:
+                yield _Found(max(one.written_ns, self._began_ns), one.key, version, one)
 
-    def _upload(self, found: _Found, jsons: set[str]) -> New:
-        location = Location(found.name, self._where.bucket)
-        reader = sidecar_object(self._store, found.name, jsons)
-        source = Source(str(location), location, found.size, found.version, reader)
+    def _upload(self, found: _Found[ObjectFound]) -> New:
+        source = found.found.source(self._where.bucket, self._store)
         return self._naming.upload(source, arrived_ns=found.written_ns)
 
 

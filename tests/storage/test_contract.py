@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import io
 import os
 import secrets
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from storage.access import StoreSettings
-from storage.contract import Head, MissingObject, ObjectStore, check_key, replacing
+from storage.contract import Head, MissingObject, NotAKey, ObjectRefused, ObjectStore, check_key, replacing
+from storage.directory import DirectoryStore
 from storage.objects import open_store
+from storage.s3 import S3Store
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -243,21 +248,80 @@ def test_metadata_has_a_limit_that_can_be_reached(store: ObjectStore) -> None:
 
 
 @pytest.mark.parametrize("key", BAD_KEYS)
-def test_every_store_refuses_the_same_keys_in_the_same_words(store: ObjectStore, tmp_path: Path, key: str) -> None:
+def test_every_store_refuses_to_write_the_same_keys_in_the_same_words(store: ObjectStore, key: str) -> None:
     with pytest.raises(ValueError, match="not a key") as plain:
         check_key(key)
-    uses: list[Callable[[], object]] = [
-        lambda: store.put(key, b"x"),
-        lambda: store.get(key),
-        lambda: store.fetch(key, tmp_path / "out"),
-        lambda: store.read(key, start=0, length=1),
-        lambda: store.head(key),
-        lambda: store.delete(key),
-    ]
+    uses: list[Callable[[], object]] = [lambda: store.put(key, b"x"), lambda: store.delete(key)]
     for use in uses:
         with pytest.raises(ValueError, match="not a key") as caught:
             use()
         assert str(caught.value) == str(plain.value)
+
+
+@pytest.mark.parametrize("key", BAD_KEYS)
+def test_what_is_no_key_of_ours_is_read_where_it_can_be_and_otherwise_refused_by_itself(
+    store: ObjectStore, tmp_path: Path, key: str
+) -> None:
+    uses: list[Callable[[], object]] = [
+        lambda: store.get(key),
+        lambda: store.fetch(key, tmp_path / "out"),
+        lambda: store.read(key, start=0, length=1),
+        lambda: store.read(key, start=0, length=0),
+    ]
+    if isinstance(store, DirectoryStore) or key in {"", ".", "..", "a/../b", "./a", "\ud800", "a\x00b"}:
+        for use in [*uses, partial(store.head, key)]:
+            with pytest.raises(NotAKey, match="not a key"):
+                use()
+        return
+    for use in uses:  # what is not there, or what this server never has
+        with pytest.raises((MissingObject, ObjectRefused)):
+            use()
+
+
+@pytest.mark.parametrize("prefix", ["//", "a//", "a\\", "é\n", ".a"])
+def test_nothing_is_listed_under_a_prefix_of_no_key(store: ObjectStore, prefix: str) -> None:
+    store.put("a/b", b"x")
+    with contextlib.suppress(ObjectRefused):  # MinIO says so
+        assert list(store.listing(prefix)) == []
+
+
+FOREIGN = ["a\\b.mp4", "n\nl.mp4", ".hidden/x.mp4", "up/.x.mp4", "q'\"+%2f&<>?#.mp4", " s .mp4", "é/ü.mp4", "k" * 241]
+
+
+@pytest.mark.parametrize("opener", ["minio", "versitygw"], indirect=True)
+def test_what_another_tool_put_under_a_name_that_is_not_ours_is_listed_and_read(
+    opener: Callable[[], ObjectStore], tmp_path: Path
+) -> None:
+    store = opener()
+    assert isinstance(store, S3Store)
+    for key in FOREIGN:  # by the client itself, which holds to no rule of ours
+        store._client.put_object(store._bucket, key, io.BytesIO(key.encode()), len(key.encode()))
+    found = {key: head for key, head, _ in store.listing()}
+    assert sorted(found) == sorted(FOREIGN)
+    assert set(store.keys()) == {key for key in FOREIGN if "/." not in f"/{key}"}
+    for key in FOREIGN:
+        assert store.get(key) == key.encode()
+        assert store.read(key, start=0, length=2) == key.encode()[:2]
+        head = store.head(key)
+        assert head is not None
+        assert (head.size, head.version) == (found[key].size, found[key].version)
+        store.fetch(key, tmp_path / "out")
+        assert (tmp_path / "out").read_bytes() == key.encode()
+
+
+def test_a_listing_tells_of_every_key_what_its_head_does(store: ObjectStore) -> None:
+    for key in ORDERED:
+        store.put(key, key.encode(), meta={"key": key})
+    for prefix, after in (("", ""), ("a/", ""), ("", "a/b"), ("nothing", "")):
+        listed = list(store.listing(prefix, after=after))
+        assert [key for key, _, _ in listed] == [
+            key for key in ORDERED if key.startswith(prefix) and key.encode() > after.encode()
+        ]
+        for key, head, written_ns in listed:
+            known = store.head(key)
+            assert known is not None
+            assert (head.size, head.version, head.meta) == (known.size, known.version, {})
+            assert abs(written_ns - time.time_ns()) < 3600 * 10**9
 
 
 def test_the_longest_key_can_be_stored(store: ObjectStore) -> None:

@@ -14,7 +14,7 @@ from contextlib import suppress
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import pytest
@@ -228,7 +228,7 @@ def context(tmp_path: Path) -> Context:
     return Context(StoreSettings(path=str(tmp_path / "objects")), MeasureSettings(), 36_000_000)
 
 
-def a_job(path: Path, **more: str) -> IngestJob:
+def a_job(path: Path, **more: Any) -> IngestJob:
     return IngestJob(path.name, Location(str(path)), "mark", "ask-1", START_NS, **more)
 
 

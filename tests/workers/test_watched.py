@@ -25,6 +25,7 @@ from storage.location import Location
 from storage.minio_server import Server
 from storage.s3 import S3Store
 from workers.inbox import Upload
+from workers.names import LeftOut
 from workers.settings import LiveSettings
 from workers.sources import ingest_jobs
 from workers.watch import Naming, New, Patrol, WatchedBucket, WatchedFolder
@@ -124,7 +125,7 @@ def test_a_look_that_broke_off_neither_forgets_nor_piles_up_what_was_given(tmp_p
     assert names(place) == ["ask-1 0"]
     for _ in range(3):
         place._seen.begin_look()
-        assert list(place._fresh({})) == []
+        assert list(place._fresh({}, LeftOut())) == []
     assert len(place._seen._still) == 1
     assert names(place) == []
     assert place._seen._seen.itemsize * len(place._seen._seen) == 8
@@ -202,6 +203,7 @@ class Flaky:
     """A place whose store is away at first, and then says no."""
 
     name = "flaky"
+    left = LeftOut()
 
     def __init__(self) -> None:
         self.looks = 0

@@ -1,0 +1,361 @@
+"""What lies where clips are looked for, in folders and buckets: each clip once, the others counted by their rule."""
+
+from __future__ import annotations
+
+import errno
+import glob
+import os
+import re
+import stat
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from functools import partial
+from typing import Final
+
+from pipeline.errors import ClipError, ConfigError, NotFound
+from pipeline.media.origin import sidecar_names
+from storage.contract import Head, MissingBucket, MissingObject, NotAKey, ObjectRefused, ObjectStore
+from storage.location import Location
+from workers.names import LeftOut, Pick, Picked, Rule, pick, rule_of, rule_of_folder
+
+OpenBucket = Callable[[str], ObjectStore]
+_SIDECAR_BYTES = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One uploaded file as it was found, its size in bytes.
+
+    `version` changes with its content, `sidecar` reads its sidecar, if any. One that has gone since has the size None.
+    `init`: the init segment its bytes follow; `flaw`: why it cannot be a clip, for its name alone.
+    """
+
+    name: str
+    location: Location
+    size: int | None
+    version: str
+    sidecar: Callable[[], bytes | None]
+    init: Location | None = None
+    flaw: str = ""
+
+
+def file_version(size: int, changed_ns: int) -> str:
+    """Return the version of a file with that size (bytes) and time of change (ns since 1970)."""
+    return f"{size} {changed_ns}"
+
+
+def object_version(head: Head) -> str:
+    """Return the version of an object in a bucket."""
+    return f"{head.size} {head.version}"
+
+
+@dataclass(frozen=True, slots=True)
+class FileFound:
+    """A clip's file on this machine: its path, those of its sidecars and of its init segment, and its flaw."""
+
+    path: str
+    sidecars: tuple[str, ...]
+    init: str
+    flaw: str
+
+    def source(self, *, name: str | None = None) -> Source:
+        """Return it as a source, under another `name` or its own path."""
+        try:
+            facts = os.stat(self.path)  # noqa: PTH116 - as fast as can be: a hundred thousand of them a look
+            size, version = facts.st_size, self.version(facts)
+        except OSError:  # gone since it was listed: the job will say so
+            size, version = None, "gone"
+        init = Location(os.path.abspath(self.init)) if self.init else None  # noqa: PTH100 - links stay what they are
+        place = Location(os.path.abspath(self.path))  # noqa: PTH100
+        sidecar = partial(read_sidecar_file, self.sidecars)
+        return Source(name or self.path, place, size, version, sidecar, init, self.flaw)
+
+    def version(self, facts: os.stat_result) -> str:
+        """Return its version, which is that of its init segment too. Raises OSError when that is gone."""
+        version = file_version(facts.st_size, facts.st_mtime_ns)
+        if not self.init:
+            return version
+        init = os.stat(self.init)  # noqa: PTH116
+        return f"{version} after {file_version(init.st_size, init.st_mtime_ns)}"
+
+
+def files_below(folder: str, left: LeftOut, *, walked: set[tuple[int, int]] | None = None) -> Iterator[FileFound]:
+    """Yield the clips' files below a folder, which may be a link itself; links to folders below it are not followed.
+
+    Never raises: a folder that cannot be listed is counted as one. `walked`: device and inode of the folders another
+    call has looked into, which are passed over; this one's come to them.
+    """
+    walked = set() if walked is None else walked
+    folders: list[tuple[str, Rule | None]] = [(folder, None)]
+    while folders:
+        path, inherited = folders.pop()
+        try:
+            kinds = _kinds(path, walked if inherited is None else None)
+        except OSError:
+            left.add(Rule.UNREADABLE, "")
+            continue
+        for name, kind in kinds.items():
+            if kind is _Kind.FOLDER:
+                folders.append((os.path.join(path, name), inherited or rule_of_folder(name)))  # noqa: PTH118
+            elif inherited is not None:
+                left.add(inherited, name)
+            elif kind is not _Kind.FILE:
+                left.add(_rule_of_other(name, kind), name)
+        if inherited is None:
+            picked = pick(name for name, kind in kinds.items() if kind is _Kind.FILE)
+            left.add_all(picked.others)
+            for name, of in picked.clips.items():
+                yield _found(path, name, of)
+
+
+def _kinds(folder: str, walked: set[tuple[int, int]] | None) -> dict[str, _Kind]:
+    """Return what lies in a folder; nothing where it was looked into before. Raises OSError."""
+    if walked is not None:
+        facts = os.stat(folder)  # noqa: PTH116
+        if (facts.st_dev, facts.st_ino) in walked:
+            return {}
+        walked.add((facts.st_dev, facts.st_ino))
+    with os.scandir(folder) as entries:
+        return {entry.name: _kind(entry) for entry in entries}
+
+
+def _rule_of_other(name: str, kind: _Kind) -> Rule:
+    """Return the rule of what is no regular file: that of its name, where it would hold for one too."""
+    rule = rule_of(name)
+    if rule in {Rule.HIDDEN, Rule.COMPANION, Rule.TEMPORARY} and rule is not None:
+        return rule
+    return Rule.LINK if kind is _Kind.LINK else Rule.IRREGULAR
+
+
+def _found(folder: str, name: str, of: Pick) -> FileFound:
+    join = partial(os.path.join, folder)
+    return FileFound(join(name), tuple(map(join, of.sidecars)), join(of.init) if of.init else "", of.flaw)
+
+
+class _Kind(StrEnum):
+    FILE = "file"
+    FOLDER = "folder"
+    LINK = "link"
+    IRREGULAR = "irregular"
+
+
+def _kind(entry: os.DirEntry[str]) -> _Kind:
+    try:
+        if entry.is_dir(follow_symlinks=False):
+            return _Kind.FOLDER
+        if entry.is_file():
+            return _Kind.FILE
+        return _Kind.LINK if entry.is_dir() else _Kind.IRREGULAR
+    except OSError:  # a link that leads to itself
+        return _Kind.IRREGULAR
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectFound:
+    """A clip's object in a bucket: its key, head and time (ns since 1970), and the keys and flaw as of a file."""
+
+    key: str
+    head: Head
+    written_ns: int
+    sidecars: tuple[str, ...]
+    init: str
+    flaw: str
+    version: str
+
+    def source(self, bucket: str, store: ObjectStore) -> Source:
+        """Return it as a source of that bucket."""
+        place = Location(self.key, bucket)
+        init = Location(self.init, bucket) if self.init else None
+        sidecar = partial(_read_sidecar_object, store, self.sidecars)
+        return Source(str(place), place, self.head.size, self.version, sidecar, init, self.flaw)
+
+
+def objects_below(prefix: str, listing: Iterable[tuple[str, Head, int]], left: LeftOut) -> Iterator[ObjectFound]:
+    """Yield the clips' objects of a listing of all keys that start with `prefix`; by the same rules as below a folder.
+
+    A key's folders are its parts but the last; what counts are those after the last slash of `prefix`.
+    """
+    folders: dict[str, dict[str, tuple[Head, int]]] = defaultdict(dict)
+    for key, head, written_ns in listing:
+        name = key.rpartition("/")[2]
+        if name or head.size:
+            folders[key.removesuffix(name)][name] = head, written_ns
+        else:
+            left.add(Rule.MARKER, "")
+    base = prefix.rfind("/") + 1
+    for folder, objects in folders.items():
+        rules = (rule_of_folder(part) for part in folder[base:].split("/"))
+        inherited = next(filter(None, rules), None)
+        if inherited is None:
+            yield from _objects_of(folder, objects, prefix, left)
+        else:
+            left.add_all(dict.fromkeys(objects, inherited))
+
+
+def _objects_of(
+    folder: str, objects: Mapping[str, tuple[Head, int]], prefix: str, left: LeftOut
+) -> Iterator[ObjectFound]:
+    """Yield the clips' objects of one folder, which is all of their keys up to their names."""
+    picked = pick(name for name in objects if name)
+    if "" in objects:  # with content, a key that ends with a slash may be a clip
+        picked.clips[""] = Pick(())
+    outright = prefix.removeprefix(folder)
+    if picked.others.get(outright) in _NAMED_ANYWAY:
+        picked.clips[outright] = Pick(tuple(side for side in sidecar_names(outright) if side in objects))
+        del picked.others[outright]
+    left.add_all(picked.others)
+    for name, of in picked.clips.items():
+        head, written_ns = objects[name]
+        version = object_version(head)
+        if of.init:
+            version += f" after {object_version(objects[of.init][0])}"
+        sidecars = tuple(folder + side for side in of.sidecars)
+        init = folder + of.init if of.init else ""
+        yield ObjectFound(folder + name, head, written_ns, sidecars, init, of.flaw, version)
+
+
+# What a user names outright is wanted whatever it is called, unless it is clear that it is no clip.
+_NAMED_ANYWAY: Final = frozenset({Rule.HIDDEN, Rule.LOOKS, Rule.FOREIGN})
+
+
+def find(where: Iterable[str], open_bucket: OpenBucket, left: LeftOut) -> Iterator[Source]:
+    """Yield every clip at these places, each once; the other files there are counted as `left` out.
+
+    Raises ConfigError for an address that is none, NotFound for a bucket there is none of.
+    """
+    seen: set[Location] = set()
+    folders = _Folders(left)
+    for text in dict.fromkeys(where):
+        location = Location.parse(text)
+        if location.bucket:
+            found = sorted(_in_bucket(location, open_bucket, left), key=lambda source: source.name)
+        else:
+            found = sorted(folders.find(text), key=lambda source: source.name)
+        for source in found:
+            if source.location not in seen:
+                seen.add(source.location)
+                yield source
+
+
+def _in_bucket(where: Location, open_bucket: OpenBucket, left: LeftOut) -> Iterator[Source]:
+    store = open_bucket(where.bucket)
+    with addressed(where):
+        for found in objects_below(where.path, store.listing(where.path), left):
+            yield found.source(where.bucket, store)
+
+
+@contextmanager
+def addressed(where: Location) -> Iterator[None]:
+    """Turn what the store says of a bucket that is not there into what the user, who named it, can do."""
+    try:
+        yield
+    except MissingBucket as error:
+        raise NotFound(
+            f"{where}: {str(error).partition(':')[0] or 'there is no such bucket'}; look at the name: wanted "
+            "s3://BUCKET/PREFIX with a bucket of the endpoint in [store]"
+        ) from error
+    except ObjectRefused as error:
+        raise ConfigError(f"{where}: the store has nothing under such a prefix, look at it: {error}") from error
+
+
+class _Folders:
+    """The folders of this machine that one search looks into."""
+
+    def __init__(self, left: LeftOut) -> None:
+        self._left = left
+        self._walked: set[tuple[int, int]] = set()
+        self._named: dict[str, Picked] = {}
+
+    def find(self, text: str) -> Iterator[Source]:
+        """Yield the clips at a folder, a file, or what a pattern fits: as if the user had written out all it fits."""
+        kind = _kind_of(text)
+        if kind is not None:
+            yield from self._at(text, kind)
+            return
+        fits = [] if "\0" in text else glob.glob(text, recursive=True)  # noqa: PTH207 - takes absolute patterns too
+        if not fits:
+            raise ConfigError(f"{text}: {_nothing_there(text)}")
+        for path in fits:
+            yield from self._at(path, _kind_of(path) or _Kind.IRREGULAR)
+
+    def _at(self, path: str, kind: _Kind) -> Iterator[Source]:
+        if kind is _Kind.FOLDER:
+            yield from (file.source() for file in files_below(path, self._left, walked=self._walked))
+            return
+        folder, name = os.path.split(path)
+        if kind is not _Kind.FILE:
+            self._left.add(Rule.IRREGULAR, name)
+            return
+        if folder not in self._named:
+            try:
+                beside = os.listdir(folder or ".")  # noqa: PTH208 - names are all that is wanted
+            except OSError:  # a folder may be closed to who knows what lies in it
+                beside = [name]
+            self._named[folder] = pick(beside)
+        picked = self._named[folder]
+        rule = picked.others.get(name)
+        if rule is None or rule in _NAMED_ANYWAY:
+            sidecars = sidecar_names(name)  # in a folder that cannot be listed they are looked for all the same
+            of = picked.clips.get(name, Pick(()))
+            yield _found(folder, name, replace(of, sidecars=sidecars)).source()
+        else:
+            self._left.add(rule, name)
+
+
+def _kind_of(path: str) -> _Kind | None:
+    """Return what lies at a path, links followed, or None. Raises ConfigError when that cannot be told."""
+    try:
+        mode = os.stat(path).st_mode  # noqa: PTH116 - a Path would hide why it is none
+    except (FileNotFoundError, NotADirectoryError, ValueError):
+        return _Kind.IRREGULAR if "\0" not in path and os.path.lexists(path) else None
+    except OSError as error:
+        if error.errno in {errno.ELOOP, errno.ENAMETOOLONG}:
+            return _Kind.IRREGULAR if error.errno == errno.ELOOP else None
+        raise ConfigError(f"{path}: cannot be looked at: {error.strerror}") from error
+    if stat.S_ISDIR(mode):
+        return _Kind.FOLDER
+    return _Kind.FILE if stat.S_ISREG(mode) else _Kind.IRREGULAR
+
+
+def _nothing_there(text: str) -> str:
+    scheme = re.match(r"([A-Za-z][A-Za-z0-9+.-]*):/", text)
+    if scheme:
+        return f"{scheme[1]}: is no address clips are taken from; wanted a path, or s3://BUCKET/PREFIX"
+    return "no such file or folder, and as a pattern it fits nothing"
+
+
+def read_sidecar_file(paths: Sequence[str]) -> bytes | None:
+    """Return the content of the first of these files that is there. Raises ClipError when it cannot be read."""
+    for path in paths:
+        try:
+            # A pipe would be waited for; not even its opening may.
+            with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
+                if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                    raise ClipError("sidecar", f"{os.path.basename(path)} is not a regular file")  # noqa: PTH119
+                return _small(path, file.read(_SIDECAR_BYTES + 1))
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            name = os.path.basename(path)  # noqa: PTH119
+            raise ClipError("sidecar", f"{name} cannot be read: {error.strerror}") from error
+    return None
+
+
+def _read_sidecar_object(store: ObjectStore, keys: Sequence[str]) -> bytes | None:
+    for key in keys:
+        try:
+            return _small(key, store.read(key, start=0, length=_SIDECAR_BYTES + 1))
+        except MissingObject:
+            continue
+        except (NotAKey, ObjectRefused) as error:
+            raise ClipError("sidecar", f"{key} cannot be read: {error}") from error
+    return None
+
+
+def _small(name: str, data: bytes) -> bytes:
+    if len(data) > _SIDECAR_BYTES:
+        raise ClipError("sidecar", f"{name} is larger than {_SIDECAR_BYTES} bytes; wanted a small JSON document")
+    return data
