@@ -44,7 +44,7 @@ ANSWERS: Final[Mapping[type[LamplighterError], Answer]] = {
 
 EXIT_CODES: Final[Mapping[int, str]] = {
     0: "done",
-    1: "something was set aside, dropped or found damaged",
+    1: "something was set aside, dropped or found damaged, or a file left out that may hold footage",
     2: "refused before any work: a flag, file or request, or something that is not there, settled or not yours to do",
     3: "the store or the catalogue does not answer, or refuses",
 }

@@ -7,10 +7,20 @@ import json
 import os
 import tomllib
 from collections.abc import Collection, Iterator, Mapping
+from fractions import Fraction
 from pathlib import Path
 from typing import Annotated, Any, NoReturn, get_origin
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, field_serializer
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    ValidationError,
+    field_serializer,
+    field_validator,
+)
 from pydantic.fields import FieldInfo
 from pydantic_settings import (
     BaseSettings,
@@ -60,9 +70,22 @@ class IngestSettings(BaseModel):
     template: str = Field(
         "{camera}/{start:%Y%m%dT%H%M%SZ}.mp4", description="how a path says its camera and start time (UTC)"
     )
+    raw_rate: str = Field(
+        "", description="frames a second of raw streams (.h264, .265), such as 25 or 30000/1001; empty = set them aside"
+    )
     max_pixels: int = Field(
         36_000_000, ge=1, le=268_435_456, description="largest picture that is decoded (pixels, width x height)"
     )
+
+    @field_validator("raw_rate")
+    @classmethod
+    def _is_rate(cls, text: str) -> str:
+        try:
+            if not text or 0 < Fraction(text) <= 1000:
+                return text
+        except (ValueError, ZeroDivisionError):
+            pass
+        raise ValueError("wanted frames a second above 0, at most 1000, such as 25, 29.97 or 30000/1001")
 
 
 def _camera_id(text: str) -> str:

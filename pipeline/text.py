@@ -29,6 +29,11 @@ def shown_lines(text: object) -> str:
     return "\n".join(shown(line) for line in str(text).split("\n"))
 
 
+def is_text(text: str) -> bool:
+    """Tell whether it is Unicode text, as the name of a file need not be: Python holds the rest as lone surrogates."""
+    return not any("\ud800" <= char <= "\udfff" for char in text)
+
+
 def json_text(document: object, *, ascii_only: bool = False) -> str:
     """Return a document as JSON for people and programs: names are exact, what `shown` escapes is escaped by JSON.
 

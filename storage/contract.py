@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, BinaryIO, Final, Protocol
 from urllib.parse import quote
 
 from pipeline.errors import StoreRefused
+from pipeline.text import is_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -196,7 +197,7 @@ def check_foreign_key(key: str) -> None:
         reason = "it is empty"
     elif {".", ".."} & set(key.split("/")):
         reason = "its parts '.' or '..' would be taken out on the way to the server"
-    elif any("\ud800" <= char <= "\udfff" or char == "\0" for char in key):
+    elif "\0" in key or not is_text(key):
         reason = "it holds a NUL, or something that is not Unicode text"
     elif len(key.encode()) > _KEY_BYTES:
         reason = f"it is longer than {_KEY_BYTES} bytes"

@@ -8,6 +8,7 @@ from pathlib import PurePosixPath
 from typing import Final
 
 from pipeline.errors import ConfigError
+from pipeline.text import is_text
 
 _SCHEME: Final = "s3://"
 # What S3 ever allowed: buckets of the first years may hold capitals, and "_" and ":" too.
@@ -42,7 +43,7 @@ class Location:
             )
         if {".", ".."} & set(key.split("/")):
             raise ConfigError(f"{text}: {wanted}, got a part '.' or '..': a bucket has no folders to go up or stay in")
-        if any("\ud800" <= char <= "\udfff" for char in key):
+        if not is_text(key):
             raise ConfigError(f"{text}: {wanted}, got a prefix that is not UTF-8, as every key of a bucket is")
         return cls(key, bucket)
 

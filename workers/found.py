@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import partial
+from itertools import chain
 from typing import Final
 
 from pipeline.errors import ClipError, ConfigError, NotFound
@@ -226,15 +227,11 @@ def find(where: Iterable[str], open_bucket: OpenBucket, left: LeftOut) -> Iterat
 
     Raises ConfigError for an address that is none, NotFound for a bucket there is none of.
     """
+    places = [(text, Location.parse(text)) for text in dict.fromkeys(where)]
     seen: set[Location] = set()
-    folders = _Folders(left)
-    for text in dict.fromkeys(where):
-        location = Location.parse(text)
-        if location.bucket:
-            found = sorted(_in_bucket(location, open_bucket, left), key=lambda source: source.name)
-        else:
-            found = sorted(folders.find(text), key=lambda source: source.name)
-        for source in found:
+    here = _Places([text for text, location in places if not location.bucket], left)
+    for found in chain([here.sources()], (_in_bucket(one, open_bucket, left) for _, one in places if one.bucket)):
+        for source in sorted(found, key=lambda source: source.name):
             if source.location not in seen:
                 seen.add(source.location)
                 yield source
@@ -261,48 +258,86 @@ def addressed(where: Location) -> Iterator[None]:
         raise ConfigError(f"{where}: the store has nothing under such a prefix, look at it: {error}") from error
 
 
-class _Folders:
-    """The folders of this machine that one search looks into."""
+class _Places:
+    """The places on this machine that one search looks into: folders, files, and what patterns fit.
 
-    def __init__(self, left: LeftOut) -> None:
+    A pattern is as if the user had written out what it fits, but that it follows no link to a folder.
+    """
+
+    def __init__(self, where: Sequence[str], left: LeftOut) -> None:
         self._left = left
         self._walked: set[tuple[int, int]] = set()
         self._named: dict[str, Picked] = {}
+        self._kinds: dict[str, _Kind] = {}
+        self._outright: set[str] = set()
+        for text in where:
+            kind = _kind_of(text)
+            if kind is None:
+                self._kinds |= {path: _kind_fitted(path) for path in _fits(text)}
+            else:
+                self._kinds[text] = kind
+                self._outright.add(text)
 
-    def find(self, text: str) -> Iterator[Source]:
-        """Yield the clips at a folder, a file, or what a pattern fits: as if the user had written out all it fits."""
-        kind = _kind_of(text)
-        if kind is not None:
-            yield from self._at(text, kind)
-            return
-        fits = [] if "\0" in text else glob.glob(text, recursive=True)  # noqa: PTH207 - takes absolute patterns too
-        if not fits:
-            raise ConfigError(f"{text}: {_nothing_there(text)}")
-        for path in fits:
-            yield from self._at(path, _kind_of(path) or _Kind.IRREGULAR)
+    def sources(self) -> Iterator[Source]:
+        """Yield the clips of all places."""
+        for path, kind in self._kinds.items():  # folders first: what lies in one is counted there
+            if kind is _Kind.FOLDER:
+                yield from (file.source() for file in files_below(path, self._left, walked=self._walked))
+        for path, kind in self._kinds.items():
+            if kind is not _Kind.FOLDER:
+                yield from self._named_source(path, kind)
 
-    def _at(self, path: str, kind: _Kind) -> Iterator[Source]:
-        if kind is _Kind.FOLDER:
-            yield from (file.source() for file in files_below(path, self._left, walked=self._walked))
-            return
+    def _named_source(self, path: str, kind: _Kind) -> Iterator[Source]:
         folder, name = os.path.split(path)
-        if kind is not _Kind.FILE:
-            self._left.add(Rule.IRREGULAR, name)
+        counted = self._is_walked(folder or ".")
+        if counted and path not in self._outright:
             return
+        rule = None if kind is _Kind.FILE else _rule_of_other(name, kind)
+        if rule is None:
+            picked = self._beside(folder, name)
+            rule = picked.others.get(name)
+            if rule is None and counted:
+                return  # it came with its folder
+            if rule is None or rule in _NAMED_ANYWAY:
+                if rule is not None and counted:
+                    self._left.take_back(rule, name)
+                # In a folder that cannot be listed sidecars are looked for all the same.
+                of = replace(picked.clips.get(name, Pick(())), sidecars=sidecar_names(name))
+                yield _found(folder, name, of).source()
+                return
+        if not counted:
+            self._left.add(rule, name)
+
+    def _beside(self, folder: str, name: str) -> Picked:
         if folder not in self._named:
             try:
-                beside = os.listdir(folder or ".")  # noqa: PTH208 - names are all that is wanted
+                self._named[folder] = pick(os.listdir(folder or "."))  # noqa: PTH208 - the names are all that is wanted
             except OSError:  # a folder may be closed to who knows what lies in it
-                beside = [name]
-            self._named[folder] = pick(beside)
-        picked = self._named[folder]
-        rule = picked.others.get(name)
-        if rule is None or rule in _NAMED_ANYWAY:
-            sidecars = sidecar_names(name)  # in a folder that cannot be listed they are looked for all the same
-            of = picked.clips.get(name, Pick(()))
-            yield _found(folder, name, replace(of, sidecars=sidecars)).source()
-        else:
-            self._left.add(rule, name)
+                return pick([name])
+        return self._named[folder]
+
+    def _is_walked(self, folder: str) -> bool:
+        try:
+            facts = os.stat(folder)  # noqa: PTH116
+        except OSError:
+            return False
+        return (facts.st_dev, facts.st_ino) in self._walked
+
+
+def _fits(text: str) -> list[str]:
+    """Return what a pattern fits. Raises ConfigError when that is nothing, or `text` is no pattern."""
+    fits = [] if "\0" in text else glob.glob(text, recursive=True)  # noqa: PTH207 - takes absolute patterns too
+    if fits:
+        return fits
+    scheme = re.match(r"([A-Za-z][A-Za-z0-9+.-]*):/", text)
+    if scheme:
+        raise ConfigError(f"{text}: {scheme[1]}: is no address clips come from; wanted a path, or s3://BUCKET/PREFIX")
+    raise ConfigError(f"{text}: no such file or folder, and as a pattern it fits nothing")
+
+
+def _kind_fitted(path: str) -> _Kind:
+    kind = _kind_of(path) or _Kind.IRREGULAR
+    return _Kind.LINK if kind is _Kind.FOLDER and os.path.islink(path) else kind  # noqa: PTH114
 
 
 def _kind_of(path: str) -> _Kind | None:
@@ -318,13 +353,6 @@ def _kind_of(path: str) -> _Kind | None:
     if stat.S_ISDIR(mode):
         return _Kind.FOLDER
     return _Kind.FILE if stat.S_ISREG(mode) else _Kind.IRREGULAR
-
-
-def _nothing_there(text: str) -> str:
-    scheme = re.match(r"([A-Za-z][A-Za-z0-9+.-]*):/", text)
-    if scheme:
-        return f"{scheme[1]}: is no address clips are taken from; wanted a path, or s3://BUCKET/PREFIX"
-    return "no such file or folder, and as a pattern it fits nothing"
 
 
 def read_sidecar_file(paths: Sequence[str]) -> bytes | None:

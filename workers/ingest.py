@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from functools import lru_cache
 from pathlib import Path
 
@@ -24,11 +25,15 @@ from workers.sources import IngestJob, fetch, sha256_of, source_faults
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What every unit of a run needs; small, and without secrets: a worker takes those from its own environment."""
+    """What every unit of a run needs; small, and without secrets: a worker takes those from its own environment.
+
+    `raw_rate`: frames a second of streams that do not say it, None where nobody did.
+    """
 
     store: StoreSettings
     measure: MeasureSettings
     max_pixels: int
+    raw_rate: Fraction | None = None
 
     @property
     def archive(self) -> Archive:

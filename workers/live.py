@@ -21,6 +21,7 @@ from storage.archive import Ingested
 from workers.batch import run
 from workers.inbox import Held, Upload
 from workers.ingest import Context, ingest
+from workers.names import LeftOut
 from workers.patience import pauses
 from workers.receipt import Receipt, Work, set_aside
 from workers.recorder import Fault, Recorder
@@ -235,6 +236,11 @@ class Live(AbstractContextManager["Live"]):
         """What a store says that does not answer, or nothing."""
         patrols = [source.away for source in self._sources if isinstance(source, Patrol)]
         return next(filter(None, [*(lane.away for lane in self._lanes), *patrols]), "")
+
+    @property
+    def left(self) -> LeftOut:
+        """What the watched places hold that is no clip, as of the last look at each."""
+        return sum((source.left for source in self._sources if isinstance(source, Patrol)), LeftOut())
 
     def fail(self, error: BaseException) -> None:
         """Let an error of another thread end the run."""

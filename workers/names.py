@@ -86,6 +86,10 @@ class LeftOut:
         """Count a file, or a folder of which nothing is known."""
         self.files[rule, _told_ending(rule, name)] += 1
 
+    def take_back(self, rule: Rule, name: str) -> None:
+        """Count a file no more: it is wanted after all."""
+        self.files[rule, _told_ending(rule, name)] -= 1
+
     def add_all(self, rules: Mapping[str, Rule]) -> None:
         """Count files by their names."""
         for name, rule in rules.items():
@@ -108,7 +112,7 @@ class LeftOut:
     def rows(self) -> list[tuple[Rule, str, int]]:
         """Return (rule, ending, files), by rule and the most files first."""
         order = list(Rule)
-        found = ((rule, ending, count) for (rule, ending), count in self.files.items())
+        found = ((rule, ending, count) for (rule, ending), count in self.files.items() if count)
         return sorted(found, key=lambda row: (order.index(row[0]), -row[2], row[1]))
 
     def document(self) -> list[dict[str, Any]]:

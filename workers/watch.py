@@ -250,6 +250,11 @@ class Patrol(threading.Thread):
         self._hint = threading.Event()
         self.away = ""
 
+    @property
+    def left(self) -> LeftOut:
+        """What the last whole look found that is no clip."""
+        return self._watched.left
+
     def run(self) -> None:
         """Look until told to stop."""
         threading.Thread(target=self._listen, name=f"hints of {self._watched.name}", daemon=True).start()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -30,6 +32,7 @@ from lamplighter.cli.show import show
 from lamplighter.cli.tune import tune
 from lamplighter.cli.watch import watch
 from pipeline.errors import LamplighterError
+from pipeline.text import shown
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -80,9 +83,12 @@ def common(
 
 def main() -> None:
     """Run the command line; an error the user can act on is one line on standard error."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a terminal of another alphabet must not end a run
+            stream.reconfigure(errors="backslashreplace")
     try:
         app(standalone_mode=True)
     except LamplighterError as error:
         answer = answer_to(error)
-        typer.echo(f"lamplighter: {answer.prefix}{error}", err=True)
+        typer.echo(f"lamplighter: {answer.prefix}{shown(error)}", err=True)
         raise SystemExit(answer.exit_code) from None

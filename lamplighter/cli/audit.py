@@ -19,4 +19,4 @@ def verify_audit(context: typer.Context, as_json: Json = False) -> None:
     if as_json:
         tables.write_json({"entries": count, "hash": last})
     else:
-        tables.out.print(f"{count} entries, unbroken; last hash {last}")
+        tables.say(f"{count} entries, unbroken; last hash {last}")

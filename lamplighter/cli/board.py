@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from rich.console import Group
 from rich.table import Table
 
+from lamplighter.cli.tables import cell
 from lamplighter.desk.board import Board
 
 
@@ -27,6 +28,7 @@ class Screen:
             ("known before", f"{now.known}"),
             ("set aside", f"{now.set_aside}"),
             ("dropped", f"{now.dropped}"),
+            ("left out", f"{now.left_out}"),
             ("wait in shards / to be accepted", f"{now.waiting} / {now.uploads_waiting}"),
             ("lag, median / 99 % (s)", f"{median} / {high}"),
             ("cameras behind", f"{now.behind}"),
@@ -51,5 +53,5 @@ def _grid(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
     for number, column in enumerate(columns):
         grid.add_column(column, justify="right" if number else "left", overflow="fold")
     for row in rows:
-        grid.add_row(*row)
+        grid.add_row(*map(cell, row))
     return grid

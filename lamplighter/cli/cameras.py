@@ -23,4 +23,4 @@ def import_cameras(context: typer.Context, file: Path, as_json: Json = False) ->
     if as_json:
         tables.write_json({"imported": [camera.id for camera in cameras]})
     else:
-        tables.out.print(f"{len(cameras)} cameras imported")
+        tables.say(f"{len(cameras)} cameras imported")

@@ -32,6 +32,6 @@ def upgrade(
         rows = [(one.before[0], one.now or one.why) for one in renamed]
         tables.table("Released clips renamed", "before", "now", rows=rows)
     else:
-        tables.out.print("Nothing to bring over: every released clip has a name that tells nothing.")
+        tables.say("Nothing to bring over: every released clip has a name that tells nothing.")
     if any(not one.now for one in renamed):
         raise typer.Exit(1)

@@ -39,4 +39,4 @@ def decide(
         tables.write_json({"request": request, "owner": owner, "clips": settled.clips, "at": iso(settled.decided_ns)})
     else:
         answer = f"shares {clip_count(len(settled.clips))}" if settled.clips else "declines"
-        tables.out.print(f"owner {owner} {answer} for request {request}")
+        tables.say(f"owner {owner} {answer} for request {request}")

@@ -43,7 +43,7 @@ def demo(
     began, folder = time.monotonic(), Path(context.obj[1].get("data", "demo"))
     settings = _settings(context.obj[0], folder / store, store=store, workers=workers)
     footage = folder / f"footage-{seed}-{seconds}s-{time.strftime('%Y%m%d', time.gmtime())}"
-    with server.kept(settings, progress=tables.err.print) if store == "minio" else nullcontext():
+    with server.kept(settings, progress=tables.tell) if store == "minio" else nullcontext():
         story = _tell(settings, footage, seed=seed, seconds=seconds, quiet=as_json)
     took_s = time.monotonic() - began
     if as_json:
@@ -85,7 +85,7 @@ def _tell(settings: Settings, footage: Path, *, seed: int, seconds: int, quiet: 
 
     def say(text: str) -> None:
         if not quiet:
-            tables.err.print(f"[bold]{text}[/bold]")
+            tables.tell(text, style="bold")
 
     street = lay_out(footage, seed=seed, seconds=seconds)
     with open_desk(settings) as desk, desk.session():
@@ -163,7 +163,7 @@ def _print(story: _Story, took_s: float) -> None:
     from pipeline.span import iso
 
     request, records = story.request, {one.clip: one.record for one in story.delivered.results}
-    tables.out.print()
+    tables.say()
     tables.table(
         f"Request {request.id}: {iso(request.span.start_ns)} to {iso(request.span.end_ns)}",
         *("camera", "owner", "clip starts", "events", "consent", "delivered"),
@@ -173,11 +173,11 @@ def _print(story: _Story, took_s: float) -> None:
     reasons = Counter(row.match.verdict for row in story.rows if not row.standing)
     tables.table("\nNot asked for", "count", "reason", rows=[(n, why.value) for why, n in reasons.most_common()])
     made = ", ".join(f"{count} {outcome}" for outcome, count in tables.tally_rows(story.ingested))
-    tables.out.print(
+    tables.say(
         f"\n{made} of {story.ingested.planned} clips ingested, {len(records)} delivered, "
         f"{tables.waiting(story.rows)} wait for their owner, in {took_s:.0f} s."
     )
-    tables.out.print(f"The clips and their records: {story.store}/cases/{request.id}/")
+    tables.say(f"The clips and their records: {story.store}/cases/{request.id}/")
 
 
 def _print_next(config: Path | None, settings: Settings, story: _Story) -> None:
@@ -197,9 +197,9 @@ def _print_next(config: Path | None, settings: Settings, story: _Story) -> None:
     lines += [["show", request], ["picture", first.id, "--out", str(settings.data.parent / "pictures")]]
     if silent := [row.match.camera.owner for row in story.rows if row.standing is Standing.WAITING]:
         lines += [["decide", request, "--owner", silent[0], "--share-all"], ["deliver", request]]
-    tables.out.print("\nWhat to type next:")
+    tables.say("\nWhat to type next:")
     for words in lines:
-        tables.out.print(f"  {shlex.join([*common, *words])}", markup=False)
+        tables.say(f"  {shlex.join([*common, *words])}")
 
 
 def _line(row: Row, records: dict[str, Any]) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lamplighter.cli.options import Json, Workers, length_ns, settings_of
+from pipeline.text import shown
 
 if TYPE_CHECKING:
     from lamplighter.desk.synthetic import Progress, Uploaded
@@ -45,13 +46,13 @@ def make(
     from lamplighter.desk.synthetic import Recipe, write_fleet
 
     recipe = Recipe(cameras, seed, busy, continuous, tuple(makes or ()), replay)
-    found = write_fleet(recipe, out, start=start, hours=hours, say=tables.err.print)
+    found = write_fleet(recipe, out, start=start, hours=hours, say=tables.tell)
     if as_json:
         tables.write_json(found)
         return
     counts = ", ".join(f"{count:,} {name}" for name, count in found.items() if isinstance(count, int))
-    tables.out.print(f"{counts}, {found['span']}")
-    tables.out.print(f"{found['fleet']}, {found['truth']}")
+    tables.say(f"{counts}, {found['span']}")
+    tables.say(f"{found['fleet']}, {found['truth']}")
 
 
 @fleet_app.command("run")
@@ -110,13 +111,11 @@ def _progress(*, quiet: bool) -> Iterator[Progress]:
 
         def filming(done: int, needed: int, folder: Path) -> None:
             if needed and not done and not quiet:
-                tables.err.print(
-                    f"Filming {needed} reels into {folder}, once: up to half a minute of one core for each"
-                )
+                tables.tell(f"Filming {needed} reels into {folder}, once: up to half a minute of one core for each")
             bars.update(reels, completed=done, total=needed)
 
         def fed(uploaded: Uploaded) -> None:
             bars.update(reels, visible=False)
-            bars.update(clips, description=uploaded.line(), completed=uploaded.clips, visible=True)
+            bars.update(clips, description=shown(uploaded.line()), completed=uploaded.clips, visible=True)
 
-        yield Progress(tables.err.print, filming, fed)
+        yield Progress(tables.tell, filming, fed)

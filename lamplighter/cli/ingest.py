@@ -29,6 +29,9 @@ def ingest(
 ) -> None:
     """Take clips in: measure the motion in each once, and keep both in the store. What is in already is left alone.
 
+    The last table accounts for every file found: taken in, set aside by station, left out by rule and ending. Ends with
+    exit code 1 when a clip was set aside, or a file left out that may hold footage.
+
     With --remeasure, the clips in the store whose motion was measured by another version of Lamplighter, or with other
     [measure] settings than those in force, are measured again from their stored bytes. `lamplighter show` counts them.
     A run that is stopped loses nothing: run it again for the rest.
@@ -44,9 +47,12 @@ def ingest(
             tally = desk.remeasure(camera, saw=saw) if remeasure else desk.ingest(where or (), camera=camera, saw=saw)
         if as_json:
             clips = sorted(map(clip_document, tally.results), key=lambda clip: str(clip["source"]))
-            tables.write_json({**tables.tally_document(tally), "clips": clips})
+            found = {} if remeasure else {"found": tally.found, "left_out": tally.left.document()}
+            tables.write_json({**tables.tally_document(tally), **found, "clips": clips})
         elif remeasure and not tally.planned:
-            tables.out.print("Every clip is up to date.")
+            tables.say("Every clip is up to date.")
+        elif remeasure:
+            tables.print_tally(f"Remeasured in {desk.store_url}", tally)
         else:
-            tables.print_tally(f"{'Remeasured in' if remeasure else 'Ingested into'} {desk.store_url}", tally)
+            tables.print_found(f"Ingested into {desk.store_url}", tally)
     exit_code(tally)

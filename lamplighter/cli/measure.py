@@ -40,4 +40,4 @@ def measure(
         facts = {"out": str(out), "frames": frames, "rows": rows, "columns": columns, "cold": activity.cold}
         tables.write_json({**facts, "version": activity.version})
     else:
-        tables.out.print(f"{out}: {frames} frames, {rows} x {columns} cells, {activity.cold} cold, {activity.version}")
+        tables.say(f"{out}: {frames} frames, {rows} x {columns} cells, {activity.cold} cold, {activity.version}")

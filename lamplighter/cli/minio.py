@@ -20,7 +20,7 @@ def start(context: typer.Context, as_json: Json = False) -> None:
     from lamplighter.cli import tables
     from lamplighter.desk import server
 
-    _tell(server.start(settings_of(context), progress=tables.err.print), as_json=as_json)
+    _tell(server.start(settings_of(context), progress=tables.tell), as_json=as_json)
 
 
 @minio_app.command("stop")
@@ -47,4 +47,4 @@ def _tell(running: Running | None, *, as_json: bool) -> None:
         where = {"endpoint": running.endpoint, "pid": running.pid} if running else {}
         tables.write_json({"running": running is not None} | where)
     else:
-        tables.out.print(f"MinIO runs at {running.endpoint} (pid {running.pid})" if running else "MinIO does not run")
+        tables.say(f"MinIO runs at {running.endpoint} (pid {running.pid})" if running else "MinIO does not run")

@@ -61,6 +61,6 @@ def length_ns(text: str) -> int:
 
 
 def exit_code(tally: Tally) -> None:
-    """End with exit code 1 when anything was set aside."""
-    if tally.aside:
+    """End with exit code 1 when anything was set aside, or left out that may hold footage."""
+    if tally.aside or tally.left.footage:
         raise typer.Exit(1)

@@ -49,7 +49,7 @@ def picture(
         tables.write_json({"clips": len(compared.clips), "events": events, **written})
         return
     counts = ", ".join(f"{name}: {count:,} events" for name, count in events.items())
-    tables.out.print(f"{compared.title}: {clip_count(len(compared.clips))}; {counts}", markup=False)
+    tables.say(f"{compared.title}: {clip_count(len(compared.clips))}; {counts}")
     tables.table("Written", "file", "bytes", rows=[(file, f"{size:,}") for file, size in files.items()])
     if drawn.shows_footage:
-        tables.out.print("The heat map and the page show footage: for the operator and the owner, never a requester.")
+        tables.say("The heat map and the page show footage: for the operator and the owner, never a requester.")

@@ -12,6 +12,7 @@ from lamplighter.desk.comparison import Follow
 from lamplighter.desk.desk import Desk
 from lamplighter.desk.files import write_file
 from lamplighter.report.page import Drawn, Section
+from pipeline.text import shown
 from storage.archive import Ingested
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ def print_sections(sections: Sequence[Section]) -> None:
     for number, section in enumerate(sections):
         gap = "\n" * bool(number)
         if section.text:
-            tables.out.print(gap + section.text, markup=False)
+            tables.say(gap + section.text)
         if section.table:
             head, *rows = section.table
             tables.table(gap + section.heading, *map(str, head), rows=rows, right=section.right)
@@ -34,7 +35,7 @@ def follow_clips(*, quiet: bool, few: int = 0) -> Follow:
 
     def follow(clips: Sequence[Ingested], what: str) -> Iterable[Ingested]:
         with tables.progress(quiet=quiet or len(clips) < few) as bars:
-            yield from bars.track(clips, description=what)
+            yield from bars.track(clips, description=shown(what))
 
     return follow
 

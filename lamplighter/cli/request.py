@@ -45,7 +45,7 @@ def new_request(
     if as_json:
         tables.write_json({"request": made.id, "area_m2": round(made.area.size_m2), "span": str(made.span)})
     else:
-        tables.out.print(f"request {made.id}: {made.area.size_m2:,.0f} m², {made.span}, case {case}")
+        tables.say(f"request {made.id}: {made.area.size_m2:,.0f} m², {made.span}, case {case}")
 
 
 def _area(file: Path) -> Area:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -10,13 +9,15 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
-from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
+from rich.text import Text
 
 from lamplighter.report.wording import short_span
 from pipeline.case.consent import Standing
 from pipeline.detection.labels import listed
+from pipeline.text import json_text, shown, shown_lines
+from workers.names import Rule
 from workers.receipt import Outcome, Receipt
 
 if TYPE_CHECKING:
@@ -27,22 +28,43 @@ if TYPE_CHECKING:
 # A pipe has no width: the 80 columns it would get fold digests and paths that another program reads.
 out = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 200)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
+_ENDINGS = 12  # that one rule tells of by name; --json tells all
 
 
 def write_json(document: object) -> None:
     """Print one JSON document and nothing else."""
-    sys.stdout.write(json.dumps(document, indent=2, sort_keys=True, default=str, ensure_ascii=False) + "\n")
+    utf8 = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
+    sys.stdout.write(json_text(document, ascii_only=not utf8) + "\n")
+
+
+def say(text: str = "") -> None:
+    """Print a result to standard output: text as it is, with its line breaks, made safe to show."""
+    out.print(_plain(text))
+
+
+def tell(text: str, *, style: str = "") -> None:
+    """Print to standard error what is not the result, as `say` does."""
+    err.print(_plain(text), style=style)
+
+
+def cell(value: object) -> Text:
+    """Return a value as a cell of a table: on one line, nothing in it taken for markup."""
+    return Text(shown(value))
+
+
+def _plain(text: str) -> Text:
+    return Text(shown_lines(text))
 
 
 def warn(text: str) -> None:
     """Print a warning to standard error; in a terminal it is broken between words."""
-    err.print(f"warning: {text}", markup=False, soft_wrap=not err.is_terminal)
+    err.print(cell(f"warning: {text}"), soft_wrap=not err.is_terminal)
 
 
 @contextmanager
 def progress(*, quiet: bool) -> Iterator[Progress]:
     """Give a progress display on standard error, gone when it is done."""
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=err, transient=True, disable=quiet or not err.is_terminal) as bars:
         yield bars
 
@@ -51,20 +73,19 @@ def progress(*, quiet: bool) -> Iterator[Progress]:
 def followed(label: str, *, quiet: bool = False) -> Iterator[Callable[[Tally], None]]:
     """Give what shows a run behind a progress bar: told of its tally as it grows."""
     with progress(quiet=quiet) as bars:
-        task = bars.add_task(label, total=None)
+        task = bars.add_task(shown(label), total=None)
         yield lambda tally: bars.update(task, total=tally.planned, completed=tally.finished)
 
 
 def table(title: str, *columns: str, rows: Sequence[Sequence[object]], right: Sequence[str] = ()) -> None:
     """Print a table; the columns named in `right` are set to the right."""
-    # A zone or a path in brackets would be taken for markup.
-    grid = Table(
-        title=escape(title), title_justify="left", title_style="bold", header_style="dim", box=None, pad_edge=False
-    )
+    name = title.lstrip("\n")  # a gap above is ours
+    head = Text("\n" * (len(title) - len(name)) + shown(name))
+    grid = Table(title=head, title_justify="left", title_style="bold", header_style="dim", box=None, pad_edge=False)
     for column in columns:
-        grid.add_column(column, justify="right" if column in right else "left", overflow="fold")
+        grid.add_column(cell(column), justify="right" if column in right else "left", overflow="fold")
     for row in rows:
-        grid.add_row(*(escape(str(cell)) for cell in row))
+        grid.add_row(*map(cell, row))
     out.print(grid)
 
 
@@ -82,14 +103,51 @@ def print_tally(title: str, tally: Tally) -> None:
     """Print what a run came to, and every unit that was set aside with its reason."""
     table(title, "clips", "outcome", rows=[(count, outcome) for outcome, count in tally_rows(tally)] or [(0, "found")])
     if tally.aside:
-        rows = [(receipt.job.name, receipt.station, receipt.reason) for receipt in _sorted(tally.aside)]
-        table("\nSet aside", "clip", "station", "reason", rows=rows)
+        _print_aside("\nSet aside", tally)
+
+
+def _print_aside(title: str, tally: Tally) -> None:
+    rows = [(receipt.job.name, receipt.station, receipt.reason) for receipt in _sorted(tally.aside)]
+    table(title, "clip", "station", "reason", rows=rows)
+
+
+def print_found(title: str, tally: Tally) -> None:
+    """Print every unit that was set aside, and last the one table that accounts for every file that was found."""
+    if tally.aside:
+        _print_aside("Set aside", tally)
+    rows: list[tuple[int, str, str]] = [
+        (count, outcome, "") for outcome, count in tally_rows(tally) if outcome != Outcome.ASIDE.value
+    ]
+    stations = Counter(receipt.station for receipt in tally.aside)
+    rows += [(count, Outcome.ASIDE.value, station) for station, count in stations.most_common()]
+    rows += _left_rows(tally)
+    gap = "\n" * bool(tally.aside)
+    table(gap + title, "files", "outcome", "which", rows=[*rows, (tally.found, "found", "")], right=("files",))
+    if lacking := tally.left.footage:
+        warn(
+            f"left out of these, though they may hold footage: {lacking}; look at the table, and name a file outright "
+            "to have it read whatever its ending"
+        )
+
+
+def _left_rows(tally: Tally) -> list[tuple[int, str, str]]:
+    """Return what was left out by rule and ending: of one rule the most frequent endings, the others together."""
+    by_rule: dict[Rule, list[tuple[int, str]]] = {}
+    for rule, ending, count in tally.left.rows():
+        by_rule.setdefault(rule, []).append((count, ending))
+    rows: list[tuple[int, str, str]] = []
+    for rule, endings in by_rule.items():
+        what = rule.value if rule in {Rule.SIDECAR, Rule.INIT} else f"left out: {rule.value}"
+        rows += [(count, what, ending) for count, ending in endings[:_ENDINGS]]
+        if rest := endings[_ENDINGS:]:
+            rows.append((sum(count for count, _ in rest), what, f"{len(rest)} other endings"))
+    return rows
 
 
 def tell_aside(tally: Tally) -> None:
     """Tell the operator, on standard error, what was set aside: it names cameras, which a requester must not see."""
     for receipt in _sorted(tally.aside):
-        err.print(f"set aside: {receipt.job.name}: {receipt.station}: {receipt.reason}", markup=False)
+        err.print(cell(f"set aside: {receipt.job.name}: {receipt.station}: {receipt.reason}"))
 
 
 def tally_document(tally: Tally) -> dict[str, Any]:

@@ -155,11 +155,11 @@ def _print(suggestion: Suggestion, written: Sequence[Path], *, kept: bool, shows
         tables.warn(warning)
     reports.print_sections(suggestion_sections(suggestion))
     if revision := suggestion.revision():
-        tables.out.print(f"\nSuggested{'' if kept else ' (--write FILE puts it into a settings file)'}:\n")
-        tables.out.print(revised("", revision).strip(), markup=False)
+        tables.say(f"\nSuggested{'' if kept else ' (--write FILE puts it into a settings file)'}:\n")
+        tables.say(revised("", revision).strip())
     else:
-        tables.out.print("\nNothing that was tried does better than the settings in force: they stay.")
+        tables.say("\nNothing that was tried does better than the settings in force: they stay.")
     for path in written:
-        tables.out.print(f"written: {path}", markup=False)
+        tables.say(f"written: {path}")
     if shows_footage:
-        tables.out.print("Heat maps and the page show footage: for the operator and the owner, never a requester.")
+        tables.say("Heat maps and the page show footage: for the operator and the owner, never a requester.")

@@ -43,7 +43,8 @@ def watch(
     """Take clips in as they arrive, until Ctrl-C: from watched folders and buckets, and from cameras by their URL.
 
     A clip is accepted once it is durable, and never lost after that: what is accepted and not done when this ends is
-    taken up by the next run. Ends with exit code 1 when anything was set aside or dropped.
+    taken up by the next run. Ends with exit code 1 when anything was set aside or dropped, or a file left out that may
+    hold footage.
     """
     urls, for_s = _urls(camera_url or []), None if length is None else length_ns(length) / NS
     sections: dict[str, dict[str, object]] = {
@@ -68,7 +69,7 @@ def _print(board: Board, *, as_json: bool) -> None:
         return
     tables.out.print(Screen(board))
     if left := board.glance().waiting:
-        tables.err.print(f"{left} clips are accepted and not done; the next run takes them up")
+        tables.tell(f"{left} clips are accepted and not done; the next run takes them up")
 
 
 def _urls(given: Sequence[str]) -> dict[str, str]:
@@ -114,7 +115,7 @@ def _screen(desk: Desk, *, quiet: bool) -> Iterator[Callable[[Board], None]]:
 
     live = desk.settings.live
     if live.metrics_port and not quiet:
-        tables.err.print(f"Metrics: http://{live.metrics_host}:{live.metrics_port}/metrics")
+        tables.tell(f"Metrics: http://{live.metrics_host}:{live.metrics_port}/metrics")
     if quiet or not tables.err.is_terminal:
         yield lambda _: None
         return

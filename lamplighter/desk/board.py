@@ -15,6 +15,7 @@ from pipeline.errors import StoreUnavailable
 from pipeline.span import NS
 from workers.inbox import Held
 from workers.live import Accepted, Dropped, Intake, Live, Repeated
+from workers.names import LeftOut
 from workers.receipt import Outcome, Receipt
 from workers.recorder import Fault
 from workers.settings import LiveSettings
@@ -38,6 +39,7 @@ class Glance:
     known: int
     set_aside: int
     dropped: int
+    left_out: int
     waiting: int
     uploads_waiting: int
     lags: tuple[float | None, float | None]
@@ -67,6 +69,7 @@ class Board:
         self.behind: list[str] = []
         self.shards: list[ShardStatus] = []
         self.uploads_waiting = 0
+        self.left = LeftOut()
         self._lock = threading.Lock()
 
     def saw(self, event: Intake) -> None:
@@ -127,6 +130,7 @@ class Board:
         with self._lock:
             self.behind = sorted(late.union(*(shard.behind for shard in shards)))
             self.shards, self.uploads_waiting, self.away = shards, len(uploads), away
+            self.left = live.left
             fresh = live.shards.recovered - self.counts["recovered"]
             self.counts["recovered"] += fresh
         self.metrics.clips_recovered.inc(fresh)
@@ -148,6 +152,7 @@ class Board:
                     {"camera": camera, "reason": reason, "clips": count}
                     for (camera, reason), count in sorted(self.dropped.items())
                 ],
+                "left_out": self.left.document(),
                 "waiting": sum(shard.waiting for shard in self.shards),
                 "uploads_waiting": self.uploads_waiting,
                 "store_away": self.away,
@@ -177,6 +182,7 @@ class Board:
                 known=self.counts["repeated"] + self.counts["done before"],
                 set_aside=sum(self.aside.values()),
                 dropped=sum(self.dropped.values()),
+                left_out=self.left.total,
                 waiting=sum(shard.waiting for shard in self.shards),
                 uploads_waiting=self.uploads_waiting,
                 lags=(_at(lags, 0.5), _at(lags, 0.99)),
@@ -192,8 +198,8 @@ class Board:
 
     @property
     def imperfect(self) -> bool:
-        """Whether anything was set aside or dropped."""
-        return bool(self.aside or self.dropped)
+        """Whether anything was set aside or dropped, or left out that may hold footage."""
+        return bool(self.aside or self.dropped or self.left.footage)
 
     def _set_aside(self, receipt: Receipt[Any, Any]) -> None:
         self.aside[receipt.station] += 1

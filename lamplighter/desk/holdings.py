@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from lamplighter.settings import Settings
@@ -37,7 +38,10 @@ class Holdings:
         """What the workers need of it."""
         from workers.ingest import Context  # noqa: PLC0415 - decoding and measuring, which not every operation does
 
-        return Context(self.store, self.settings.measure, self.settings.ingest.max_pixels)
+        ingest = self.settings.ingest
+        return Context(
+            self.store, self.settings.measure, ingest.max_pixels, Fraction(ingest.raw_rate) if ingest.raw_rate else None
+        )
 
     def log(self, action: str, subject: str, detail: str = "") -> None:
         """Append one line to the audit log, in the actor's name."""

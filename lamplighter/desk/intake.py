@@ -13,6 +13,7 @@ from storage.archive import Ingested
 from workers.ingest import RemeasureJob
 from workers.ingest import ingest as ingest_clip
 from workers.ingest import remeasure as remeasure_clip
+from workers.names import LeftOut
 from workers.receipt import Receipt
 from workers.sources import IngestJob, ingest_jobs
 
@@ -21,14 +22,17 @@ def ingest(holdings: Holdings, where: Sequence[str], *, camera: str | None, saw:
     """Take in all clips at `where`; see Desk.ingest."""
     template = PathTemplate(holdings.settings.ingest.template)
     known = {one.id for one in holdings.catalog.cameras()}
-    jobs, refused = ingest_jobs(where, template, camera=camera, known=known, open_bucket=holdings.context.open_bucket)
+    left, open_bucket = LeftOut(), holdings.context.open_bucket
+    jobs, refused = ingest_jobs(where, template, camera=camera, known=known, open_bucket=open_bucket, left=left)
     with Books[None](holdings, "clips ingested") as books:
 
         def enter(receipt: Receipt[IngestJob, Ingested]) -> None:
             books.add(receipt)
             books.flush()
 
-        return carry_out(jobs, ingest_clip, holdings, saw=saw, enter=enter, refused=refused)
+        tally = carry_out(jobs, ingest_clip, holdings, saw=saw, enter=enter, refused=refused)
+    tally.left = left
+    return tally
 
 
 def remeasure(holdings: Holdings, camera: str | None, *, saw: Saw) -> Tally:

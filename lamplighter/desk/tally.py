@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
+from workers.names import LeftOut
 from workers.receipt import Outcome, Receipt
 
 
@@ -13,7 +14,7 @@ from workers.receipt import Outcome, Receipt
 class Tally:
     """Units planned, receipts by outcome, and the seconds all workers together spent at each station.
 
-    aside: the receipts of what was set aside; results: what the others hold.
+    aside: the receipts of what was set aside; results: what the others hold. left: what was found and is no clip.
     """
 
     planned: int = 0
@@ -21,6 +22,7 @@ class Tally:
     seconds: dict[str, float] = field(default_factory=dict)
     aside: list[Receipt[Any, Any]] = field(default_factory=list)
     results: list[Any] = field(default_factory=list)
+    left: LeftOut = field(default_factory=LeftOut)
 
     def add(self, receipt: Receipt[Any, Any]) -> None:
         """Count one receipt."""
@@ -31,6 +33,11 @@ class Tally:
             self.aside.append(receipt)
         else:
             self.results.append(receipt.result)
+
+    @property
+    def found(self) -> int:
+        """How many files there were where it was looked, clips or not."""
+        return self.planned + self.left.total
 
     @property
     def finished(self) -> int:

@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from pipeline.text import shown_lines
+
 _NUMBER = re.compile(r"-?[0-9,]*\.?[0-9]*")  # or no number where there could be one
 OPERATORS_ONLY = (
     "This page is for the operator and the camera's owner. Never give it to a requester: it tells what moved."
@@ -100,8 +102,7 @@ tbody tr:nth-child(even) { background: var(--soft) }
 
 
 def _escaped(text: object) -> str:
-    # A file name need not be UTF-8; what is not could not be written.
-    return html.escape(str(text).encode("utf-8", "backslashreplace").decode())
+    return html.escape(shown_lines(text))
 
 
 def _table(rows: Sequence[Sequence[object]], named: Sequence[str]) -> str:

@@ -20,6 +20,7 @@ from pipeline.case.request import Area, Request
 from pipeline.clip import Camera, Clip, Owner
 from pipeline.errors import Conflict, RequestRefused
 from pipeline.span import Span
+from pipeline.text import is_text
 from storage.archive import Archive, Ingested
 from storage.catalog import search, tables
 from storage.catalog.database import Database, upsert
@@ -71,7 +72,7 @@ class Catalog:
     def owner(self, owner: str) -> Owner | None:
         """Return the owner of that id, or None."""
         with self._database.transaction() as run:
-            text = run.scalar(sa.select(tables.owners.c.document).where(tables.owners.c.id == owner))
+            text = run.scalar(sa.select(tables.owners.c.document).where(tables.owners.c.id == _asked(owner)))
         return self._archive.owners.load(text) if text else None
 
     def put_cameras(self, cameras: Iterable[Camera]) -> None:
@@ -89,7 +90,7 @@ class Catalog:
     def camera(self, camera: str) -> Camera | None:
         """Return the camera of that id, or None."""
         with self._database.transaction() as run:
-            row = run.execute(sa.select(*CAMERA).where(tables.cameras.c.id == camera)).first()
+            row = run.execute(sa.select(*CAMERA).where(tables.cameras.c.id == _asked(camera))).first()
         return read_camera(row) if row else None
 
     def put_clips(self, clips: Iterable[Ingested]) -> None:
@@ -105,7 +106,7 @@ class Catalog:
         """Return the clips of one camera or of all, those that overlap `span` or all, by camera and time."""
         query = sa.select(*INGESTED).order_by(tables.clips.c.camera, tables.clips.c.start_ns, tables.clips.c.id)
         if camera is not None:
-            query = query.where(tables.clips.c.camera == camera)
+            query = query.where(tables.clips.c.camera == _asked(camera))
         if span is not None:
             query = query.where(tables.clips.c.start_ns < span.end_ns, tables.clips.c.end_ns > span.start_ns)
         with self._database.transaction() as run:
@@ -138,7 +139,7 @@ class Catalog:
     def clip(self, clip: str) -> Ingested | None:
         """Return the clip of that id, or None."""
         with self._database.transaction() as run:
-            row = run.execute(sa.select(*INGESTED).where(tables.clips.c.id == clip)).first()
+            row = run.execute(sa.select(*INGESTED).where(tables.clips.c.id == _asked(clip))).first()
         return read_clip(row) if row else None
 
     def keep_events(self, found: Iterable[tuple[Clip, KeptEvents]]) -> None:
@@ -174,7 +175,7 @@ class Catalog:
     def request(self, request: str) -> Request | None:
         """Return the request of that id, or None."""
         with self._database.transaction() as run:
-            text = run.scalar(sa.select(tables.requests.c.document).where(tables.requests.c.id == request))
+            text = run.scalar(sa.select(tables.requests.c.document).where(tables.requests.c.id == _asked(request)))
         return self._archive.requests.load(text) if text else None
 
     def requests(self) -> list[Request]:
@@ -292,3 +293,8 @@ class Catalog:
     def _delivery_row(self, delivery: Delivery) -> dict[str, Any]:
         text = self._archive.deliveries.dump(delivery)
         return {"request": delivery.request, "cut": delivery.cut, "document": text}
+
+
+def _asked(name: str) -> str:
+    """Return an id that somebody asks for; that of nobody where no database could hold it, nor has to be asked."""
+    return "" if "\0" in name or not is_text(name) else name

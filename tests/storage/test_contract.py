@@ -11,7 +11,6 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -269,7 +268,8 @@ def test_what_is_no_key_of_ours_is_read_where_it_can_be_and_otherwise_refused_by
         lambda: store.read(key, start=0, length=0),
     ]
     if isinstance(store, DirectoryStore) or key in {"", ".", "..", "a/../b", "./a", "\ud800", "a\x00b"}:
-        for use in [*uses, partial(store.head, key)]:
+        uses.append(lambda: store.head(key))
+        for use in uses:
             with pytest.raises(NotAKey, match="not a key"):
                 use()
         return
