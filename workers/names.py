@@ -149,7 +149,7 @@ def pick(names: Iterable[str]) -> Picked:
     for name in there:
         rule = rule_of(name)
         if rule is not None:
-            found.others[name] = rule
+            found.others.setdefault(name, rule)
         elif name[-4:].lower() not in {".mp4", _FRAGMENT}:
             found.clips[name] = _pick(name, there, found)
         elif _INIT.fullmatch(name):
