@@ -83,18 +83,24 @@ class FileFound:
         return f"{version} after {file_version(init.st_size, init.st_mtime_ns)}"
 
 
-def files_below(folder: str, left: LeftOut, *, walked: set[tuple[int, int]] | None = None) -> Iterator[FileFound]:
+Walked = dict[tuple[int, int], Rule | None]
+"""Folders that were looked into, by device and inode, and the rule by which all in them is left."""
+
+
+def files_below(
+    folder: str, left: LeftOut, *, walked: Walked | None = None, rule: Rule | None = None
+) -> Iterator[FileFound]:
     """Yield the clips' files below a folder, which may be a link itself; links to folders below it are not followed.
 
-    Never raises: a folder that cannot be listed is counted as one. `walked`: device and inode of the folders another
-    call has looked into, which are passed over; this one's come to them.
+    Never raises: a folder that cannot be listed is counted as one. Those `walked` before are passed over, and this
+    one's come to them. With a `rule` all is left by that.
     """
-    walked = set() if walked is None else walked
-    folders: list[tuple[str, Rule | None]] = [(folder, None)]
+    walked = {} if walked is None else walked
+    folders = [(folder, rule)]
     while folders:
         path, inherited = folders.pop()
         try:
-            kinds = _kinds(path, walked if inherited is None else None)
+            kinds = _kinds(path, walked, inherited)
         except OSError:
             left.add(Rule.UNREADABLE, "")
             continue
@@ -112,13 +118,12 @@ def files_below(folder: str, left: LeftOut, *, walked: set[tuple[int, int]] | No
                 yield _found(path, name, of)
 
 
-def _kinds(folder: str, walked: set[tuple[int, int]] | None) -> dict[str, _Kind]:
+def _kinds(folder: str, walked: Walked, rule: Rule | None) -> dict[str, _Kind]:
     """Return what lies in a folder; nothing where it was looked into before. Raises OSError."""
-    if walked is not None:
-        facts = os.stat(folder)  # noqa: PTH116
-        if (facts.st_dev, facts.st_ino) in walked:
-            return {}
-        walked.add((facts.st_dev, facts.st_ino))
+    facts = os.stat(folder)  # noqa: PTH116
+    if (facts.st_dev, facts.st_ino) in walked:
+        return {}
+    walked[facts.st_dev, facts.st_ino] = rule
     with os.scandir(folder) as entries:
         return {entry.name: _kind(entry) for entry in entries}
 
@@ -204,7 +209,7 @@ def _objects_of(
     if "" in objects:  # with content, a key that ends with a slash may be a clip
         picked.clips[""] = Pick(())
     outright = prefix.removeprefix(folder)
-    if picked.others.get(outright) in _NAMED_ANYWAY:
+    if outright in picked.others and picked.others[outright] in _WANTED:
         picked.clips[outright] = Pick(tuple(side for side in sidecar_names(outright) if side in objects))
         del picked.others[outright]
     left.add_all(picked.others)
@@ -219,7 +224,7 @@ def _objects_of(
 
 
 # What a user names outright is wanted whatever it is called, unless it is clear that it is no clip.
-_NAMED_ANYWAY: Final = frozenset({Rule.HIDDEN, Rule.LOOKS, Rule.FOREIGN})
+_WANTED: Final = frozenset({None, Rule.HIDDEN, Rule.LOOKS, Rule.FOREIGN})
 
 
 def find(where: Iterable[str], open_bucket: OpenBucket, left: LeftOut) -> Iterator[Source]:
@@ -261,51 +266,63 @@ def addressed(where: Location) -> Iterator[None]:
 class _Places:
     """The places on this machine that one search looks into: folders, files, and what patterns fit.
 
-    A pattern is as if the user had written out what it fits, but that it follows no link to a folder.
+    A pattern is as if the user had written out what it fits, but that it follows no link to a folder, and looks into
+    none of a system's.
     """
 
     def __init__(self, where: Sequence[str], left: LeftOut) -> None:
         self._left = left
-        self._walked: set[tuple[int, int]] = set()
+        self._walked: Walked = {}
         self._named: dict[str, Picked] = {}
-        self._kinds: dict[str, _Kind] = {}
-        self._outright: set[str] = set()
+        self._folders: dict[str, Rule | None] = {}
+        self._files: dict[str, _Kind] = {}
+        self._outright = set(where)
         for text in where:
-            kind = _kind_of(text)
-            if kind is None:
-                self._kinds |= {path: _kind_fitted(path) for path in _fits(text)}
-            else:
-                self._kinds[text] = kind
-                self._outright.add(text)
+            if (kind := _kind_of(text)) is not None:
+                self._add(text, kind)
+                continue
+            for path in _fits(text):
+                for folder, rule in _shut(text, path):
+                    self._folders.setdefault(folder, rule)
+                    break
+                else:
+                    self._add(path, _kind_fitted(path))
 
     def sources(self) -> Iterator[Source]:
         """Yield the clips of all places."""
-        for path, kind in self._kinds.items():  # folders first: what lies in one is counted there
-            if kind is _Kind.FOLDER:
-                yield from (file.source() for file in files_below(path, self._left, walked=self._walked))
-        for path, kind in self._kinds.items():
-            if kind is not _Kind.FOLDER:
-                yield from self._named_source(path, kind)
+        # The deepest first: what a user names outright is wanted, though it lies in what is left of another place.
+        wanted = sorted(self._folders, key=lambda path: (self._folders[path] is not None, -path.count("/")))
+        for path in wanted:
+            below = files_below(path, self._left, walked=self._walked, rule=self._folders[path])
+            yield from (file.source() for file in below)
+        for path, kind in self._files.items():  # what lies in one of the folders was counted there
+            yield from self._named_source(path, kind)
+
+    def _add(self, path: str, kind: _Kind) -> None:
+        if kind is _Kind.FOLDER:
+            self._folders[path] = None
+        else:
+            self._files[path] = kind
 
     def _named_source(self, path: str, kind: _Kind) -> Iterator[Source]:
         folder, name = os.path.split(path)
-        counted = self._is_walked(folder or ".")
-        if counted and path not in self._outright:
+        counted, inherited = self._walked_as(folder or ".")
+        if counted and (path not in self._outright or kind is not _Kind.FILE):
             return
-        rule = None if kind is _Kind.FILE else _rule_of_other(name, kind)
-        if rule is None:
-            picked = self._beside(folder, name)
-            rule = picked.others.get(name)
-            if rule is None and counted:
-                return  # it came with its folder
-            if rule is None or rule in _NAMED_ANYWAY:
-                if rule is not None and counted:
-                    self._left.take_back(rule, name)
-                # In a folder that cannot be listed sidecars are looked for all the same.
-                of = replace(picked.clips.get(name, Pick(())), sidecars=sidecar_names(name))
-                yield _found(folder, name, of).source()
-                return
-        if not counted:
+        if kind is not _Kind.FILE:
+            self._left.add(_rule_of_other(name, kind), name)
+            return
+        picked = self._beside(folder, name)
+        rule = inherited or picked.others.get(name)
+        if counted and rule is None:
+            return  # it came with its folder
+        if picked.others.get(name) in _WANTED:
+            if counted and rule is not None:
+                self._left.take_back(rule, name)
+            # In a folder that cannot be listed sidecars are looked for all the same.
+            of = replace(picked.clips.get(name, Pick(())), sidecars=sidecar_names(name))
+            yield _found(folder, name, of).source()
+        elif not counted and rule is not None:
             self._left.add(rule, name)
 
     def _beside(self, folder: str, name: str) -> Picked:
@@ -316,12 +333,14 @@ class _Places:
                 return pick([name])
         return self._named[folder]
 
-    def _is_walked(self, folder: str) -> bool:
+    def _walked_as(self, folder: str) -> tuple[bool, Rule | None]:
+        """Tell whether a folder was looked into, and by which rule all in it was left."""
         try:
             facts = os.stat(folder)  # noqa: PTH116
         except OSError:
-            return False
-        return (facts.st_dev, facts.st_ino) in self._walked
+            return False, None
+        place = facts.st_dev, facts.st_ino
+        return place in self._walked, self._walked.get(place)
 
 
 def _fits(text: str) -> list[str]:
@@ -333,6 +352,16 @@ def _fits(text: str) -> list[str]:
     if scheme:
         raise ConfigError(f"{text}: {scheme[1]}: is no address clips come from; wanted a path, or s3://BUCKET/PREFIX")
     raise ConfigError(f"{text}: no such file or folder, and as a pattern it fits nothing")
+
+
+def _shut(pattern: str, path: str) -> Iterator[tuple[str, Rule]]:
+    """Yield the folders on the way to what a pattern fits that are left by their names, or itself, with their rules."""
+    fixed = next((at for at, part in enumerate(pattern.split("/")) if glob.has_magic(part)), 0)
+    parts = path.split("/")
+    for at in range(fixed, len(parts)):
+        folder = "/".join(parts[: at + 1])
+        if (rule := rule_of_folder(parts[at])) is not None and os.path.isdir(folder):  # noqa: PTH112
+            yield folder, rule
 
 
 def _kind_fitted(path: str) -> _Kind:

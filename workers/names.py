@@ -219,7 +219,8 @@ def rule_of_folder(name: str) -> Rule | None:
     """Return the rule by which all that lies below a folder is left for its name; None for a folder to look into."""
     if name.lower() in _COMPANION_FOLDERS:
         return Rule.COMPANION
-    return Rule.HIDDEN if name.startswith(".") else None
+    # As part of a key "." and ".." are no names: what lies there is tried, and says itself why it cannot be had.
+    return Rule.HIDDEN if name.startswith(".") and name not in {".", ".."} else None
 
 
 def ending_of(name: str) -> str:

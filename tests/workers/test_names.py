@@ -58,9 +58,9 @@ def test_folders_of_systems_and_hidden_ones_are_left() -> None:
         ".Trashes",
     ):
         assert rule_of_folder(name) is Rule.COMPANION
-    for name in (".trash", ".sync", ".git", "..", "..x"):
+    for name in (".trash", ".sync", ".git", "...", "..x"):
         assert rule_of_folder(name) is Rule.HIDDEN
-    for name in ("up", "clip.mp4", "2026-01-31", "a.b", "trash", "é\n"):
+    for name in ("up", "clip.mp4", "2026-01-31", "a.b", "trash", "é\n", ".", ".."):
         assert rule_of_folder(name) is None
 
 
