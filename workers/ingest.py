@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import lru_cache
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from pipeline.activity import Activity
 from pipeline.clip import Clip
@@ -74,7 +74,7 @@ def ingest(job: IngestJob, context: Context, watch: Stopwatch) -> tuple[Outcome,
         activity = _measured(video, context, watch)
         draft = Clip(job.camera, start_ns, source.sha256, source.size, "", video.stream)
         clip = replace(draft, key=f"clips/{clip_name(draft)}{job.location.suffix}")
-        record = Ingested(clip, _activity_key(clip, activity), activity.version, job.location.name)
+        record = Ingested(clip, _activity_key(clip, activity), activity.version, _file_name(job))
         with watch("put"):
             _put_clip(job, source, clip, archive.store)
             archive.store.put(record.activity, activity.to_bytes())
@@ -120,6 +120,11 @@ def _put_clip(job: IngestJob, source: _Fetched, clip: Clip, store: ObjectStore) 
             store.copy(job.inbox_key, clip.key, meta={"sha256": clip.sha256})
     else:
         store.adopt(source.path, clip.key, meta={"sha256": clip.sha256})
+
+
+def _file_name(job: IngestJob) -> str:
+    """Return what the uploaded file was called; a key of the inbox cannot carry every name."""
+    return PurePosixPath(job.name).name if job.inbox_key else job.location.name
 
 
 def _hashes(wanted: str, got: str) -> str:

@@ -20,7 +20,7 @@ from pipeline.case.request import Area, Request
 from pipeline.clip import Camera, Clip, Owner
 from pipeline.errors import Conflict, RequestRefused
 from pipeline.span import Span
-from pipeline.text import is_text
+from pipeline.text import is_text, shown
 from storage.archive import Archive, Ingested
 from storage.catalog import search, tables
 from storage.catalog.database import Database, upsert
@@ -43,6 +43,10 @@ T = TypeVar("T")
 _log = logging.getLogger(__name__)
 
 
+def _warn(line: str) -> None:
+    _log.warning("%s", shown(line))
+
+
 class Catalog:
     """The index of one fleet. Every method is one transaction; what it writes is in the bucket first.
 
@@ -51,7 +55,7 @@ class Catalog:
     used, such as one of a newer version, StoreUnavailable when it does not answer; neither tells a password.
     """
 
-    def __init__(self, url: str, archive: Archive, *, saw: Callable[[str], object] = _log.warning) -> None:
+    def __init__(self, url: str, archive: Archive, *, saw: Callable[[str], object] = _warn) -> None:
         self._archive = archive
         self._database = Database(url, read_back=self._read_back, saw=saw)
 

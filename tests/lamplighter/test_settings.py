@@ -5,6 +5,7 @@ import sys
 import textwrap
 import tomllib
 from collections.abc import Iterator, Mapping
+from fractions import Fraction
 from pathlib import Path
 from typing import Any, get_args, get_origin
 
@@ -13,7 +14,9 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from docs.inventory import bounds
+from lamplighter.desk.holdings import opened
 from lamplighter.settings import CONFIGS, Settings, knobs, load, revised
+from pipeline.actor import Actor, Role
 from pipeline.errors import ConfigError
 
 DEFAULT = CONFIGS / "default.toml"
@@ -487,3 +490,18 @@ def test_a_revised_file_has_the_new_values_and_all_that_was_there(file: Path, te
 
 if __name__ == "__main__":
     sys.stdout.write(default_file())
+
+
+RATES = [("", None), ("25", 25), ("29.97", Fraction(2997, 100)), ("30000/1001", Fraction(30_000, 1001))]
+
+
+@pytest.mark.parametrize(("text", "rate"), RATES)
+def test_the_rate_of_raw_streams_is_exact_and_reaches_the_workers(text: str, rate: object, tmp_path: Path) -> None:
+    with opened(load(flags={"data": tmp_path, "ingest": {"raw_rate": text}}), Actor(Role.OPERATOR, "ana")) as holdings:
+        assert holdings.context.raw_rate == rate
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "fast", "25 fps", "1/0", "1001", "nan", "inf"])
+def test_what_is_no_rate_is_refused(text: str) -> None:
+    with pytest.raises(ConfigError, match=r"raw_rate: .*wanted frames a second"):
+        load(flags={"ingest": {"raw_rate": text}})

@@ -241,6 +241,29 @@ def test_a_bucket_is_watched_into_the_same_store_as_any_clip(
     assert desk.clips()[0].source == "20260131T180000Z.mp4"
 
 
+def test_a_watched_folder_tells_what_it_leaves_out_and_names_its_clips_as_they_were(
+    desk: Desk, films: Films, tmp_path: Path
+) -> None:
+    for name in ("a\x1b\n\\.mp4", os.fsdecode(b"\xff.mp4"), ".b.mp4.part", "c.rm", ".trash/d.mp4", "e.txt"):
+        path = tmp_path / "in" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(films.moving.read_bytes())
+        os.utime(path, (1, 1))  # as a finished copy does, so that one look is enough
+        if path.suffix == ".mp4" and path.parent.name == "in":
+            start = f"2026-01-31T18:{len(name):02d}:00Z"
+            Path(f"{path}.json").write_text(json.dumps({"camera": "ask-1", "start": start}))
+    board = desk.watch([str(tmp_path / "in")], for_s=2)
+    assert {one.source for one in desk.clips()} == {"a\x1b\n\\.mp4", "\\udcff.mp4"}
+    assert board.imperfect, "c.rm may hold footage"
+    assert {(row["rule"], row["ending"]): row["files"] for row in board.document()["left_out"]} == {
+        ("sidecar of a clip", ".json"): 2,
+        ("hidden", ".mp4"): 1,
+        ("temporary name", ".part"): 1,
+        ("footage by its ending, not taken", ".rm"): 1,
+        ("other ending", ".txt"): 1,
+    }
+
+
 def test_a_clip_that_came_twice_is_one_clip_and_a_camera_may_be_added_meanwhile(
     desk: Desk, films: Films, tmp_path: Path
 ) -> None:
