@@ -75,6 +75,11 @@ class Rule(StrEnum):
     IRREGULAR = "not a regular file"
     UNREADABLE = "unreadable folder"
 
+    @property
+    def told(self) -> str:
+        """What became of such a file, for people: a sidecar and an init segment are read with their clips."""
+        return self.value if self in {Rule.SIDECAR, Rule.INIT} else f"left out: {self.value}"
+
 
 class LeftOut:
     """What was found and is no clip to be taken: how many files, by rule and ending."""

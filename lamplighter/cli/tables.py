@@ -17,7 +17,6 @@ from lamplighter.report.wording import short_span
 from pipeline.case.consent import Standing
 from pipeline.detection.labels import listed
 from pipeline.text import json_text, shown, shown_lines
-from workers.names import Rule
 from workers.receipt import Outcome, Receipt
 
 if TYPE_CHECKING:
@@ -132,12 +131,11 @@ def print_found(title: str, tally: Tally) -> None:
 
 def _left_rows(tally: Tally) -> list[tuple[int, str, str]]:
     """Return what was left out by rule and ending: of one rule the most frequent endings, the others together."""
-    by_rule: dict[Rule, list[tuple[int, str]]] = {}
+    by_rule: dict[str, list[tuple[int, str]]] = {}
     for rule, ending, count in tally.left.rows():
-        by_rule.setdefault(rule, []).append((count, ending))
+        by_rule.setdefault(rule.told, []).append((count, ending))
     rows: list[tuple[int, str, str]] = []
-    for rule, endings in by_rule.items():
-        what = rule.value if rule in {Rule.SIDECAR, Rule.INIT} else f"left out: {rule.value}"
+    for what, endings in by_rule.items():
         rows += [(count, what, ending) for count, ending in endings[:_ENDINGS]]
         if rest := endings[_ENDINGS:]:
             rows.append((sum(count for count, _ in rest), what, f"{len(rest)} other endings"))

@@ -241,6 +241,7 @@ def test_a_bucket_is_watched_into_the_same_store_as_any_clip(
     assert desk.clips()[0].source == "20260131T180000Z.mp4"
 
 
+@pytest.mark.whole
 def test_a_watched_folder_tells_what_it_leaves_out_and_names_its_clips_as_they_were(
     desk: Desk, films: Films, tmp_path: Path
 ) -> None:
