@@ -256,7 +256,7 @@ def addressed(where: Location) -> Iterator[None]:
         yield
     except MissingBucket as error:
         raise NotFound(
-            f"{where}: {str(error).partition(':')[0] or 'there is no such bucket'}; look at the name: wanted "
+            f"{where}: {str(error).partition(': ')[0]}; look at the name: wanted "
             "s3://BUCKET/PREFIX with a bucket of the endpoint in [store]"
         ) from error
     except ObjectRefused as error:
