@@ -20,7 +20,7 @@ def open_store(settings: StoreSettings, credentials: Credentials | None) -> Obje
             raise ConfigError("store.path: a directory store needs the folder to keep objects in, got nothing")
         return DirectoryStore(Path(settings.path))
     if credentials is None:
-        raise ConfigError(f"the S3 store at {settings.endpoint} needs credentials: set {ACCESS_KEY} and {SECRET_KEY}")
+        raise ConfigError(f"the S3 store at {settings.host} needs credentials: set {ACCESS_KEY} and {SECRET_KEY}")
     from storage.s3 import S3Store  # noqa: PLC0415 - a client that whoever has a folder need not wait for
 
     return S3Store(settings, credentials)

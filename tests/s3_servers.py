@@ -1,0 +1,222 @@
+"""Real S3 servers set up otherwise than the session's: https, another region, a domain; and one that means less.
+
+`Bent` stands before a real MinIO and passes everything on, but for what a test has it do otherwise.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import os
+import secrets
+import shutil
+import socket
+import subprocess
+import threading
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import format_datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl, quote, urlsplit
+
+from minio.credentials.credentials import Credentials as Keys
+from minio.credentials.providers import AssumeRoleProvider
+from minio.signer import sign_v4_s3
+
+from conftest import cannot_run
+from pipeline.errors import StoreRefused, StoreUnavailable
+from storage import minio_server
+from storage.access import Credentials, StoreSettings
+from storage.contract import MissingBucket
+from storage.s3 import S3Store
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+Headers = dict[str, str]
+
+
+@dataclass(frozen=True)
+class Running:
+    """A MinIO of a test's own: "HOST:PORT" and the credentials of its root."""
+
+    endpoint: str
+    credentials: Credentials
+
+    def settings(self, **other: Any) -> StoreSettings:
+        """Settings of a new bucket there, by http and with the region asked for."""
+        known = {"kind": "s3", "endpoint": f"http://{self.endpoint}", "bucket": f"test-{secrets.token_hex(6)}"}
+        return StoreSettings.model_validate(known | {"connect_timeout_s": 2, "read_timeout_s": 20} | other)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    return port
+
+
+@contextlib.contextmanager
+def minio(folder: Path, *, ca_file: str = "", **variables: str) -> Iterator[Running]:
+    """Run a MinIO in `folder` with these variables (MINIO_...); by https where `folder`/certs holds a certificate."""
+    binary = minio_server.find_binary()
+    if binary is None:
+        cannot_run("no MinIO server")
+    endpoint = f"127.0.0.1:{free_port()}"
+    root = Credentials(secrets.token_hex(10), secrets.token_hex(20))
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("MINIO_", "_MINIO_"))}
+    environment |= {"MINIO_ROOT_USER": root.access_key, "MINIO_ROOT_PASSWORD": root.secret_key}
+    environment |= {"MINIO_BROWSER": "off", "MINIO_UPDATE": "off", "MINIO_CI_CD": "1"} | variables
+    command = [str(binary), "server", str(folder / "data"), "--address", endpoint, "--quiet"]
+    command += ["--certs-dir", str(folder / "certs")]
+    with (folder / "minio.log").open("wb") as log:
+        process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
+    try:
+        running = Running(endpoint, root)
+        scheme = "https" if ca_file else "http"
+        settings = running.settings(endpoint=f"{scheme}://{endpoint}", ca_file=ca_file, region="us-east-1")
+        for _ in range(400):
+            try:
+                next(S3Store(settings, root).keys(), None)
+            except MissingBucket:
+                break
+            except StoreUnavailable:
+                assert process.poll() is None, (folder / "minio.log").read_text()
+                time.sleep(0.05)
+            except StoreRefused:  # of another region, or of another name
+                break
+        yield running
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+def certificate(folder: Path, *names: str, days: int = 2) -> Path:
+    """Make a certificate that signed itself, for these names ("DNS:..." or "IP:..."), where a MinIO looks for it."""
+    if shutil.which("openssl") is None:
+        cannot_run("no openssl to make a certificate with")
+    (folder / "certs").mkdir(parents=True)
+    made = ["-keyout", str(folder / "certs/private.key"), "-out", str(folder / "certs/public.crt")]
+    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", str(days), "-subj", "/CN=a test"]
+    subprocess.run([*command, *made, "-addext", f"subjectAltName={','.join(names)}"], check=True, capture_output=True)
+    return folder / "certs/public.crt"
+
+
+def assume_role(running: Running, *, region: str = "us-east-1") -> Credentials:
+    """Ask the MinIO for temporary credentials, as STS AssumeRole gives them."""
+    root = running.credentials
+    given = AssumeRoleProvider(
+        sts_endpoint=f"http://{running.endpoint}",
+        access_key=root.access_key,
+        secret_key=root.secret_key,
+        duration_seconds=900,
+        region=region,
+    ).retrieve()
+    return Credentials(given.access_key, given.secret_key, given.session_token or "")
+
+
+@dataclass
+class Asked:
+    """One request on its way through `Bent`; what is changed in it is signed anew."""
+
+    method: str
+    path: str
+    query: dict[str, str]
+    headers: Headers
+    body: bytes
+
+
+@dataclass
+class Answered:
+    """Its answer on the way back."""
+
+    status: int
+    headers: Headers
+    body: bytes
+
+
+def refusal(status: int, code: str) -> Answered:
+    text = f"<?xml version='1.0'?><Error><Code>{code}</Code><Message>not here</Message></Error>"
+    return Answered(status, {"content-type": "application/xml"}, text.encode())
+
+
+class Bent:
+    """What stands before a real server. A test replaces `ask` (an answer, or None to pass it on) and `answer`."""
+
+    def __init__(self, endpoint: str, credentials: Credentials) -> None:
+        self.upstream, self._keys = endpoint, Keys(credentials.access_key, credentials.secret_key)
+        self.ask: Callable[[Asked], Answered | None] = lambda _: None
+        self.answer: Callable[[Asked, Answered], Answered] = lambda _, answered: answered
+
+    def serve(self, asked: Asked) -> Answered:
+        return self.ask(asked) or self.answer(asked, self.pass_on(asked))
+
+    def pass_on(self, asked: Asked) -> Answered:
+        query = "&".join(
+            f"{quote(name, safe='-_.~')}={quote(asked.query[name], safe='-_.~')}" for name in sorted(asked.query)
+        )
+        url = urlsplit(f"http://{self.upstream}{asked.path}?{query}")
+        headers: Any = {name: value for name, value in asked.headers.items() if name not in {"authorization", "host"}}
+        now = datetime.now(UTC)
+        headers |= {"Host": self.upstream, "x-amz-date": now.strftime("%Y%m%dT%H%M%SZ")}
+        digest = headers["x-amz-content-sha256"]
+        headers = sign_v4_s3(
+            method=asked.method,
+            url=url,
+            region="us-east-1",
+            headers=headers,
+            credentials=self._keys,
+            content_sha256=digest,
+            date=now,
+        )
+        connection = http.client.HTTPConnection(self.upstream, timeout=20)
+        try:
+            connection.request(asked.method, f"{asked.path}?{query}", body=asked.body, headers=headers)
+            found = connection.getresponse()
+            told = {name.lower(): value for name, value in found.getheaders()}
+            return Answered(found.status, told, found.read())
+        finally:
+            connection.close()
+
+
+@contextlib.contextmanager
+def bent(endpoint: str, credentials: Credentials) -> Iterator[tuple[str, Bent]]:
+    """Serve a `Bent` before the server at `endpoint`; gives its own endpoint and itself."""
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def _any(self) -> None:
+            parts = urlsplit(self.path)
+            body = self.rfile.read(int(self.headers.get("content-length", "0")))
+            headers = {name.lower(): value for name, value in self.headers.items()}
+            query = dict(parse_qsl(parts.query, keep_blank_values=True))
+            answered = middle.serve(Asked(self.command, parts.path, query, headers, body))
+            self.send_response_only(answered.status)
+            length = answered.headers.get("content-length") if self.command == "HEAD" else str(len(answered.body))
+            answered.headers.setdefault("date", format_datetime(datetime.now(UTC), usegmt=True))
+            for name, value in answered.headers.items():
+                if name not in {"content-length", "transfer-encoding", "connection"}:
+                    self.send_header(name, value)
+            if answered.status != 204:
+                self.send_header("content-length", length or "0")
+            self.end_headers()
+            if self.command != "HEAD":
+                self.wfile.write(answered.body)
+
+        do_GET = do_PUT = do_POST = do_HEAD = do_DELETE = _any  # noqa: N815 - the base class's names
+
+        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class's name
+            pass
+
+    class Server(ThreadingHTTPServer):
+        daemon_threads = True
+
+    middle = Bent(endpoint, credentials)
+    with Server(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+        yield f"127.0.0.1:{server.server_port}", middle
+        server.shutdown()
