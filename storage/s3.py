@@ -8,7 +8,7 @@ import re
 import ssl
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 from urllib.parse import parse_qs, unquote, unquote_plus, urlsplit
 from xml.etree.ElementTree import ParseError
 
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from minio.datatypes import Object
 
 # One request up to this size, parts of this size above it; it bounds the memory of a put from a file.
-_PART_BYTES = 16 * 1024 * 1024
+PART_BYTES: Final = 16 * 1024 * 1024
 _ANY_REGION = "us-east-1"  # where S3 looks for what was put nowhere else, and what other servers call themselves
 _ADDRESS = re.compile(r"\[.*|[0-9.]+(:[0-9]+)?")
 _META_PREFIX = "x-amz-meta-"
@@ -86,7 +86,7 @@ class S3Store:
     one.
     """
 
-    def __init__(self, settings: StoreSettings, credentials: Credentials, *, part_bytes: int = _PART_BYTES) -> None:
+    def __init__(self, settings: StoreSettings, credentials: Credentials, *, part_bytes: int = PART_BYTES) -> None:
         if not settings.endpoint:
             raise ConfigError(f"an S3 store needs endpoint and bucket, got settings of kind {settings.kind!r}")
         self._bucket, self._concurrency, self._part_bytes = settings.bucket, settings.concurrency, part_bytes
