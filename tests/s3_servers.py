@@ -22,6 +22,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, quote, urlsplit
 
+import pytest
+import urllib3
 from minio.credentials.credentials import Credentials as Keys
 from minio.credentials.providers import AssumeRoleProvider
 from minio.signer import sign_v4_s3
@@ -30,7 +32,6 @@ from conftest import cannot_run
 from pipeline.errors import StoreRefused, StoreUnavailable
 from storage import minio_server
 from storage.access import Credentials, StoreSettings
-from storage.contract import MissingBucket
 from storage.s3 import S3Store
 
 if TYPE_CHECKING:
@@ -41,15 +42,31 @@ Headers = dict[str, str]
 
 @dataclass(frozen=True)
 class Running:
-    """A MinIO of a test's own: "HOST:PORT" and the credentials of its root."""
+    """A MinIO of a test's own: "HOST:PORT" and the credentials of its root; `ca_file` where it speaks https."""
 
     endpoint: str
     credentials: Credentials
+    ca_file: str = ""
+
+    @property
+    def url(self) -> str:
+        return f"{'https' if self.ca_file else 'http'}://{self.endpoint}"
 
     def settings(self, **other: Any) -> StoreSettings:
-        """Settings of a new bucket there, by http and with the region asked for."""
-        known = {"kind": "s3", "endpoint": f"http://{self.endpoint}", "bucket": f"test-{secrets.token_hex(6)}"}
+        """Settings of a new bucket there, whose region is to be found."""
+        known = {"kind": "s3", "endpoint": self.url, "ca_file": self.ca_file, "bucket": f"test-{secrets.token_hex(6)}"}
         return StoreSettings.model_validate(known | {"connect_timeout_s": 2, "read_timeout_s": 20} | other)
+
+    def temporary(self, *, region: str = "us-east-1") -> Credentials:
+        """Ask for temporary credentials, as STS AssumeRole gives them."""
+        given = AssumeRoleProvider(
+            sts_endpoint=self.url,
+            access_key=self.credentials.access_key,
+            secret_key=self.credentials.secret_key,
+            region=region,
+            http_client=urllib3.PoolManager(ca_certs=self.ca_file or None),
+        ).retrieve()
+        return Credentials(given.access_key, given.secret_key, given.session_token or "")
 
 
 def free_port() -> int:
@@ -60,33 +77,38 @@ def free_port() -> int:
 
 
 @contextlib.contextmanager
-def minio(folder: Path, *, ca_file: str = "", **variables: str) -> Iterator[Running]:
-    """Run a MinIO in `folder` with these variables (MINIO_...); by https where `folder`/certs holds a certificate."""
+def minio(folder: Path, **variables: str) -> Iterator[Running]:
+    """Run a MinIO in `folder` with these variables (MINIO_...); by https where `certificate` made one for it."""
     binary = minio_server.find_binary()
     if binary is None:
         cannot_run("no MinIO server")
-    endpoint = f"127.0.0.1:{free_port()}"
-    root = Credentials(secrets.token_hex(10), secrets.token_hex(20))
+    held = folder / "certs" / "public.crt"
+    running = Running(
+        f"127.0.0.1:{free_port()}",
+        Credentials(secrets.token_hex(10), secrets.token_hex(20)),
+        str(held) if held.exists() else "",
+    )
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("MINIO_", "_MINIO_"))}
-    environment |= {"MINIO_ROOT_USER": root.access_key, "MINIO_ROOT_PASSWORD": root.secret_key}
+    environment["MINIO_ROOT_USER"] = running.credentials.access_key
+    environment["MINIO_ROOT_PASSWORD"] = running.credentials.secret_key
     environment |= {"MINIO_BROWSER": "off", "MINIO_UPDATE": "off", "MINIO_CI_CD": "1"} | variables
-    command = [str(binary), "server", str(folder / "data"), "--address", endpoint, "--quiet"]
-    command += ["--certs-dir", str(folder / "certs")]
+    command = [str(binary), "server", str(folder / "data"), "--address", running.endpoint, "--quiet"]
+    folder.mkdir(exist_ok=True)
     with (folder / "minio.log").open("wb") as log:
-        process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
+        process = subprocess.Popen(
+            [*command, "--certs-dir", str(folder / "certs")], env=environment, stdout=log, stderr=log
+        )
     try:
-        running = Running(endpoint, root)
-        scheme = "https" if ca_file else "http"
-        settings = running.settings(endpoint=f"{scheme}://{endpoint}", ca_file=ca_file, region="us-east-1")
         for _ in range(400):
             try:
-                next(S3Store(settings, root).keys(), None)
-            except MissingBucket:
+                with socket.create_connection(("127.0.0.1", int(running.endpoint.rpartition(":")[2])), timeout=2):
+                    pass
+                S3Store(running.settings(), running.credentials).ensure_bucket()
                 break
-            except StoreUnavailable:
+            except (OSError, StoreUnavailable):
                 assert process.poll() is None, (folder / "minio.log").read_text()
                 time.sleep(0.05)
-            except StoreRefused:  # of another region, or of another name
+            except StoreRefused:  # its certificate is for another name
                 break
         yield running
     finally:
@@ -94,28 +116,38 @@ def minio(folder: Path, *, ca_file: str = "", **variables: str) -> Iterator[Runn
         process.wait(20)
 
 
-def certificate(folder: Path, *names: str, days: int = 2) -> Path:
+def certificate(folder: Path, *names: str) -> Path:
     """Make a certificate that signed itself, for these names ("DNS:..." or "IP:..."), where a MinIO looks for it."""
+    (folder / "certs").mkdir(parents=True)
+    key, made = folder / "certs/private.key", folder / "certs/public.crt"
+    _openssl(
+        *("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=a test"),
+        *("-keyout", str(key), "-out", str(made), "-addext", f"subjectAltName={','.join(names)}"),
+    )
+    return made
+
+
+def aged(made: Path) -> Path:
+    """Have the certificate end a day ago."""
+    key = made.with_name("private.key")
+    _openssl("x509", "-in", str(made), "-signkey", str(key), "-days", "-1", "-out", str(made.with_name("old")))
+    return made.with_name("old").replace(made)
+
+
+def _openssl(*words: str) -> None:
     if shutil.which("openssl") is None:
         cannot_run("no openssl to make a certificate with")
-    (folder / "certs").mkdir(parents=True)
-    made = ["-keyout", str(folder / "certs/private.key"), "-out", str(folder / "certs/public.crt")]
-    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", str(days), "-subj", "/CN=a test"]
-    subprocess.run([*command, *made, "-addext", f"subjectAltName={','.join(names)}"], check=True, capture_output=True)
-    return folder / "certs/public.crt"
+    subprocess.run(["openssl", *words], check=True, capture_output=True)
 
 
-def assume_role(running: Running, *, region: str = "us-east-1") -> Credentials:
-    """Ask the MinIO for temporary credentials, as STS AssumeRole gives them."""
-    root = running.credentials
-    given = AssumeRoleProvider(
-        sts_endpoint=f"http://{running.endpoint}",
-        access_key=root.access_key,
-        secret_key=root.secret_key,
-        duration_seconds=900,
-        region=region,
-    ).retrieve()
-    return Credentials(given.access_key, given.secret_key, given.session_token or "")
+def resolve_localhost(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let every name below localhost be this machine, as RFC 6761 has it and not every system does."""
+    real = socket.getaddrinfo
+
+    def getaddrinfo(host: Any, *rest: Any, **named: Any) -> Any:
+        return real("127.0.0.1" if str(host).endswith(".localhost") else host, *rest, **named)
+
+    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
 
 
 @dataclass
