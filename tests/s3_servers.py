@@ -220,6 +220,8 @@ def bent(endpoint: str, credentials: Credentials) -> Iterator[tuple[str, Bent]]:
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True
+        wbufsize = -1
 
         def _any(self) -> None:
             parts = urlsplit(self.path)

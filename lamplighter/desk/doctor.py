@@ -76,9 +76,11 @@ def _opened(meant: StoreSettings) -> Iterator[tuple[ObjectStore, str]]:
         yield open_store(meant, Credentials.from_env(os.environ), part_bytes=probe.LARGE_BYTES - 1), ""
         return
     there = next(parent for parent in folder.absolute().parents if parent.exists())
-    if not os.access(there, os.W_OK):
-        raise ConfigError(f"{folder} cannot be made: {there} is not writable for this user")
-    with tempfile.TemporaryDirectory(prefix=".lamplighter-", dir=there) as beside:
+    with contextlib.ExitStack() as removed:
+        try:
+            beside = removed.enter_context(tempfile.TemporaryDirectory(prefix=".lamplighter-", dir=there))
+        except OSError as error:
+            raise ConfigError(f"{folder} cannot be made: {there}: {error.strerror}") from error
         yield open_store(meant.model_copy(update={"path": beside}), None), f"{folder}, which the first run makes"
 
 
