@@ -9,7 +9,7 @@ import typer
 from lamplighter.cli.options import Json, settings_of
 
 Probe = Annotated[
-    bool, typer.Option("--probe/--no-probe", help="ask the store too, by small objects below probe/ that go again")
+    bool, typer.Option("--probe/--no-probe", help="Ask the store too, by small objects below probe/ that go again.")
 ]
 
 
