@@ -102,7 +102,7 @@ class StoreSettings(BaseModel):
     def _is_region(cls, region: str) -> str:
         if not _REGION.fullmatch(region):
             raise ValueError("wanted a region such as eu-central-1, or nothing to have it found")
-        return "" if region == "auto" else region
+        return "" if region.lower() == "auto" else region
 
     @model_validator(mode="after")
     def _is_of_one_mind(self) -> Self:

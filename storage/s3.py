@@ -45,6 +45,7 @@ if TYPE_CHECKING:
 # One request up to this size, parts of this size above it; it bounds the memory of a put from a file.
 PART_BYTES: Final = 16 * 1024 * 1024
 _ANY_REGION = "us-east-1"  # where S3 looks for what was put nowhere else, and what other servers call themselves
+_REGION = re.compile(r"[A-Za-z0-9_-]+")
 _ADDRESS = re.compile(r"\[.*|[0-9.]+(:[0-9]+)?")
 _META_PREFIX = "x-amz-meta-"
 # What another try may mend although the status is below 500. A conflict is another writer's put of the same key.
@@ -65,14 +66,17 @@ _TEMPORARY = (
 )
 _TOKENS = {"ExpiredToken", "ExpiredTokenException", "InvalidToken", "InvalidTokenId", "TokenRefreshRequired"}
 _KEYS = {"InvalidAccessKeyId", "SignatureDoesNotMatch", "RequestTimeTooSkewed"}
+# What OpenSSL calls an answer that is not encrypted; the last is its name since 3.2.
+_NO_TLS = {"HTTP_REQUEST", "UNKNOWN_PROTOCOL", "WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE"}
 _VAGUE = {"AccessDenied", "BadRequest"}  # what the client makes of a refusal without a text, as each to a HEAD is
-_ELSEWHERE = {"AuthorizationHeaderMalformed", "BadRequest", "IllegalLocationConstraintException"}
+_ELSEWHERE = {"AuthorizationHeaderMalformed", "BadRequest", "IllegalLocationConstraintException", "InvalidRegionName"}
 _ADVICE = {
     "AccessDenied": f"check the policy of these credentials, or that {ACCESS_KEY} and {SECRET_KEY} are right",
     "InvalidAccessKeyId": f"the server does not know this access key: check {ACCESS_KEY}",
     "SignatureDoesNotMatch": f"the secret does not belong to the access key: check {SECRET_KEY}",
     "RequestTimeTooSkewed": "set the clock of this machine",
     "AuthorizationHeaderMalformed": "check the setting `region`",
+    "InvalidRegionName": "check the setting `region`",
     "BadRequest": "check the settings `region` and `secure`",
 }
 
@@ -337,7 +341,10 @@ class _Connection:
                 http_client=self.transport,
             )
         except ValueError as error:
-            raise ConfigError(f"endpoint {settings.endpoint!r}, region {region!r}: {error}") from error
+            raise ConfigError(
+                f"endpoint {settings.endpoint!r}, region {region!r}: {error}; see `endpoint`, "
+                "which names no bucket, and `region`"
+            ) from error
         if settings.addressing == "virtual":
             client.enable_virtual_style_endpoint()  # type: ignore[no-untyped-call]
         elif settings.addressing == "path":
@@ -365,7 +372,7 @@ class _Connection:
             except NoS3Answer as error:
                 if _passes(error.status, ""):
                     raise
-            self.region = region or _ANY_REGION
+            self.region = region if _REGION.fullmatch(region) else _ANY_REGION
             self._found = self._connect(self.region)
         return self._found
 
@@ -394,8 +401,8 @@ class _Reasons:
         except minio.error.ServerError as error:
             raise self._from_status(error.status_code, "", "no explanation") from error
         except NoS3Answer as error:
-            plain = error.status == 400 and not self._settings.https
-            asked = "does it want https? check the setting `secure`" if plain else "is this an S3 endpoint?"
+            plain = not self._settings.https and (error.status in {400, 426} or 300 <= error.status < 400)
+            asked = "does it want https? see `endpoint` and `secure`" if plain else "is this an S3 endpoint?"
             raise self._from_status(error.status, "", f"no S3 answer; {asked}") from error
         except ParseError as error:
             raise StoreRefused(f"{self._url}: no S3 answer ({error}); check the setting `endpoint`") from error
@@ -404,6 +411,9 @@ class _Reasons:
                 if isinstance(told, ssl.SSLCertVerificationError):
                     what = f"{self._url}: {told.verify_message}: {untrusted(told, self._settings)}"
                     raise StoreRefused(what) from error
+                if isinstance(told, ssl.SSLError) and told.reason in _NO_TLS:
+                    what = f"{self._url}: what answers speaks no https ({told.reason}); does it want http? see"
+                    raise StoreRefused(f"{what} `endpoint` and `secure`") from error
             raise StoreUnavailable(f"{self._url}: {error}; check the settings `endpoint` and `secure`") from error
         except (urllib3.exceptions.HTTPError, minio.error.InvalidResponseError) as error:
             unknown = isinstance(error, urllib3.exceptions.NameResolutionError)

@@ -61,7 +61,9 @@ def examine_store(settings: Settings) -> list[Finding]:
         with _opened(meant) as (store, where):
             answers = list(_asked(store))
             return [Finding("store", True, where or _address(meant, store)), *answers]
-    except MissingBucket:
+    except MissingBucket as error:
+        if meant.kind == "directory":
+            return [Finding("store", False, str(error), "choose a folder", lost="nothing can be kept until then")]
         found = f"{meant.bucket} is not there yet: the first run makes it, and it can be asked what it means then"
         return [Finding("store", True, found, needed=False)]
     except LamplighterError as error:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import os
 import socket
+import subprocess
+import sys
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from threading import Thread
@@ -10,8 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from docs.house import ROOT
+from fleet_fixtures import Films, put_film
 from pipeline.errors import StoreRefused, StoreUnavailable
-from s3_servers import Answered, Asked, Running, aged, bent, certificate, minio, refusal, resolve_localhost
+from s3_servers import Answered, Asked, Running, aged, bent, certificate, minio, refusal, resolve_localhost, signed
 from storage.access import Credentials, StoreSettings
 from storage.contract import MissingBucket
 from storage.s3 import S3Store
@@ -84,6 +90,18 @@ def test_the_file_takes_the_place_of_what_the_system_trusts(private: Running, tm
     works(S3Store(private.settings(ca_file=str(both)), private.credentials))
 
 
+def test_an_authority_of_ones_own_is_trusted_for_what_it_signed(
+    minio_binary: None,  # noqa: ARG001
+    tmp_path: Path,
+) -> None:
+    authority = certificate(tmp_path / "authority", "DNS:authority")
+    signed(certificate(tmp_path / "server", "IP:127.0.0.1"), authority)
+    with minio(tmp_path / "server") as server:
+        works(S3Store(server.settings(ca_file=str(authority)), server.credentials))
+        with pytest.raises(StoreRefused, match=r"signed by nobody this machine trusts"):
+            S3Store(server.settings(ca_file=""), server.credentials).get("k")
+
+
 def test_a_certificate_for_another_name_is_refused(
     minio_binary: None,  # noqa: ARG001
     tmp_path: Path,
@@ -116,7 +134,7 @@ def test_http_asked_of_https_and_https_of_http_name_the_setting(private: Running
             use()
     wrong = StoreSettings(kind="s3", endpoint=f"https://{plain.endpoint}", bucket="abc")
     for use in uses(S3Store(wrong, plain.credentials)):
-        with pytest.raises((StoreRefused, StoreUnavailable), match="secure"):
+        with pytest.raises(StoreRefused, match=r"speaks no https .*does it want http\?.*`secure`"):
             use()
 
 
@@ -203,28 +221,30 @@ def test_a_wrong_region_is_told_with_both_names(plain: Running) -> None:
             use()
 
 
-@pytest.mark.parametrize("told", ["by its header", "by its text", "not at all"])
+@pytest.mark.parametrize("told", ["by its header", "by its text", "not at all", "as no region is"])
 def test_who_may_not_ask_for_the_region_learns_it_from_the_refusal(
     minio_server: Any, minio_settings: StoreSettings, told: str
 ) -> None:
     def refuse(asked: Asked) -> Answered | None:
         if "location" not in asked.query:
-            signed.append(asked.headers["authorization"].split("/")[2])
+            asked_in.append(asked.headers["authorization"].split("/")[2])
             return None
         refused = refusal(403, "AccessDenied")
-        if told == "by its header":
+        if told == "as no region is":
+            refused.headers["x-amz-bucket-region"] = "somewhere in the south"
+        elif told == "by its header":
             refused.headers["x-amz-bucket-region"] = "eu-south-3"
         elif told == "by its text":
             refused.body = refused.body.replace(b"</Error>", b"<Region>eu-south-3</Region></Error>")
         return refused
 
-    signed: list[str] = []
+    asked_in: list[str] = []
     with bent(minio_server.endpoint, minio_server.credentials) as (endpoint, middle):
         middle.ask = refuse
         store = S3Store(otherwise(minio_settings, endpoint=endpoint), minio_server.credentials)
         store.put("k", b"x")
         assert store.get("k") == b"x"
-    assert set(signed) == {"us-east-1" if told == "not at all" else "eu-south-3"}
+    assert set(asked_in) == {"eu-south-3" if told.startswith("by") else "us-east-1"}
 
 
 def test_a_store_that_is_away_when_it_is_asked_for_the_region_is_asked_again(
@@ -238,6 +258,56 @@ def test_a_store_that_is_away_when_it_is_asked_for_the_region_is_asked_again(
         middle.ask = lambda _: None
         store.put("k", b"x")
         assert store.region == "us-east-1"
+
+
+def test_a_server_that_sends_on_to_https_names_the_setting(minio_server: Any, minio_settings: StoreSettings) -> None:
+    with bent(minio_server.endpoint, minio_server.credentials) as (endpoint, middle):
+        middle.ask = lambda _: Answered(301, {"location": "https://elsewhere.invalid/"}, b"")
+        store = S3Store(otherwise(minio_settings, endpoint=endpoint), minio_server.credentials)
+        with pytest.raises(StoreRefused, match=r"does it want https\? see `endpoint` and `secure`"):
+            store.get("k")
+
+
+# A whole run ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_run_on_ray_goes_by_https_with_temporary_credentials_from_the_environment(
+    private: Running, films: Films, tmp_path: Path
+) -> None:
+    given = private.temporary()
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("LAMPLIGHTER_")}
+    environment |= {
+        "LAMPLIGHTER_S3_ACCESS_KEY": given.access_key,
+        "LAMPLIGHTER_S3_SECRET_KEY": given.secret_key,
+        "LAMPLIGHTER_S3_SESSION_TOKEN": given.session_token,
+        "PYTHONPATH": str(ROOT),
+    }
+    (tmp_path / "ca.pem").write_bytes(Path(private.ca_file).read_bytes())
+    settings = f'[store]\nkind = "s3"\nendpoint = "{private.url}/"\nca_file = "ca.pem"\nbucket = "whole-run"\n'
+    (tmp_path / "mine.toml").write_text(settings)
+    (tmp_path / "cameras.csv").write_text("id,lon,lat,owner\nfront,4.8,52,olga\n")
+    put_film(films.moving, tmp_path / "in", "front")
+
+    def run(*words: str) -> str:
+        command = [sys.executable, "-m", "lamplighter", "--config", "mine.toml", *words, "--json"]
+        done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        printed.append(done.stdout + done.stderr)
+        return done.stdout
+
+    printed: list[str] = []
+    run("cameras", "import", "cameras.csv")
+    run("ingest", "in", "--workers", "1")
+    assert json.loads(run("show"))["clips"] == 1
+    run("doctor")
+    run("show", "--settings")
+    store = S3Store(private.settings(bucket="whole-run"), private.credentials)
+    keys = list(store.keys())
+    assert [key for key in keys if key.startswith("ingested/front/")]
+    printed += [store.get(key).decode("latin-1") for key in keys] + keys
+    kept = [file.read_bytes().decode("latin-1") for file in tmp_path.rglob("*") if file.is_file()]
+    for secret in (given.session_token, given.secret_key):
+        assert not [text for text in (*printed, *kept) if secret in text]
 
 
 # Its name -------------------------------------------------------------------------------------------------------------

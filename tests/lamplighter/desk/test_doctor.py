@@ -15,9 +15,11 @@ import pytest
 from lamplighter.cli.app import main
 from lamplighter.desk.doctor import Finding, examine_store
 from lamplighter.settings import load
+from minio_fixtures import s3_settings
 from s3_servers import Answered, Asked, bent, certificate, minio
 from storage import minio_server as server_module
 from storage.access import StoreSettings
+from storage.s3 import S3Store
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -77,11 +79,30 @@ def test_a_folder_that_is_there_is_asked_itself(tmp_path: Path) -> None:
     ] == []
 
 
-def test_a_folder_in_the_place_of_a_file_is_told(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_one_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    found = asked(StoreSettings(path=str(tmp_path / "file" / "objects")))
-    assert less(found) == {"store"}
-    assert str(tmp_path / "file") in found["store"].found
+    for path in (tmp_path / "file" / "objects", tmp_path / "file"):
+        found = asked(StoreSettings(path=str(path)))
+        assert less(found) == set(found) == {"store"}
+        assert str(tmp_path / "file") in found["store"].found
+
+
+def test_a_minio_of_our_own_is_asked_with_its_own_credentials(
+    minio_binary: None,  # noqa: ARG001
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in NAMES:
+        monkeypatch.setenv(f"LAMPLIGHTER_S3_{name}", "of-another-store")
+    monkeypatch.chdir(tmp_path)
+    try:
+        server = server_module.start(tmp_path / "minio", progress=lambda _: None)
+        S3Store(s3_settings(server.endpoint, "lamplighter"), server.credentials).ensure_bucket()
+        found = asked(StoreSettings(kind="s3"), data=tmp_path)
+    finally:
+        server_module.stop(tmp_path / "minio")
+    assert less(found) == set()
+    assert found["store"].found == f"http://{server.endpoint}/lamplighter, region us-east-1 (found)"
 
 
 @pytest.mark.usefixtures("keys")
