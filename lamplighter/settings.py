@@ -40,7 +40,7 @@ from pipeline.errors import ConfigError
 from pipeline.measure.motion import MeasureSettings
 from pipeline.media.profile import Profile
 from simulation.settings import FleetSettings
-from storage.access import StoreSettings
+from storage.access import ACCESS_KEY, SECRET_KEY, SESSION_TOKEN, UNSHOWN, StoreSettings
 from workers.settings import BatchSettings, LiveSettings, RecorderSettings
 
 CONFIGS = Path(__file__).parents[1] / "configs"
@@ -48,8 +48,8 @@ _PREFIX = "LAMPLIGHTER_"
 _ENVIRONMENT = "the environment"
 _RENAMED = {"stream": "recorder"}  # sections of earlier versions
 _LAYERS = ("day", "night", "camera")  # tables of detection settings over [detection]; they hold no knobs of their own
-# Read from the environment by other parts, and by no section: two secrets, and where the tests' footage lies.
-_OTHERS = {"LAMPLIGHTER_CONFIG", "LAMPLIGHTER_S3_ACCESS_KEY", "LAMPLIGHTER_S3_SECRET_KEY", "LAMPLIGHTER_FOOTAGE"}
+# Read from the environment by other parts, and by no section: secrets, and where the tests' footage lies.
+_OTHERS = {"LAMPLIGHTER_CONFIG", "LAMPLIGHTER_FOOTAGE", ACCESS_KEY, SECRET_KEY, SESSION_TOKEN}
 
 
 class CatalogSettings(BaseModel):
@@ -181,7 +181,8 @@ def load(file: Path | None = None, *, flags: Mapping[str, Any] | None = None) ->
         source = next((name for name, layer in reversed(layers) if _holds(layer, path)), "the settings")
         if source == _ENVIRONMENT:
             source = f"the environment variable {_PREFIX}{'__'.join(path[:2]).upper()}"
-        got = "" if isinstance(first["input"], dict) else f", got {first['input']!r}"
+        unsaid = isinstance(first["input"], dict) or first["type"] == UNSHOWN
+        got = "" if unsaid else f", got {first['input']!r}"
         raise ConfigError(f"{source}: {'.'.join(path)}: {first['msg']}{got}") from error
     return settings
 
