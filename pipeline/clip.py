@@ -168,9 +168,9 @@ WHOLE: Final = Condition()
 class Clock:
     """How the start of a clip is known.
 
-    source: what said it: "path", "sidecar", "container", "stream". zone: the IANA name of the zone its local time was
-    read in, "" for one that said its own offset from UTC. offset_s: seconds the camera's clock is ahead, which were
-    taken off; known: how that is known. Raises ValueError for a zone nobody knows.
+    source: what said it: "path", "sidecar", "container", "stream", or "arrival", which is our own clock. zone: the IANA
+    name of the zone its local time was read in, "" for one that said its own offset from UTC. offset_s: seconds the
+    camera's clock is ahead, which were taken off; known: how that is known. Raises ValueError for a zone nobody knows.
     """
 
     source: str

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from lamplighter.cli.options import Json, RayAddress, Workers, desk_of, exit_code
+from lamplighter.cli.options import Json, Layout, RayAddress, Template, Workers, Zone, desk_of, exit_code, naming_flags
 from pipeline.errors import ConfigError
 
 
@@ -14,11 +14,12 @@ def ingest(
     context: typer.Context,
     where: Annotated[list[str] | None, typer.Argument(help="Folders, files, patterns, or s3://BUCKET/PREFIX.")] = None,
     *,
-    template: Annotated[
-        str | None, typer.Option(help="How a path says its camera and start, e.g. {camera}/{start:%Y%m%dT%H%M%SZ}.mp4")
-    ] = None,
+    layout: Layout = None,
+    template: Template = None,
+    zone: Zone = None,
     camera: Annotated[
-        str | None, typer.Option(help="The camera of all these clips; with --remeasure, only its clips.")
+        str | None,
+        typer.Option(help="The camera of all these clips, by id or alias; with --remeasure: only its."),
     ] = None,
     remeasure: Annotated[
         bool, typer.Option("--remeasure", help="Without WHERE: measure again what is in the store and out of date.")
@@ -42,7 +43,7 @@ def ingest(
     from lamplighter.desk.show import clip_document
 
     batch = {"workers": workers, "ray_address": ray_address}
-    with desk_of(context, ingest={"template": template}, batch=batch) as desk:
+    with desk_of(context, ingest=naming_flags(layout, template, zone), batch=batch) as desk:
         with tables.followed("Remeasuring" if remeasure else "Ingesting", quiet=as_json) as saw:
             tally = desk.remeasure(camera, saw=saw) if remeasure else desk.ingest(where or (), camera=camera, saw=saw)
         if as_json:

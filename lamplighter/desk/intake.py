@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from lamplighter.desk import register
 from lamplighter.desk.books import Books, carry_out
 from lamplighter.desk.holdings import Holdings
+from lamplighter.desk.naming import naming_of
 from lamplighter.desk.tally import Saw, Tally
-from pipeline.media.origin import PathTemplate
+from pipeline.roster import Roster
 from storage.archive import Ingested
 from workers.ingest import RemeasureJob
 from workers.ingest import ingest as ingest_clip
@@ -20,10 +21,9 @@ from workers.sources import IngestJob, ingest_jobs
 
 def ingest(holdings: Holdings, where: Sequence[str], *, camera: str | None, saw: Saw) -> Tally:
     """Take in all clips at `where`; see Desk.ingest."""
-    template = PathTemplate(holdings.settings.ingest.template)
-    known = {one.id for one in holdings.catalog.cameras()}
+    naming = naming_of(holdings.settings.ingest, Roster(holdings.catalog.cameras()), camera)
     left, open_bucket = LeftOut(), holdings.context.open_bucket
-    jobs, refused = ingest_jobs(where, template, camera=camera, known=known, open_bucket=open_bucket, left=left)
+    jobs, refused = ingest_jobs(where, naming, open_bucket=open_bucket, left=left)
     with Books[None](holdings, "clips ingested") as books:
 
         def enter(receipt: Receipt[IngestJob, Ingested]) -> None:

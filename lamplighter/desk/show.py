@@ -7,7 +7,7 @@ from typing import Any
 from lamplighter.desk.holdings import Holdings
 from lamplighter.desk.register import without_camera
 from pipeline.case.request import Request
-from pipeline.clip import Camera
+from pipeline.clip import Camera, Clock
 from pipeline.errors import NotFound
 from pipeline.span import NS, iso
 from storage.archive import Ingested
@@ -28,6 +28,7 @@ def clip_document(ingested: Ingested) -> dict[str, Any]:
         "sha256": clip.sha256,
         "key": clip.key,
         "measured_by": ingested.version,
+        "start known": clock_text(ingested.clock),
     }
 
 
@@ -72,8 +73,30 @@ def _camera(holdings: Holdings, camera: Camera) -> dict[str, Any]:
         "sharing": camera.sharing.value,
         "lon": camera.lon,
         "lat": camera.lat,
+        **_naming(camera),
         "clips": [{name: document[name] for name in _IN_LISTS} for document in documents],
     }
+
+
+def _naming(camera: Camera) -> dict[str, Any]:
+    """Return what is said of a camera's clock and its other names, where anything is."""
+    told = {
+        "zone": camera.zone,
+        "clock offset s": camera.clock_offset_s,
+        "clock known": camera.clock_known,
+        "aliases": ", ".join(camera.aliases),
+    }
+    return {name: value for name, value in told.items() if value}
+
+
+def clock_text(clock: Clock | None) -> str:
+    """Return for people how a clip's start is known."""
+    if clock is None:
+        return "not said: taken in by an earlier version"
+    told = f"from the {clock.source}" + (f", local time of {clock.zone}" if clock.zone else "")
+    if clock.offset_s:
+        told += f", less {clock.offset_s:g} s that the camera's clock is ahead"
+    return told + (f" ({clock.known})" if clock.known else "")
 
 
 def _clip(holdings: Holdings, ingested: Ingested) -> dict[str, Any]:
