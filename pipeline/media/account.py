@@ -30,13 +30,14 @@ class Account:
 
     times: pts of the frames shown. packets: how many there were; untimed: of them without a pts. end: the pts at which
     the last packet ends. concealed: frames in which the decoder concealed something; leaning: other frames that lean
-    on data that was lost. repeats: time stamps that did not go on. interlaced: whether a frame was.
+    on data that was lost. repeats: time stamps that did not go on. late: frames left out because later ones had been
+    shown. interlaced: whether a frame was.
     """
 
     def __init__(self, codec: str, *, time_base: Fraction, raw: bool, lossy: bool) -> None:
         """raw: whether the stream has no times; lossy: whether it may lose packets on its way."""
         self.times: array[int] = array("q")
-        self.packets = self.untimed = self.end = self.concealed = self.leaning = self.repeats = 0
+        self.packets = self.untimed = self.end = self.concealed = self.leaning = self.repeats = self.late = 0
         self.interlaced = False
         self.lead = Lead()
         self._codec, self._base, self._raw, self._lossy = codec, time_base, raw, lossy
@@ -44,6 +45,11 @@ class Account:
         self._failed: list[int | None] = []  # the pts of packets that gave an error and no picture
         self._corrupt = 0
         self._lean_from: int | None = None
+
+    @property
+    def harmed(self) -> bool:
+        """Whether something was damaged or lost so far."""
+        return bool(self._corrupt or self._failed or self.concealed)
 
     def met(self, packet: Packet[VideoStream]) -> None:
         """Take down a packet before it is decoded."""
@@ -114,7 +120,7 @@ class Account:
         """Return how many frames gave no picture: before the first one that was shown, and after."""
         first = shown[0]
         if self._raw:
-            return int(first), len(self._failed) - self.lead.failures
+            return int(first), len(self._failed) - self.lead.failures + self.late
         given = np.unique(np.asarray(self._packet_pts))
         lead = int((given < first).sum())
         if self.untimed:
@@ -124,7 +130,7 @@ class Account:
             # Two fields may be two packets of one frame, each with its time.
             missing = np.setdiff1d(given[given >= first], shown).size + sum(pts is None for pts in after)
         else:
-            missing = len(after)
+            missing = len(after) + self.late
         return lead, missing + (self._lost(given[given >= first]) if self._lossy and self._corrupt else 0)
 
     def _lost(self, given: NDArray[np.int64]) -> int:

@@ -29,6 +29,10 @@ if TYPE_CHECKING:
 _CARELESS: Final = frozenset(
     {"mpeg4", "msmpeg4v1", "msmpeg4v2", "msmpeg4v3", "mpeg1video", "mpeg2video", "h263", "flv1", "wmv1", "wmv2", "vc1"}
 )
+# So many pictures in a row may come late where data was lost; and where nothing but their order tells of a loss.
+_MISLED: Final = 32
+_UNHARMED: Final = 4
+_REORDERED: Final = frozenset({"h264", "hevc", "vvc"})
 
 
 class Pictures:
@@ -42,6 +46,7 @@ class Pictures:
         self._by_dts, self._sparse = name == "avi", name in UNTIMED - RAW
         self.account = Account(self._codec, time_base=time_base, raw=rate is not None, lossy=self._lossy)
         self._frames_measured = self._step = 0  # how long a frame is, and by how many frames that was found
+        self._late, self._jump = 0, ""
 
     @property
     def usual(self) -> int:
@@ -72,12 +77,18 @@ class Pictures:
                 continue
             pts = self._pts(frame, length, after)
             if times and pts <= (last := times[-1]):
-                pts = self._forward(pts, last)
+                if not self._repeated(pts, last):
+                    self._came_late(pts, last)
+                    continue
+                pts = last + 1
+            self._late = 0
             self.account.shown(pts, frame)
             length = frame.duration
             yield pts, frame
         if not times:
             raise ClipError("decode", "no frame can be decoded; wanted at least one")
+        if self._late:
+            raise ClipError("decode", self._jump)
 
     def _with_next(self) -> Iterator[tuple[VideoFrame, VideoFrame | None]]:
         """Yield every frame with the one after it, where the time of one may be that of the other."""
@@ -140,22 +151,33 @@ class Pictures:
         step = times[-1] - times[-2] if self._by_dts and len(times) > 1 else length
         return 0 if last is None else last + (step or self.nominal_step)
 
-    def _forward(self, pts: int, last: int) -> int:
-        """Return the time of a frame whose time stamp does not go on: a tick after the frame before it.
+    def _repeated(self, pts: int, last: int) -> bool:
+        """Count a time stamp that stands twice or goes back by less than a frame; its frame is shown a tick later.
 
         A copy of the packets keeps the time stamps as they are, so that a cut around such a frame is coded again.
-        Raises ClipError for one that goes back by a frame or more.
         """
         shown = len(self.account.times)
         if shown >= 2 * self._frames_measured:
             self._frames_measured, self._step = shown, min(self.usual, self.nominal_step)
-        if last - pts < self._step:
-            self.account.repeats += 1
-            return last + 1
-        where = f"at frame {shown}: {pts} after {last} (in {self._base} s)"
+        self.account.repeats += last - pts < self._step
+        return last - pts < self._step
+
+    def _came_late(self, pts: int, last: int) -> None:
+        """Leave out a frame that a decoder, misled by a loss, shows after later ones; raise ClipError for a jump back.
+
+        The frames after a jump back are late for long; those of a misled decoder are on time again soon.
+        """
+        if not self._late:
+            self._jump = self._jumped(pts, last)
+        self._late += 1
+        self.account.late += 1
+        patience = _MISLED if self.account.harmed else _UNHARMED if self._codec in _REORDERED else 0
+        if self._late > patience:
+            raise ClipError("decode", self._jump)
+
+    def _jumped(self, pts: int, last: int) -> str:
+        where = f"at frame {len(self.account.times)}: {pts} after {last} (in {self._base} s)"
         how = "`ffmpeg -i IN -c copy -f segment -segment_times SECONDS OUT%d.mkv`"
         if self._lossy:
             how = "`ffmpeg -i IN -map 0 -c copy OUT.mkv`, which joins their times"
-        raise ClipError(
-            "decode", f"timestamps jump back {where}; two recordings stand in one file: split it there, {how}"
-        )
+        return f"timestamps jump back {where}; two recordings stand in one file: split it there, {how}"
