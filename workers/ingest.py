@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import lru_cache
@@ -14,6 +14,7 @@ from pipeline.clip import Clip
 from pipeline.errors import ClipError
 from pipeline.measure.motion import MeasureSettings, measure
 from pipeline.media.decode import Video, open_video
+from pipeline.media.tracks import Track
 from pipeline.span import iso
 from storage.access import StoreSettings
 from storage.archive import Archive, Ingested, Mark, clip_name, clip_prefix
@@ -27,13 +28,14 @@ from workers.sources import IngestJob, fetch, sha256_of, source_faults
 class Context:
     """What every unit of a run needs; small, and without secrets: a worker takes those from its own environment.
 
-    `raw_rate`: frames a second of streams that do not say it, None where nobody did.
+    `raw_rate`: frames a second of streams that do not say it, None where nobody did. `track`: see `open_video`.
     """
 
     store: StoreSettings
     measure: MeasureSettings
     max_pixels: int
     raw_rate: Fraction | None = None
+    track: Track = "largest"
 
     @property
     def archive(self) -> Archive:
@@ -63,7 +65,7 @@ def ingest(job: IngestJob, context: Context, watch: Stopwatch) -> tuple[Outcome,
             known = _same_start(archive, job, job.start_ns, job.sha256)
     if known is not None:
         return Outcome.ALREADY, known
-    with _fetched(job, context, watch) as source, open_video(source.path, max_pixels=context.max_pixels) as video:
+    with _fetched(job, context, watch) as source, _opened(source.path, context) as video:
         start_ns = video.created_ns if job.start_ns is None else job.start_ns
         if start_ns is None:
             raise ClipError("start", "neither path, sidecar nor container says when it was made; add a sidecar")
@@ -81,6 +83,10 @@ def ingest(job: IngestJob, context: Context, watch: Stopwatch) -> tuple[Outcome,
             archive.clips.put(record)
             archive.sources.put(Mark(job.mark, clip_name(clip)))
     return Outcome.DONE, record
+
+
+def _opened(path: Path, context: Context) -> AbstractContextManager[Video]:
+    return open_video(path, max_pixels=context.max_pixels, track=context.track, raw_rate=context.raw_rate)
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +166,7 @@ def remeasure(job: RemeasureJob, context: Context, watch: Stopwatch) -> tuple[Ou
     with archive.store.draft(Path(clip.key).suffix) as path:
         with watch("fetch"):
             fetch_clip(archive, clip, path)
-        with open_video(path, max_pixels=context.max_pixels) as video:
+        with open_video(path, max_pixels=context.max_pixels, known=clip.stream) as video:
             activity = _measured(video, context, watch)
     record = replace(record, activity=_activity_key(clip, activity), version=activity.version)
     with watch("put"):

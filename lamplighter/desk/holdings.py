@@ -40,7 +40,11 @@ class Holdings:
 
         ingest = self.settings.ingest
         return Context(
-            self.store, self.settings.measure, ingest.max_pixels, Fraction(ingest.raw_rate) if ingest.raw_rate else None
+            self.store,
+            self.settings.measure,
+            ingest.max_pixels,
+            raw_rate=Fraction(ingest.raw_rate) if ingest.raw_rate else None,
+            track=ingest.track,
         )
 
     def log(self, action: str, subject: str, detail: str = "") -> None:

@@ -32,6 +32,7 @@ _CARELESS: Final = frozenset(
 # So many pictures in a row may come late where data was lost; and where nothing but their order tells of a loss.
 _MISLED: Final = 32
 _UNHARMED: Final = 4
+_SLOWEST: Final = Fraction(1, 120)  # frames a second; slower cameras take no films
 _REORDERED: Final = frozenset({"h264", "hevc", "vvc"})
 
 
@@ -59,6 +60,9 @@ class Pictures:
         """One frame at the rate the header states, in pts; 1 when it states none."""
         video = self._opened.video
         rate = self._rate or video.average_rate or video.guessed_rate
+        # A frame of eleven hours alone has a rate of one in eleven hours; what its coding says is better then.
+        if rate and rate < _SLOWEST and (said := video.codec_context.framerate):
+            rate = said
         return max(1, round(1 / (Fraction(rate) * self._base))) if rate else 1
 
     def length(self, frame: VideoFrame) -> int:

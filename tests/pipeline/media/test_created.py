@@ -41,7 +41,6 @@ def test_the_time_is_read_out_of_files(tmp_path: Path) -> None:
     source = write(tmp_path / "a.mp4")
     for suffix, options in (
         (".mov", ["-metadata", f"com.apple.quicktime.creationdate={APPLE}", "-movflags", "use_metadata_tags"]),
-        (".mp4", ["-metadata:s:v:0", f"creation_time={UTC}"]),
         (".mkv", ["-metadata", f"DATE={APPLE}"]),
         (".mp4", ["-metadata", f"creation_time={UTC}"]),
     ):

@@ -15,7 +15,7 @@ KEY = "76a6c65c5ea762046bd749a2e632ccbb"
 
 
 def spoiled(path: Path, packets: dict[int, bytes | None]) -> Path:
-    """Overwrite the middle of some video packets of a file where they lie; None: all of a packet but its first bytes."""
+    """Overwrite the middle of some video packets of a file; None: all of a packet but its first bytes."""
     data = bytearray(path.read_bytes())
     with av.open(str(path)) as container:
         places = [(p.pos, p.size) for p in container.demux(video=0) if p.size]

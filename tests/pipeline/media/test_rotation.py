@@ -4,10 +4,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from numbered import HEIGHT, WIDTH, ffmpeg, program, read, write
+from numbered import HEIGHT, WIDTH, ffmpeg, read, write
 from numpy.typing import NDArray
 
 from pipeline.media.decode import open_video
+from pipeline.media.transcode import program
 
 TURNS = [
     (["-display_rotation", "90"], lambda a: np.rot90(a, 1)),

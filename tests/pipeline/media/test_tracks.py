@@ -29,10 +29,9 @@ def test_of_two_films_the_larger_is_taken_and_the_other_told(
     stream, _, numbers = read(both)
     assert numbers == list(range(100, 150))
     assert (stream.width, stream.track) == (272, int(small_first))
-    assert stream.condition.notes == (
-        f"the file has 2 video tracks; this is track {int(small_first)} (272 x 96), "
-        f"beside it track {int(not small_first)} (136 x 96)",
-    )
+    this, other = int(small_first), int(not small_first)
+    told = f"the file has 2 video tracks; this is track {this} (272 x 96), beside it track {other} (136 x 96)"
+    assert stream.condition.notes == (told,)
 
 
 def test_a_setting_chooses_the_film(tmp_path: Path) -> None:
