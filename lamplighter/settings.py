@@ -9,7 +9,7 @@ import tomllib
 from collections.abc import Collection, Iterator, Mapping
 from fractions import Fraction
 from pathlib import Path
-from typing import Annotated, Any, NoReturn, get_origin
+from typing import Annotated, Any, Literal, NoReturn, get_origin
 
 from pydantic import (
     AfterValidator,
@@ -85,6 +85,10 @@ class IngestSettings(BaseModel):
     )
     max_pixels: int = Field(
         36_000_000, ge=1, le=268_435_456, description="largest picture that is decoded (pixels, width x height)"
+    )
+    track: Literal["largest", "first", "default"] | Annotated[int, Field(ge=0, le=99)] = Field(
+        "largest",
+        description="which video track is the clip: largest, first, default, or its number from 0; covers do not count",
     )
 
     @field_validator("layout")

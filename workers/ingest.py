@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import lru_cache
@@ -16,6 +16,7 @@ from pipeline.measure.motion import MeasureSettings, measure
 from pipeline.media.decode import Video, open_video
 from pipeline.media.localtime import check_start
 from pipeline.media.origin import corrected
+from pipeline.media.tracks import Track
 from pipeline.span import iso
 from storage.access import StoreSettings
 from storage.archive import Archive, Ingested, Mark, clip_name, clip_prefix
@@ -29,14 +30,15 @@ from workers.sources import IngestJob, fetch, latest_start, sha256_of, source_fa
 class Context:
     """What every unit of a run needs; small, and without secrets: a worker takes those from its own environment.
 
-    `raw_rate`: frames a second of streams that do not say it, None where nobody did. `future_slack_s`: how far ahead of
-    now a start may be.
+    `raw_rate`: frames a second of streams that do not say it, None where nobody did. `track`: see `open_video`.
+    `future_slack_s`: how far ahead of now a start may be.
     """
 
     store: StoreSettings
     measure: MeasureSettings
     max_pixels: int
     raw_rate: Fraction | None = None
+    track: Track = "largest"
     future_slack_s: float = 600.0
 
     @property
@@ -69,7 +71,7 @@ def ingest(job: IngestJob, context: Context, watch: Stopwatch) -> tuple[Outcome,
             known = _same_start(archive, job, job.start_ns, job.sha256)
     if known is not None:
         return Outcome.ALREADY, known
-    with _fetched(job, context, watch) as source, open_video(source.path, max_pixels=context.max_pixels) as video:
+    with _fetched(job, context, watch) as source, _opened(source.path, context) as video:
         start_ns = _created(video, job.clock, context) if job.start_ns is None else job.start_ns
         with watch("record"):
             known = _same_start(archive, job, start_ns, source.sha256)
@@ -104,6 +106,10 @@ def _check_unmoved(known: Ingested, job: IngestJob) -> None:
             f"it was taken in before as starting at {iso(known.clip.start_ns)}; by the zones and clocks of now that "
             f"is {iso(job.start_ns or 0)}. What is in the store is not moved: the two would be one recording twice",
         )
+
+
+def _opened(path: Path, context: Context) -> AbstractContextManager[Video]:
+    return open_video(path, max_pixels=context.max_pixels, track=context.track, raw_rate=context.raw_rate)
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +189,7 @@ def remeasure(job: RemeasureJob, context: Context, watch: Stopwatch) -> tuple[Ou
     with archive.store.draft(Path(clip.key).suffix) as path:
         with watch("fetch"):
             fetch_clip(archive, clip, path)
-        with open_video(path, max_pixels=context.max_pixels) as video:
+        with open_video(path, max_pixels=context.max_pixels, known=clip.stream) as video:
             activity = _measured(video, context, watch)
     record = replace(record, activity=_activity_key(clip, activity), version=activity.version)
     with watch("put"):

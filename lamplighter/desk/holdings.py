@@ -40,8 +40,14 @@ class Holdings:
         from workers.ingest import Context  # noqa: PLC0415 - decoding and measuring, which not every operation does
 
         ingest = self.settings.ingest
-        raw_rate = Fraction(ingest.raw_rate) if ingest.raw_rate else None
-        return Context(self.store, self.settings.measure, ingest.max_pixels, raw_rate, ingest.future_slack_s)
+        return Context(
+            self.store,
+            self.settings.measure,
+            ingest.max_pixels,
+            raw_rate=Fraction(ingest.raw_rate) if ingest.raw_rate else None,
+            track=ingest.track,
+            future_slack_s=ingest.future_slack_s,
+        )
 
     def log(self, action: str, subject: str, detail: str = "") -> None:
         """Append one line to the audit log, in the actor's name."""
