@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -47,8 +47,10 @@ def ingest(
             tally = desk.remeasure(camera, saw=saw) if remeasure else desk.ingest(where or (), camera=camera, saw=saw)
         if as_json:
             clips = sorted(map(clip_document, tally.results), key=lambda clip: str(clip["source"]))
-            found = {} if remeasure else {"found": tally.found, "left_out": tally.left.document()}
-            tables.write_json({**tables.tally_document(tally), **found, "clips": clips})
+            counts: dict[str, Any] = {"not_whole": len(tally.not_whole)}
+            if not remeasure:
+                counts |= {"found": tally.found, "left_out": tally.left.document()}
+            tables.write_json({**tables.tally_document(tally), **counts, "clips": clips})
         elif remeasure and not tally.planned:
             tables.say("Every clip is up to date.")
         elif remeasure:

@@ -59,7 +59,15 @@ def _print(title: str, document: dict[str, Any]) -> None:
     from lamplighter.cli import tables
 
     lists = {name: value for name, value in document.items() if isinstance(value, list) and value}
-    plain = [(name, value) for name, value in document.items() if name not in lists]
+    plain = [(name, _told(value)) for name, value in document.items() if name not in lists]
     tables.table(title, "what", "value", rows=plain)
-    for name, rows in lists.items():
+    for name, found in lists.items():
+        rows = [row if isinstance(row, dict) else {name: row} for row in found]
         tables.table(f"\n{name}", *rows[0], rows=[list(row.values()) for row in rows])
+
+
+def _told(value: object) -> object:
+    """Return what is nested, or empty, as one text."""
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {part}" for name, part in value.items() if part not in {"", 0})
+    return value if value != [] else ""
