@@ -23,6 +23,9 @@ def ingest(
     remeasure: Annotated[
         bool, typer.Option("--remeasure", help="Without WHERE: measure again what is in the store and out of date.")
     ] = False,
+    everything: Annotated[
+        bool, typer.Option("--all", help="With --remeasure: also what is up to date, such as clips taken in sideways.")
+    ] = False,
     workers: Workers = None,
     ray_address: RayAddress = None,
     as_json: Json = False,
@@ -38,13 +41,18 @@ def ingest(
     """
     if bool(where) == remeasure:
         raise ConfigError("wanted places to take clips from, or --remeasure for those in the store, and not both")
+    if everything and not remeasure:
+        raise ConfigError("--all says which clips of the store are measured again; add --remeasure")
     from lamplighter.cli import tables
     from lamplighter.desk.show import clip_document
 
     batch = {"workers": workers, "ray_address": ray_address}
     with desk_of(context, ingest={"template": template}, batch=batch) as desk:
         with tables.followed("Remeasuring" if remeasure else "Ingesting", quiet=as_json) as saw:
-            tally = desk.remeasure(camera, saw=saw) if remeasure else desk.ingest(where or (), camera=camera, saw=saw)
+            if remeasure:
+                tally = desk.remeasure(camera, everything=everything, saw=saw)
+            else:
+                tally = desk.ingest(where or (), camera=camera, saw=saw)
         if as_json:
             clips = sorted(map(clip_document, tally.results), key=lambda clip: str(clip["source"]))
             counts: dict[str, Any] = {"not_whole": len(tally.not_whole)}
