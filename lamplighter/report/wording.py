@@ -52,7 +52,10 @@ def not_whole(clips: Sequence[Clip]) -> str:
 
 def lacks(clip: Clip) -> list[str]:
     """Return a sentence on each thing that a clip lacks or bears; of more than ten holes the first ten are told."""
-    told = [f"No frame was recorded from {second(hole.start_ns)} on for {hole.duration_ns / NS:,.1f} s." for hole in clip.holes[:_TOLD]]
+    told = [
+        f"No frame was recorded from {second(hole.start_ns)} on for {hole.duration_ns / NS:,.1f} s."
+        for hole in clip.holes[:_TOLD]
+    ]
     if more := len(clip.holes) - _TOLD if len(clip.holes) > _TOLD else 0:
         told.append(f"There are {more:,} more such holes.")
     condition = clip.stream.condition
