@@ -101,10 +101,17 @@ def made_rows(tally: Tally) -> list[tuple[str, int]]:
 def print_tally(title: str, tally: Tally) -> None:
     """Print what a run came to, and every unit that was set aside with its reason."""
     table(title, "clips", "outcome", rows=[(count, outcome) for outcome, count in tally_rows(tally)] or [(0, "found")])
-    if told := not_whole([one.clip for one in tally.not_whole]):
-        out.print(f"\n{told}; see {_see(tally)}", markup=False)
     if tally.aside:
         _print_aside("\nSet aside", tally)
+    _print_not_whole(tally)
+
+
+def _print_not_whole(tally: Tally) -> None:
+    """Print how many clips lack something, and the commands that tell more of the first of them."""
+    if told := not_whole([one.clip for one in tally.not_whole]):
+        ids = [one.clip.id for one in tally.not_whole]
+        see = ", ".join(f"`lamplighter show {name}`" for name in ids[:3]) + (", ..." if len(ids) > 3 else "")
+        say(f"\n{told}; see {see}")
 
 
 def _print_aside(title: str, tally: Tally) -> None:
@@ -124,6 +131,7 @@ def print_found(title: str, tally: Tally) -> None:
     rows += _left_rows(tally)
     gap = "\n" * bool(tally.aside)
     table(gap + title, "files", "outcome", "which", rows=[*rows, (tally.found, "found", "")], right=("files",))
+    _print_not_whole(tally)
     if lacking := tally.left.footage:
         warn(
             f"left out of these, though they may hold footage: {lacking}; look at the table, and name a file outright "
@@ -142,12 +150,6 @@ def _left_rows(tally: Tally) -> list[tuple[int, str, str]]:
         if rest := endings[_ENDINGS:]:
             rows.append((sum(count for count, _ in rest), what, f"{len(rest)} other endings"))
     return rows
-
-
-def _see(tally: Tally) -> str:
-    """Return the commands that tell more of the first clips that are not whole."""
-    ids = [one.clip.id for one in tally.not_whole]
-    return ", ".join(f"`lamplighter show {name}`" for name in ids[:3]) + (", ..." if len(ids) > 3 else "")
 
 
 def tell_aside(tally: Tally) -> None:
