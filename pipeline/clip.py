@@ -160,6 +160,12 @@ class Condition:
         if min(self.damaged, self.missing) < 0:
             raise ValueError(f"damaged and missing frames are counted from 0, got {self.damaged} and {self.missing}")
 
+    def __str__(self) -> str:
+        """Return it in a few words, "" for a recording that is whole."""
+        counts = {"hole": len(self.holes), "damaged frame": self.damaged, "missing frame": self.missing}
+        counts["note"] = len(self.notes)
+        return ", ".join(f"{count:,} {what}{'s' * (count > 1)}" for what, count in counts.items() if count)
+
 
 WHOLE: Final = Condition()
 """The condition of a recording of which there is nothing to tell."""
@@ -272,6 +278,11 @@ class Clip:
                 parts.append(before)
             left = Span(max(left.start_ns, hole.end_ns), left.end_ns) if left.end_ns > hole.end_ns else None
         return [*parts, left] if left else parts
+
+    @property
+    def footage_ns(self) -> int:
+        """How long it recorded, in nanoseconds: its span without the holes."""
+        return sum(part.duration_ns for part in self.recorded())
 
     def pts_at(self, t_ns: int) -> int:
         """Return the smallest pts whose exact time is at or after `t_ns`.

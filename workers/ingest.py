@@ -165,6 +165,8 @@ class RemeasureJob:
     """A clip in the store whose activity another `measure` made, or other settings; `known` is its record until now."""
 
     known: Ingested
+    anew: bool = False
+    """Whether it is measured again though it is up to date."""
 
     @property
     def name(self) -> str:
@@ -184,14 +186,16 @@ def remeasure(job: RemeasureJob, context: Context, watch: Stopwatch) -> tuple[Ou
         record = archive.clips.get(clip_name(clip))
     if record is None:
         raise ClipError("record", "the store has no record of it any more; `lamplighter catalog rebuild` forgets it")
-    if record.version == context.measure.version():
+    if record.version == context.measure.version() and not job.anew:
         return Outcome.ALREADY, record
     with archive.store.draft(Path(clip.key).suffix) as path:
         with watch("fetch"):
             fetch_clip(archive, clip, path)
         with open_video(path, max_pixels=context.max_pixels, known=clip.stream) as video:
             activity = _measured(video, context, watch)
-    record = replace(record, activity=_activity_key(clip, activity), version=activity.version)
+            # As it is decoded now: an earlier version may not have seen its holes, nor that it stands upright.
+            clip = replace(clip, stream=video.stream)
+    record = replace(record, clip=clip, activity=_activity_key(clip, activity), version=activity.version)
     with watch("put"):
         archive.store.put(record.activity, activity.to_bytes())
         archive.clips.put(record)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import PurePosixPath
 from typing import Any
 
+import numpy as np
 from pydantic import TypeAdapter
 
 from lamplighter.desk.books import carry_out
@@ -19,6 +20,7 @@ from pipeline.case.request import Request
 from pipeline.clip import Camera, Clip
 from pipeline.errors import Conflict
 from pipeline.media.cut import Cut
+from pipeline.span import Span
 from storage.archive import clip_name
 from workers.deliver import DeliverJob
 from workers.deliver import deliver as deliver_cut
@@ -60,7 +62,7 @@ def told(deliveries: Iterable[Delivery]) -> list[dict[str, Any]]:
 
 
 def _jobs(holdings: Holdings, request: Request) -> dict[str, DeliverJob]:
-    """Return what is to be delivered, by the name it will have."""
+    """Return what is to be delivered, by the name it will have: each recorded part of a clip's asked time."""
     key = holdings.catalog.case_key(request.id)  # there before any worker asks for it
     decisions = holdings.catalog.decisions(request.id)
     withheld = withheld_by(decisions.values())
@@ -70,11 +72,25 @@ def _jobs(holdings: Holdings, request: Request) -> dict[str, DeliverJob]:
 
     jobs = {}
     for row in matching(holdings, request, let_out):
-        clip, span = row.match.clip, row.match.span
-        if row.standing is not None and row.standing.allowed and clip and span:
+        clip = row.match.clip
+        if row.standing is None or not row.standing.allowed or clip is None:
+            continue
+        for span in _with_frames(holdings, clip, row.match.recorded):
             cut = Cut(request.id, clip, span, holdings.settings.profile)
             jobs[key.name(cut.id)] = DeliverJob(request.id, clip_name(clip), span, cut.profile)
     return jobs
+
+
+def _with_frames(holdings: Holdings, clip: Clip, parts: Sequence[Span]) -> Sequence[Span]:
+    """Return the parts of a clip in which a frame begins: the asked time may start while the last before a hole lasts.
+
+    A lone part is left as it is: whoever asks for less than a frame of a clip, and nothing else of it, is told.
+    """
+    if len(parts) < 2 or (record := holdings.catalog.clip(clip.id)) is None:
+        return parts
+    pts = holdings.archive.activity(record).pts
+    bounds = np.searchsorted(pts, [[clip.pts_at(part.start_ns), clip.pts_at(part.end_ns)] for part in parts])
+    return [part for part, (first, last) in zip(parts, bounds.tolist(), strict=True) if first < last]
 
 
 def _sweep(holdings: Holdings, request: Request, wanted: set[str]) -> None:

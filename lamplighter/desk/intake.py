@@ -11,12 +11,15 @@ from lamplighter.desk.naming import naming_of
 from lamplighter.desk.tally import Saw, Tally
 from pipeline.roster import Roster
 from storage.archive import Ingested
+from storage.catalog.rows import KeptEvents
 from workers.ingest import RemeasureJob
 from workers.ingest import ingest as ingest_clip
 from workers.ingest import remeasure as remeasure_clip
 from workers.names import LeftOut
 from workers.receipt import Receipt
 from workers.sources import IngestJob, ingest_jobs
+
+_UNKNOWN = KeptEvents("", night=False, events=(), never=())
 
 
 def ingest(holdings: Holdings, where: Sequence[str], *, camera: str | None, saw: Saw) -> Tally:
@@ -35,14 +38,20 @@ def ingest(holdings: Holdings, where: Sequence[str], *, camera: str | None, saw:
     return tally
 
 
-def remeasure(holdings: Holdings, camera: str | None, *, saw: Saw) -> Tally:
+def remeasure(holdings: Holdings, camera: str | None, *, everything: bool, saw: Saw) -> Tally:
     """Measure again what is out of date; see Desk.remeasure."""
     if camera is not None:
         register.camera(holdings, camera)
     version = holdings.settings.measure.version()
-    jobs = [RemeasureJob(one) for one in holdings.catalog.clips(camera) if one.version != version]
+    jobs = [
+        RemeasureJob(one, anew=everything)
+        for one in holdings.catalog.clips(camera)
+        if everything or one.version != version
+    ]
 
     def delete_old(replaced: Sequence[tuple[Ingested, Ingested]]) -> None:
+        # What was found in one that was up to date is kept under the same name as what is in the new one.
+        holdings.catalog.keep_events((new.clip, _UNKNOWN) for _, new in replaced)
         # The catalogue knows the new ones by now, so nobody looks for these any more.
         for old, new in replaced:
             if old.activity != new.activity:

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
+from pipeline.clip import WHOLE
+from storage.archive import Ingested
 from workers.names import LeftOut
 from workers.receipt import Outcome, Receipt
 
@@ -38,6 +40,11 @@ class Tally:
     def found(self) -> int:
         """How many files there were where it was looked, clips or not."""
         return self.planned + self.left.total
+
+    @property
+    def not_whole(self) -> list[Ingested]:
+        """The clips it took in, or knew, of which there is something to tell: holes, damage, notes."""
+        return [one for one in self.results if isinstance(one, Ingested) and one.clip.stream.condition != WHOLE]
 
     @property
     def finished(self) -> int:

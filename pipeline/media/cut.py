@@ -28,7 +28,8 @@ class Cut:
     """One file to make: which time of which clip, for which request, looking how.
 
     A frame belongs to the cut if and only if its instant lies in `span`, also when it is shown beyond the end.
-    Raises ValueError for a request that cannot stand in a key, and a span that does not touch the clip's.
+    Raises ValueError for a request that cannot stand in a key, and a span that has nothing of what the clip recorded or
+    reaches across a hole: then one file would show two times as one.
     """
 
     request: str
@@ -40,6 +41,9 @@ class Cut:
         check_id("request", self.request)
         if self.span & self.clip.span is None:
             raise ValueError(f"the asked time {self.span} has nothing of the clip's {self.clip.span}")
+        if len(parts := self.clip.recorded(self.span)) != 1:
+            found = " and ".join(map(str, parts)) or "nothing"
+            raise ValueError(f"a cut is of one part without a hole: of {self.span} the clip recorded {found}")
 
     @property
     def id(self) -> str:
