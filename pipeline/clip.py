@@ -139,8 +139,9 @@ class Condition:
     """What a recording lacks and bears: told with the clip and with everything that is made of it.
 
     holes: times without a frame, half-open (start_pts, end_pts), in order and apart; what lies between the first packet
-    and the first picture that can be shown is one. damaged: frames shown in which the decoder had to conceal something.
-    missing: frames that are in the file and gave no picture. notes: what else a reader has to know, a sentence each.
+    and the first picture that can be shown is one. damaged: frames shown in which the decoder had to conceal something
+    or that lean on data that was lost. missing: frames that are in the file and gave no picture. notes: what else a
+    reader has to know, a sentence each.
 
     Raises ValueError for holes that are empty, overlap or are out of order, and counts below zero.
     """
@@ -185,7 +186,7 @@ class Clock:
 
 @dataclass(frozen=True, slots=True)
 class Stream:
-    """What the decoder found in a clip's one video stream.
+    """What the decoder found in a clip's film: of its video tracks that are no cover pictures the one numbered `track`.
 
     `first_pts` is the time of the first packet, `end_pts` one past the time of the last frame, both in units of
     `time_base` seconds; `frames` counts what was shown. Width and height are those of the upright picture. `audio` is
@@ -204,12 +205,13 @@ class Stream:
     frames: int
     audio: str | None = None
     condition: Condition = WHOLE
+    track: int = 0
 
     def __post_init__(self) -> None:
         if not isinstance(self.time_base, Fraction) or {type(self.first_pts), type(self.end_pts)} != {int}:
             raise ValueError(f"a stream's time is exact: integer pts and a Fraction as time base, got {self}")
         if (
-            min(self.width, self.height, self.frames) < 1
+            min(self.width, self.height, self.frames, self.track + 1) < 1
             or self.time_base.numerator < 1
             or self.end_pts <= self.first_pts
         ):

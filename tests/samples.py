@@ -106,7 +106,9 @@ DOCUMENTS: dict[str, tuple[Any, str]] = {
     ),
     "clips": (
         ingested(
-            clip(stream=stream(time_base=Fraction(1001, 30000), first_pts=-7, audio="aac", condition=CONDITION)),
+            clip(
+                stream=stream(time_base=Fraction(1001, 30000), first_pts=-7, audio="aac", condition=CONDITION, track=1)
+            ),
             clock=Clock("path", "Europe/Vienna", 180.5, "compared with a radio clock"),
         ),
         "ingested/cam-1/20260301T120000.000000000Z-",

@@ -15,7 +15,7 @@ import av
 from av.stream import Discard
 
 from pipeline.errors import ClipError
-from pipeline.media.decode import FORMATS
+from pipeline.media.container import FORMATS
 from pipeline.span import iso
 
 if TYPE_CHECKING:
@@ -142,7 +142,7 @@ class Recording:
 
 @contextmanager
 def open_recording(path: Path) -> Iterator[Recording]:
-    """Open a recording (a file in one of pipeline.media.decode.FORMATS) and read where its groups of pictures begin.
+    """Open a recording (a file in one of pipeline.media.container.FORMATS) and read where its groups of pictures begin.
 
     Raises ClipError ("packets") when it cannot be read, holds no video, or has no keyframes or no time stamps.
     """

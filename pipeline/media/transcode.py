@@ -18,7 +18,7 @@ import imageio_ffmpeg
 from PIL import ImageFont
 
 from pipeline.errors import ClipError
-from pipeline.media.decode import FORMATS
+from pipeline.media.container import FORMATS
 from pipeline.media.profile import Profile
 
 Node: TypeAlias = Any  # a node of ffmpeg-python's graph; the package ships no types
