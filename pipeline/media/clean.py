@@ -10,11 +10,12 @@ import math
 import struct
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, Final, cast
 
 import av
 import numpy as np
 
+from pipeline.errors import ClipError
 from pipeline.media.decode import FORMATS
 
 if TYPE_CHECKING:
@@ -44,6 +45,10 @@ NO_SIDE_DATA: Final = (
     "SEI_UNREGISTERED", "FILM_GRAIN_PARAMS", "DETECTION_BOUNDING_BOXES", "DOVI_RPU_BUFFER", "DOVI_METADATA",
 )  # fmt: skip
 """The side data of decoded frames that ffmpeg is to forget before it encodes them."""
+
+
+# The boxes that lead to a codec's description, and how much of their own stands before what is in them.
+_WAY: Final = {b"moov": 0, b"trak": 0, b"mdia": 0, b"minf": 0, b"stbl": 0, b"stsd": 8, b"hvc1": 78, b"av01": 78}
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +84,80 @@ def shown_as(path: Path, track: int, *, seek_pts: int | None = None) -> Shown:
             told |= _options(data.type.name, bytes(cast("bytes", data)))
         return Shown(bool(frame.interlaced_frame), told)
     return PLAIN
+
+
+def clean_head(path: Path) -> None:
+    """Take out of the head of an MP4 what its codec's description brings besides parameter sets; no size changes.
+
+    ffmpeg's filters see the packets alone, and its writer copies SEI of hvcC and metadata of av1C as they are.
+    """
+    with path.open("r+b") as file:
+        for kind, start, end in _boxes(file, 0, file.seek(0, 2)):
+            if kind not in {b"hvcC", b"av1C"}:
+                continue
+            file.seek(start)
+            old = file.read(end - start)
+            try:
+                new = _only_sets(old) if kind == b"hvcC" else _only_sequence(old)
+            except IndexError as error:
+                raise ClipError("transcode", "the description of its codec cannot be read") from error
+            if spare := len(old) - len(new):  # a box of its own keeps the place: free, and empty
+                new += struct.pack(">I4s", spare, b"free") + bytes(spare - 8)
+                file.seek(start - 8)
+                file.write(struct.pack(">I", 8 + len(old) - spare))
+            file.seek(start)
+            file.write(new)
+
+
+def _boxes(file: BinaryIO, start: int, end: int) -> Iterator[tuple[bytes, int, int]]:
+    """Yield the kind, start and end of what is in each box on the way to the descriptions of codecs."""
+    while start + 8 <= end:
+        file.seek(start)
+        size, kind = struct.unpack(">I4s", file.read(8))
+        head = 8
+        if size == 1:
+            size, head = struct.unpack(">Q", file.read(8))[0], 16
+        if size < head:
+            return
+        yield kind, start + head, start + size
+        if kind in _WAY:
+            yield from _boxes(file, start + head + _WAY[kind], start + size)
+        start += size
+
+
+def _only_sets(config: bytes) -> bytes:
+    """Return an HEVCDecoderConfigurationRecord (ISO/IEC 14496-15, 8.3.3.1) with its VPS, SPS and PPS alone."""
+    kept, at = [], 23
+    for _ in range(config[22]):
+        begun, kind, units = at, config[at] & 63, int.from_bytes(config[at + 1 : at + 3])
+        at += 3
+        for _ in range(units):
+            at += 2 + int.from_bytes(config[at : at + 2])
+        if kind in {32, 33, 34}:
+            kept.append(config[begun:at])
+    return config[:22] + bytes([len(kept)]) + b"".join(kept)
+
+
+def _only_sequence(config: bytes) -> bytes:
+    """Return an AV1CodecConfigurationRecord in which all but the sequence header is empty padding."""
+    new, at = bytearray(config), 4
+    while at < len(config):
+        kind, size, shift, begun = config[at] >> 3 & 15, 0, 0, at
+        at += 2 if config[at] & 4 else 1
+        if config[begun] & 2:
+            while True:
+                byte = config[at]
+                size |= (byte & 127) << shift
+                at, shift = at + 1, shift + 7
+                if byte < 128:
+                    break
+        else:
+            size = len(config) - at
+        if kind != 1:
+            new[begun] = 15 << 3 | config[begun] & 6
+            new[at : at + size] = bytes(size)
+        at += size
+    return bytes(new)
 
 
 def _options(kind: str, data: bytes) -> dict[str, Any]:

@@ -18,7 +18,7 @@ import imageio_ffmpeg
 from PIL import ImageFont
 
 from pipeline.errors import ClipError
-from pipeline.media.clean import NO_SIDE_DATA, ONLY_PICTURES, PLAIN, Shown
+from pipeline.media.clean import NO_SIDE_DATA, ONLY_PICTURES, PLAIN, Shown, clean_head
 from pipeline.media.decode import FORMATS
 from pipeline.media.profile import Profile
 
@@ -183,6 +183,7 @@ def _container(excerpt: Excerpt, codec: str, filters: str) -> dict[str, Any]:
     """Return how pictures and sound are written into the MP4: nothing but them, and the name."""
     options: dict[str, Any] = {"bsf:v": ",".join(filter(None, (filters, ONLY_PICTURES[codec])))}
     options |= {"disposition": "default", "write_tmcd": 0, "empty_hdlr_name": 1}
+    options["metadata:s:v"] = f"encoder={codec}"  # else it signs "Lavc libx264"
     if codec == "hevc":
         options["tag:v"] = "hvc1"  # Apple's players refuse hev1, which ffmpeg would write
     if excerpt.sound is not None:
@@ -244,6 +245,7 @@ def _run(streams: list[Node], target: Path, options: dict[str, Any], timeout_s: 
     if done.returncode:
         target.unlink(missing_ok=True)
         raise ClipError("transcode", _reason(done.stderr) or f"ffmpeg ended with status {done.returncode}")
+    clean_head(target)
 
 
 def _reason(log: str) -> str:

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import re
 import struct
-from typing import TYPE_CHECKING
+from itertools import product as product_of
+from typing import TYPE_CHECKING, Any
 
 import av
 import pytest
+from av.stream import Disposition
 from films import cut_out, ffmpeg, footage_file
+
+from pipeline.media.clean import ONLY_PICTURES
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -99,3 +103,55 @@ def test_a_marker_in_any_unit_of_a_copied_stream_stays_behind(place: str, tmp_pa
         product = cut_out(source, tmp_path / "1.mp4")
         assert (suffix, product.method, product.frames) == (suffix, "remux", 20)
         assert MARKER[:12] not in (tmp_path / "1.mp4").read_bytes()
+
+
+@pytest.mark.parametrize("codec", ONLY_PICTURES)
+def test_what_stands_in_a_source_is_in_no_encoded_product_and_encoders_sign_none(codec: Any, tmp_path: Path) -> None:
+    for place in ("h264, user data", "h264, captions", "hevc, user data"):
+        source = planted(tmp_path, ".mkv", *PLACES[place])
+        product = cut_out(source, tmp_path / "1.mp4", codec=codec)
+        data = (tmp_path / "1.mp4").read_bytes()
+        assert (product.method, product.codec) == ("transcode", codec)
+        assert not [word for word in (MARKER[:12], b"x264", b"x265", b"SVT", b"Lavc", b"Lavf", b"GA94") if word in data]
+
+
+def test_the_parameter_sets_of_an_hevc_file_bring_no_sei_along(tmp_path: Path) -> None:
+    for suffix in (".mp4", ".mkv"):
+        source = footage_file(tmp_path / f"a{suffix}", codec="libx265", options={"preset": "ultrafast"})
+        assert b"x265 (build" in source.read_bytes()
+        assert cut_out(source, tmp_path / "1.mp4").method == "remux"
+        assert b"x265" not in (tmp_path / "1.mp4").read_bytes()
+
+
+@pytest.mark.parametrize(("suffix", "codec"), [(".avi", "mpeg4"), (".mp4", "mpeg4"), (".webm", "libvpx-vp9")])
+def test_packets_that_no_filter_cleans_are_encoded_anew(suffix: str, codec: str, tmp_path: Path) -> None:
+    source = footage_file(tmp_path / f"a{suffix}", codec=codec)
+    assert cut_out(source, tmp_path / "1.mp4").method == "transcode"
+    assert b"Lavc" not in (tmp_path / "1.mp4").read_bytes()
+
+
+def test_nothing_of_what_a_container_says_besides_leaves(tmp_path: Path) -> None:
+    words = {"title": "one", "comment": "two", "location": "three", "artist": "four", "make": "five"}
+    film = footage_file(tmp_path / "film.mp4", tone_hz=440)
+    chapters, subtitles, paper = tmp_path / "c.txt", tmp_path / "s.srt", tmp_path / "paper.txt"
+    chapters.write_text(";FFMETADATA1\n[CHAPTER]\nTIMEBASE=1/1000\nSTART=0\nEND=900\ntitle=secret six\n")
+    subtitles.write_text("1\n00:00:00,100 --> 00:00:02,000\nsecret seven\n")
+    paper.write_text("secret eight")
+    tags = [argument for name, word in words.items() for argument in ("-metadata", f"{name}=secret {word}")]
+    kinds = ["handler_name=secret nine", "language=swe", "title=secret ten", "timecode=01:02:03:04"]
+    tags += [argument for text in kinds for argument in ("-metadata:s:v", text)]
+    tags += ["-disposition:v", "default+comment", "-metadata:s:a", "language=swe"]
+    inputs = ["-i", film, "-i", chapters, "-i", subtitles, "-map", "0", "-map", "2", "-map_chapters", "1", "-c", "copy"]
+    ffmpeg(*inputs, *tags, "-c:s", "mov_text", "-movflags", "use_metadata_tags", tmp_path / "a.mov")
+    ffmpeg(*inputs, *tags, "-attach", paper, "-metadata:s:t", "mimetype=text/plain", tmp_path / "a.mkv")
+    for suffix, profile in product_of((".mov", ".mkv"), ({}, {"codec": "h264"})):
+        source = tmp_path / f"a{suffix}"
+        assert b"secret" in source.read_bytes()
+        cut_out(source, tmp_path / "1.mp4", audio=True, **profile)
+        data = (tmp_path / "1.mp4").read_bytes()
+        hidden = (b"secret", b"tmcd", b"text", b"chpl", b"VideoHandler", b"SoundHandler", b"Lav", b"paper")
+        assert not [word for word in hidden if word in data]
+        with av.open(str(tmp_path / "1.mp4")) as made:
+            assert [stream.type for stream in made.streams] == ["video", "audio"]
+            assert {stream.metadata.get("language", "und") for stream in made.streams} == {"und"}
+            assert [stream.disposition for stream in made.streams] == [Disposition.default] * 2
