@@ -16,7 +16,7 @@ import av
 import numpy as np
 
 from pipeline.errors import ClipError
-from pipeline.media.decode import FORMATS
+from pipeline.media.container import FORMATS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 import numpy as np
 
-from pipeline.clip import Clip, check_id
+from pipeline.clip import Clip, Stream, check_id
 from pipeline.errors import ClipError
 from pipeline.media.clean import ONLY_PICTURES, shown_as
 from pipeline.media.decode import LIBAV, Video, open_video, seek_point
@@ -109,7 +109,11 @@ def make_cut(source: Path, target: Path, cut: Cut, *, name: str = "", timeout_s:
     size = _compared_size(clip, profile)
     with Album(size, skip=clock_rows(size[1]) if profile.clock else 0) as album:
         frames, video = _frames(
-            source, clip.pts_at(span.start_ns), clip.pts_at(span.end_ns), visit=lambda _, luma: album.add(luma)
+            source,
+            clip.pts_at(span.start_ns),
+            clip.pts_at(span.end_ns),
+            visit=lambda _, luma: album.add(luma),
+            known=clip.stream,
         )
         if video.time_base != clip.stream.time_base or video.codec != clip.stream.codec:
             told = "codec or time base differ; ingest it again"
@@ -160,7 +164,7 @@ def _excerpt(source: Path, cut: Cut, span: Span, frames: list[_Frame], *, video:
         heard_end = min(last.end_pts * video.time_base, asked_end)
         rate = video.audio_rate if video.audio_rate in _AAC_HZ else 48_000
         sound = (first.pts * video.time_base, heard_end, rate)
-    seek = seek_point(source, first.pts)
+    seek = seek_point(source, first.pts, track=clip.stream.track)
     shown = shown_as(source, video.stream_index, seek_pts=seek)
     return Excerpt(
         start_pts=clip.pts_at(span.start_ns),
@@ -228,14 +232,16 @@ class _Made:
     similarity: float | None = None
 
 
-def _frames(path: Path, start_pts: int | None, stop_pts: int | None, *, visit: Visit) -> tuple[list[_Frame], Video]:
+def _frames(
+    path: Path, start_pts: int | None, stop_pts: int | None, *, visit: Visit, known: Stream | None = None
+) -> tuple[list[_Frame], Video]:
     """Decode the frames with start_pts <= pts < stop_pts and show them to `visit`; of a long file what lies around.
 
     Without bounds the whole file, with all its checks; then the video's `stream` is known.
     """
     found: list[_Frame] = []
     last = damaged = 0
-    with open_video(path, loop_filter=True, start_pts=start_pts) as video:
+    with open_video(path, loop_filter=True, start_pts=start_pts, known=known) as video:
         for pts, luma in video.luma():
             if found and found[-1].pts == last:
                 found[-1] = replace(found[-1], end_pts=pts)

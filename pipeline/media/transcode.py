@@ -19,7 +19,7 @@ from PIL import ImageFont
 
 from pipeline.errors import ClipError
 from pipeline.media.clean import NO_SIDE_DATA, ONLY_PICTURES, PLAIN, Shown, clean_head
-from pipeline.media.decode import FORMATS
+from pipeline.media.container import FORMATS
 from pipeline.media.profile import Profile
 
 if TYPE_CHECKING:
