@@ -112,7 +112,8 @@ def test_levels_and_the_meaning_of_colours_are_kept_by_encoding(codec: Any, tmp_
         cut_out(path, tmp_path / "1.mp4", codec=codec, crf=10)
         have, want = first_frame(tmp_path / "1.mp4"), first_frame(path)
         assert (have.color_range, want.color_range) == (want.color_range, 2 if span == "pc" else 1), name
-        assert (have.color_primaries, have.color_trc, have.colorspace) == (1, 1, 1)
+        meaning = [(one.color_primaries, one.color_trc, one.colorspace) for one in (have, want)]
+        assert meaning[0] == meaning[1] != (2, 2, 2)
         assert np.abs(shown(tmp_path / "1.mp4").astype(int) - shown(path)).mean() < 3
 
 
