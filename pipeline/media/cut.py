@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import zlib
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
@@ -275,7 +275,7 @@ def _make(
     wrong = ""
     for way in ways:
         transcode(source, target, way, profile, timeout_s=timeout_s)
-        comparison = _Comparison(wanted, excerpt, retimed=profile.fps is not None)
+        comparison = _Comparison(wanted, excerpt, fps=profile.fps)
         got, video = _frames(target, None, None, visit=comparison.visit)
         late = _out_of_bounds(got, video, excerpt) if profile.fps else _difference(got, video, wanted.frames, excerpt)
         wrong = f"the product is not what was asked: {late}; the source may be damaged there"
@@ -289,14 +289,15 @@ def _make(
 class _Comparison:
     """Compares the pictures of a product with those of its source, one after the other.
 
-    Where the frame rate is another one, a frame may show any one of the source's that are next to its time. Frames that
+    Where the frame rate is another one, a frame may show any one of the source's that are within half a step of its time. Frames that
     the source's decoder concealed something in are not compared: another version conceals differently.
     """
 
-    def __init__(self, wanted: _Wanted, excerpt: Excerpt, *, retimed: bool) -> None:
+    def __init__(self, wanted: _Wanted, excerpt: Excerpt, *, fps: int | None) -> None:
         first, unit = excerpt.first_pts, excerpt.time_base
         self._wanted = wanted
-        self._times = [(frame.pts - first) * unit for frame in wanted.frames] if retimed else None
+        self._times = [(frame.pts - first) * unit for frame in wanted.frames] if fps else None
+        self._step = Fraction(1, fps or 1)
         self._seen = self._worst = 0
         self.least = 1.0
 
@@ -309,7 +310,9 @@ class _Comparison:
 
     def visit(self, seconds: Fraction, luma: NDArray[np.uint8]) -> None:
         """Compare the next picture, shown these seconds after the first."""
-        choice = range(self._seen, self._seen + 1) if self._times is None else _near(self._times, seconds)
+        choice = (
+            range(self._seen, self._seen + 1) if self._times is None else _near(self._times, seconds, step=self._step)
+        )
         frames = [self._wanted.frames[one] for one in choice if one < len(self._wanted.frames)]
         if frames and not any(frame.damaged for frame in frames):
             likeness = max(self._wanted.album.likeness(one, luma) for one in choice)
@@ -318,10 +321,11 @@ class _Comparison:
         self._seen += 1
 
 
-def _near(times: list[Fraction], at: Fraction) -> range:
-    """Return the numbers of the frames next to a time: the one shown then, the one before and the one after."""
+def _near(times: list[Fraction], at: Fraction, *, step: Fraction) -> range:
+    """Return the numbers of the frames within half a step of a time, and of those on both sides of it."""
     shown = max(0, bisect_right(times, at) - 1)
-    return range(max(0, shown - 1), min(len(times), shown + 2))
+    first, last = bisect_left(times, at - step / 2), bisect_right(times, at + step / 2)
+    return range(max(0, min(first, shown - 1)), min(len(times), max(last, shown + 2)))
 
 
 def _difference(got: list[_Frame], video: Video, wanted: list[_Frame], excerpt: Excerpt) -> str:
