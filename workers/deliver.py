@@ -100,6 +100,9 @@ def account(cut: Cut, product: Product, key: CaseKey) -> Delivery:
         height=product.height,
         audio=product.audio,
         tools=product.tools,
+        damaged=product.damaged,
+        missing=product.missing,
+        similarity=product.similarity,
     )
     return Delivery(cut.request, cut.id, cut.clip.id, cut.clip.sha256, salt, record)
 

@@ -160,6 +160,24 @@ def open_recording(path: Path) -> Iterator[Recording]:
         raise ClipError("packets", f"{path.name} cannot be read: {error.strerror or error}") from error
 
 
+def count(path: Path, track: int, *, start_pts: int, stop_pts: int) -> int:
+    """Return how many pictures the stream with this number holds with start_pts <= pts < stop_pts, decodable or not.
+
+    Those an edit list hides are not counted. Raises ClipError ("packets") when the file cannot be read.
+    """
+    options = {"format_whitelist": FORMATS, "protocol_whitelist": "file", "fflags": "-genpts"}
+    try:
+        with av.open(f"file:{path.resolve()}", "r", options=options, metadata_errors="replace") as container:
+            times = [
+                packet.dts if packet.pts is None else packet.pts
+                for packet in container.demux(container.streams[track])
+                if packet.size and not packet.is_discard
+            ]
+    except (av.FFmpegError, OSError) as error:
+        raise ClipError("packets", f"{path.name} cannot be read: {error.strerror or error}") from error
+    return sum(at is not None and start_pts <= at < stop_pts for at in times)
+
+
 def _time(packet: Packet[VideoStream], name: str) -> int:
     """Return the packet's pts, set to its dts where the container keeps only that (AVI); see `Recording`."""
     if packet.pts is None:

@@ -371,16 +371,16 @@ def test_a_product_that_differs_from_the_source_in_anything_is_found(tmp_path: P
     path, target = SOURCES["vfr"](tmp_path), tmp_path / "1.mp4"
     clip = clip_of(path)
     make_cut(path, target, Cut("r", clip, Span(START, START + NS), Profile()))
-    wanted, source = cut._frames(path, clip.stream.first_pts, clip.pts_at(START + NS))
-    got, product = cut._frames(target, None, None)
-    excerpt = Excerpt(0, clip.stream.end_pts, wanted[0].pts, source.time_base, START)
+    wanted, source = cut._frames(path, clip.stream.first_pts, clip.pts_at(START + NS), visit=lambda *_: None)
+    got, product = cut._frames(target, None, None, visit=lambda *_: None)
+    excerpt = Excerpt(0, clip.stream.end_pts, wanted[0].pts, wanted[-1].pts, source.time_base, START)
     assert cut._difference(got, product, wanted, excerpt) == ""
     assert "instead of" in cut._difference(got, product, wanted[:-1], excerpt)
     moved = [*wanted[:-1], replace(wanted[-1], pts=wanted[-1].pts + 1)]
     assert f"frame {len(got) - 1} is -0.0000" in cut._difference(got, product, moved, excerpt)
     product.samples += 1
     assert "1 frames more that are only hidden" in cut._difference(got, product, wanted, excerpt)
-    short = replace(excerpt, stop_pts=wanted[-1].pts)
+    short = replace(excerpt, stop_pts=wanted[-1].pts, last_pts=wanted[-2].pts)
     assert "frames from 0 to" in cut._out_of_bounds(got, product, short)
 
 
