@@ -170,7 +170,20 @@ def interlaced(path: Path, order: str) -> Path:
 
 def fields_of(path: Path) -> str:
     """The order of fields of the first frame by ffmpeg's decoder: T, B, or P where it has none."""
-    run = [program(), "-hide_banner", "-nostdin", "-i", path, "-vf", "showinfo", "-frames:v", "1", "-f", "null", "-"]
+    run = [
+        program(),
+        "-hide_banner",
+        "-nostdin",
+        "-i",
+        str(path),
+        "-vf",
+        "showinfo",
+        "-frames:v",
+        "1",
+        "-f",
+        "null",
+        "-",
+    ]
     told = subprocess.run(run, capture_output=True, text=True, check=True).stderr
     return told.split(" i:")[1][0]
 
