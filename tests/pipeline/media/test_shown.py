@@ -57,7 +57,8 @@ def test_a_turned_or_mirrored_film_is_shown_alike_copied_and_encoded(turn: Any, 
         ffmpeg(*degrees, *TURNS[turn], "-i", plain, "-c", "copy", source)
     right = shown(source)
     assert (right != shown(plain)).any() == (turn != 0)
-    for profile, method in (({}, "remux"), ({"codec": "h264"}, "transcode")):
+    ways: list[tuple[dict[str, Any], str]] = [({}, "remux"), ({"codec": "h264"}, "transcode")]
+    for profile, method in ways:
         made = cut_out(source, tmp_path / "1.mp4", **profile)
         assert made.method == method
         assert np.abs(shown(tmp_path / "1.mp4").astype(int) - right).max() < 40
