@@ -293,9 +293,8 @@ def _make(
 class _Comparison:
     """Compares the pictures of a product with those of its source, one after the other.
 
-    Where the frame rate is another one, a frame may show any one of the source's that are within half a step of its
-    time. Frames that the source's decoder concealed something in are not compared: another version conceals
-    differently.
+    Where the frame rate is another one, a frame may show any one of the source's within half a step of its time. Frames
+    that the source's decoder concealed something in are not compared: another version conceals differently.
     """
 
     def __init__(self, wanted: _Wanted, excerpt: Excerpt, *, fps: int | None) -> None:

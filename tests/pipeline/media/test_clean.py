@@ -73,23 +73,23 @@ def planted(folder: Path, suffix: str, codec: str, unit: bytes) -> Path:
     plain = footage_file(folder / "plain.mp4", count=20, codec=CODECS[codec], options=OPTIONS[codec])
     marked = folder / f"a{suffix}"
     if codec == "av1":
-        raw, given = folder / "raw.ivf", []
+        raw, pieces = folder / "raw.ivf", list[bytes]()
         with av.open(str(plain)) as film:
             packets = [bytes(packet) for packet in film.demux(film.streams.video[0]) if packet.size]
         for number, packet in enumerate(packets):  # after each temporal delimiter
             data = b"\x12\x00" + unit + packet.removeprefix(b"\x12\x00")
-            given.append(struct.pack("<IQ", len(data), number) + data)
-        head = struct.pack("<4sHH4sHHIIII", b"DKIF", 0, 32, b"AV01", 128, 96, 25, 1, len(given), 0)
-        raw.write_bytes(head + b"".join(given))
+            pieces.append(struct.pack("<IQ", len(data), number) + data)
+        head = struct.pack("<4sHH4sHHIIII", b"DKIF", 0, 32, b"AV01", 128, 96, 25, 1, len(pieces), 0)
+        raw.write_bytes(head + b"".join(pieces))
     else:
-        raw, given = folder / f"raw.{codec}", ["-framerate", "25", "-f", codec]
+        raw = folder / f"raw.{codec}"
         ffmpeg("-i", plain, "-c", "copy", "-f", codec, raw)
         slices = {"h264": rb"[\x65\x41\x61\x01\x21]", "hevc": rb"[\x00\x02\x0c\x0e\x10\x12\x26\x28\x2a]\x01"}
         starts = rb"\x00\x00\x00?\x01" + slices[codec]
         raw.write_bytes(re.sub(starts, lambda found: unit + found[0], raw.read_bytes()))
     if suffix == raw.suffix:
         return raw
-    ffmpeg(*([] if codec == "av1" else given), "-i", raw, "-c", "copy", marked)
+    ffmpeg(*([] if codec == "av1" else ["-framerate", "25", "-f", codec]), "-i", raw, "-c", "copy", marked)
     return marked
 
 
@@ -144,7 +144,8 @@ def test_nothing_of_what_a_container_says_besides_leaves(tmp_path: Path) -> None
     inputs = ["-i", film, "-i", chapters, "-i", subtitles, "-map", "0", "-map", "2", "-map_chapters", "1", "-c", "copy"]
     ffmpeg(*inputs, *tags, "-c:s", "mov_text", "-movflags", "use_metadata_tags", tmp_path / "a.mov")
     ffmpeg(*inputs, *tags, "-attach", paper, "-metadata:s:t", "mimetype=text/plain", tmp_path / "a.mkv")
-    for suffix, profile in product_of((".mov", ".mkv"), ({}, {"codec": "h264"})):
+    profiles: list[dict[str, Any]] = [{}, {"codec": "h264"}]
+    for suffix, profile in product_of((".mov", ".mkv"), profiles):
         source = tmp_path / f"a{suffix}"
         assert b"secret" in source.read_bytes()
         cut_out(source, tmp_path / "1.mp4", audio=True, **profile)

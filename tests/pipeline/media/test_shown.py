@@ -41,8 +41,9 @@ def first_frame(path: Path) -> VideoFrame:
         return next(container.decode(video=0))
 
 
-def has_matrix(path: Path) -> bool:
-    return any("DISPLAYMATRIX" in str(data) for data in first_frame(path).side_data)
+def side_data(path: Path) -> dict[str, bytes]:
+    every_kind: list[Any] = list(first_frame(path).side_data)
+    return {one.type.name: bytes(one) for one in every_kind if "SEI" not in one.type.name}
 
 
 @pytest.mark.parametrize(("turn", "suffix"), list(every(TURNS, (".mp4", ".mkv", ".sei.mp4"))))
@@ -56,13 +57,14 @@ def test_a_turned_or_mirrored_film_is_shown_alike_copied_and_encoded(turn: Any, 
         ffmpeg(*degrees, *TURNS[turn], "-i", plain, "-c", "copy", source)
     right = shown(source)
     assert (right != shown(plain)).any() == (turn != 0)
-    for profile, method in (({}, "remux"), ({"codec": "h264"}, "transcode")):
+    ways: list[tuple[dict[str, Any], str]] = [({}, "remux"), ({"codec": "h264"}, "transcode")]
+    for profile, method in ways:
         made = cut_out(source, tmp_path / "1.mp4", **profile)
         assert made.method == method
         assert np.abs(shown(tmp_path / "1.mp4").astype(int) - right).max() < 40
         sides = (120, 160) if turn in {90, 270} else (160, 120)
         assert (made.width, made.height) == sides
-        assert has_matrix(tmp_path / "1.mp4") == (method == "remux" and turn != 0)
+        assert ("DISPLAYMATRIX" in side_data(tmp_path / "1.mp4")) == (method == "remux" and turn != 0)
 
 
 def test_the_clock_stands_upright_in_an_upright_picture(tmp_path: Path) -> None:
@@ -156,8 +158,7 @@ def test_mastering_and_light_level_of_hevc_move_into_the_file_when_its_sei_is_le
     assert cut_out(path, tmp_path / "1.mp4").method == "remux"
     data = (tmp_path / "1.mp4").read_bytes()
     assert (b"mdcv" in data, b"clli" in data, b"colr" in data) == (True, True, True)
-    want = {data.type.name: bytes(data) for data in first_frame(path).side_data if "SEI" not in data.type.name}
-    assert {data.type.name: bytes(data) for data in first_frame(tmp_path / "1.mp4").side_data} == want
+    assert side_data(tmp_path / "1.mp4") == side_data(path)
 
 
 FIELDS = "testsrc2=s=320x240:r=50:d=0.8,format=yuv420p,tinterlace=interleave_top"
@@ -170,7 +171,20 @@ def interlaced(path: Path, order: str) -> Path:
 
 def fields_of(path: Path) -> str:
     """The order of fields of the first frame by ffmpeg's decoder: T, B, or P where it has none."""
-    run = [program(), "-hide_banner", "-nostdin", "-i", path, "-vf", "showinfo", "-frames:v", "1", "-f", "null", "-"]
+    run = [
+        program(),
+        "-hide_banner",
+        "-nostdin",
+        "-i",
+        str(path),
+        "-vf",
+        "showinfo",
+        "-frames:v",
+        "1",
+        "-f",
+        "null",
+        "-",
+    ]
     told = subprocess.run(run, capture_output=True, text=True, check=True).stderr
     return told.split(" i:")[1][0]
 
