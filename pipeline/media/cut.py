@@ -60,7 +60,7 @@ class Cut:
     def id(self) -> str:
         """A name made of the work alone (clip, span, profile): who does it again writes the same to the same place."""
         span = f"{self.span.start_ns}\0{self.span.end_ns}"
-        return _digest(f"{self.clip.id}\0{span}\0{self.profile.model_dump_json()}")
+        return _digest(f"{self.clip.id}\0{span}\0{self.profile.text}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +151,7 @@ def _product(target: Path, cut: Cut, excerpt: Excerpt, frames: list[_Frame], *, 
         width=stream.width,
         height=stream.height,
         audio=stream.audio,
-        tools=f"{LIBAV}; ffmpeg {version()}; profile {_digest(cut.profile.model_dump_json())}",
+        tools=f"{LIBAV}; ffmpeg {version()}; profile {_digest(cut.profile.text)}",
         damaged=sum(frame.damaged for frame in frames),
         missing=missing,
         similarity=made.similarity,

@@ -44,6 +44,11 @@ class Profile(BaseModel):
         return self
 
     @property
+    def text(self) -> str:
+        """The settings as one text, which names are made of: what was delivered before a field came keeps its name."""
+        return self.model_dump_json(exclude=set() if self.deinterlace else {"deinterlace"})
+
+    @property
     def asks_for_pixels(self) -> bool:
         """Whether only re-encoding can give what is asked for, of footage without fields."""
         asked = (self.height, self.fps, self.crf, self.bit_rate)

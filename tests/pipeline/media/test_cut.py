@@ -362,3 +362,9 @@ def test_real_footage_is_cut_exactly(name: str, footage: Path, tmp_path: Path) -
     got = [t for _, t in frames_of(tmp_path / "1.mp4")]
     assert [t - got[0] for t in got] == [t - inside[0] for t in inside]
     assert (record.frames, record.height) == (len(inside), 120)
+
+
+def test_a_setting_that_came_later_and_is_off_changes_no_name() -> None:
+    """What was delivered by an earlier version is found under the name it got then."""
+    assert "deinterlace" not in Profile().text
+    assert Profile(deinterlace=True).text != Profile().text
