@@ -12,7 +12,7 @@ Mark = Callable[[str], str]
 
 # H.264 and HEVC -------------------------------------------------------------------------------------------------------
 
-# Messages with a meaning of their own: pan-scan, filler, T.35 (of captions and of others), unregistered, scene, snapshot,
+# Messages with a meaning of their own: pan-scan, filler, T.35 (captions and others), unregistered, scene, snapshot,
 # stereo, tone mapping, post filter, frame packing, green metadata, reserved, of the other standard, beyond one byte.
 _SEI_H264: Final = (2, 3, 4, 5, 8, 9, 13, 15, 17, 20, 22, 24, 29, 46, 56, 100, 128, 136, 148, 200, 300)
 _SEI_HEVC: Final = (2, 3, 4, 5, 9, 15, 17, 22, 23, 128, 130, 131, 133, 135, 136, 148, 149, 160, 200, 300)
@@ -134,7 +134,9 @@ def _obu(kind: int, payload: bytes) -> bytes:
 
 def planted_mpeg4(packet: bytes, mark: Mark) -> bytes:
     """Return a packet of MPEG-4 with user data before its picture."""
-    return packet.replace(b"\x00\x00\x01\xb6", b"\x00\x00\x01\xb2" + mark("user data").encode() + b"\x00\x00\x01\xb6", 1)
+    return packet.replace(
+        b"\x00\x00\x01\xb6", b"\x00\x00\x01\xb2" + mark("user data").encode() + b"\x00\x00\x01\xb6", 1
+    )
 
 
 def planted_mpeg2(packet: bytes, mark: Mark) -> bytes:
@@ -192,5 +194,3 @@ PACKETS: Final[dict[str, Callable[[bytes, Mark], bytes]]] = {
     "vorbis": planted_vorbis,
 }
 """What plants marks into the packets of a codec."""
-
-

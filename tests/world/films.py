@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Final
 
 import imageio_ffmpeg
+import numpy as np
+from numpy.typing import NDArray
 
 from pipeline.span import Span, parse_iso
 from world import picture
@@ -35,7 +37,7 @@ class Film:
     fields: "" for a progressive picture, "t" or "b" for the field that is shown first. tail: how long the last frame
     is shown, in seconds. doubtful: numbers of frames whose picture is damaged or leans on one that is. silent: when a
     gap is in the sound. slack: by how much the file itself leaves open when its sound is due, in seconds. says: what
-    `show` must tell of the clip's condition ("damaged", "missing", "holes", "notes").
+    `show` must tell of the clip's condition ("damaged", "missing", "holes", "notes"). read: how a number is read.
     """
 
     name: str
@@ -43,7 +45,7 @@ class Film:
     container: str
     codec: str
     sound: str = ""
-    make: Make = field(default=lambda film, path: None, repr=False)
+    make: Make | None = field(default=None, repr=False)
     numbers: tuple[int, ...] = tuple(range(FRAMES))
     at: tuple[Fraction, ...] = tuple(n / picture.RATE for n in range(FRAMES))
     heard: tuple[Fraction, Fraction] = (Fraction(0), FRAMES / picture.RATE)
@@ -58,11 +60,14 @@ class Film:
     slack: Fraction = Fraction(0)
     silent: tuple[Fraction, Fraction] | None = None
     says: tuple[str, ...] = ()
+    read: Callable[[NDArray[np.uint8]], int | None] = field(default=picture.number_of, repr=False)
 
     def write(self, folder: Path) -> Path:
         """Make the file in `folder`/CAMERA/START.SUFFIX and return its path."""
         path = folder / self.name / f"20260131T180000Z{self.suffix}"
         path.parent.mkdir(parents=True, exist_ok=True)
+        if self.make is None:
+            raise ValueError(f"{self.name} lies somewhere already")
         self.make(self, path)
         return path
 

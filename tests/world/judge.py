@@ -12,7 +12,7 @@ from typing import Final
 from world import picture, reader
 from world.films import START_NS, Film
 from world.leaks import hidden_in
-from world.reader import Heard, Matrix, Seen
+from world.reader import Heard, Seen
 from world.trip import Ask, Product
 
 SAMPLES: Final = 2048
@@ -24,9 +24,9 @@ _LATE: Final = Fraction(3, 1000)
 
 
 @cache
-def seen(path: Path, turned: Matrix) -> Seen:
+def seen(path: Path, film: Film) -> Seen:
     """Return what the product shows; read once."""
-    return reader.see(path, turned=turned)
+    return reader.see(path, turned=film.turned, read=film.read)
 
 
 @cache
@@ -53,11 +53,11 @@ def picture_faults(film: Film, ask: Ask, products: Sequence[Product]) -> Iterato
         yield f"{len(products)} products instead of {len(wanted)}"
         return
     for product, frames in zip(products, wanted, strict=True):
-        shown = seen(product.path, film.turned)
+        shown = seen(product.path, film)
         numbers = [number for number, _ in frames]
         sure = [(at, n) for at, n in enumerate(numbers) if n not in film.doubtful]
         if len(shown.numbers) != len(numbers):
-            yield f"{len(shown.numbers)} frames from {shown.numbers[:3]} on instead of {len(numbers)} from {numbers[:3]}"
+            yield f"{len(shown.numbers)} frames, {shown.numbers[:3]} ..., instead of {len(numbers)}, {numbers[:3]} ..."
             continue
         if wrong := [(n, shown.numbers[at]) for at, n in sure if shown.numbers[at] != n]:
             yield f"{len(wrong)} other frames, first {wrong[0][1]} for {wrong[0][0]}"
@@ -70,6 +70,10 @@ def picture_faults(film: Film, ask: Ask, products: Sequence[Product]) -> Iterato
         begins = Fraction(product.record["actual"]["start_ns"] - START_NS, 10**9)
         if abs(begins - first) > Fraction(1, 10**6):
             yield f"its record says {float(begins)} s for the first frame, which is of {float(first)} s"
+        ends = Fraction(product.record["actual"]["end_ns"] - START_NS, 10**9)
+        due = min(frames[-1][1] + film.tail, Fraction(ask.span.end_ns - START_NS, 10**9))
+        if abs(ends - due) > Fraction(1, 25):
+            yield f"its record ends at {float(ends)} s, due {float(due)} s"
         if product.record["frames"] != len(numbers):
             yield f"its record says {product.record['frames']} frames of {len(numbers)}"
 
@@ -77,12 +81,12 @@ def picture_faults(film: Film, ask: Ask, products: Sequence[Product]) -> Iterato
 def look_faults(film: Film, ask: Ask, products: Sequence[Product]) -> Iterator[str]:
     """Yield what is wrong with range, colours, the shape of a pixel, size, fields and tracks."""
     for product in products:
-        shown = seen(product.path, film.turned)
+        shown = seen(product.path, film)
         wanted = picture.colours_wanted(full=shown.full)
         for name, levels in shown.colours.items():
             if max(abs(a - b) for a, b in zip(levels, wanted[name], strict=True)) > _COLOUR:
                 yield f"{name} is {[round(level) for level in levels]} ({'full' if shown.full else 'limited'} range)"
-        if shown.pixel != film.pixel:
+        if abs(shown.pixel / film.pixel - 1) > Fraction(1, 100):  # a height of fewer lines rounds the width
             yield f"a pixel is {shown.pixel} wide, {film.pixel} in the source"
         if product.record["method"] == "remux" and shown.full != film.full:
             yield "copied, and in another range"
@@ -122,6 +126,8 @@ def sound_faults(film: Film, ask: Ask, products: Sequence[Product]) -> Iterator[
         first = frames[0][1]
         end = min(Fraction(ask.span.end_ns - START_NS, 10**9), frames[-1][1] + film.tail)
         due = max(first, film.heard[0]) - first, min(end, film.heard[1]) - first
+        if film.silent is not None and film.silent[0] <= first < film.silent[1]:
+            due = film.silent[1] - first, due[1]
         if sound is None or not sound.samples.size:
             yield "no sound"
             continue
@@ -140,16 +146,16 @@ def _pitch_faults(film: Film, sound: Heard, shift: Fraction, due: tuple[Fraction
         at = second - shift
         middle = (max(at, due[0]) + min(at + 1, due[1])) / 2
         clear = Fraction(1, 10) + film.slack
-        if min(at + 1, due[1]) - max(at, due[0]) > 2 * clear and not _near(middle, gap):
-            if abs(sound.pitch(middle) - (400 + 150 * second)) > 25:
-                yield f"{sound.pitch(middle):.0f} Hz in second {second}"
-        if due[0] + Fraction(13, 100) < at < due[1] - Fraction(13, 100) and not _near(at, gap):
-            if abs(late := sound.lag(at, shift=shift)) > _LATE + film.slack:
-                yield f"sound is {float(late):.4f} s late at second {second}"
+        long = min(at + 1, due[1]) - max(at, due[0]) > 2 * clear and not _near(middle, gap)
+        if long and abs((hertz := sound.pitch(middle)) - (400 + 150 * second)) > 25:
+            yield f"{hertz:.0f} Hz in second {second}"
+        inside = due[0] + Fraction(13, 100) < at < due[1] - Fraction(13, 100) and not _near(at, gap)
+        if inside and abs(late := sound.lag(at, shift=shift)) > _LATE + film.slack:
+            yield f"sound is {float(late):.4f} s late at second {second}"
     if gap is not None and due[0] < gap[0] and gap[1] < due[1]:
         middle = (gap[0] + gap[1]) / 2
-        at = round((middle - sound.first) * sound.hertz)
-        if abs(sound.samples[at - 2000 : at + 2000]).max(initial=0) > 0.02:
+        there = round((middle - sound.first) * sound.hertz)
+        if abs(sound.samples[there - 2000 : there + 2000]).max(initial=0) > 0.02:
             yield "sound within the gap"
 
 

@@ -1,4 +1,4 @@
-"""Finds marks in files: in their bytes in any spelling and at any bit, in packets, tags, side data and inflated parts."""
+"""Finds marks in files: in their bytes in any spelling and at any bit, in packets, tags and what is inflated."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from typing import Final
 import av
 import numpy as np
 from av.sidedata.sidedata import Type
+
+from world.reader import beside
 
 _MARK: Final = re.compile(rb"zQ7x(\d{5})kW")
 _CAPTIONS: Final = b"GA94"
@@ -61,6 +63,4 @@ def hidden_in(path: Path) -> set[str]:
     """Return what a decoder finds beside the pictures: kinds of side data that speak of more than how to show them."""
     told = {Type.A53_CC, Type.SEI_UNREGISTERED, Type.GOP_TIMECODE, Type.S12M_TIMECODE, Type.DETECTION_BBOXES}
     with av.open(str(path)) as container:
-        return {
-            data.type.name for frame in container.decode(video=0) for data in frame.side_data if data.type in told
-        }
+        return {kind.name for frame in container.decode(video=0) for kind, _ in beside(frame) if kind in told}

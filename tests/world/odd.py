@@ -27,7 +27,12 @@ def times(numbers: range | list[int], *, first: int = 0) -> tuple[Fraction, ...]
 
 def odd() -> list[Film]:
     """Return the odd films."""
-    return [*_cut_in(), *_long_and_late(), *_damaged(), *_tracks(), *_shapes(), *_sounds()]
+    return [*_cut_in(), *_long_and_late(), *_damaged(), *_tracks(), *_sounds()]
+
+
+def shapes() -> list[Film]:
+    """Return the films that are to be shown otherwise than they are stored: turned, wide, in fields, in full range."""
+    return list(_shapes())
 
 
 def kind(name: str, container: str, codec: str, sound: str = "", **fields: Any) -> Film:
@@ -156,7 +161,9 @@ def _eleven_hours(film: Film, path: Path) -> None:
 def _long_and_late() -> Iterator[Film]:
     for container, seconds in (("mp4", 5), ("matroska", 5), ("mpeg-ts", 7), ("flv", 5), ("mov", 3), ("avi", 0)):
         if seconds:
-            yield kind(f"starts-late-{container}", container, "h264", "aac", make=partial(_starts_late, seconds=seconds))
+            yield kind(
+                f"starts-late-{container}", container, "h264", "aac", make=partial(_starts_late, seconds=seconds)
+            )
     # 2^33 ticks of 90 kHz are 95,443.7 s: the count of a transport stream begins anew inside the film.
     yield kind("time-stamp-wraps-ts", "mpeg-ts", "h264", "aac", make=partial(_offset, seconds="95442.5"))
     for container, name in (("mp4", "mp4"), ("matroska", "mkv")):
@@ -314,9 +321,7 @@ TURNS: Final[dict[str, tuple[int, int, int, int]]] = {
 def _shapes() -> Iterator[Film]:
     for container, name in (("mp4", "mp4"), ("mov", "mov"), ("matroska", "mkv")):
         for how in TURNS if container == "mp4" else ("90", "180"):
-            yield kind(
-                f"turned-{how}-{name}", container, "h264", make=partial(_turned, how=how), turned=TURNS[how]
-            )
+            yield kind(f"turned-{how}-{name}", container, "h264", make=partial(_turned, how=how), turned=TURNS[how])
     yield kind("turned-90-hevc-mov", "mov", "hevc", "aac", make=partial(_turned, how="90"), turned=TURNS["90"])
     yield kind("turned-by-sei-ts", "mpeg-ts", "h264", make=_turned_by_sei, turned=TURNS["90"])
     wide = Fraction(4, 3)
@@ -327,7 +332,7 @@ def _shapes() -> Iterator[Film]:
         yield kind(f"wide-{container}-{codec}", container, codec, make=_plainly("-vf", "setsar=4/3"), pixel=wide)
     for order in ("t", "b"):
         field_first = ("-flags", "+ildct+ilme", "-vf", f"setfield={order}ff")
-        fields = {"make": _plainly(*field_first), "fields": order}
+        fields: dict[str, Any] = {"make": _plainly(*field_first), "fields": order}
         for container in ("mp4", "mpeg-ts", "matroska"):
             yield kind(f"interlaced-{order}-{container}-h264", container, "h264", **fields)
         yield kind(f"interlaced-{order}-mpg-mpeg2", "mpeg-ps", "mpeg2video", **fields)
@@ -339,9 +344,7 @@ def _shapes() -> Iterator[Film]:
             yield kind(f"size-{width}-{codec}", "matroska", codec, make=_plainly(), size=(width, height))
     for codec in ("mjpeg", "ffv1", "vp9"):
         crop = ("-vf", "crop=321:241:0:0:exact=1") + (("-pix_fmt", "yuv420p") if codec != "mjpeg" else ())
-        yield kind(
-            f"size-odd-{codec}", "matroska", codec, make=_plainly(*crop), size=(322, 242), full=codec == "mjpeg"
-        )
+        yield kind(f"size-odd-{codec}", "matroska", codec, make=_plainly(*crop), size=(322, 242), full=codec == "mjpeg")
 
 
 def _plainly(*more: str) -> Callable[[Film, Path], None]:
@@ -400,7 +403,7 @@ def _he_aac(film: Film, path: Path) -> None:
     plain = path.with_name("plain.mp4")
     encode(_as(film, "mp4"), plain, "-ar", "24000")
     # Object type 5 (SBR), 24 kHz, mono, extension 48 kHz, object type 2 (LC).
-    config = int("00101" "0110" "0001" "0011" "00010" "000", 2) << 7
+    config = int("0010101100001001100010000", 2) << 7
     with av.open(str(plain)) as given, av.open(str(path), "w", format=CONTAINERS[film.container][1][0]) as out:
         streams = {stream.index: out.add_stream_from_template(stream, opaque=True) for stream in given.streams}
         sound = next(stream for stream in streams.values() if stream.type == "audio")

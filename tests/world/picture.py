@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from itertools import pairwise
 from typing import Any, Final
 
 import numpy as np
@@ -17,7 +18,7 @@ DARK, BRIGHT = 50, 200
 RATE: Final = Fraction(25)
 
 # Rows of the picture of 240: the number, its complement; the number of the field, its complement; the colours.
-_NUMBER, _FIELD, _COLOURS = (0, 24, 48), (160, 172, 184), (200, 240)
+_NUMBER, _FIELD, _COLOURS = (0, 24, 48), (148, 172, 196), (200, 240)
 _PATCHES: Final = {
     "red": (81, 90, 240),
     "green": (145, 54, 34),
@@ -50,7 +51,7 @@ def draw(number: int, *, width: int = WIDTH, height: int = HEIGHT, fields: str =
 
 def _luma(number: int, field: int, width: int, height: int) -> Luma:
     rows, columns = np.mgrid[:height, :width]
-    luma = (90 + 40 * rows / height + 20 * ((rows // 7 + columns // 9) % 2)).astype(np.uint8)
+    luma: Luma = (90 + 40 * rows / height + 20 * ((rows // 7 + columns // 9) % 2)).astype(np.uint8)
     left = (width * 3 * field // 640) % (width * 5 // 8)
     luma[height * 70 // 240 : height * 140 // 240, left : left + width * 5 // 16] = 235 if field // 16 % 2 else 20
     for value, where in ((number, _NUMBER), (field, _FIELD)):
@@ -67,6 +68,16 @@ def number_of(luma: Luma) -> int | None:
     return _read(luma, _NUMBER)
 
 
+def plain_number_of(luma: Luma) -> int | None:
+    """Return the number of a picture whose bars have no complement (rows 4 to 28 of 240)."""
+    height, width = luma.shape
+    rows = slice(_y(12, height), _y(20, height))
+    levels = [float(luma[rows, _x(26 + 20 * bit, width) : _x(34 + 20 * bit, width)].mean()) for bit in range(BITS)]
+    if any(abs(level - (BRIGHT + DARK) / 2) < 20 for level in levels):
+        return None
+    return sum((level > (BRIGHT + DARK) / 2) << bit for bit, level in enumerate(levels))
+
+
 def fields_of(luma: Luma) -> tuple[int | None, int | None]:
     """Return the numbers that the even and the odd lines of a picture show."""
     return _read(luma, _FIELD, step=2), _read(luma, _FIELD, step=2, first=1)
@@ -78,7 +89,7 @@ def _read(luma: Luma, where: tuple[int, int, int], *, step: int = 1, first: int 
     for bit in range(BITS):
         columns = slice(_x(24 + 20 * bit, width), _x(36 + 20 * bit, width))
         levels = []
-        for top, bottom in zip(where, where[1:], strict=False):
+        for top, bottom in pairwise(where):
             inside = slice(_y(top, height) + 2, _y(bottom, height) - 2)
             rows = [row for row in range(height)[inside] if row % step == first or step == 1]
             levels.append(float(luma[rows, columns].mean()))

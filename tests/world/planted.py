@@ -54,7 +54,7 @@ class Marks:
 
 def planted() -> list[tuple[Film, Marks]]:
     """Return the films, each with its marks; these know their places once the film was written."""
-    films = []
+    films: list[tuple[Film, Marks]] = []
     for container, kinds in _KINDS.items():
         for words in kinds.split():
             codec, _, sound = words.partition("+")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import struct
 import subprocess
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -14,13 +15,14 @@ import av
 import imageio_ffmpeg
 import numpy as np
 from av.audio.frame import AudioFrame
-from av.sidedata.sidedata import Type
+from av.sidedata.sidedata import SideData, Type
 from av.video.frame import VideoFrame
 from numpy.typing import NDArray
 
 from world import picture
 
 Matrix = tuple[int, int, int, int]
+Read = Callable[[NDArray[np.uint8]], int | None]
 Colours = dict[str, tuple[float, float, float]]
 
 _LAG_S = 0.02
@@ -53,8 +55,11 @@ class Seen:
     corrupt: int
 
 
-def see(path: Path, *, turned: Matrix = (1, 0, 0, 1)) -> Seen:
-    """Decode a film from end to end; `turned` is how its makers' picture is to be turned for showing."""
+def see(path: Path, *, turned: Matrix = (1, 0, 0, 1), read: Read = picture.number_of) -> Seen:
+    """Decode a film from end to end; `turned` is how its makers' picture is to be turned for showing.
+
+    read: how the number is read from a picture, None for one that cannot be.
+    """
     with av.open(str(path)) as container:
         video = container.streams.video[0]
         context = video.codec_context
@@ -70,7 +75,7 @@ def see(path: Path, *, turned: Matrix = (1, 0, 0, 1)) -> Seen:
             tracks=tuple(stream.type for stream in container.streams),
             codec=context.codec.canonical_name,
             tag=context.codec_tag,
-            numbers=tuple(map(picture.number_of, upright)),
+            numbers=tuple(map(read, upright)),
             at=tuple((p - pts[0]) * tick for p in pts),
             start=pts[0] * tick,
             tail=(frames[-1].duration or 0) * tick,
@@ -91,15 +96,23 @@ def _plane(frame: VideoFrame, index: int) -> NDArray[np.uint8]:
     """Return a plane of a YUV picture of 8 or 10 bits, in 8 bits."""
     plane, bits = frame.planes[index], frame.format.components[index].bits
     kind = np.dtype(np.uint8) if bits == 8 else np.dtype("<u2")
-    lines = np.frombuffer(plane, kind).reshape(plane.height, plane.line_size // kind.itemsize)[:, : plane.width]
-    return (lines >> (bits - 8)).astype(np.uint8)
+    held = np.frombuffer(cast("memoryview[int]", plane), kind)
+    lines = held.reshape(plane.height, plane.line_size // kind.itemsize)[:, : plane.width]
+    eight: NDArray[np.uint8] = (lines >> (bits - 8)).astype(np.uint8)
+    return eight
+
+
+def beside(frame: VideoFrame) -> Iterator[tuple[Type, bytes]]:
+    """Yield what lies beside a frame, kind by kind."""
+    for data in cast("Iterable[SideData]", frame.side_data):
+        yield data.type, bytes(data)
 
 
 def _matrix(frame: VideoFrame) -> Matrix:
     """Return the four numbers of the display matrix that turn and mirror: what x and y of the picture add to x, y."""
-    for data in frame.side_data:
-        if data.type == Type.DISPLAYMATRIX:
-            a, b, _, c, d, *_ = struct.unpack("=9i", bytes(data))
+    for kind, data in beside(frame):
+        if kind == Type.DISPLAYMATRIX:
+            a, b, _, c, d, *_ = struct.unpack("=9i", data)
             return cast("Matrix", tuple(round(value / 65536) for value in (a, b, c, d)))
     return (1, 0, 0, 1)
 
@@ -192,10 +205,11 @@ def hear(path: Path) -> Heard | None:
 
 
 def _mono(frame: AudioFrame) -> NDArray[np.float64]:
-    array = frame.to_ndarray()
+    array: NDArray[Any] = frame.to_ndarray()
     channels = frame.layout.nb_channels
     if not frame.format.is_planar:
         array = array.reshape(-1, channels).T
     scale = 1.0 if array.dtype.kind == "f" else float(np.iinfo(array.dtype).max)
     offset = 128 if array.dtype == np.uint8 else 0
-    return ((array.astype(np.float64) - offset) / scale)[0]
+    mono: NDArray[np.float64] = (array[0].astype(np.float64) - offset) / scale
+    return mono

@@ -16,7 +16,7 @@ import pytest
 
 from lamplighter.cli.app import main
 from pipeline.span import Span, iso
-from world.films import START_NS, Film
+from world.films import START_NS
 
 TEMPLATE: Final = "{camera}/{start:%Y%m%dT%H%M%SZ}{any}"
 _RING: Final = [[4.797, 51.9985], [4.804, 51.9985], [4.804, 52.0015], [4.797, 52.0015], [4.797, 51.9985]]
@@ -108,6 +108,15 @@ def ingest(folder: Path, cameras: Sequence[str], **settings: str) -> Trip:
     trip.clips = {clip["camera"]: clip for clip in document["clips"]}
     trip.aside = {one["clip"].split("/")[-2]: f"{one['station']}: {one['reason']}" for one in document["set_aside"]}
     return trip
+
+
+def show(folder: Path, thing: str) -> dict[str, Any]:
+    """Return what `lamplighter show` says of a clip, camera or request."""
+    with environment(folder):
+        code, out, err = run("show", thing, "--json")
+    assert code == 0, err
+    document: dict[str, Any] = json.loads(out)
+    return document
 
 
 def deliver(folder: Path, trip: Trip, ask: Ask, **settings: str) -> None:
