@@ -96,7 +96,7 @@ def _plane(frame: VideoFrame, index: int) -> NDArray[np.uint8]:
     """Return a plane of a YUV picture of 8 or 10 bits, in 8 bits."""
     plane, bits = frame.planes[index], frame.format.components[index].bits
     kind = np.dtype(np.uint8) if bits == 8 else np.dtype("<u2")
-    held = np.frombuffer(cast("memoryview[int]", plane), kind)
+    held: NDArray[np.uint16] = np.frombuffer(cast("memoryview[int]", plane), kind)
     lines = held.reshape(plane.height, plane.line_size // kind.itemsize)[:, : plane.width]
     eight: NDArray[np.uint8] = (lines >> (bits - 8)).astype(np.uint8)
     return eight
