@@ -26,6 +26,7 @@ _SETTINGS: Final = {
     "REQUEST__MAX_AGE_DAYS": "36500",
     "REQUEST__MAX_PER_INCIDENT": "100",
     "INGEST__TEMPLATE": TEMPLATE,
+    "INGEST__RAW_RATE": "25",
     "MEASURE__KNOWN_S": "0",
 }
 
@@ -133,6 +134,9 @@ def deliver(folder: Path, trip: Trip, ask: Ask, **settings: str) -> None:
         code, out, err = run("match", request, "--json")
         assert code == 0, err
         trip.matched[ask.name] = {row["camera"]: row["verdict"] for row in json.loads(out)}
+        if "matches" not in trip.matched[ask.name].values():
+            trip.products[ask.name], trip.told[ask.name] = {}, ""
+            return
         code, out, err = run("decide", request, "--owner", "olga", "--share-all", "--json")
         assert code == 0, err
         code, told, err = run("deliver", request, "--json")
