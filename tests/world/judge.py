@@ -99,13 +99,15 @@ def look_faults(film: Film, ask: Ask, products: Sequence[Product]) -> Iterator[s
             yield f"tracks {shown.tracks} instead of {tracks}"
         if shown.codec == "hevc" and shown.tag != "hvc1":
             yield f"tagged {shown.tag}"
-        yield from _field_faults(film, product, shown)
+        yield from _field_faults(film, ask, product, shown)
 
 
-def _field_faults(film: Film, product: Product, shown: Seen) -> Iterator[str]:
-    if not film.fields:
+def _field_faults(film: Film, ask: Ask, product: Product, shown: Seen) -> Iterator[str]:
+    if "height" in ask.profile or not film.fields:  # scaled fields are woven into frames before
         if shown.flagged != {False}:
-            yield "flagged interlaced, which its source is not"
+            yield "flagged interlaced, and has no fields"
+        if film.fields and (mixed := [n for n, pair in zip(shown.numbers, shown.fields, strict=True) if None in pair]):
+            yield f"fields of frame {mixed[0]} are mixed"
         return
     if (order := reader.order_of_fields(product.path)) != film.fields:
         yield f"its fields come in order {order!r} instead of {film.fields!r}"

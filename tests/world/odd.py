@@ -232,12 +232,14 @@ LOST: Final = range(30, 34)
 def _damaged() -> Iterator[Film]:
     for container, codec in (("mp4", "h264"), ("matroska", "h264"), ("mpeg-ts", "h264"), ("mp4", "hevc")):
         doubtful = frozenset(n for hurt in HURT for n in range(hurt, -(-hurt // GROUP) * GROUP))
-        fields: dict[str, Any] = {"make": _hurt_film, "doubtful": doubtful, "says": ("damaged",)}
+        fields: dict[str, Any] = {"make": _hurt_film, "doubtful": doubtful, "says": ("damaged frames",)}
         yield kind(f"damaged-{container}-{codec}", container, codec, **fields)
     for container in ("mp4", "matroska", "mpeg-ts"):
         left = [n for n in _ALL if n not in LOST]
         fields = {"make": _lost_film, "numbers": tuple(left), "at": times(left), "doubtful": frozenset(range(34, 40))}
-        yield kind(f"lost-{container}-h264", container, "h264", says=("missing",), **fields)
+        yield kind(
+            f"lost-{container}-h264", container, "h264", says=("damaged frames", "missing frames", "notes"), **fields
+        )
     fields = {"make": _repeated, "doubtful": frozenset({29, 30}), "says": ("notes",)}
     yield kind("repeated-time-mkv", "matroska", "h264", **fields)
     yield kind("repeated-time-ts", "mpeg-ts", "h264", **fields)

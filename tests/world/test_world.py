@@ -57,13 +57,14 @@ def test_no_mark_that_was_planted_is_found_after(film: Film, journeys: dict[str,
 
 @by_name([film for film in FILMS if film.says])
 def test_what_a_clip_lacks_is_told(film: Film, journeys: dict[str, Judged]) -> None:
-    condition = of(journeys, film).shown["condition"]
-    assert any(condition[name] for name in film.says), condition
+    shown = of(journeys, film).shown
+    assert shown["lacks"]
+    assert any(shown[name] for name in film.says), shown
 
 
 @by_name([film for film in PLACES["holes"] if film.name.startswith("hole-")])
 def test_nothing_matches_inside_a_hole(film: Film, journeys: dict[str, Judged]) -> None:
-    assert of(journeys, film).matched["inside the hole"] == "no frame in the span"
+    assert of(journeys, film).matched["inside the hole"] == "clip has no frame in the span"
 
 
 @by_name([film for film in PLACES["holes"] if film.name.startswith("eleven-hours")])
