@@ -37,7 +37,7 @@ class Film:
     fields: "" for a progressive picture, "t" or "b" for the field that is shown first. tail: how long the last frame
     is shown, in seconds. doubtful: numbers of frames whose picture is damaged or leans on one that is. silent: when a
     gap is in the sound. slack: by how much the file itself leaves open when its sound is due, in seconds. says: what
-    `show` must tell of at least one of ("damaged frames", "missing frames", "holes", "notes"). read: how a number is read.
+    `show` must tell of at least one of, such as "damaged frames". read: how a number is read.
     """
 
     name: str
