@@ -271,7 +271,7 @@ def _repeated(film: Film, path: Path) -> None:
         before, at = (data.find(one) for one in both)  # a block: its track, its time in its cluster (16 bits), flags
         data = data[: at - 3] + data[before - 3 : before - 1] + data[at - 1 :]
     else:
-        base = 126_000 + round(29 * _F * 90_000)
+        base = round(29 * _F * 90_000)
         data = data.replace(_pes_time(base + 3600), _pes_time(base))
     path.write_bytes(data)
 

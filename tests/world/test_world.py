@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from world import counts
 from world.films import Film
 from world.journey import ASKS, Judged, films_at
 
@@ -72,3 +73,8 @@ def test_a_last_frame_of_eleven_hours_makes_no_clip_of_eleven_hours(film: Film, 
     start, _, end = of(journeys, film).shown["span"].partition(" to ")
     assert start.startswith("2026-01-31T18:00:00")
     assert end.startswith("2026-01-31T18:00:03")
+
+
+def test_the_table_of_formats_is_what_came_of_the_world(journeys: dict[str, Judged]) -> None:
+    told = counts.FILE.read_text(encoding="utf-8")
+    assert told == counts.written(counts.rows(journeys)), "PYTHONPATH=.:tests python -m world.counts"
