@@ -7,6 +7,7 @@ import zlib
 from bisect import bisect_left, bisect_right
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from itertools import chain, pairwise
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 import numpy as np
@@ -22,7 +23,7 @@ from pipeline.media.transcode import Excerpt, clock_rows, copy, transcode, versi
 from pipeline.span import NS, Span
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -127,7 +128,7 @@ def make_cut(source: Path, target: Path, cut: Cut, *, name: str = "", timeout_s:
         frames[-1] = replace(frames[-1], end_pts=_end(clip, frames[-1]))
         excerpt = _excerpt(source, cut, span, frames, video=video, name=name)
         try:
-            made = _make(source, target, excerpt, profile, _Wanted(frames, album), timeout_s=timeout_s)
+            made = _make(source, target, excerpt, profile, _Wanted(frames, album, clip.stream), timeout_s=timeout_s)
         except ClipError:
             target.unlink(missing_ok=True)
             raise
@@ -221,10 +222,11 @@ class _Frame:
 
 @dataclass(frozen=True, slots=True)
 class _Wanted:
-    """What a product is compared with: the source's frames, and their reduced pictures."""
+    """What a product is compared with: the source's frames, their reduced pictures, and what the source is."""
 
     frames: list[_Frame]
     album: Album
+    known: Stream
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,10 +279,14 @@ def _make(
     # Should seeking in this file lead ffmpeg elsewhere than it led us, the whole file still holds every frame.
     ways = [excerpt, replace(excerpt, seek_pts=None)] if excerpt.seek_pts is not None else [excerpt]
     wrong = ""
-    for way in ways:
+    for way in chain(ways, _counted(source, excerpt, wanted.known)):
         transcode(source, target, way, profile, timeout_s=timeout_s)
         comparison = _Comparison(wanted, excerpt, fps=profile.fps)
-        got, video = _frames(target, None, None, visit=comparison.visit)
+        try:
+            got, video = _frames(target, None, None, visit=comparison.visit)
+        except ClipError as error:
+            wrong = f"nothing can be shown of the product: {error.reason}; the source may be damaged there"
+            continue
         late = _out_of_bounds(got, video, excerpt) if profile.fps else _difference(got, video, wanted.frames, excerpt)
         wrong = f"the product is not what was asked: {late}; the source may be damaged there"
         if not late and comparison.least >= FLOOR:
@@ -288,6 +294,19 @@ def _make(
         if not late:
             wrong = comparison.complaint
     raise ClipError("cut", wrong)
+
+
+def _counted(source: Path, excerpt: Excerpt, known: Stream) -> Iterator[Excerpt]:
+    """Yield the excerpt of a film whose frames are evenly spaced with its frames counted, nothing for other films.
+
+    A raw stream has no times, and some program streams have few; of those ffmpeg makes others than we do. All of the
+    film is decoded for it, so this comes last.
+    """
+    with open_video(source, known=known) as video:
+        times = [pts for pts, _ in video.luma()]
+    steps = {after - before for before, after in pairwise(times)}
+    if len(steps) == 1:
+        yield replace(excerpt, seek_pts=None, even=(times[0], steps.pop()))
 
 
 class _Comparison:

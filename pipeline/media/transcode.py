@@ -53,7 +53,8 @@ class Excerpt:
     seek_pts: where reading may begin, None for the beginning. sound: the time of the audio to keep, half-open, in
     seconds of the clip, and how many samples a second it has; None leaves it out. name: the only tag of the product.
     codec: the coding of the clip's packets ("h264", "hevc", ...). track: the number of its stream in the file.
-    shown: how its frames are to be shown.
+    shown: how its frames are to be shown. even: first pts and step of a file whose frames are all one step apart, where
+    they are to be counted, because ffmpeg finds other times for them.
     Raises ValueError unless start_pts <= first_pts <= last_pts < stop_pts.
     """
 
@@ -70,6 +71,7 @@ class Excerpt:
     codec: str = ""
     track: int = 0
     shown: Shown = PLAIN
+    even: tuple[int, int] | None = None
 
     def __post_init__(self) -> None:
         if not self.start_pts <= self.first_pts <= self.last_pts < self.stop_pts:
@@ -117,7 +119,11 @@ def transcode(source: Path, target: Path, excerpt: Excerpt, profile: Profile, *,
     last = "" if profile.fps else f"setts=pts=PTS:dts=DTS:duration='{_until(f'round({float(end)!r}/TB)')}'"
     clip = _input(source, excerpt)
     with tempfile.TemporaryDirectory(prefix="lamplighter-") as folder:
-        picture = clip[str(excerpt.track)].filter("trim", start_pts=excerpt.start_pts, end_pts=excerpt.stop_pts)
+        picture = clip[str(excerpt.track)]
+        if excerpt.even is not None:
+            picture = picture.filter("settb", str(excerpt.time_base))
+            picture = picture.filter("setpts", "({}+N*{})".format(*excerpt.even))
+        picture = picture.filter("trim", start_pts=excerpt.start_pts, end_pts=excerpt.stop_pts)
         picture = picture.filter("setpts", f"PTS-({excerpt.first_pts})")
         if woven:  # after the trim, so that no frame outside is woven in
             picture = picture.filter("bwdif", mode="send_frame", deint="interlaced")
