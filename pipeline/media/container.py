@@ -98,8 +98,9 @@ def check_open(packet: Packet[VideoStream], container: InputContainer) -> None:
 
 
 def said(error: BaseException) -> str:
-    """Return what libav says of an error, in lower case."""
-    text = error.strerror if isinstance(error, OSError) else str(error)
+    """Return what libav says of an error, in lower case and on one line, or PyAV in its place."""
+    # The text of libav's own errors also names the file, which is a draft of ours.
+    text = error.strerror if isinstance(error, av.FFmpegError | OSError) else " ".join(str(error).split())[:200]
     return (text or type(error).__name__).lower()
 
 

@@ -246,6 +246,7 @@ def test_a_file_that_is_no_video_is_refused_by_name(tmp_path: Path) -> None:
     assert "probe: a text file, not a video" in refusal(path)
     path.write_text(f"#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:9,\n{write(tmp_path / 'b.ts')}\n#EXT-X-ENDLIST\n")
     assert "probe: a text file, not a video" in refusal(path)  # a playlist must not lead to other files
+    assert str(tmp_path) not in refusal(path)  # nor its reason tell where the draft of it lay
     path.write_bytes(bytes(range(256)) * 40)
     assert "probe: not a video that can be read" in refusal(path)
     assert "probe: not a video that can be read" in refusal(tmp_path)
