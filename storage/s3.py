@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import mimetypes
 import ssl
-import tempfile
 import threading
 import time
 from pathlib import Path
@@ -38,6 +37,7 @@ from storage.contract import (
     replacing,
     write_hashed,
 )
+from storage.disk import scratch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -229,8 +229,8 @@ class S3Store:
     @contextlib.contextmanager
     def draft(self, suffix: str = "") -> Iterator[Path]:
         """See ObjectStore. A file on this machine's own disk."""
-        with tempfile.TemporaryDirectory(prefix="lamplighter-") as scratch:
-            yield Path(scratch) / f"draft{suffix}"
+        with scratch() as folder:
+            yield folder / f"draft{suffix}"
 
     def adopt(self, path: Path, key: str, *, meta: Mapping[str, str] = NO_META) -> None:
         """See ObjectStore."""
