@@ -24,6 +24,7 @@ from av.video.frame import VideoFrame
 
 from pipeline.errors import ClipError, ConfigError
 from pipeline.media.decode import MAX_PIXELS
+from pipeline.media.demux import packets as demuxed
 from pipeline.span import NS
 from workers.settings import RecorderSettings
 
@@ -115,7 +116,7 @@ def capture(
     """
     with _connected(url, settings, now_ns) as (container, video, audio):
         segmenter = _Segmenter(folder, video, audio, settings=settings, now_ns=now_ns)
-        packets = container.demux([video, audio] if audio else [video])
+        packets = demuxed(container, *([video, audio] if audio else [video]))
         try:
             while not stop():
                 try:
@@ -402,7 +403,7 @@ def _writing() -> Iterator[None]:
         yield
     except (av.FFmpegError, ValueError) as error:
         reason = _text(error) if isinstance(error, av.FFmpegError) else str(error)
-        raise ClipError("write", f"its clip cannot be written: {reason}") from None
+        raise ClipError("write", f"its clip cannot be written: {reason}") from error
 
 
 def _text(error: av.FFmpegError, patience_s: float = 0) -> str:

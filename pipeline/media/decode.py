@@ -23,6 +23,8 @@ from av.video.stream import VideoStream
 
 from pipeline.clip import Stream
 from pipeline.errors import ClipError
+from pipeline.media.demux import OF_BYTES, of_bytes
+from pipeline.media.demux import packets as packets_of
 from pipeline.span import parse_iso
 
 if TYPE_CHECKING:
@@ -41,6 +43,9 @@ LIBAV: Final = ", ".join(
 
 MAX_PIXELS: Final = 8192 * 4320
 """The largest picture that is decoded, in pixels (8K with room): a header of 16000 x 16000 asks for 384 MB a frame."""
+
+MAX_SIDE: Final = 32_768
+"""The longest side of a picture, in pixels: a sliver is hardly made smaller to be measured, and no camera makes one."""
 
 # Anything else libav can open (playlists, image sequences, devices) may name further files or hosts to read from.
 FORMATS: Final = "mov,matroska,avi,mpegts,mpeg,mpegvideo,flv,asf,ogg,ivf,wav,mp3,aac,flac"
@@ -123,7 +128,9 @@ class Video:
             count += 1
             self.damaged += frame.is_corrupt
             self.key, self.duration = frame.key_frame, frame.duration or step or self.nominal_step
-            yield pts, luma(frame)
+            with of_bytes("decode", f"frame {count - 1} cannot be shown"):
+                plane = luma(frame)
+            yield pts, plane
         if first is None or last is None:
             raise ClipError("decode", "no frame can be decoded; wanted at least one")
         if not self._whole:
@@ -139,13 +146,13 @@ class Video:
         lossy = self._container.format.name in _LOSSY
         packets = shown = 0
         try:
-            for packet in self._container.demux(self._video):
+            for packet in packets_of(self._container, self._video):
                 if packet.is_corrupt and not lossy:
                     raise ClipError("decode", f"truncated or damaged at packet {packets}; fetch the clip again")
                 packets += packet.size > 0
                 try:
                     frames = packet.decode()
-                except av.FFmpegError as error:
+                except (av.FFmpegError, *OF_BYTES) as error:
                     if lossy and not shown and packet.size:
                         continue
                     raise ClipError(
@@ -153,7 +160,7 @@ class Video:
                     ) from error
                 shown += len(frames)
                 yield from frames
-        except av.FFmpegError as error:
+        except (av.FFmpegError, *OF_BYTES) as error:
             raise ClipError("decode", f"cannot be read on after {shown} frames: {said(error)}") from error
         # The index of an MP4 lists every sample, of a fragmented one those of the fragments that were reached.
         listed = len(self._video.index_entries) if self._container.format.name.startswith("mov") else 0
@@ -237,8 +244,8 @@ def seek_point(path: Path, pts: int) -> int | None:
                 return None
             try:
                 container.seek(target, stream=video)
-                key = next((p for p in container.demux(video) if p.is_keyframe), None)
-            except av.FFmpegError:
+                key = next((p for p in packets_of(container, video) if p.is_keyframe), None)
+            except (av.FFmpegError, *OF_BYTES):
                 return None
             at = None if key is None else key.dts if key.pts is None else key.pts
             if at is not None and at <= latest:
@@ -257,11 +264,16 @@ def _opened(path: Path, max_pixels: int) -> Iterator[tuple[InputContainer, Video
             raise ClipError("probe", f"there is no video in it, only {kinds}; wanted a video clip")
         size = _size(video)
         if 0 in size:  # Too large for probing, or nothing in it says how large: a look at the header alone.
-            with _container(path, skip_frame="all") as again:
+            lost = of_bytes("probe", "its stream is found at one look and not at another")
+            with _container(path, skip_frame="all") as again, lost:
                 size = _size(again.streams[video.index])
         if size[0] * size[1] > max_pixels:
             told = f"{size[0]} x {size[1]} is {size[0] * size[1]} pixels"
             raise ClipError("probe", f"its picture of {told}, wanted at most {max_pixels} (max_pixels)")
+        if max(size) > MAX_SIDE:
+            raise ClipError(
+                "probe", f"its picture of {size[0]} x {size[1]}, wanted at most {MAX_SIDE} pixels along a side"
+            )
         if 0 in _size(video):
             raise ClipError("probe", "the size of its picture cannot be found: no frame in it can be decoded")
         if not video.time_base:
@@ -284,7 +296,7 @@ def _container(path: Path, **options: str) -> InputContainer:
         return av.open(f"file:{path.resolve()}", "r", options=options, metadata_errors="replace")
     except FileNotFoundError as error:
         raise ClipError("fetch", f"{path.name} is not there (any more); list the clips again") from error
-    except av.FFmpegError as error:
+    except (av.FFmpegError, *OF_BYTES) as error:
         raise ClipError("probe", f"{_what_is(path)} ({said(error)})") from error
     except OSError as error:
         raise ClipError("fetch", f"{path.name} cannot be read: {error.strerror}") from error
@@ -363,9 +375,10 @@ def _riff_missing(path: str) -> int:
         return max(0, announced - file.seek(0, 2)) if announced < 0xFFFFFFFF else 0
 
 
-def said(error: av.FFmpegError) -> str:
-    """Return what libav says of an error, in lower case."""
-    return (error.strerror or type(error).__name__).lower()
+def said(error: Exception) -> str:
+    """Return what libav says of an error, in lower case, or PyAV in its place."""
+    told = error.strerror if isinstance(error, av.FFmpegError) else " ".join(str(error).split())[:200]
+    return (told or type(error).__name__).lower()
 
 
 def _what_is(path: Path) -> str:
