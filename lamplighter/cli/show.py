@@ -62,4 +62,5 @@ def _print(title: str, document: dict[str, Any]) -> None:
     plain = [(name, value) for name, value in document.items() if name not in lists]
     tables.table(title, "what", "value", rows=plain)
     for name, rows in lists.items():
-        tables.table(f"\n{name}", *rows[0], rows=[list(row.values()) for row in rows])
+        columns = [column for column in rows[0] if column != "trace"]  # of many lines: for --json
+        tables.table(f"\n{name}", *columns, rows=[[row[column] for column in columns] for row in rows])

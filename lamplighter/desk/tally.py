@@ -40,6 +40,11 @@ class Tally:
         return self.planned + self.left.total
 
     @property
+    def bugs(self) -> list[Receipt[Any, Any]]:
+        """The receipts of what was set aside for a bug, or for want of memory: they hold its traceback."""
+        return [receipt for receipt in self.aside if receipt.trace]
+
+    @property
     def finished(self) -> int:
         """How many units have a receipt."""
         return sum(self.outcomes.values())
