@@ -40,7 +40,9 @@ def remeasure(holdings: Holdings, camera: str | None, *, saw: Saw) -> Tally:
     if camera is not None:
         register.camera(holdings, camera)
     version = holdings.settings.measure.version()
-    jobs = [RemeasureJob(one) for one in holdings.catalog.clips(camera) if one.version != version]
+    there = set(holdings.archive.store.keys(f"activity/{camera}/" if camera else "activity/"))
+    stored = holdings.catalog.clips(camera)
+    jobs = [RemeasureJob(one) for one in stored if one.version != version or one.activity not in there]
 
     def delete_old(replaced: Sequence[tuple[Ingested, Ingested]]) -> None:
         # The catalogue knows the new ones by now, so nobody looks for these any more.
@@ -48,7 +50,7 @@ def remeasure(holdings: Holdings, camera: str | None, *, saw: Saw) -> Tally:
             if old.activity != new.activity:
                 holdings.archive.store.delete(old.activity)
 
-    # A clip that cannot be measured again is in the store all the same: it gets no account.
+    # A clip that cannot be measured again is in the store all the same: it gets no account, unless it met a bug.
     with Books(holdings, "clips remeasured", note=f"by {version}", accounts=False, cleared=delete_old) as books:
 
         def enter(receipt: Receipt[RemeasureJob, Ingested]) -> None:

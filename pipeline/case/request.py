@@ -255,6 +255,7 @@ class Verdict(StrEnum):
     NO_CLIP = "camera has no clip in the span"
     OUTSIDE_SPAN = "clip is outside the span"
     NO_MOTION = "nothing moved in the span"
+    UNREADABLE = "what moved in it cannot be read"
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,12 +274,13 @@ def match(
     cameras: Iterable[Camera],
     *,
     clips: Callable[[Camera], Iterable[Clip]],
-    events: Callable[[Clip], Sequence[Span]],
+    events: Callable[[Clip], Sequence[Span] | None],
 ) -> Iterator[Match]:
     """Yield a verdict for every camera, and for every clip of the cameras inside the area.
 
-    `clips` gives a camera's clips, `events` a clip's motion in time. What is asked of a matching clip is the whole
-    time it shares with the request, not the events alone: evidence that starts at the first movement proves less.
+    `clips` gives a camera's clips, `events` a clip's motion in time, None where that cannot be told. What is asked of a
+    matching clip is the whole time it shares with the request, not the events alone: evidence that starts at the first
+    movement proves less.
     """
     for camera in cameras:
         if not request.area.covers(camera):
@@ -291,7 +293,11 @@ def match(
             if span is None:
                 yield Match(camera, Verdict.OUTSIDE_SPAN, clip)
                 continue
-            inside = tuple(event for event in events(clip) if event & span)
+            moved = events(clip)
+            if moved is None:
+                yield Match(camera, Verdict.UNREADABLE, clip, span)
+                continue
+            inside = tuple(event for event in moved if event & span)
             yield Match(camera, Verdict.MATCH if inside else Verdict.NO_MOTION, clip, span, inside)
         if not seen:
             yield Match(camera, Verdict.NO_CLIP)
