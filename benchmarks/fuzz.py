@@ -197,9 +197,10 @@ class _Worker:
                 found: End = self.line.recv()
             except EOFError:
                 self.process.join()
+                reason = f"exit code {self.process.exitcode}"
                 trace = (self.folder / "crash").read_text(encoding="utf-8", errors="replace")
                 self.start()
-                return End(self.number, whole, "killed", f"exit code {self.process.exitcode}", trace, seconds=took)
+                return End(self.number, whole, "killed", reason, trace, seconds=took)
             return found
         if took < DEADLINE_S:
             return None

@@ -19,14 +19,23 @@ _OPEN_FILES: Final = frozenset({errno.EMFILE, errno.ENFILE})
 _FAILING: Final = frozenset({errno.EIO, errno.ESTALE, errno.ENODEV, errno.ENXIO})
 _MACHINE: Final = LACKING | _FAILING | {errno.EFBIG, errno.ENOMEM}
 
+_SCRATCH: Final = "let TMPDIR name a folder on a larger disk"
+
 
 def of_machine(error: OSError) -> bool:
     """Whether an error that the system itself raised tells of this machine, whatever file was being read or written."""
     return error.errno in _MACHINE
 
 
-def lacking(error: OSError, folder: Path, *, choose: str = "choose a larger disk") -> MachineError:
-    """Return what to tell of an error of the machine that was met in `folder`; `choose`: what else one can do."""
+def lacking(error: OSError, folder: Path | None = None, *, choose: str = "choose a larger disk") -> MachineError:
+    """Return what to tell of an error of the machine that was met in `folder`; `choose`: what else one can do.
+
+    Without a folder it is that of the file the error names, or of scratch files.
+    """
+    if folder is None:
+        place = Path(tempfile.gettempdir())
+        named = Path(os.fsdecode(error.filename)).parent if error.filename else place
+        folder, choose = (place, _SCRATCH) if named.is_relative_to(place) else (named, choose)
     said = error.strerror or os.strerror(error.errno or 0)
     again = "and run it again: what was done is kept"
     if error.errno in _OPEN_FILES:
@@ -58,14 +67,13 @@ def written(folder: Path, *, choose: str = "choose a larger disk") -> Iterator[N
 def scratch() -> Iterator[Path]:
     """Give a folder of its own for what is not kept, gone at the end. Raises MachineError when none can be made."""
     place = Path(os.environ.get("TMPDIR") or tempfile.gettempdir())
-    choose = "let TMPDIR name a folder on a larger disk"
     try:
         folder = tempfile.TemporaryDirectory(prefix="lamplighter-", dir=place, ignore_cleanup_errors=True)
     except OSError as error:
         if of_machine(error):
-            raise lacking(error, place, choose=choose) from error
-        raise MachineError(f"{place}: {error.strerror}: let TMPDIR name a folder that can be written to") from error
-    with folder as made, written(place, choose=choose):
+            raise lacking(error, place, choose=_SCRATCH) from error
+        raise MachineError(f"{place}: {error.strerror}: {_SCRATCH}") from error
+    with folder as made, written(place, choose=_SCRATCH):
         yield Path(made)
 
 

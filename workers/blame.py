@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import tempfile
 import traceback
 from collections import defaultdict
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from pipeline.errors import LACKING, ClipError, DamagedDocument, LamplighterError, MachineError, RepeatedBug
@@ -48,8 +46,7 @@ def blame(error: Exception) -> Blame:
     cause = error.__cause__ if isinstance(error, ClipError) else error
     # Of libav only what it never says about a clip's bytes: a damaged one, too, may want more memory than there is.
     if isinstance(cause, OSError) and (cause.errno in LACKING or (cause is error and of_machine(cause))):
-        place = Path(str(cause.filename)).parent if cause.filename else Path(tempfile.gettempdir())
-        raise lacking(cause, place) from error
+        raise lacking(cause) from error
     if isinstance(error, ClipError):
         return Blame(error.station, error.reason)
     if isinstance(error, DamagedDocument):

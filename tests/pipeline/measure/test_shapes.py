@@ -18,9 +18,7 @@ SHORT = st.sampled_from([1, 2, 3, 5, 7, 8, 9, 15, 16, 17, 31, 32, 33, 64, 65, 12
 LONG = st.sampled_from([1, 2, 3, 64, 255, 640, 1001, 4096, 8191, 16_384])
 
 
-def pictures(
-    height: int, width: int, count: int, seed: int, *, shaking: bool
-) -> Iterator[tuple[int, NDArray[np.uint8]]]:
+def pictures(height: int, width: int, count: int, *, shaking: bool) -> Iterator[tuple[int, NDArray[np.uint8]]]:
     """Noise, or a scene of it before a camera that shakes by up to a quarter of the picture."""
     rng = np.random.default_rng(height * width)
     down, right = height // 4 + 1, width // 4 + 1
