@@ -30,13 +30,14 @@ def of_machine(error: OSError) -> bool:
 def lacking(error: OSError, folder: Path | None = None, *, choose: str = "choose a larger disk") -> MachineError:
     """Return what to tell of an error of the machine that was met in `folder`; `choose`: what else one can do.
 
-    Without a folder it is that of the file the error names, or of scratch files.
+    Without a folder it is that of the file the error names, if it names one.
     """
-    if folder is None:
-        place = Path(tempfile.gettempdir())
-        named = Path(os.fsdecode(error.filename)).parent if error.filename else place
-        folder, choose = (place, _SCRATCH) if named.is_relative_to(place) else (named, choose)
+    if folder is None and error.filename:
+        scratch_folder, folder = Path(tempfile.gettempdir()), Path(os.fsdecode(error.filename)).parent
+        if folder.is_relative_to(scratch_folder):
+            folder, choose = scratch_folder, _SCRATCH
     said = error.strerror or os.strerror(error.errno or 0)
+    met = said if folder is None else f"{folder}: {said}"
     again = "and run it again: what was done is kept"
     if error.errno in _OPEN_FILES:
         limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -44,12 +45,13 @@ def lacking(error: OSError, folder: Path | None = None, *, choose: str = "choose
     if error.errno == errno.ENOMEM:
         return MachineError(f"{said}: free memory, or use fewer workers, {again}")
     if error.errno in _FAILING:
-        return MachineError(f"{folder}: {said}: its disk fails or went away; look after it {again}")
+        return MachineError(f"{met}: its disk fails or went away; look after it {again}")
     if error.errno == errno.EROFS:
-        return MachineError(f"{folder}: {said}: mount it writable, or choose another folder, {again}")
+        return MachineError(f"{met}: mount it writable, or choose another folder, {again}")
     if error.errno == errno.EFBIG:
-        return MachineError(f"{folder}: {said}: choose a file system that takes larger files {again}")
-    return MachineError(f"{folder}: {said} ({_room(folder)}): make room there, or {choose}, {again}")
+        return MachineError(f"{met}: choose a file system that takes larger files {again}")
+    room = "" if folder is None else f" ({_room(folder)})"
+    return MachineError(f"{met}{room}: make room there, or {choose}, {again}")
 
 
 @contextmanager

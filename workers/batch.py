@@ -66,7 +66,7 @@ def run(
                     yield receipt
                     if receipt.outcome is Outcome.DONE:
                         streak.done()
-                    streak.add(receipt)
+                    streak.add(receipt.job.name, receipt.blame)
             elif not breaker.closed:
                 breaker.wait()
             elif queue.ended:

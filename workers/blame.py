@@ -12,9 +12,8 @@ from pipeline.text import shown_lines
 from storage.disk import lacking, of_machine
 
 if TYPE_CHECKING:
+    from pathlib import Path
     from types import CodeType
-
-    from workers.receipt import AnyReceipt
 
 SAME_BUG: Final = 5
 """Different clips that meet one bug, none done in between, until it is a fault of the program or of its machine."""
@@ -36,17 +35,18 @@ class Blame:
     place: str = ""
 
 
-def blame(error: Exception) -> Blame:
+def blame(error: Exception, *, folder: Path | None = None) -> Blame:
     """Return why an error, while it is being handled, sets its clip aside; raise what it means where it ends the run.
 
     A ClipError is the clip's, and so is a document of the bucket about it that is damaged. Any other error of ours ends
     the run as it is; what the machine lacks ends it as a MachineError, also where it reached a station that could only
-    take it for a fault of the clip. What nobody foresaw is a bug, and costs the clip.
+    take it for a fault of the clip; `folder` is what was written to, where the error names no file. What nobody foresaw
+    is a bug, and costs the clip.
     """
     cause = error.__cause__ if isinstance(error, ClipError) else error
     # Of libav only what it never says about a clip's bytes: a damaged one, too, may want more memory than there is.
     if isinstance(cause, OSError) and (cause.errno in LACKING or (cause is error and of_machine(cause))):
-        raise lacking(cause) from error
+        raise lacking(cause, folder) from error
     if isinstance(error, ClipError):
         return Blame(error.station, error.reason)
     if isinstance(error, DamagedDocument):
@@ -73,22 +73,22 @@ class Streak:
         """Begin anew: one clip was done, so clips are what is wrong."""
         self._met.clear()
 
-    def add(self, receipt: AnyReceipt) -> None:
+    def add(self, name: str, said: Blame) -> None:
         """Count what one clip met. Raises RepeatedBug, or MachineError where it is memory, once it is too much."""
-        if not receipt.place:
+        if not said.place:
             return
-        met = self._met[receipt.place]
-        met.add(receipt.job.name)
+        met = self._met[said.place]
+        met.add(name)
         if len(met) < SAME_BUG:
             return
-        if receipt.station == "memory":
+        if said.station == "memory":
             raise MachineError(
                 f"{len(met)} clips in a row needed more memory than there is: free memory, use fewer workers, or let "
                 "ingest.max_pixels take smaller pictures, and run it again: what was done is kept"
             )
         raise RepeatedBug(
-            f"{len(met)} clips in a row met one bug, so it is no fault of theirs: {receipt.reason}; what was done is "
-            f"kept, please report this:\n{receipt.trace}"
+            f"{len(met)} clips in a row met one bug, so it is no fault of theirs: {said.reason}; what was done is "
+            f"kept, please report this:\n{said.trace}"
         )
 
 

@@ -22,7 +22,7 @@ import av
 from av.codec.context import CodecContext
 from av.video.frame import VideoFrame
 
-from pipeline.errors import ClipError, ConfigError
+from pipeline.errors import LACKING, ClipError, ConfigError
 from pipeline.media.decode import MAX_PIXELS
 from pipeline.media.demux import packets as demuxed
 from pipeline.span import NS
@@ -403,7 +403,10 @@ def _writing() -> Iterator[None]:
         yield
     except (av.FFmpegError, ValueError) as error:
         reason = _text(error) if isinstance(error, av.FFmpegError) else str(error)
-        raise ClipError("write", f"its clip cannot be written: {reason}") from error
+        # Never libav's own error, which may tell the URL.
+        met = error if isinstance(error, OSError) else OSError()
+        cause = OSError(met.errno, met.strerror) if met.errno in LACKING else None
+        raise ClipError("write", f"its clip cannot be written: {reason}") from cause
 
 
 def _text(error: av.FFmpegError, patience_s: float = 0) -> str:

@@ -142,7 +142,7 @@ class _Lane(threading.Thread):
         elif reply.answer is Answer.ASIDE:
             receipt = set_aside(upload.job, reply.station, reply.reason, trace=reply.trace, place=reply.place)
             live.saw(receipt)
-            live.met.add(receipt)
+            live.met.add(upload.job.name, receipt.blame)
         else:
             live.saw(Repeated(upload))
         return reply.answer

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Generic, Never, Protocol, TypeAlias, TypeVar
+from typing import Generic, Never, Protocol, TypeVar
 
 from pipeline.errors import StoreRefused, StoreUnavailable
 from workers.blame import Blame, blame
@@ -93,8 +93,10 @@ class Receipt(Generic[J_co, R_co]):
     trace: str = ""
     place: str = ""
 
-
-AnyReceipt: TypeAlias = Receipt[Any, Any]
+    @property
+    def blame(self) -> Blame:
+        """Why it was set aside."""
+        return Blame(self.station, self.reason, self.trace, self.place)
 
 
 def set_aside(

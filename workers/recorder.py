@@ -93,7 +93,7 @@ class Recorder(threading.Thread):
         try:
             yield
         except Exception as error:  # noqa: BLE001 - one camera's bug must not cost the others
-            said = blame(error)
+            said = blame(error, folder=self._folder)
             self._tell(Fault(self.camera, said.station, said.reason, said.trace))
 
     def _tell(self, fault: Fault) -> None:

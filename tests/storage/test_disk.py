@@ -8,12 +8,10 @@ import os
 import resource
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from conftest import cannot_run
 from fleet_fixtures import CAMERAS, Films, a_request, ask, put_film
 from lamplighter.desk.desk import Desk, open_desk
 from lamplighter.settings import load
@@ -23,18 +21,6 @@ from storage.disk import lacking, of_machine, scratch, written
 from workers.receipt import Outcome
 
 KIB = 1024
-
-
-@pytest.fixture
-def small(tmp_path: Path) -> Iterator[Path]:
-    """A disk of 256 KiB, which a tmpfs is."""
-    folder = tmp_path / "small"
-    folder.mkdir()
-    made = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(folder)], check=False)
-    if made.returncode:
-        cannot_run("only root may mount a small disk")
-    yield folder
-    subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
 def fill(folder: Path, *, leave: int) -> None:
@@ -79,11 +65,11 @@ def test_a_device_that_is_always_full_is_told_at_once() -> None:
         Path("/dev/full").write_bytes(b"light")
 
 
-def test_the_store_says_that_its_disk_is_full_whatever_is_written(small: Path) -> None:
-    store = DirectoryStore(small / "store")
+def test_the_store_says_that_its_disk_is_full_whatever_is_written(small_disk: Path) -> None:
+    store = DirectoryStore(small_disk / "store")
     store.ensure_bucket()
     store.put("a", b"light")
-    fill(small, leave=8 * KIB)
+    fill(small_disk, leave=8 * KIB)
     for size in (64 * KIB, 2**20):
         with pytest.raises(MachineError, match=r"store: No space left on device \(0\.\d of 0 MiB free\).*store\.path"):
             store.put("b", bytes(size))
@@ -91,7 +77,7 @@ def test_the_store_says_that_its_disk_is_full_whatever_is_written(small: Path) -
             path.write_bytes(bytes(size))
     assert list(store.keys()) == ["a"]
     assert store.get("a") == b"light"
-    (small / "full").unlink()
+    (small_disk / "full").unlink()
     assert store.put("b", bytes(64 * KIB))
 
 
@@ -104,13 +90,13 @@ def test_what_goes_wrong_while_a_draft_is_written_is_not_taken_for_the_store(tmp
 
 
 def test_scratch_says_which_folder_is_full_and_which_variable_names_it(
-    small: Path, monkeypatch: pytest.MonkeyPatch
+    small_disk: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("TMPDIR", str(small))
+    monkeypatch.setenv("TMPDIR", str(small_disk))
     with pytest.raises(MachineError, match=r"small: No space left on device.*TMPDIR"), scratch() as folder:
         (folder / "cut.mp4").write_bytes(bytes(2**20))
-    assert list(small.iterdir()) == []
-    monkeypatch.setenv("TMPDIR", str(small / "not there"))
+    assert list(small_disk.iterdir()) == []
+    monkeypatch.setenv("TMPDIR", str(small_disk / "not there"))
     with pytest.raises(MachineError, match=r"not there: .*TMPDIR"), scratch():
         pass
 
@@ -132,32 +118,32 @@ def assert_the_machine_is_told(done: subprocess.CompletedProcess[str], *said: st
 
 @pytest.mark.whole
 def test_a_full_disk_under_the_store_ends_a_run_and_the_next_one_goes_on(
-    small: Path, films: Films, tmp_path: Path
+    small_disk: Path, films: Films, tmp_path: Path
 ) -> None:
-    flags = {"data": tmp_path / "data", "batch": {"workers": 0}, "store": {"path": str(small / "objects")}}
+    flags = {"data": tmp_path / "data", "batch": {"workers": 0}, "store": {"path": str(small_disk / "objects")}}
     with open_desk(load(flags=flags)) as desk:
         desk.import_cameras(CAMERAS)
         put_film(films.still, tmp_path / "in", "ask-1")
-        fill(small, leave=films.still.stat().st_size // 2)
+        fill(small_disk, leave=films.still.stat().st_size // 2)
         with pytest.raises(MachineError, match=r"objects: No space left on device .* MiB free"):
             desk.ingest([str(tmp_path / "in")])
-        (small / "full").unlink()
+        (small_disk / "full").unlink()
         assert desk.ingest([str(tmp_path / "in")]).results
 
 
 @pytest.mark.whole
 def test_a_full_scratch_disk_ends_a_delivery_and_sets_no_clip_aside(
-    desk: Desk, small: Path, films: Films, tmp_path: Path
+    desk: Desk, small_disk: Path, films: Films, tmp_path: Path
 ) -> None:
     put_film(films.moving, tmp_path / "in", "always-1")
     desk.ingest([str(tmp_path / "in")])
     asked = ask(desk, a_request(start_s=1, end_s=901))
     size = films.moving.stat().st_size
     for left in (size // 2, size + 8 * KIB):  # the source does not fit; the source does, and its cut does not
-        fill(small, leave=left)
-        done = lamplighter(desk, "deliver", asked.id, TMPDIR=str(small))
-        assert_the_machine_is_told(done, f"{small}", "No space left on device", "TMPDIR")
-        (small / "full").unlink()
+        fill(small_disk, leave=left)
+        done = lamplighter(desk, "deliver", asked.id, TMPDIR=str(small_disk))
+        assert_the_machine_is_told(done, f"{small_disk}", "No space left on device", "TMPDIR")
+        (small_disk / "full").unlink()
     done = lamplighter(desk, "deliver", asked.id, "--json", TMPDIR="/tmp")  # noqa: S108
     assert (done.returncode, len(json.loads(done.stdout)["delivered"])) == (0, 1)
 
