@@ -91,8 +91,10 @@ def main() -> None:
         app(standalone_mode=True)
     except LamplighterError as error:
         answer = answer_to(error)
-        told = shown_lines(error) if isinstance(error, RepeatedBug) else shown(error)
-        typer.echo(f"lamplighter: {answer.prefix}{told}", err=True)
+        if isinstance(error, RepeatedBug):  # ends with a traceback
+            typer.echo("lamplighter: " + shown_lines(error), err=True)
+        else:
+            typer.echo(f"lamplighter: {answer.prefix}{shown(error)}", err=True)
         raise SystemExit(answer.exit_code) from None
     except Exception:  # noqa: BLE001 - else its exit code would be that of a clip that was set aside
         typer.echo(shown_lines(traceback.format_exc()), err=True, nl=False)
