@@ -320,7 +320,9 @@ def main() -> int:
     faults = [asdict(end) for end in ends if end.bug or end.station in {"killed", "hung", "memory"}]
     table[-1] |= {"seed": chosen.seed, "first": chosen.first, "jobs": chosen.jobs, "faults": faults}
     table[-1] |= {"deadline_s": DEADLINE_S, "memory_mib": MEMORY_MIB}
-    report.draw(report.write("fuzz", table, folder=chosen.out, quick=chosen.quick, columns=_COLUMNS))
+    # Beside the figures of one commit, which the pages are made of, and not among them.
+    folder_of_results = chosen.out / "fuzz"
+    report.draw(report.write("fuzz", table, folder=folder_of_results, quick=chosen.quick, columns=_COLUMNS))
     return 1 if any(end.bug or end.station in {"killed", "hung"} for end in ends) else 0
 
 
