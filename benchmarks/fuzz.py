@@ -129,10 +129,13 @@ class Bench:
                 shutil.rmtree(self._folder / "objects" / kind, ignore_errors=True)
         return end
 
-    def _cut(self, number: int, record: Ingested) -> Receipt[_CutJob, None]:
+    def _cut(self, number: int, record: Ingested) -> Receipt[_CutJob, None] | None:
         clip = record.clip
         third = clip.span.duration_ns // 3
-        span = clip.span if number % 2 else Span(clip.start_ns + third, clip.start_ns + 2 * third + 1)
+        asked = clip.span if number % 2 else Span(clip.start_ns + third, clip.start_ns + 2 * third + 1)
+        span = next(iter(clip.recorded(asked)), None)
+        if span is None:  # a hole
+            return None
         with tempfile.TemporaryDirectory(dir=self._folder) as folder:
             return attempt(_make_cut, _CutJob(clip.id, Cut("r", clip, span, Profile()), Path(folder)), self._context)
 

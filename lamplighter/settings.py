@@ -9,7 +9,7 @@ import tomllib
 from collections.abc import Collection, Iterator, Mapping
 from fractions import Fraction
 from pathlib import Path
-from typing import Annotated, Any, NoReturn, get_origin
+from typing import Annotated, Any, Literal, NoReturn, get_origin
 
 from pydantic import (
     AfterValidator,
@@ -31,16 +31,17 @@ from pydantic_settings import (
 )
 
 from pipeline.case.request import Limits
-from pipeline.clip import check_id
+from pipeline.clip import check_id, check_zone
 from pipeline.detection.gates import Detection
 from pipeline.detection.layers import CameraLayer, Layers, Resolved, header
 from pipeline.detection.night import Darkness
 from pipeline.detection.trials import TuneSettings
 from pipeline.errors import ConfigError
 from pipeline.measure.motion import MeasureSettings
+from pipeline.media.layouts import LAYOUTS
 from pipeline.media.profile import Profile
 from simulation.settings import FleetSettings
-from storage.access import StoreSettings
+from storage.access import ACCESS_KEY, SECRET_KEY, SESSION_TOKEN, UNSHOWN, StoreSettings
 from workers.settings import BatchSettings, LiveSettings, RecorderSettings
 
 CONFIGS = Path(__file__).parents[1] / "configs"
@@ -48,8 +49,8 @@ _PREFIX = "LAMPLIGHTER_"
 _ENVIRONMENT = "the environment"
 _RENAMED = {"stream": "recorder"}  # sections of earlier versions
 _LAYERS = ("day", "night", "camera")  # tables of detection settings over [detection]; they hold no knobs of their own
-# Read from the environment by other parts, and by no section: two secrets, and where the tests' footage lies.
-_OTHERS = {"LAMPLIGHTER_CONFIG", "LAMPLIGHTER_S3_ACCESS_KEY", "LAMPLIGHTER_S3_SECRET_KEY", "LAMPLIGHTER_FOOTAGE"}
+# Read from the environment by other parts, and by no section: secrets, and where the tests' footage lies.
+_OTHERS = {"LAMPLIGHTER_CONFIG", "LAMPLIGHTER_FOOTAGE", ACCESS_KEY, SECRET_KEY, SESSION_TOKEN}
 
 
 class CatalogSettings(BaseModel):
@@ -67,8 +68,17 @@ class IngestSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    layout: str = Field("plain", description="whose names the clips have (docs/reference/layouts.md)")
     template: str = Field(
-        "{camera}/{start:%Y%m%dT%H%M%SZ}.mp4", description="how a path says its camera and start time (UTC)"
+        "",
+        description="how a path says its camera and start time, such as {camera}/{start:%Y%m%d_%H%M%S}.{ext}; "
+        "empty = as the layout says",
+    )
+    zone: str = Field(
+        "", description="time zone of local times, such as Europe/Vienna, of cameras that have none of their own"
+    )
+    future_slack_s: float = Field(
+        600, ge=0, le=315_576_000, description="how far ahead of now a clip may claim to start (seconds)"
     )
     raw_rate: str = Field(
         "", description="frames a second of raw streams (.h264, .265), such as 25 or 30000/1001; empty = set them aside"
@@ -76,6 +86,24 @@ class IngestSettings(BaseModel):
     max_pixels: int = Field(
         36_000_000, ge=1, le=268_435_456, description="largest picture that is decoded (pixels, width x height)"
     )
+    track: Literal["largest", "first", "default"] | Annotated[int, Field(ge=0, le=99)] = Field(
+        "largest",
+        description="which video track is the clip: largest, first, default, or its number from 0; covers do not count",
+    )
+
+    @field_validator("layout")
+    @classmethod
+    def _is_layout(cls, text: str) -> str:
+        if text not in LAYOUTS:
+            raise ValueError(f"wanted one of {', '.join(LAYOUTS)}")
+        return text
+
+    @field_validator("zone")
+    @classmethod
+    def _is_zone(cls, text: str) -> str:
+        if text:
+            check_zone(text)
+        return text
 
     @field_validator("raw_rate")
     @classmethod
@@ -181,7 +209,8 @@ def load(file: Path | None = None, *, flags: Mapping[str, Any] | None = None) ->
         source = next((name for name, layer in reversed(layers) if _holds(layer, path)), "the settings")
         if source == _ENVIRONMENT:
             source = f"the environment variable {_PREFIX}{'__'.join(path[:2]).upper()}"
-        got = "" if isinstance(first["input"], dict) else f", got {first['input']!r}"
+        unsaid = isinstance(first["input"], dict) or first["type"] == UNSHOWN
+        got = "" if unsaid else f", got {first['input']!r}"
         raise ConfigError(f"{source}: {'.'.join(path)}: {first['msg']}{got}") from error
     return settings
 

@@ -7,7 +7,7 @@ import io
 import struct
 import zipfile
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from fractions import Fraction
 from typing import Any
@@ -46,7 +46,7 @@ class Activity:
     width, height: size of the picture in pixels.
     version: which `measure`, with which settings, made it; never empty.
     cell_side: pixels along the side of a cell. They lie from the top left corner on, the last ones take what remains.
-    depth: how deep it was measured.
+    depth: how deep it was measured. holes: the times without a frame, half-open (start_pts, end_pts), in order.
 
     Shares lie cell by cell in memory, the frames of each side by side (Fortran order), however they come: so they are
     stored, and so `detect` walks them. The arrays are made read-only. Raises ValueError when shapes, dtypes or order
@@ -63,6 +63,7 @@ class Activity:
     version: str
     cell_side: int
     depth: Depth = Depth.FULL
+    holes: tuple[tuple[int, int], ...] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         if self.share.dtype != np.uint8 or self.share.ndim != 3 or 0 in self.share.shape:
@@ -90,17 +91,13 @@ class Activity:
         self.share.setflags(write=False)
         self.pts.setflags(write=False)
         self.luma.setflags(write=False)
+        object.__setattr__(self, "holes", tuple(holes(self.pts, self.time_base)))
 
     @property
     def layout(self) -> Layout:
         """Where its cells lie."""
         _, rows, columns = self.share.shape
         return Layout(self.width, self.height, self.cell_side, rows, columns)
-
-    @property
-    def holes(self) -> list[tuple[int, int]]:
-        """The times without a frame, half-open (start_pts, end_pts), in order."""
-        return holes(self.pts, self.time_base)
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Return plain arrays: `share`, `pts`, `luma` and `time_base` (2,), `size` (2,) of width and height.

@@ -139,8 +139,9 @@ class Condition:
     """What a recording lacks and bears: told with the clip and with everything that is made of it.
 
     holes: times without a frame, half-open (start_pts, end_pts), in order and apart; what lies between the first packet
-    and the first picture that can be shown is one. damaged: frames shown in which the decoder had to conceal something.
-    missing: frames that are in the file and gave no picture. notes: what else a reader has to know, a sentence each.
+    and the first picture that can be shown is one. damaged: frames shown in which the decoder had to conceal something
+    or that lean on data that was lost. missing: frames that are in the file and gave no picture. notes: what else a
+    reader has to know, a sentence each.
 
     Raises ValueError for holes that are empty, overlap or are out of order, and counts below zero.
     """
@@ -159,6 +160,12 @@ class Condition:
         if min(self.damaged, self.missing) < 0:
             raise ValueError(f"damaged and missing frames are counted from 0, got {self.damaged} and {self.missing}")
 
+    def __str__(self) -> str:
+        """Return it in a few words, "" for a recording that is whole."""
+        counts = {"hole": len(self.holes), "damaged frame": self.damaged, "missing frame": self.missing}
+        counts["note"] = len(self.notes)
+        return ", ".join(f"{count:,} {what}{'s' * (count > 1)}" for what, count in counts.items() if count)
+
 
 WHOLE: Final = Condition()
 """The condition of a recording of which there is nothing to tell."""
@@ -168,9 +175,9 @@ WHOLE: Final = Condition()
 class Clock:
     """How the start of a clip is known.
 
-    source: what said it: "path", "sidecar", "container", "stream". zone: the IANA name of the zone its local time was
-    read in, "" for one that said its own offset from UTC. offset_s: seconds the camera's clock is ahead, which were
-    taken off; known: how that is known. Raises ValueError for a zone nobody knows.
+    source: what said it: "path", "sidecar", "container", "stream", or "arrival", which is our own clock. zone: the IANA
+    name of the zone its local time was read in, "" for one that said its own offset from UTC. offset_s: seconds the
+    camera's clock is ahead, which were taken off; known: how that is known. Raises ValueError for a zone nobody knows.
     """
 
     source: str
@@ -185,7 +192,7 @@ class Clock:
 
 @dataclass(frozen=True, slots=True)
 class Stream:
-    """What the decoder found in a clip's one video stream.
+    """What the decoder found in a clip's film: of its video tracks that are no cover pictures the one numbered `track`.
 
     `first_pts` is the time of the first packet, `end_pts` one past the time of the last frame, both in units of
     `time_base` seconds; `frames` counts what was shown. Width and height are those of the upright picture. `audio` is
@@ -204,12 +211,13 @@ class Stream:
     frames: int
     audio: str | None = None
     condition: Condition = WHOLE
+    track: int = 0
 
     def __post_init__(self) -> None:
         if not isinstance(self.time_base, Fraction) or {type(self.first_pts), type(self.end_pts)} != {int}:
             raise ValueError(f"a stream's time is exact: integer pts and a Fraction as time base, got {self}")
         if (
-            min(self.width, self.height, self.frames) < 1
+            min(self.width, self.height, self.frames, self.track + 1) < 1
             or self.time_base.numerator < 1
             or self.end_pts <= self.first_pts
         ):
@@ -270,6 +278,11 @@ class Clip:
                 parts.append(before)
             left = Span(max(left.start_ns, hole.end_ns), left.end_ns) if left.end_ns > hole.end_ns else None
         return [*parts, left] if left else parts
+
+    @property
+    def footage_ns(self) -> int:
+        """How long it recorded, in nanoseconds: its span without the holes."""
+        return sum(part.duration_ns for part in self.recorded())
 
     def pts_at(self, t_ns: int) -> int:
         """Return the smallest pts whose exact time is at or after `t_ns`.

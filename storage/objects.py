@@ -10,8 +10,12 @@ from storage.contract import ObjectStore
 from storage.directory import DirectoryStore
 
 
-def open_store(settings: StoreSettings, credentials: Credentials | None) -> ObjectStore:
+def open_store(
+    settings: StoreSettings, credentials: Credentials | None, *, part_bytes: int | None = None
+) -> ObjectStore:
     """Open the store that `settings` describes without talking to it.
+
+    A larger object goes to S3 in parts of `part_bytes`, by default of as many as suit a run.
 
     Raises ConfigError when the folder or the endpoint is left empty, or for S3 without credentials.
     """
@@ -20,7 +24,7 @@ def open_store(settings: StoreSettings, credentials: Credentials | None) -> Obje
             raise ConfigError("store.path: a directory store needs the folder to keep objects in, got nothing")
         return DirectoryStore(Path(settings.path))
     if credentials is None:
-        raise ConfigError(f"the S3 store at {settings.endpoint} needs credentials: set {ACCESS_KEY} and {SECRET_KEY}")
-    from storage.s3 import S3Store  # noqa: PLC0415 - a client that whoever has a folder need not wait for
+        raise ConfigError(f"the S3 store at {settings.host} needs credentials: set {ACCESS_KEY} and {SECRET_KEY}")
+    from storage.s3 import PART_BYTES, S3Store  # noqa: PLC0415 - a client that whoever has a folder need not wait for
 
-    return S3Store(settings, credentials)
+    return S3Store(settings, credentials, part_bytes=part_bytes or PART_BYTES)

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import mimetypes
+import re
 import ssl
-import threading
-import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote, unquote_plus, urlsplit
+from typing import TYPE_CHECKING, Final
+from urllib.parse import parse_qs, unquote, unquote_plus, urlsplit
 from xml.etree.ElementTree import ParseError
 
 import minio.error
@@ -19,7 +18,7 @@ from minio.commonconfig import REPLACE, CopySource
 
 from pipeline.errors import ConfigError, StoreRefused, StoreUnavailable
 from pipeline.span import from_datetime
-from storage.access import ACCESS_KEY, SECRET_KEY, Credentials, StoreSettings
+from storage.access import ACCESS_KEY, SECRET_KEY, SESSION_TOKEN, Credentials, StoreSettings
 from storage.contract import (
     CHUNK_BYTES,
     NO_META,
@@ -38,16 +37,19 @@ from storage.contract import (
     write_hashed,
 )
 from storage.disk import scratch
+from storage.transport import NoS3Answer, Transport, as_it_is, paced, untrusted
+from storage.transport import if_absent as _absent
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
 
     from minio.datatypes import Object
 
 # One request up to this size, parts of this size above it; it bounds the memory of a put from a file.
-_PART_BYTES = 16 * 1024 * 1024
-_RECONNECT_S = 2.0  # between two connections for notifications
-_IDLE_CONNECTIONS = 32  # kept open for the next request, however many threads share a store
+PART_BYTES: Final = 16 * 1024 * 1024
+_ANY_REGION = "us-east-1"  # where S3 looks for what was put nowhere else, and what other servers call themselves
+_REGION = re.compile(r"[A-Za-z0-9_-]+")
+_ADDRESS = re.compile(r"\[.*|[0-9.]+(:[0-9]+)?")
 _META_PREFIX = "x-amz-meta-"
 # What another try may mend although the status is below 500. A conflict is another writer's put of the same key.
 _PASSING = {
@@ -70,79 +72,25 @@ _OF_ONE_OBJECT = {
     "XMinioInvalidObjectName",
     "XMinioInvalidResourceName",
 }
+_TEMPORARY = (
+    f"the session token has ended or is of another key: get new temporary credentials, set all three of {ACCESS_KEY}, "
+    f"{SECRET_KEY} and {SESSION_TOKEN}, for the workers too, and run it again; what was done is kept"
+)
+_TOKENS = {"ExpiredToken", "ExpiredTokenException", "InvalidToken", "InvalidTokenId", "TokenRefreshRequired"}
+_KEYS = {"InvalidAccessKeyId", "SignatureDoesNotMatch", "RequestTimeTooSkewed"}
+# What OpenSSL calls an answer that is not encrypted; the last is its name since 3.2.
+_NO_TLS = {"HTTP_REQUEST", "UNKNOWN_PROTOCOL", "WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE"}
+_VAGUE = {"AccessDenied", "BadRequest"}  # what the client makes of a refusal without a text, as each to a HEAD is
+_ELSEWHERE = {"AuthorizationHeaderMalformed", "BadRequest", "IllegalLocationConstraintException", "InvalidRegionName"}
 _ADVICE = {
     "AccessDenied": f"check the policy of these credentials, or that {ACCESS_KEY} and {SECRET_KEY} are right",
     "InvalidAccessKeyId": f"the server does not know this access key: check {ACCESS_KEY}",
     "SignatureDoesNotMatch": f"the secret does not belong to the access key: check {SECRET_KEY}",
     "RequestTimeTooSkewed": "set the clock of this machine",
     "AuthorizationHeaderMalformed": "check the setting `region`",
+    "InvalidRegionName": "check the setting `region`",
     "BadRequest": "check the settings `region` and `secure`",
 }
-
-
-class _NoS3Answer(Exception):  # noqa: N818 - never leaves this module
-    """Something answered that is no S3 server, or one in front of it; `status` is that of HTTP."""
-
-    def __init__(self, status: int) -> None:
-        super().__init__(status)
-        self.status = status
-
-
-class _Transport(urllib3.PoolManager):
-    """The client's transport, which its threads share.
-
-    A thread can have something done before each request of a call it makes, for which the client has no parameter.
-    An answer that is none of S3's is raised here, where its status is known.
-    """
-
-    def __init__(self, **options: Any) -> None:  # noqa: ANN401 - those of a PoolManager
-        super().__init__(**options)
-        self._here = threading.local()
-
-    @contextlib.contextmanager
-    def before_each(self, do: Callable[[str, str, Any], None]) -> Iterator[None]:
-        """Call `do` with method, query and headers before each request that this thread makes in the block."""
-        self._here.do = do
-        try:
-            yield
-        finally:
-            del self._here.do
-
-    def urlopen(self, method: str, url: str, redirect: bool = True, **kw: Any) -> urllib3.BaseHTTPResponse:  # type: ignore[override]  # noqa: ANN401
-        if do := getattr(self._here, "do", None):
-            do(method, urlsplit(url).query, kw["headers"])
-        response = super().urlopen(method, url, redirect, **kw)
-        if response.status not in {200, 204, 206} and method != "HEAD":
-            is_xml = "application/xml" in response.headers.get("content-type", "").split(";")
-            if not is_xml or response.headers.get("content-length") == "0":
-                response.drain_conn()
-                raise _NoS3Answer(response.status)
-        return response
-
-
-def _as_it_is(method: str, query: str, headers: Any) -> None:  # noqa: ANN401 - urllib3's own
-    """Leave a request alone."""
-
-
-def _if_absent(method: str, query: str, headers: Any) -> None:  # noqa: ANN401 - urllib3's own
-    """Make a write conditional; of a large file only the last step, since the parts are no objects yet.
-
-    The header is not signed, which Signature Version 4 asks only of host and x-amz-* headers.
-    """
-    if (method == "PUT" and "partNumber=" not in query) or (method == "POST" and "uploadId=" in query):
-        headers["If-None-Match"] = "*"
-
-
-def _paced() -> Callable[[str, str, Any], None]:
-    """Return what keeps connections apart that the client makes at once and for ever, whatever the server answers."""
-    last_s = -_RECONNECT_S
-
-    def wait(method: str, query: str, headers: Any) -> None:  # noqa: ANN401, ARG001 - urllib3's own
-        nonlocal last_s
-        time.sleep(max(0.0, last_s + _RECONNECT_S - time.monotonic()))
-        last_s = time.monotonic()
-
-    return wait
 
 
 class S3Store:
@@ -154,31 +102,31 @@ class S3Store:
     one.
     """
 
-    def __init__(self, settings: StoreSettings, credentials: Credentials) -> None:
+    def __init__(self, settings: StoreSettings, credentials: Credentials, *, part_bytes: int = PART_BYTES) -> None:
         if not settings.endpoint:
             raise ConfigError(f"an S3 store needs endpoint and bucket, got settings of kind {settings.kind!r}")
-        self._bucket = settings.bucket
-        self._concurrency = settings.concurrency
-        self._url = f"{'https' if settings.secure else 'http'}://{settings.endpoint}/{settings.bucket}"
+        self._bucket, self._concurrency, self._part_bytes = settings.bucket, settings.concurrency, part_bytes
+        self._connection = _Connection(settings, credentials)
+        self._transport = self._connection.transport
+        self._url = self._connection.url
         self._bucket_seen = False
-        self._reasons = _Reasons(self._url, settings.bucket)
-        # The client's own pool waits five minutes and tries five times: an outage would look like a hang.
-        self._transport = _Transport(
-            timeout=urllib3.Timeout(connect=settings.connect_timeout_s, read=settings.read_timeout_s),
-            retries=False,
-            maxsize=_IDLE_CONNECTIONS,
-        )
-        try:
-            self._client = Minio(
-                settings.endpoint,
-                access_key=credentials.access_key,
-                secret_key=credentials.secret_key,
-                secure=settings.secure,
-                region=settings.region,
-                http_client=self._transport,
-            )
-        except ValueError as error:
-            raise ConfigError(f"endpoint {settings.endpoint!r}, region {settings.region!r}: {error}") from error
+        self._reasons = _Reasons(self._connection, settings, temporary=bool(credentials.session_token))
+
+    @property
+    def _client(self) -> Minio:
+        return self._connection.client()
+
+    @property
+    def region(self) -> str:
+        """The region that requests are signed for; found by asking the store where no setting says it."""
+        with self._reasons.sorted():
+            self._connection.client()
+        return self._connection.region
+
+    @property
+    def ahead_s(self) -> float | None:
+        """How far the server's clock was before ours at its last answer (s), true to a second; None if unknown."""
+        return self._transport.ahead_s
 
     @property
     def url(self) -> str:
@@ -188,7 +136,14 @@ class S3Store:
     def ensure_bucket(self) -> None:
         """Make the bucket if it is missing."""
         with self._reasons.sorted():
-            if not self._client.bucket_exists(self._bucket):
+            try:
+                there = self._client.bucket_exists(self._bucket)
+            except minio.error.S3Error as error:
+                if error.code not in _VAGUE:
+                    raise
+                next(self._objects("", ""), None)  # the same question, and its refusal gives a reason
+                there = True
+            if not there:
                 try:
                     self._client.make_bucket(self._bucket)
                 except minio.error.S3Error as error:
@@ -202,9 +157,9 @@ class S3Store:
         headers = _headers(meta)
         size = len(data) if isinstance(data, bytes) else data.stat().st_size
         # The server would say so too, but only after the whole file was sent.
-        if if_absent and size > _PART_BYTES and self.head(key) is not None:
+        if if_absent and size > self._part_bytes and self.head(key) is not None:
             return False
-        condition = self._transport.before_each(_if_absent if if_absent else _as_it_is)
+        condition = self._transport.before_each(_absent if if_absent else as_it_is)
         with open_source(data) as source, self._reasons.sorted(key), condition:
             try:
                 result = self._client.put_object(
@@ -214,7 +169,7 @@ class S3Store:
                     size,
                     content_type=_content_type(key),
                     metadata=headers,
-                    part_size=_PART_BYTES,
+                    part_size=self._part_bytes,
                     num_parallel_uploads=self._concurrency,
                 )
             except minio.error.S3Error as error:
@@ -321,7 +276,7 @@ class S3Store:
         """
         with self._reasons.sorted():
             told = self._client.listen_bucket_notification(self._bucket, prefix=prefix, events=("s3:ObjectCreated:*",))
-            pace = _paced()
+            pace = paced()
             with told as messages:
                 while True:
                     with self._transport.before_each(pace):
@@ -352,16 +307,92 @@ class S3Store:
             self._bucket_seen = True
 
 
+class _Connection:
+    """The client of one endpoint and bucket: how the bucket is named, and the region that requests are signed for.
+
+    Raises ConfigError for settings that cannot work, before any work.
+    """
+
+    def __init__(self, settings: StoreSettings, credentials: Credentials) -> None:
+        virtual = settings.addressing == "virtual"
+        if virtual and _ADDRESS.fullmatch(settings.host):
+            raise ConfigError(
+                f"addressing virtual needs a host name before which a bucket can stand, got {settings.host}"
+            )
+        if virtual and settings.https and "." in settings.bucket:
+            raise ConfigError(
+                f"addressing virtual: no certificate is for {settings.bucket}.{settings.host}, since * stands for no "
+                'dot: use addressing = "path", or a bucket without dots'
+            )
+        self._settings, self._credentials = settings, credentials
+        where = f"{settings.bucket}.{settings.host}" if virtual else f"{settings.host}/{settings.bucket}"
+        self.url = f"{'https' if settings.https else 'http'}://{where}"
+        self.region = settings.region
+        self.transport = Transport(settings)
+        client = self._connect(settings.region)
+        self._found = client if settings.region else None
+
+    def _connect(self, region: str) -> Minio:
+        settings, keys = self._settings, self._credentials
+        try:
+            client = Minio(
+                settings.host,
+                access_key=keys.access_key,
+                secret_key=keys.secret_key,
+                session_token=keys.session_token or None,
+                secure=settings.https,
+                region=region or None,
+                http_client=self.transport,
+            )
+        except ValueError as error:
+            raise ConfigError(
+                f"endpoint {settings.endpoint!r}, region {region!r}: {error}; see `endpoint`, "
+                "which names no bucket, and `region`"
+            ) from error
+        if settings.addressing == "virtual":
+            client.enable_virtual_style_endpoint()  # type: ignore[no-untyped-call]
+        elif settings.addressing == "path":
+            client.disable_virtual_style_endpoint()  # type: ignore[no-untyped-call]
+        return client
+
+    def client(self) -> Minio:
+        """Return the client, which signs for the bucket's region: where that is not set, the first call asks for it.
+
+        Threads that come at once each ask, and learn the same.
+        """
+        if self._found is None:
+            region, client = "", self._connect("")
+            try:
+                # The client asks for the region by itself, and a link is signed for it: it says which one it is.
+                link = client.presigned_get_object(self._settings.bucket, "k")
+                region = parse_qs(urlsplit(link).query)["X-Amz-Credential"][0].split("/")[-3]
+            except minio.error.S3Error as error:
+                if _passes(error.response.status, error.code or "") or error.code in _KEYS | _TOKENS:
+                    raise
+                # Who may not ask is told along with the refusal. A bucket that is missing may yet be made.
+                region = _told_region(error)
+                if error.code == "NoSuchBucket":
+                    return self._connect(region or _ANY_REGION)
+            except NoS3Answer as error:
+                if _passes(error.status, ""):
+                    raise
+            self.region = region if _REGION.fullmatch(region) else _ANY_REGION
+            self._found = self._connect(self.region)
+        return self._found
+
+
 class _Reasons:
     """Turns what the client and its transport raise into what a run does about it."""
 
-    def __init__(self, url: str, bucket: str) -> None:
-        self._url, self._bucket = url, bucket
+    def __init__(self, connection: _Connection, settings: StoreSettings, *, temporary: bool) -> None:
+        self._connection, self._settings, self._temporary = connection, settings, temporary
+        self._url = connection.url
 
     def missing_bucket(self) -> MissingBucket:
+        bucket = self._settings.bucket
         return MissingBucket(
-            f"no bucket {self._bucket!r} at {self._url}: check the setting `bucket`, or make it "
-            f"(mc mb ALIAS/{self._bucket}, or aws s3api create-bucket --bucket {self._bucket})"
+            f"no bucket {bucket!r} at {self._url}: check the setting `bucket`, or make it "
+            f"(mc mb ALIAS/{bucket}, or aws s3api create-bucket --bucket {bucket})"
         )
 
     @contextlib.contextmanager
@@ -373,16 +404,26 @@ class _Reasons:
             raise self._from_s3(error, key) from error
         except minio.error.ServerError as error:
             raise self._from_status(error.status_code, "", "no explanation") from error
-        except _NoS3Answer as error:
-            raise self._from_status(error.status, "", "no S3 answer; is this an S3 endpoint?") from error
+        except NoS3Answer as error:
+            plain = not self._settings.https and (error.status in {400, 426} or 300 <= error.status < 400)
+            asked = "does it want https? see `endpoint` and `secure`" if plain else "is this an S3 endpoint?"
+            raise self._from_status(error.status, "", f"no S3 answer; {asked}") from error
         except ParseError as error:
             raise StoreRefused(f"{self._url}: no S3 answer ({error}); check the setting `endpoint`") from error
         except urllib3.exceptions.SSLError as error:
-            refused = any(isinstance(arg, ssl.SSLCertVerificationError) for arg in error.args)
-            kind = StoreRefused if refused else StoreUnavailable
-            raise kind(f"{self._url}: {error}; check the settings `endpoint` and `secure`") from error
+            for told in error.args:
+                if isinstance(told, ssl.SSLCertVerificationError):
+                    what = f"{self._url}: {told.verify_message}: {untrusted(told, self._settings)}"
+                    raise StoreRefused(what) from error
+                if isinstance(told, ssl.SSLError) and told.reason in _NO_TLS:
+                    what = f"{self._url}: what answers speaks no https ({told.reason}); does it want http? see"
+                    raise StoreRefused(f"{what} `endpoint` and `secure`") from error
+            raise StoreUnavailable(f"{self._url}: {error}; check the settings `endpoint` and `secure`") from error
         except (urllib3.exceptions.HTTPError, minio.error.InvalidResponseError) as error:
-            raise StoreUnavailable(f"{self._url}: the store does not answer: {error}") from error
+            unknown = isinstance(error, urllib3.exceptions.NameResolutionError)
+            virtual = unknown and self._settings.addressing == "virtual"
+            hint = '; does the store want addressing = "path"?' if virtual else ""
+            raise StoreUnavailable(f"{self._url}: the store does not answer: {error}{hint}") from error
 
     def _from_s3(self, error: minio.error.S3Error, key: str | None) -> Exception:
         code = error.code or ""
@@ -396,15 +437,38 @@ class _Reasons:
         odd = code in _OF_ONE_OBJECT or (code == "BadRequest" and not _is_ours(key or ""))
         if odd and key:
             return ObjectRefused(f"{self._url}: {code}: {error.message or 'no explanation'}".rstrip("."))
-        return self._from_status(error.response.status, code, error.message or "no explanation")
-
-    def _from_status(self, status: int, code: str, message: str) -> StoreUnavailable | StoreRefused:
-        said = f"{self._url}: {code or 'HTTP'} {status}: {message}".rstrip(".")
-        # 501 is a feature the server does not have, which waiting does not bring.
-        if code in _PASSING or status == 429 or (status >= 500 and status != 501):
-            return StoreUnavailable(said)
         advice = _ADVICE.get(code, "")
+        there, asked = _told_region(error), self._connection.region
+        if there and there != asked and (code in _ELSEWHERE or error.response.status == 301):
+            advice = (
+                f"the bucket is in region {there!r}, and the setting `region` is {asked!r}: set that to "
+                f"{there!r}, or to nothing to have it found"
+            )
+        elif code in _TOKENS:
+            advice = _TEMPORARY if self._temporary else f"these credentials are temporary: set {SESSION_TOKEN} too"
+        elif self._temporary and code in {*_VAGUE, "InvalidAccessKeyId"}:
+            advice += f"; or {_TEMPORARY}"
+        elif code == "InvalidAccessKeyId":
+            advice += f"; a temporary one also needs {SESSION_TOKEN}"
+        return self._from_status(error.response.status, code, error.message or "no explanation", advice)
+
+    def _from_status(self, status: int, code: str, message: str, advice: str = "") -> StoreUnavailable | StoreRefused:
+        said = f"{self._url}: {code or 'HTTP'} {status}: {message}".rstrip(".")
+        if _passes(status, code):
+            return StoreUnavailable(said)
         return StoreRefused(f"{said}; {advice}" if advice else said)
+
+
+def _passes(status: int, code: str) -> bool:
+    """Tell whether waiting may help. 501 is a feature the server does not have, which waiting does not bring."""
+    return code in _PASSING or status == 429 or (status >= 500 and status != 501)
+
+
+def _told_region(error: minio.error.S3Error) -> str:
+    """Return the region that a refusal names, in its header or its text; empty where it names none."""
+    told = error.response.headers.get("x-amz-bucket-region", "")
+    found = re.search(rb"<Region>([A-Za-z0-9_-]+)</Region>", error.response.data or b"")
+    return told or (found[1].decode() if found else "")
 
 
 def _headers(meta: Mapping[str, str]) -> dict[str, str | list[str] | tuple[str]]:

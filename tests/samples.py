@@ -12,7 +12,11 @@ from pipeline.case.released import Record, commitment
 from pipeline.case.request import Area, Request
 from pipeline.clip import Camera, Clip, Clock, Condition, Disclosure, Owner, Sharing, Stream
 from pipeline.media.cut import Cut
+from pipeline.media.layouts import LAYOUTS, layout
+from pipeline.media.origin import Naming
 from pipeline.media.profile import Profile
+from pipeline.media.template import PathTemplate, Readable
+from pipeline.roster import Roster
 from pipeline.span import NS, Span, parse_iso
 from storage.archive import Aside, Ingested, Mark, clip_name, released_key, short
 from storage.log import GENESIS, Entry
@@ -32,6 +36,12 @@ def square(lon: float = 11.5, lat: float = 48.1, size: float = 0.005) -> tuple[t
 def camera(name: str = "cam-1", **fields: Any) -> Camera:
     known: dict[str, Any] = {"lon": 11.5, "lat": 48.1, "owner": "owner-1", "sharing": Sharing.ASK}
     return Camera(name, **(known | fields))
+
+
+def naming(*cameras: str | Camera, template: str = "{camera}/{start:%Y%m%dT%H%M%SZ}.{ext}", **fields: Any) -> Naming:
+    """How uploads of these cameras (by id, or as they are) are told apart, by a template or the name of a layout."""
+    readable: Readable = layout(template) if template in LAYOUTS else PathTemplate(template)
+    return Naming(readable, Roster(camera(one) if isinstance(one, str) else one for one in cameras), **fields)
 
 
 def stream(**fields: Any) -> Stream:
@@ -106,7 +116,9 @@ DOCUMENTS: dict[str, tuple[Any, str]] = {
     ),
     "clips": (
         ingested(
-            clip(stream=stream(time_base=Fraction(1001, 30000), first_pts=-7, audio="aac", condition=CONDITION)),
+            clip(
+                stream=stream(time_base=Fraction(1001, 30000), first_pts=-7, audio="aac", condition=CONDITION, track=1)
+            ),
             clock=Clock("path", "Europe/Vienna", 180.5, "compared with a radio clock"),
         ),
         "ingested/cam-1/20260301T120000.000000000Z-",

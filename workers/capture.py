@@ -49,7 +49,7 @@ _LIMIT: Final = {"max_pixels": str(2 * MAX_PIXELS)}
 _NAL: Final = re.compile(b"\x00\x00\x01")
 
 
-class Clock(StrEnum):
+class Timekeeper(StrEnum):
     """Which clock said when a clip began: the camera's, by its stream, or ours, by when its packets arrived."""
 
     STREAM = "stream"
@@ -65,7 +65,7 @@ class Captured:
 
     path: Path
     start_ns: int
-    clock: Clock
+    clock: Timekeeper
     width: int
     height: int
     packets: int
@@ -102,20 +102,27 @@ def _speaks(scheme: str) -> bool:
 
 
 def capture(
-    url: str, folder: Path, *, settings: RecorderSettings, stop: Callable[[], bool], now_ns: Callable[[], int]
+    url: str,
+    folder: Path,
+    *,
+    settings: RecorderSettings,
+    stop: Callable[[], bool],
+    now_ns: Callable[[], int],
+    ahead_ns: int = 0,
 ) -> Iterator[Captured]:
     """Connect once and yield clips, written into `folder`, until the stream ends or `stop` says so.
 
     A clip begins at a keyframe: the first one, the first after `clip_s` or `clip_bytes`, one with another picture size,
     the first after the stream's time jumped. Its start is what the camera's clock says (RTCP sender reports, which may
     also come later in the clip); else the latest instant with which no frame arrived, by `now_ns`, before it was shown:
-    a server that first sends what it had kept does not move the clip into the future.
+    a server that first sends what it had kept does not move the clip into the future. `ahead_ns`: how far the camera's
+    clock is known to be ahead, which is taken off what it says.
 
     Raises ClipError: "connect" (no answer, refused), "probe" (what comes is no video, or a recording and no running
     camera), "stream" (it broke off, fell silent or has no keyframes), "write" (a clip cannot be written).
     """
     with _connected(url, settings, now_ns) as (container, video, audio):
-        segmenter = _Segmenter(folder, video, audio, settings=settings, now_ns=now_ns)
+        segmenter = _Segmenter(folder, video, audio, settings=settings, now_ns=now_ns, ahead_ns=ahead_ns)
         packets = demuxed(container, *([video, audio] if audio else [video]))
         try:
             while not stop():
@@ -176,9 +183,10 @@ class _Segmenter:
         *,
         settings: RecorderSettings,
         now_ns: Callable[[], int],
+        ahead_ns: int,
     ) -> None:
         self._folder, self._video, self._audio, self._settings = folder, video, audio, settings
-        self._now_ns = now_ns
+        self._now_ns, self._ahead_ns = now_ns, ahead_ns
         self._unit = Fraction(video.time_base or 1)
         self._form = _ParameterSets(video)
         self._segment: _Segment | None = None
@@ -226,10 +234,10 @@ class _Segmenter:
         if (segment := self._segment) is not None:
             segment.close()
             self._segment = None
-            start_ns, clock = segment.latest_ns, Clock.ARRIVAL
+            start_ns, clock = segment.latest_ns, Timekeeper.ARRIVAL
             if self._camera is not None:
                 pts, at_ns = self._camera
-                start_ns, clock = at_ns + int((segment.first - pts) * self._unit * NS), Clock.STREAM
+                start_ns, clock = at_ns + int((segment.first - pts) * self._unit * NS), Timekeeper.STREAM
             yield Captured(segment.path, start_ns, clock, segment.width, segment.height, segment.packets, why)
 
     def abandon(self) -> None:
@@ -254,8 +262,9 @@ class _Segmenter:
                 return  # after the first sender report libav's parser gives a frame the time of another (measured)
             # AVProducerReferenceTime: int64 microseconds since 1970, then flags.
             (micros,) = struct.unpack_from("=q", bytes(packet.get_sidedata("prft")))
-            near = abs(micros * 1000 - arrived_ns) <= self._settings.clock_slack_s * NS
-            self._camera = (pts, micros * 1000) if near else None
+            at_ns = micros * 1000 - self._ahead_ns
+            near = abs(at_ns - arrived_ns) <= self._settings.clock_slack_s * NS
+            self._camera = (pts, at_ns) if near else None
 
     def _check_pace(self, dts: int, arrived_ns: int) -> None:
         """Refuse a file behind a URL: it would be dated now, and recorded again and again."""

@@ -52,6 +52,8 @@ def deliver(job: DeliverJob, context: Context, watch: Stopwatch) -> tuple[Outcom
         clip = _clip(archive, job.clip)
         if job.span & clip.span is None:
             raise ClipError("consent", "the cut is not inside the request's time and area")
+        if len(clip.recorded(job.span)) != 1:
+            raise ClipError("cut", "the asked time is not one part that the clip recorded; deliver it by the desk")
         cut = Cut(job.request, clip, job.span, job.profile)
         known = archive.deliveries.get(f"{cut.request}/{cut.id}")
         # What was delivered and is gone is made again, under the word that holds now.
@@ -98,6 +100,9 @@ def account(cut: Cut, product: Product, key: CaseKey) -> Delivery:
         height=product.height,
         audio=product.audio,
         tools=product.tools,
+        damaged=product.damaged,
+        missing=product.missing,
+        similarity=product.similarity,
     )
     return Delivery(cut.request, cut.id, cut.clip.id, cut.clip.sha256, salt, record)
 

@@ -31,7 +31,8 @@ class Source:
     """One uploaded file as it was found, its size in bytes.
 
     `version` changes with its content, `sidecar` reads its sidecar, if any. One that has gone since has the size None.
-    `init`: the init segment its bytes follow; `flaw`: why it cannot be a clip, for its name alone.
+    `init`: the init segment its bytes follow; `flaw`: why it cannot be a clip, for its name alone. `written_ns`: when
+    its bytes were last written (ns since 1970), by whoever holds them.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Source:
     sidecar: Callable[[], bytes | None]
     init: Location | None = None
     flaw: str = ""
+    written_ns: int | None = None
 
 
 def file_version(size: int, changed_ns: int) -> str:
@@ -66,13 +68,13 @@ class FileFound:
         """Return it as a source, under another `name` or its own path."""
         try:
             facts = os.stat(self.path)  # noqa: PTH116 - as fast as can be: a hundred thousand of them a look
-            size, version = facts.st_size, self.version(facts)
+            size, version, written_ns = facts.st_size, self.version(facts), facts.st_mtime_ns
         except OSError:  # gone since it was listed: the job will say so
-            size, version = None, "gone"
+            size, version, written_ns = None, "gone", None
         init = Location(os.path.abspath(self.init)) if self.init else None  # noqa: PTH100 - links stay what they are
         place = Location(os.path.abspath(self.path))  # noqa: PTH100
         sidecar = partial(read_sidecar_file, self.sidecars)
-        return Source(name or self.path, place, size, version, sidecar, init, self.flaw)
+        return Source(name or self.path, place, size, version, sidecar, init, self.flaw, written_ns)
 
     def version(self, facts: os.stat_result) -> str:
         """Return its version, which is that of its init segment too. Raises OSError when that is gone."""
@@ -176,7 +178,7 @@ class ObjectFound:
         place = Location(self.key, bucket)
         init = Location(self.init, bucket) if self.init else None
         sidecar = partial(_read_sidecar_object, store, self.sidecars)
-        return Source(str(place), place, self.head.size, self.version, sidecar, init, self.flaw)
+        return Source(str(place), place, self.head.size, self.version, sidecar, init, self.flaw, self.written_ns)
 
 
 def objects_below(prefix: str, listing: Iterable[tuple[str, Head, int]], left: LeftOut) -> Iterator[ObjectFound]:

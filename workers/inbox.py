@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from urllib.parse import quote
 
+from pipeline.clip import Clock
 from storage.access import StoreSettings
 from storage.contract import ObjectStore, check_key
 from storage.location import Location
@@ -14,7 +16,8 @@ from workers.found import OpenBucket
 from workers.sources import IngestJob, fetch
 
 _PREFIX = "inbox/"
-_NAME_BYTES = 1500  # of an upload's own name, percent-encoded, that are kept: S3 takes 2048 bytes of metadata in all
+# Of an upload's own name, and of how its clock is known, percent-encoded: S3 takes 2048 bytes of metadata in all.
+_NAME_BYTES, _KNOWN_BYTES = 1000, 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +60,7 @@ class Inbox:
                 "start": "" if job.start_ns is None else str(job.start_ns),
                 "arrived": str(upload.arrived_ns),
                 "sha256": sha256,
+                "clock": "" if job.clock is None else _clock_text(job.clock),
             }
             self._store.adopt(path, key, meta=meta)
         return self._held(key, size, meta)
@@ -79,8 +83,17 @@ class Inbox:
         if self._settings.kind == "directory":  # its objects are plain files: a worker reads them where they are
             location = Location(str(Path(self._settings.path).absolute() / key))
         start_ns = int(meta["start"]) if meta["start"] else None
-        job = IngestJob(meta["name"], location, mark, camera, start_ns, inbox_key=key, sha256=meta.get("sha256", ""))
+        clock = Clock(*json.loads(meta["clock"])) if meta.get("clock") else None
+        sha256 = meta.get("sha256", "")
+        job = IngestJob(meta["name"], location, mark, camera, start_ns, inbox_key=key, sha256=sha256, clock=clock)
         return Held(job, key, size, int(meta["arrived"]))
+
+
+def _clock_text(clock: Clock) -> str:
+    known = clock.known
+    while len(quote(known)) > _KNOWN_BYTES:
+        known = f"{known[:-2].removesuffix('…')}…"
+    return json.dumps([clock.source, clock.zone, clock.offset_s, known], ensure_ascii=False)
 
 
 def _file_name(location: Location) -> str:

@@ -3,37 +3,43 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
 
 from pipeline.activity import Activity
-from pipeline.clip import Clip
+from pipeline.clip import Clip, Clock
 from pipeline.errors import ClipError
 from pipeline.measure.motion import MeasureSettings, measure
 from pipeline.media.decode import Video, open_video
+from pipeline.media.localtime import check_start
+from pipeline.media.origin import corrected
+from pipeline.media.tracks import Track
 from pipeline.span import iso
 from storage.access import StoreSettings
 from storage.archive import Archive, Ingested, Mark, clip_name, clip_prefix
 from storage.contract import MissingObject, ObjectStore
 from workers.patience import open_once
 from workers.receipt import Outcome, Stopwatch
-from workers.sources import IngestJob, fetch, sha256_of, source_faults
+from workers.sources import IngestJob, fetch, latest_start, sha256_of, source_faults
 
 
 @dataclass(frozen=True, slots=True)
 class Context:
     """What every unit of a run needs; small, and without secrets: a worker takes those from its own environment.
 
-    `raw_rate`: frames a second of streams that do not say it, None where nobody did.
+    `raw_rate`: frames a second of streams that do not say it, None where nobody did. `track`: see `open_video`.
+    `future_slack_s`: how far ahead of now a start may be.
     """
 
     store: StoreSettings
     measure: MeasureSettings
     max_pixels: int
     raw_rate: Fraction | None = None
+    track: Track = "largest"
+    future_slack_s: float = 600.0
 
     @property
     def archive(self) -> Archive:
@@ -59,14 +65,14 @@ def ingest(job: IngestJob, context: Context, watch: Stopwatch) -> tuple[Outcome,
     with watch("record"):
         mark = archive.sources.get(job.mark)
         known = archive.clips.get(mark.clip) if mark else None
-        if known is None and job.start_ns is not None and job.sha256:
+        if known is not None:
+            _check_unmoved(known, job)
+        elif job.start_ns is not None and job.sha256:
             known = _same_start(archive, job, job.start_ns, job.sha256)
     if known is not None:
         return Outcome.ALREADY, known
-    with _fetched(job, context, watch) as source, open_video(source.path, max_pixels=context.max_pixels) as video:
-        start_ns = video.created_ns if job.start_ns is None else job.start_ns
-        if start_ns is None:
-            raise ClipError("start", "neither path, sidecar nor container says when it was made; add a sidecar")
+    with _fetched(job, context, watch) as source, _opened(source.path, context) as video:
+        start_ns = _created(video, job.clock, context) if job.start_ns is None else job.start_ns
         with watch("record"):
             known = _same_start(archive, job, start_ns, source.sha256)
         if known is not None:
@@ -74,13 +80,36 @@ def ingest(job: IngestJob, context: Context, watch: Stopwatch) -> tuple[Outcome,
         activity = _measured(video, context, watch)
         draft = Clip(job.camera, start_ns, source.sha256, source.size, "", video.stream)
         clip = replace(draft, key=f"clips/{clip_name(draft)}{job.location.suffix}")
-        record = Ingested(clip, _activity_key(clip, activity), activity.version, _file_name(job))
+        record = Ingested(clip, _activity_key(clip, activity), activity.version, _file_name(job), job.clock)
         with watch("put"):
             _put_clip(job, source, clip, archive.store)
             archive.store.put(record.activity, activity.to_bytes())
             archive.clips.put(record)
             archive.sources.put(Mark(job.mark, clip_name(clip)))
     return Outcome.DONE, record
+
+
+def _created(video: Video, clock: Clock | None, context: Context) -> int:
+    """Return the start that the container says, by a clock that may be off. Raises ClipError when it says none."""
+    if video.created_ns is None:
+        raise ClipError("start", "neither path, sidecar nor container says when it was made; add a sidecar")
+    start_ns = video.created_ns if clock is None else corrected(video.created_ns, clock)
+    check_start(start_ns, latest_ns=latest_start(context.future_slack_s))
+    return start_ns
+
+
+def _check_unmoved(known: Ingested, job: IngestJob) -> None:
+    """Raise ClipError when a file that was taken in says another start now, for want of a zone or clock before."""
+    if job.start_ns not in {None, known.clip.start_ns}:
+        raise ClipError(
+            "start",
+            f"it was taken in before as starting at {iso(known.clip.start_ns)}; by the zones and clocks of now that "
+            f"is {iso(job.start_ns or 0)}. What is in the store is not moved: the two would be one recording twice",
+        )
+
+
+def _opened(path: Path, context: Context) -> AbstractContextManager[Video]:
+    return open_video(path, max_pixels=context.max_pixels, track=context.track, raw_rate=context.raw_rate)
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +165,8 @@ class RemeasureJob:
     """A stored clip whose activity is gone, or made by another `measure` or other settings; `known` is its record."""
 
     known: Ingested
+    anew: bool = False
+    """Whether it is measured again though it is up to date."""
 
     @property
     def name(self) -> str:
@@ -155,14 +186,16 @@ def remeasure(job: RemeasureJob, context: Context, watch: Stopwatch) -> tuple[Ou
         record = archive.clips.get(clip_name(clip))
     if record is None:
         raise ClipError("record", "the store has no record of it any more; `lamplighter catalog rebuild` forgets it")
-    if record.version == context.measure.version() and archive.store.head(record.activity) is not None:
+    if record.version == context.measure.version() and not job.anew and archive.store.head(record.activity) is not None:
         return Outcome.ALREADY, record
     with archive.store.draft(Path(clip.key).suffix) as path:
         with watch("fetch"):
             fetch_clip(archive, clip, path)
-        with open_video(path, max_pixels=context.max_pixels) as video:
+        with open_video(path, max_pixels=context.max_pixels, known=clip.stream) as video:
             activity = _measured(video, context, watch)
-    record = replace(record, activity=_activity_key(clip, activity), version=activity.version)
+            # As it is decoded now: an earlier version may not have seen its holes, nor that it stands upright.
+            clip = replace(clip, stream=video.stream)
+    record = replace(record, clip=clip, activity=_activity_key(clip, activity), version=activity.version)
     with watch("put"):
         archive.store.put(record.activity, activity.to_bytes())
         archive.clips.put(record)

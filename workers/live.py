@@ -16,6 +16,7 @@ from pathlib import Path
 from types import ModuleType, TracebackType
 from typing import Never
 
+from pipeline.clip import Clock
 from pipeline.errors import StoreUnavailable
 from storage.archive import Ingested
 from workers.batch import run
@@ -25,7 +26,7 @@ from workers.ingest import Context, ingest
 from workers.names import LeftOut
 from workers.patience import pauses
 from workers.receipt import Receipt, Work, set_aside
-from workers.recorder import Fault, Recorder
+from workers.recorder import STREAM_CLOCK, Fault, Recorder
 from workers.settings import BatchSettings, LiveSettings, RecorderSettings
 from workers.shard import Answer, Reply, Shards, shard_of
 from workers.sources import IngestJob
@@ -206,10 +207,12 @@ class Live(AbstractContextManager["Live"]):
             Patrol(watched, self.enqueue, poll_s=self.settings.poll_s, stop=self.closed, fail=self.fail)
         )
 
-    def record(self, camera: str, url: str | None, *, spool: Path, settings: RecorderSettings) -> None:
+    def record(
+        self, camera: str, url: str | None, *, spool: Path, settings: RecorderSettings, ahead: Clock = STREAM_CLOCK
+    ) -> None:
         """Record a camera by its URL; its finished clips wait in `spool` to be accepted.
 
-        Without a URL only what an earlier run left there is taken up.
+        Without a URL only what an earlier run left there is taken up. `ahead`: how far the camera's clock is ahead.
         """
         self._sources.append(
             Recorder(
@@ -221,6 +224,7 @@ class Live(AbstractContextManager["Live"]):
                 saw=self.saw,
                 stop=self.closed,
                 fail=self.fail,
+                ahead=ahead,
             )
         )
 

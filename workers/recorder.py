@@ -12,17 +12,19 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
 
+from pipeline.clip import Clock
 from pipeline.span import NS
 from storage.disk import written
 from storage.location import Location
 from workers.blame import blame
-from workers.capture import Captured, Clock, capture
+from workers.capture import Captured, Timekeeper, capture
 from workers.found import file_version
 from workers.inbox import Upload
 from workers.patience import pauses
 from workers.settings import RecorderSettings
 from workers.sources import IngestJob, mark_of
 
+STREAM_CLOCK = Clock("stream")
 _STOOD_S = 1.0  # a camera that was not read for longer than this may have lost pictures
 _NAME = re.compile(r"(\d{8}T\d{6})\.(\d{9})Z-(stream|arrival)(?:-\d+)?\.mp4")
 
@@ -50,7 +52,7 @@ class Recorder(threading.Thread):
 
     A clip's file is named by its start and by the clock that said so (`20260131T180000.000000000Z-stream.mp4`), which
     its record keeps as the name of its source. The file goes when the clip is accepted; what an earlier run left
-    finished is given first. Without a `url` that is all.
+    finished is given first. Without a `url` that is all. `ahead`: how far the camera's clock is known to be ahead.
     """
 
     def __init__(
@@ -64,10 +66,12 @@ class Recorder(threading.Thread):
         saw: Callable[[Fault], None],
         stop: threading.Event,
         fail: Callable[[BaseException], None],
+        ahead: Clock = STREAM_CLOCK,
     ) -> None:
         super().__init__(name=f"record {camera}", daemon=True)
         self.camera, self._url, self._folder, self._settings = camera, url, spool / camera, settings
         self._enqueue, self._saw, self._stop_now, self._fail = enqueue, saw, stop, fail
+        self._ahead = ahead
         self._pauses = pauses(settings.retry_s, settings.retry_most_s)
 
     def run(self) -> None:
@@ -101,7 +105,14 @@ class Recorder(threading.Thread):
             self._saw(fault)
 
     def _record(self, url: str) -> None:
-        clips = capture(url, self._folder, settings=self._settings, stop=self._stop_now.is_set, now_ns=time.time_ns)
+        clips = capture(
+            url,
+            self._folder,
+            settings=self._settings,
+            stop=self._stop_now.is_set,
+            now_ns=time.time_ns,
+            ahead_ns=round(self._ahead.offset_s * NS),
+        )
         for clip in clips:
             self._pauses = pauses(self._settings.retry_s, self._settings.retry_most_s)
             began = time.monotonic()
@@ -126,21 +137,23 @@ class Recorder(threading.Thread):
         return clip.path.rename(path)
 
     def _offer(self, path: Path, arrived_ns: int) -> None:
-        location, start_ns, facts = Location(str(path.absolute())), _start(path.name), path.stat()
+        location, facts = Location(str(path.absolute())), path.stat()
+        start_ns, by = _start(path.name)
+        clock = self._ahead if by is Timekeeper.STREAM else Clock(by.value)
         mark = mark_of(location, file_version(facts.st_size, facts.st_mtime_ns), self.camera, start_ns)
-        job = IngestJob(f"{self.camera}/{path.name}", location, mark, self.camera, start_ns)
+        job = IngestJob(f"{self.camera}/{path.name}", location, mark, self.camera, start_ns, clock=clock)
         self._enqueue(Upload(job, facts.st_size, arrived_ns), lambda: path.unlink(missing_ok=True))
 
 
-def clip_file(start_ns: int, clock: Clock) -> str:
+def clip_file(start_ns: int, clock: Timekeeper) -> str:
     """Return the name of a recorded clip's file."""
     when = datetime.fromtimestamp(start_ns // NS, UTC).strftime("%Y%m%dT%H%M%S")
     return f"{when}.{start_ns % NS:09d}Z-{clock.value}.mp4"
 
 
-def _start(name: str) -> int:
+def _start(name: str) -> tuple[int, Timekeeper]:
     found = _NAME.fullmatch(name)
     if found is None:
         raise ValueError(f"{name} is not the name of a recorded clip")
     when = datetime.strptime(found[1], "%Y%m%dT%H%M%S").replace(tzinfo=UTC)
-    return int(when.timestamp()) * NS + int(found[2])
+    return int(when.timestamp()) * NS + int(found[2]), Timekeeper(found[3])

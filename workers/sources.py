@@ -5,16 +5,19 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
+import time
 from collections import defaultdict
-from collections.abc import Container, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO, Never
 
+from pipeline.clip import Clock
 from pipeline.errors import ClipError
-from pipeline.media.origin import Origin, PathTemplate, read_sidecar
-from pipeline.span import iso
+from pipeline.media.localtime import Timed, check_start, settled, twice
+from pipeline.media.origin import Naming, Origin, read_sidecar
+from pipeline.span import NS, iso
 from storage.archive import short
 from storage.contract import CHUNK_BYTES, MissingObject, NotAKey, ObjectRefused, write_hashed
 from storage.location import Location
@@ -29,7 +32,8 @@ class IngestJob:
 
     `camera` and `start_ns` are what its path or sidecar said; without a start the container's creation time counts.
     `inbox_key` is its key where it lies in the store already, `sha256` the hash of its bytes where these were read
-    before: they must be the same still. `init`: the init segment its bytes follow, where it is a fragment.
+    before: they must be the same still. `init`: the init segment its bytes follow, where it is a fragment. `clock`: how
+    its start is known, or will be.
     """
 
     name: str
@@ -40,52 +44,95 @@ class IngestJob:
     inbox_key: str = ""
     sha256: str = ""
     init: Location | None = None
+    clock: Clock | None = None
 
 
 def ingest_jobs(
-    where: Iterable[str],
-    template: PathTemplate,
-    *,
-    camera: str | None,
-    known: set[str],
-    open_bucket: OpenBucket,
-    left: LeftOut | None = None,
+    where: Iterable[str], naming: Naming, *, open_bucket: OpenBucket, left: LeftOut | None = None
 ) -> tuple[list[IngestJob], list[Receipt[IngestJob, Never]]]:
     """Return the jobs for all files at `where`, and receipts for those refused before any work.
 
-    A sidecar (CLIP.mp4.json or CLIP.json) outweighs `camera`, which outweighs the template. `known` are the ids of the
-    catalogue's cameras; `open_bucket` opens a bucket by name; the files there that are no clips are counted as `left`
-    out. Raises ConfigError or NotFound for a place that is none.
+    `open_bucket` opens a bucket by name; the files there that are no clips are counted as `left` out. An hour that came
+    twice is told from the files beside. Raises ConfigError or NotFound for a place that is none.
     """
-    found: list[tuple[Source, IngestJob]] = []
+    found: list[tuple[Source, Origin]] = []
     refused: list[Receipt[IngestJob, Never]] = []
     for source in find(where, open_bucket, LeftOut() if left is None else left):
-        job = job_of(source, template, camera, known)
+        origin = _origin(source, naming)
+        if isinstance(origin, Receipt):
+            refused.append(origin)
+        else:
+            found.append((source, origin))
+    claims: list[tuple[Source, IngestJob]] = []
+    for (source, origin), starts in zip(found, _settled(found), strict=True):
+        job = _job(source, replace(origin, starts=starts), naming)
         if isinstance(job, Receipt):
             refused.append(job)
         else:
-            found.append((source, job))
-    jobs, clashing = _without_clashes(found, open_bucket)
+            claims.append((source, job))
+    jobs, clashing = _without_clashes(claims, open_bucket)
     return jobs, refused + clashing
 
 
-def job_of(
-    source: Source, template: PathTemplate, camera: str | None, known: Container[str]
-) -> IngestJob | Receipt[IngestJob, Never]:
+def job_of(source: Source, naming: Naming) -> IngestJob | Receipt[IngestJob, Never]:
     """Return the job for one file, or its refusal where its camera or start cannot be told or is not known."""
+    origin = _origin(source, naming)
+    return origin if isinstance(origin, Receipt) else _job(source, origin, naming)
+
+
+def _origin(source: Source, naming: Naming) -> Origin | Receipt[IngestJob, Never]:
     if source.flaw:
-        return set_aside(IngestJob(source.name, source.location, "", "", None), "name", source.flaw)
+        return _refused(source, ClipError("name", source.flaw))
     try:
-        camera, start_ns = _origin(source, template, camera, known)
+        sidecar = source.sidecar()
+        return naming.origin(source.name, None if sidecar is None else read_sidecar(sidecar))
     except ClipError as error:
-        return set_aside(IngestJob(source.name, source.location, "", "", None), error.station, error.reason)
-    mark = mark_of(source.location, source.version, camera, start_ns)
-    return IngestJob(source.name, source.location, mark, camera, start_ns, init=source.init)
+        return _refused(source, error)
 
 
-def mark_of(location: Location, version: str, camera: str, start_ns: int | None) -> str:
-    """Return what stands for a source in the bucket: the same file has the same mark, whichever way it came in."""
-    return short(f"{location}\0{version}\0{camera}\0{start_ns}")
+def _job(source: Source, origin: Origin, naming: Naming) -> IngestJob | Receipt[IngestJob, Never]:
+    start_ns = origin.starts[0] if origin.starts else None
+    try:
+        if len(origin.starts) > 1 and origin.told_ns is not None:
+            raise twice(origin.told_ns, origin.starts, origin.clock.zone)
+        if start_ns is not None:
+            check_start(start_ns, latest_ns=latest_start(naming.future_slack_s))
+    except ClipError as error:
+        return _refused(source, error)
+    mark = mark_of(source.location, source.version, origin.camera, origin.told_ns)
+    return IngestJob(source.name, source.location, mark, origin.camera, start_ns, init=source.init, clock=origin.clock)
+
+
+def _settled(found: Sequence[tuple[Source, Origin]]) -> list[tuple[int, ...]]:
+    """Return the possible starts of each, one where the clips of its camera beside it tell which."""
+    starts = [origin.starts for _, origin in found]
+    of_camera = defaultdict(list)
+    for at, (_, origin) in enumerate(found):
+        if origin.starts:
+            of_camera[origin.camera].append(at)
+    for places in of_camera.values():
+        if any(len(starts[at]) > 1 for at in places):
+            clips = [Timed(starts[at], found[at][1].number, found[at][0].written_ns) for at in places]
+            for at, start_ns in zip(places, settled(clips), strict=True):
+                starts[at] = starts[at] if start_ns is None else (start_ns,)
+    return starts
+
+
+def _refused(source: Source, error: ClipError) -> Receipt[IngestJob, Never]:
+    return set_aside(IngestJob(source.name, source.location, "", "", None), error.station, error.reason)
+
+
+def latest_start(slack_s: float) -> int:
+    """Return the latest instant (ns UTC) at which a clip may claim to start now, `slack_s` seconds from now."""
+    return time.time_ns() + round(slack_s * NS)
+
+
+def mark_of(location: Location, version: str, camera: str, told_ns: int | None) -> str:
+    """Return what stands for a source in the bucket: the same file has the same mark, whichever way it came in.
+
+    told_ns: its start as it stands in its name, so that another zone or clock does not make it another file.
+    """
+    return short(f"{location}\0{version}\0{camera}\0{told_ns}")
 
 
 def fetch(location: Location, path: Path, open_bucket: OpenBucket, *, init: Location | None = None) -> tuple[str, int]:
@@ -200,25 +247,3 @@ def _read(job: IngestJob, open_bucket: OpenBucket) -> IngestJob:
             return replace(job, sha256=fetch(job.location, path, open_bucket, init=job.init)[0])
     except ClipError:
         return job
-
-
-def _origin(
-    source: Source, template: PathTemplate, camera: str | None, known: Container[str]
-) -> tuple[str, int | None]:
-    """Return a source's camera and its start, if that can be told. Raises ClipError for a camera that is not known."""
-    sidecar = source.sidecar()
-    said = Origin() if sidecar is None else read_sidecar(sidecar)
-    path = Origin()
-    if said.camera is None or said.start_ns is None:
-        try:
-            path = template.read(source.name)
-        except ClipError:
-            if said.camera is None and camera is None:
-                raise
-            # The camera is known; the start may be in the container.
-    found = said.camera or camera or path.camera
-    if found is None:
-        raise ClipError("name", "says no camera; use a template with {camera}, --camera, or a sidecar")
-    if found not in known:
-        raise ClipError("camera", f"{found} is not in the catalogue; import it first (lamplighter cameras import)")
-    return found, path.start_ns if said.start_ns is None else said.start_ns

@@ -9,7 +9,7 @@ import threading
 import time
 from array import array
 from bisect import bisect_left
-from collections.abc import Callable, Container, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Generic, Never, Protocol, TypeVar
@@ -17,7 +17,7 @@ from typing import Generic, Never, Protocol, TypeVar
 import numpy as np
 
 from pipeline.errors import ConfigError, LamplighterError, StoreUnavailable
-from pipeline.media.origin import PathTemplate
+from pipeline.media.origin import Naming
 from storage.access import Credentials, StoreSettings
 from storage.location import Location
 from storage.s3 import S3Store
@@ -60,18 +60,10 @@ class Watched(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Naming:
-    """How an upload is told apart: by the template, under `camera` when one is given, among the `known` cameras."""
-
-    template: PathTemplate
-    known: Container[str]
-    camera: str | None = None
-
-    def upload(self, source: Source, *, arrived_ns: int) -> New:
-        """Return the upload, or the receipt of a file that is refused by name."""
-        job = job_of(source, self.template, self.camera, self.known)
-        return job if isinstance(job, Receipt) else Upload(job, source.size or 0, arrived_ns)
+def _upload(source: Source, naming: Naming, *, arrived_ns: int) -> New:
+    """Return the upload, or the receipt of a file that is refused by name."""
+    job = job_of(source, naming)
+    return job if isinstance(job, Receipt) else Upload(job, source.size or 0, arrived_ns)
 
 
 class _Seen:
@@ -169,7 +161,7 @@ class WatchedFolder:
                 self._changing[path] = now
 
     def _upload(self, found: _Found[FileFound]) -> New:
-        return self._naming.upload(found.found.source(), arrived_ns=found.written_ns)
+        return _upload(found.found.source(), self._naming, arrived_ns=found.written_ns)
 
 
 class WatchedBucket:
@@ -214,7 +206,7 @@ class WatchedBucket:
 
     def _upload(self, found: _Found[ObjectFound]) -> New:
         source = found.found.source(self._where.bucket, self._store)
-        return self._naming.upload(source, arrived_ns=found.written_ns)
+        return _upload(source, self._naming, arrived_ns=found.written_ns)
 
 
 def open_watched(where: str, store: StoreSettings, naming: Naming) -> Watched:

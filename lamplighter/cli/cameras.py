@@ -13,7 +13,11 @@ cameras_app = typer.Typer(no_args_is_help=True, help="The cameras of the fleet."
 
 @cameras_app.command("import")
 def import_cameras(context: typer.Context, file: Path, as_json: Json = False) -> None:
-    """Read cameras from GeoJSON (points) or CSV: id, lon, lat, owner, sharing (ask, always or never; default ask)."""
+    """Read cameras from GeoJSON (points) or CSV: id, lon, lat, owner, sharing (ask, always or never; default ask).
+
+    Also read where they are there: zone (of local times), clock_offset_s (seconds its clock is ahead) and clock_known,
+    aliases (what else its files call it, apart by |).
+    """
     from lamplighter.cli import tables
     from lamplighter.desk.lists import read_cameras
 

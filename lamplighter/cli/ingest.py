@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from lamplighter.cli.options import Json, RayAddress, Workers, desk_of, exit_code
+from lamplighter.cli.options import Json, Layout, RayAddress, Template, Workers, Zone, desk_of, exit_code, naming_flags
 from pipeline.errors import ConfigError
 
 
@@ -14,14 +14,18 @@ def ingest(
     context: typer.Context,
     where: Annotated[list[str] | None, typer.Argument(help="Folders, files, patterns, or s3://BUCKET/PREFIX.")] = None,
     *,
-    template: Annotated[
-        str | None, typer.Option(help="How a path says its camera and start, e.g. {camera}/{start:%Y%m%dT%H%M%SZ}.mp4")
-    ] = None,
+    layout: Layout = None,
+    template: Template = None,
+    zone: Zone = None,
     camera: Annotated[
-        str | None, typer.Option(help="The camera of all these clips; with --remeasure, only its clips.")
+        str | None,
+        typer.Option(help="The camera of all these clips, by id or alias; with --remeasure: only its."),
     ] = None,
     remeasure: Annotated[
         bool, typer.Option("--remeasure", help="Without WHERE: measure again what is in the store and out of date.")
+    ] = False,
+    everything: Annotated[
+        bool, typer.Option("--all", help="With --remeasure: also what is up to date, such as clips taken in sideways.")
     ] = False,
     workers: Workers = None,
     ray_address: RayAddress = None,
@@ -39,17 +43,24 @@ def ingest(
     """
     if bool(where) == remeasure:
         raise ConfigError("wanted places to take clips from, or --remeasure for those in the store, and not both")
+    if everything and not remeasure:
+        raise ConfigError("--all says which clips of the store are measured again; add --remeasure")
     from lamplighter.cli import tables
     from lamplighter.desk.show import clip_document
 
     batch = {"workers": workers, "ray_address": ray_address}
-    with desk_of(context, ingest={"template": template}, batch=batch) as desk:
+    with desk_of(context, ingest=naming_flags(layout, template, zone), batch=batch) as desk:
         with tables.followed("Remeasuring" if remeasure else "Ingesting", quiet=as_json) as saw:
-            tally = desk.remeasure(camera, saw=saw) if remeasure else desk.ingest(where or (), camera=camera, saw=saw)
+            if remeasure:
+                tally = desk.remeasure(camera, everything=everything, saw=saw)
+            else:
+                tally = desk.ingest(where or (), camera=camera, saw=saw)
         if as_json:
             clips = sorted(map(clip_document, tally.results), key=lambda clip: str(clip["source"]))
-            found = {} if remeasure else {"found": tally.found, "left_out": tally.left.document()}
-            tables.write_json({**tables.tally_document(tally), **found, "clips": clips})
+            counts: dict[str, Any] = {"not_whole": len(tally.not_whole)}
+            if not remeasure:
+                counts |= {"found": tally.found, "left_out": tally.left.document()}
+            tables.write_json({**tables.tally_document(tally), **counts, "clips": clips})
         elif remeasure and not tally.planned:
             tables.say("Every clip is up to date.")
         elif remeasure:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from pathlib import Path
 from typing import Annotated
 
@@ -29,7 +30,9 @@ def measure(
     from pipeline.media.decode import open_video
 
     settings = settings_of(context)
-    with open_video(file, max_pixels=settings.ingest.max_pixels) as video:
+    of = settings.ingest
+    rate = Fraction(of.raw_rate) if of.raw_rate else None
+    with open_video(file, max_pixels=of.max_pixels, track=of.track, raw_rate=rate) as video:
         activity = measured(video.luma(), time_base=video.time_base, settings=settings.measure)
     # Signed, because who ranks or subtracts shares elsewhere would wrap around in uint8.
     arrays = activity.arrays() | {"share": activity.share.astype(np.int16)}

@@ -28,6 +28,17 @@ Workers = Annotated[
     int | None, typer.Option("--workers", "-w", min=0, help="Worker processes; 0 = in this process, without Ray.")
 ]
 RayAddress = Annotated[str | None, typer.Option(help="A Ray cluster, such as HOST:6379; default: a Ray of its own.")]
+Layout = Annotated[
+    str | None,
+    typer.Option(help="Whose names the clips have: plain, frigate, dahua, reolink, ring, blink, unifi or dashcam."),
+]
+Template = Annotated[
+    str | None, typer.Option(help="How a path says its camera and start, e.g. {camera}/{start:%Y%m%d_%H%M%S}.{ext}")
+]
+Zone = Annotated[
+    str | None,
+    typer.Option(help="The time zone of local times, e.g. Europe/Vienna, of cameras that have none of their own."),
+]
 RequestId = Annotated[str, typer.Argument(help="The request's id.")]
 
 
@@ -40,6 +51,13 @@ def settings_of(context: typer.Context, **sections: Mapping[str, Any]) -> Settin
         name: {key: value for key, value in section.items() if value is not None} for name, section in sections.items()
     }
     return load(config, flags=flags | {name: section for name, section in given.items() if section})
+
+
+def naming_flags(layout: str | None, template: str | None, zone: str | None) -> dict[str, object]:
+    """Return the flags of the section ingest; a layout takes the place of a template that the settings hold."""
+    if layout is not None and template is not None:
+        raise ConfigError("--layout and --template: a template is a layout of one's own; give one of them")
+    return {"layout": layout, "template": "" if layout is not None else template, "zone": zone}
 
 
 @contextmanager

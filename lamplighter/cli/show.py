@@ -59,8 +59,11 @@ def _print(title: str, document: dict[str, Any]) -> None:
     from lamplighter.cli import tables
 
     lists = {name: value for name, value in document.items() if isinstance(value, list) and value}
-    plain = [(name, value) for name, value in document.items() if name not in lists]
+    # What is nested is for programs, and stands beside it in words.
+    rest = {name: value for name, value in document.items() if name not in lists and not isinstance(value, dict)}
+    plain = [(name, "" if value == [] else value) for name, value in rest.items()]
     tables.table(title, "what", "value", rows=plain)
-    for name, rows in lists.items():
+    for name, found in lists.items():
+        rows = [row if isinstance(row, dict) else {name: row} for row in found]
         columns = [column for column in rows[0] if column != "trace"]  # of many lines: for --json
         tables.table(f"\n{name}", *columns, rows=[[row[column] for column in columns] for row in rows])

@@ -13,7 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
-from lamplighter.report.wording import short_span
+from lamplighter.report.wording import not_whole, short_span, short_spans
 from pipeline.case.consent import Standing
 from pipeline.detection.labels import listed
 from pipeline.text import json_text, shown, shown_lines
@@ -103,6 +103,15 @@ def print_tally(title: str, tally: Tally) -> None:
     table(title, "clips", "outcome", rows=[(count, outcome) for outcome, count in tally_rows(tally)] or [(0, "found")])
     if tally.aside:
         _print_aside("\nSet aside", tally)
+    _print_not_whole(tally)
+
+
+def _print_not_whole(tally: Tally) -> None:
+    """Print how many clips lack something, and the commands that tell more of the first of them."""
+    if told := not_whole([one.clip for one in tally.not_whole]):
+        ids = [one.clip.id for one in tally.not_whole]
+        see = ", ".join(f"`lamplighter show {name}`" for name in ids[:3]) + (", ..." if len(ids) > 3 else "")
+        say(f"\n{told}; see {see}")
 
 
 def _print_aside(title: str, tally: Tally) -> None:
@@ -123,6 +132,7 @@ def print_found(title: str, tally: Tally) -> None:
     rows += _left_rows(tally)
     gap = "\n" * bool(tally.aside)
     table(gap + title, "files", "outcome", "which", rows=[*rows, (tally.found, "found", "")], right=("files",))
+    _print_not_whole(tally)
     if lacking := tally.left.footage:
         warn(
             f"left out of these, though they may hold footage: {lacking}; look at the table, and name a file outright "
@@ -180,7 +190,7 @@ def print_match(rows: Sequence[Row]) -> None:
                 row.match.camera.id,
                 row.match.camera.owner,
                 row.match.clip.id if row.match.clip else "",
-                short_span(row.match.span) if row.match.span else "",
+                short_spans(row.match.recorded),
                 len(row.match.events),
                 row.standing.value if row.standing else "",
             )
@@ -225,6 +235,7 @@ def match_document(rows: Sequence[Row]) -> list[dict[str, Any]]:
             "verdict": row.match.verdict.value,
             "consent": row.standing.value if row.standing else None,
             "span": str(row.match.span) if row.match.span else None,
+            "recorded": [str(part) for part in row.match.recorded],
             "events": [str(event) for event in row.match.events],
         }
         for row in rows
@@ -232,22 +243,24 @@ def match_document(rows: Sequence[Row]) -> list[dict[str, Any]]:
 
 
 def print_records(records: Sequence[Record], where: str) -> None:
-    """Print what was delivered, in the order of its keys, and where it lies."""
+    """Print what was delivered, in the order of its keys, and where it lies; with frames damaged or missing."""
     table(
         f"Delivered to {where}",
-        *("file", "actual time", "frames", "made by", "bytes", "sha256"),
+        *("file", "actual time", "frames", "damaged", "missing", "made by", "bytes", "sha256"),
         rows=[
             (
                 record.key,
                 short_span(record.actual),
                 record.frames,
+                record.damaged,
+                record.missing,
                 record.method,
                 f"{record.size:,}",
                 record.sha256[:16] + "…",
             )
             for record in sorted(records, key=lambda record: record.key)
         ],
-        right=("frames", "bytes"),
+        right=("frames", "damaged", "missing", "bytes"),
     )
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lamplighter.answers import BUG
-from lamplighter.cli.options import Json, RayAddress, Workers, desk_of, length_ns
+from lamplighter.cli.options import Json, Layout, RayAddress, Template, Workers, Zone, desk_of, length_ns, naming_flags
 from pipeline.errors import ConfigError
 from pipeline.span import NS
 
@@ -33,8 +33,10 @@ def watch(
     length: Annotated[
         str | None, typer.Option("--for", help="After how long it ends by itself, such as 90s, 30m or 2h.")
     ] = None,
-    template: Annotated[str | None, typer.Option(help="How a path says its camera and start.")] = None,
-    camera: Annotated[str | None, typer.Option(help="The camera of all these clips.")] = None,
+    layout: Layout = None,
+    template: Template = None,
+    zone: Zone = None,
+    camera: Annotated[str | None, typer.Option(help="The camera of all these clips, by id or alias.")] = None,
     policy: Annotated[str | None, typer.Option(help="When all is full: block, or drop-oldest.")] = None,
     metrics_port: Annotated[int | None, typer.Option(help="Serve Prometheus metrics at this port.")] = None,
     workers: Workers = None,
@@ -49,7 +51,7 @@ def watch(
     """
     urls, for_s = _urls(camera_url or []), None if length is None else length_ns(length) / NS
     sections: dict[str, dict[str, object]] = {
-        "ingest": {"template": template},
+        "ingest": naming_flags(layout, template, zone),
         "batch": {"workers": workers, "ray_address": ray_address},
         "live": {"policy": policy, "metrics_port": metrics_port},
     }

@@ -10,7 +10,7 @@ from lamplighter.desk.holdings import Holdings
 from lamplighter.desk.kept import find
 from lamplighter.desk.register import check_owner
 from pipeline.actor import Role
-from pipeline.case.consent import Decision, Standing, standing
+from pipeline.case.consent import Decision, Standing, standing, withheld_by
 from pipeline.case.request import Match, Request, Verdict, check
 from pipeline.case.request import match as match_all
 from pipeline.clip import Camera, Clip, Sharing
@@ -126,6 +126,7 @@ def _check_own(holdings: Holdings, owner: str) -> None:
 
 def _rows(holdings: Holdings, asked: Request, cameras: list[Camera], near: list[tuple[Camera, Ingested]]) -> list[Row]:
     decisions = holdings.catalog.decisions(asked.id)
+    withheld = withheld_by(decisions.values())
     ingested: dict[str, dict[str, Ingested]] = {}
     for _, record in sorted(near, key=lambda one: one[1].clip.start_ns):
         ingested.setdefault(record.clip.camera, {})[record.clip.id] = record
@@ -134,7 +135,7 @@ def _rows(holdings: Holdings, asked: Request, cameras: list[Camera], near: list[
         for camera in cameras
         if camera.id in ingested and asked.area.covers(camera)
         for record in ingested[camera.id].values()
-        if asked.span & record.clip.span
+        if record.clip.recorded(asked.span)
     ]
     found = find(asked, looked_at, layers=holdings.settings.layers, store=holdings.store, catalog=holdings.catalog)
 
@@ -150,6 +151,6 @@ def _rows(holdings: Holdings, asked: Request, cameras: list[Camera], near: list[
         stands, kept = None, found.motions.get(name)
         if one.verdict is Verdict.MATCH and one.clip is not None:
             camera = one.camera
-            stands = standing(camera, one.clip.id, decisions.get(camera.owner))
+            stands = standing(camera, one.clip.id, decisions.get(camera.owner), withheld=withheld)
         rows.append(Row(one, stands, kept, found.damaged.get(name, "")))
     return rows

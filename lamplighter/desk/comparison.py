@@ -42,8 +42,8 @@ def unfollowed(clips: Sequence[Ingested], what: str) -> Iterable[Ingested]:  # n
 class Look:
     """One clip with its activity, and what each side (the settings in force first) says of it and finds in it.
 
-    watched: bool (R, C), the cells that count by the settings in force; footage_ns: the length of all clips of its
-    camera that are looked at.
+    watched: bool (R, C), the cells that count by the settings in force; footage_ns: how long all clips of its
+    camera that are looked at recorded.
     """
 
     clip: Clip
@@ -113,7 +113,7 @@ def looks(
     """Yield what each side finds in one clip after the other, one activity in memory at a time."""
     footage: dict[str, int] = {}
     for one in clips:
-        footage[one.clip.camera] = footage.get(one.clip.camera, 0) + one.clip.span.duration_ns
+        footage[one.clip.camera] = footage.get(one.clip.camera, 0) + one.clip.footage_ns
     for camera, one, activity, in_force in read(desk, clips, follow=follow, what=what):
         holds = (in_force, *(side(camera, one.clip, activity) for side in others))
         events = tuple(tuple(detect(activity, side.detection)) for side in holds)

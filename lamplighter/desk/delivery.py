@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import PurePosixPath
 from typing import Any, Never
 
+import numpy as np
 from pydantic import TypeAdapter
 
 from lamplighter.desk.books import Accounts, carry_out
@@ -19,6 +20,7 @@ from pipeline.case.request import Request
 from pipeline.clip import Camera, Clip
 from pipeline.errors import Conflict
 from pipeline.media.cut import Cut
+from pipeline.span import Span
 from storage.archive import clip_name
 from workers.deliver import DeliverJob
 from workers.deliver import deliver as deliver_cut
@@ -65,7 +67,10 @@ def told(deliveries: Iterable[Delivery]) -> list[dict[str, Any]]:
 
 
 def _jobs(holdings: Holdings, request: Request) -> tuple[dict[str, DeliverJob], dict[str, Receipt[DeliverJob, Never]]]:
-    """Return what is to be delivered, by the name it will have; and what would be, if its motion could be read."""
+    """Return what is to be delivered, by the name it will have: each recorded part of a clip's asked time.
+
+    And what would be, if it could be read what moved in it.
+    """
     key = holdings.catalog.case_key(request.id)  # there before any worker asks for it
     decisions = holdings.catalog.decisions(request.id)
     withheld = withheld_by(decisions.values())
@@ -76,16 +81,29 @@ def _jobs(holdings: Holdings, request: Request) -> tuple[dict[str, DeliverJob], 
     jobs: dict[str, DeliverJob] = {}
     damaged: dict[str, Receipt[DeliverJob, Never]] = {}
     for row in matching(holdings, request, let_out):
-        clip, span = row.match.clip, row.match.span
-        if clip is None or span is None:
+        clip = row.match.clip
+        if clip is None or not (row.damage or (row.standing is not None and row.standing.allowed)):
             continue
-        cut = Cut(request.id, clip, span, holdings.settings.profile)
-        job = DeliverJob(request.id, clip_name(clip), span, cut.profile)
-        if row.damage:
-            damaged[key.name(cut.id)] = set_aside(job, "activity", row.damage)
-        elif row.standing is not None and row.standing.allowed:
-            jobs[key.name(cut.id)] = job
+        for span in _with_frames(holdings, clip, row.match.recorded):
+            cut = Cut(request.id, clip, span, holdings.settings.profile)
+            job = DeliverJob(request.id, clip_name(clip), span, cut.profile)
+            if row.damage:
+                damaged[key.name(cut.id)] = set_aside(job, "activity", row.damage)
+            else:
+                jobs[key.name(cut.id)] = job
     return jobs, damaged
+
+
+def _with_frames(holdings: Holdings, clip: Clip, parts: Sequence[Span]) -> Sequence[Span]:
+    """Return the parts of a clip in which a frame begins: the asked time may start while the last before a hole lasts.
+
+    A lone part is left as it is: whoever asks for less than a frame of a clip, and nothing else of it, is told.
+    """
+    if len(parts) < 2 or (record := holdings.catalog.clip(clip.id)) is None:
+        return parts
+    pts = holdings.archive.activity(record).pts
+    bounds = np.searchsorted(pts, [[clip.pts_at(part.start_ns), clip.pts_at(part.end_ns)] for part in parts])
+    return [part for part, (first, last) in zip(parts, bounds.tolist(), strict=True) if first < last]
 
 
 def _sweep(holdings: Holdings, request: Request, wanted: set[str]) -> None:

@@ -140,15 +140,15 @@ class Desk:
         return ingest(self._holdings, where, camera=camera, saw=saw)
 
     @operation
-    def remeasure(self, camera: str | None = None, *, saw: Saw = nobody) -> Tally:
-        """Measure again what another version or other settings measured; return what came of each.
+    def remeasure(self, camera: str | None = None, *, everything: bool = False, saw: Saw = nobody) -> Tally:
+        """Measure again what another version or other settings measured, or `everything`; return what came of each.
 
         A run that is killed leaves every record naming an activity that is there, and at worst old activities that
         nobody reads; the next run does the rest. Raises NotFound for a camera there is none of.
         """
         from lamplighter.desk.intake import remeasure
 
-        return remeasure(self._holdings, camera, saw=saw)
+        return remeasure(self._holdings, camera, everything=everything, saw=saw)
 
     @operation
     def watch(

@@ -1,37 +1,45 @@
-"""What this machine has and lacks, and how to get it."""
+"""What this machine and the store have and lack, what is lost by it, and what to do."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import sys
 import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from lamplighter.desk.holdings import store_of
 from lamplighter.settings import Settings
-from pipeline.errors import LamplighterError
+from pipeline.errors import ConfigError, LamplighterError
 from pipeline.media import decode as video
 from pipeline.media import transcode
-from storage import minio_server
+from storage import minio_server, probe
+from storage.access import SESSION_TOKEN, Credentials, StoreSettings
+from storage.contract import MissingBucket, ObjectStore
+from storage.objects import open_store
 
 _DISK_BYTES = 5 * 10**9
 _SHARED_BYTES = 256 * 2**20
+_SKEW_S = 5.0  # a store tells whole seconds, and an answer takes its time
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that was looked at; `needed` ones are needed by every run."""
+    """One thing that was looked at; `needed` ones are needed by every run. `lost` is what goes wrong without it."""
 
     what: str
     ok: bool
     found: str
     remedy: str = ""
     needed: bool = True
+    lost: str = ""
 
 
 def examine(settings: Settings) -> list[Finding]:
-    """Look at everything a run may need and return the findings."""
+    """Look at everything of this machine that a run may need and return the findings."""
     return [
         Finding("Python", sys.version_info >= (3, 11), sys.version.split()[0], "install Python 3.11 or later"),
         _ffmpeg(),
@@ -41,6 +49,67 @@ def examine(settings: Settings) -> list[Finding]:
         _shared_memory(),
         _minio(settings),
     ]
+
+
+def examine_store(settings: Settings) -> list[Finding]:
+    """Ask the store what it means, by small objects below probe/ that are removed again, and return the findings.
+
+    A folder that is not there yet is left so: its disk is asked in a folder beside it, which goes again.
+    """
+    try:
+        meant = store_of(settings)
+        with _opened(meant) as (store, where):
+            answers = list(_asked(store))
+            return [Finding("store", True, where or _address(meant, store)), *answers]
+    except MissingBucket as error:
+        if meant.kind == "directory":
+            return [Finding("store", False, str(error), "choose a folder", lost="nothing can be kept until then")]
+        found = f"{meant.bucket} is not there yet: the first run makes it, and it can be asked what it means then"
+        return [Finding("store", True, found, needed=False)]
+    except LamplighterError as error:
+        return [Finding("store", False, str(error), "mend what it names", lost="nothing can be kept until then")]
+
+
+@contextlib.contextmanager
+def _opened(meant: StoreSettings) -> Iterator[tuple[ObjectStore, str]]:
+    """Open the store, or one on the disk where its folder will be; then what to say of that folder comes along."""
+    folder = Path(meant.path)
+    if meant.kind == "s3" or folder.exists():
+        yield open_store(meant, Credentials.from_env(os.environ), part_bytes=probe.LARGE_BYTES - 1), ""
+        return
+    there = next(parent for parent in folder.absolute().parents if parent.exists())
+    with contextlib.ExitStack() as removed:
+        try:
+            beside = removed.enter_context(tempfile.TemporaryDirectory(prefix=".lamplighter-", dir=there))
+        except OSError as error:
+            raise ConfigError(f"{folder} cannot be made: {there}: {error.strerror}") from error
+        yield open_store(meant.model_copy(update={"path": beside}), None), f"{folder}, which the first run makes"
+
+
+def _asked(store: ObjectStore) -> Iterator[Finding]:
+    for meaning in probe.probe(store):
+        yield Finding(meaning.what, meaning.holds, meaning.found, meaning.remedy, meaning.needed, meaning.lost)
+    ahead_s = getattr(store, "ahead_s", None)
+    if ahead_s is None:
+        return
+    if abs(ahead_s) < _SKEW_S:
+        yield Finding("clock", True, "within seconds of the store's", needed=False)
+        return
+    found = f"the store's clock is {abs(ahead_s):.0f} s {'before' if ahead_s > 0 else 'behind'} this one"
+    lost = "`watch` tells wrongly how long a clip has waited; from 15 minutes on the store refuses every request"
+    yield Finding("clock", False, found, "set the clock that is wrong, and keep it by NTP", needed=False, lost=lost)
+
+
+def _address(meant: StoreSettings, store: ObjectStore) -> str:
+    region = getattr(store, "region", "")
+    if meant.kind == "directory":
+        return store.url
+    told = [store.url, f"region {region}" if meant.region else f"region {region} (found)"]
+    if meant.ca_file and meant.https:
+        told.append(f"https trusts {meant.ca_file}")
+    if os.environ.get(SESSION_TOKEN):
+        told.append("temporary credentials")
+    return ", ".join(told)
 
 
 def _ffmpeg() -> Finding:

@@ -25,7 +25,7 @@ def still(holdings: Holdings, clip: Clip, pts: int, *, missed: Callable[[str], N
         try:
             holdings.archive.store.fetch(clip.key, path)
             most = holdings.settings.ingest.max_pixels
-            with open_video(path, max_pixels=most, loop_filter=True, start_pts=pts) as video:
+            with open_video(path, max_pixels=most, loop_filter=True, start_pts=pts, known=clip.stream) as video:
                 for found, plane in video.luma():
                     if found >= pts:
                         return plane.copy()

@@ -9,12 +9,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lamplighter.settings import Settings
 from pipeline.actor import Actor, Role
 from pipeline.errors import ConfigError
-from storage.access import ACCESS_KEY, SECRET_KEY, StoreSettings
+from storage.access import ACCESS_KEY, SECRET_KEY, SESSION_TOKEN, StoreSettings
 from storage.archive import Archive
 from storage.catalog.catalog import Catalog
 from workers.patience import Patient
@@ -40,7 +41,12 @@ class Holdings:
 
         ingest = self.settings.ingest
         return Context(
-            self.store, self.settings.measure, ingest.max_pixels, Fraction(ingest.raw_rate) if ingest.raw_rate else None
+            self.store,
+            self.settings.measure,
+            ingest.max_pixels,
+            raw_rate=Fraction(ingest.raw_rate) if ingest.raw_rate else None,
+            track=ingest.track,
+            future_slack_s=ingest.future_slack_s,
         )
 
     def log(self, action: str, subject: str, detail: str = "") -> None:
@@ -51,11 +57,7 @@ class Holdings:
 @contextmanager
 def opened(settings: Settings, actor: Actor) -> Iterator[Holdings]:
     """Open store and catalogue, and the bucket when it is missing; a MinIO of our own is found by its data folder."""
-    store = settings.store
-    if store.kind == "directory" and not store.path:
-        store = store.model_copy(update={"path": str((settings.data / "objects").absolute())})
-    elif store.kind == "s3" and not store.endpoint:
-        store = _own_server(settings)
+    store = store_of(settings)
     objects = Patient.open(store)
     objects.ensure_bucket()
     archive = Archive(objects)
@@ -66,6 +68,21 @@ def opened(settings: Settings, actor: Actor) -> Iterator[Holdings]:
         catalog.close()
 
 
+def store_of(settings: Settings) -> StoreSettings:
+    """Return the store that the settings mean: the default folder and a MinIO of our own are in the data folder.
+
+    Raises ConfigError where they mean a MinIO of our own and none runs.
+    """
+    store = settings.store
+    if store.kind == "directory" and not store.path:
+        return store.model_copy(update={"path": str((settings.data / "objects").absolute())})
+    if store.kind == "s3" and not store.endpoint:
+        return _own_server(settings)
+    if store.ca_file:  # workers need not start in the folder we are in
+        return store.model_copy(update={"ca_file": str(Path(store.ca_file).expanduser().absolute())})
+    return store
+
+
 def _own_server(settings: Settings) -> StoreSettings:
     from storage import minio_server  # noqa: PLC0415 - no other store needs it
 
@@ -74,7 +91,9 @@ def _own_server(settings: Settings) -> StoreSettings:
         raise ConfigError("store.endpoint is empty and no MinIO of our own runs here; `lamplighter minio start`")
     # The workers of a Ray of our own inherit these; they are written nowhere else.
     os.environ[ACCESS_KEY], os.environ[SECRET_KEY] = server.credentials.access_key, server.credentials.secret_key
-    return settings.store.model_copy(update={"endpoint": server.endpoint, "secure": False})
+    os.environ.pop(SESSION_TOKEN, None)  # of other credentials
+    own = {"endpoint": server.endpoint, "secure": False, "ca_file": "", "addressing": "path"}
+    return settings.store.model_copy(update=own)
 
 
 def operator() -> Actor:

@@ -7,9 +7,11 @@ from collections.abc import Sequence
 from lamplighter.desk import register
 from lamplighter.desk.books import Books, carry_out
 from lamplighter.desk.holdings import Holdings
+from lamplighter.desk.naming import naming_of
 from lamplighter.desk.tally import Saw, Tally
-from pipeline.media.origin import PathTemplate
+from pipeline.roster import Roster
 from storage.archive import Ingested
+from storage.catalog.rows import KeptEvents
 from workers.ingest import RemeasureJob
 from workers.ingest import ingest as ingest_clip
 from workers.ingest import remeasure as remeasure_clip
@@ -17,13 +19,14 @@ from workers.names import LeftOut
 from workers.receipt import Receipt
 from workers.sources import IngestJob, ingest_jobs
 
+_UNKNOWN = KeptEvents("", night=False, events=(), never=())
+
 
 def ingest(holdings: Holdings, where: Sequence[str], *, camera: str | None, saw: Saw) -> Tally:
     """Take in all clips at `where`; see Desk.ingest."""
-    template = PathTemplate(holdings.settings.ingest.template)
-    known = {one.id for one in holdings.catalog.cameras()}
+    naming = naming_of(holdings.settings.ingest, Roster(holdings.catalog.cameras()), camera)
     left, open_bucket = LeftOut(), holdings.context.open_bucket
-    jobs, refused = ingest_jobs(where, template, camera=camera, known=known, open_bucket=open_bucket, left=left)
+    jobs, refused = ingest_jobs(where, naming, open_bucket=open_bucket, left=left)
     with Books[None](holdings, "clips ingested") as books:
 
         def enter(receipt: Receipt[IngestJob, Ingested]) -> None:
@@ -35,16 +38,21 @@ def ingest(holdings: Holdings, where: Sequence[str], *, camera: str | None, saw:
     return tally
 
 
-def remeasure(holdings: Holdings, camera: str | None, *, saw: Saw) -> Tally:
+def remeasure(holdings: Holdings, camera: str | None, *, everything: bool, saw: Saw) -> Tally:
     """Measure again what is out of date; see Desk.remeasure."""
     if camera is not None:
         register.camera(holdings, camera)
     version = holdings.settings.measure.version()
     there = set(holdings.archive.store.keys(f"activity/{camera}/" if camera else "activity/"))
-    stored = holdings.catalog.clips(camera)
-    jobs = [RemeasureJob(one) for one in stored if one.version != version or one.activity not in there]
+    jobs = [
+        RemeasureJob(one, anew=everything)
+        for one in holdings.catalog.clips(camera)
+        if everything or one.version != version or one.activity not in there
+    ]
 
     def delete_old(replaced: Sequence[tuple[Ingested, Ingested]]) -> None:
+        # What was found in one that was up to date is kept under the same name as what is in the new one.
+        holdings.catalog.keep_events((new.clip, _UNKNOWN) for _, new in replaced)
         # The catalogue knows the new ones by now, so nobody looks for these any more.
         for old, new in replaced:
             if old.activity != new.activity:

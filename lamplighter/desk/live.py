@@ -12,8 +12,9 @@ from lamplighter.desk.board import Board
 from lamplighter.desk.books import Books
 from lamplighter.desk.holdings import Holdings
 from lamplighter.desk.metrics import Metrics
+from lamplighter.desk.naming import LiveRoster, naming_of
+from pipeline.clip import Clock
 from pipeline.errors import ConfigError
-from pipeline.media.origin import PathTemplate
 from storage.archive import Ingested
 from workers.batch import session
 from workers.capture import check_url
@@ -23,7 +24,7 @@ from workers.live import Intake, Live
 from workers.receipt import Receipt, Work
 from workers.settings import LiveSettings
 from workers.sources import IngestJob
-from workers.watch import Naming, Watched, open_watched
+from workers.watch import Watched, open_watched
 
 _FLUSH_S, _FLUSH = 0.5, 100  # the books are written this often, and for so many clips at most
 _LOOK_S = 1.0
@@ -66,7 +67,7 @@ def run_watch(
         spool = settings.data / "spool"
         left = {path.name for path in spool.iterdir() if path.is_dir()} if spool.is_dir() else set()
         for name in sorted(left | set(urls)):
-            live.record(name, urls.get(name), spool=spool, settings=settings.recorder)
+            live.record(name, urls.get(name), spool=spool, settings=settings.recorder, ahead=_ahead(holdings, name))
         shown(board)
         with _looking(board, live), books[0]:
             for held, receipt in live.run(stop=stop, tick=books[0].flush, for_s=for_s):
@@ -75,6 +76,12 @@ def run_watch(
                     spared.add(held.key)
                 books[0].add(receipt, held)
     return board
+
+
+def _ahead(holdings: Holdings, camera: str) -> Clock:
+    """Return how far a camera's clock is ahead, and how that is known."""
+    known = holdings.catalog.camera(camera)
+    return Clock("stream") if known is None else Clock("stream", "", known.clock_offset_s, known.clock_known)
 
 
 def _books(holdings: Holdings, live: Live, spared: Container[str]) -> Books[Held]:
@@ -149,20 +156,8 @@ def _places(holdings: Holdings, where: Sequence[str], *, urls: Mapping[str, str]
             raise ConfigError(f"camera {name} is not in the catalogue; import it first (lamplighter cameras import)")
     if not where and not urls:
         raise ConfigError("there is nothing to watch: wanted folders, s3://BUCKET/PREFIX, or --camera-url ID=URL")
-    naming = Naming(PathTemplate(holdings.settings.ingest.template), _Known(holdings, known), camera)
+    naming = naming_of(holdings.settings.ingest, LiveRoster(holdings), camera)
     places = [open_watched(place, holdings.store, naming) for place in where]
     if not known:
         raise ConfigError("the catalogue holds no camera, so every clip would be refused; lamplighter cameras import")
     return places
-
-
-class _Known:
-    """The ids of the catalogue's cameras; one that is not among them is looked up: it may have come meanwhile."""
-
-    def __init__(self, holdings: Holdings, known: set[str]) -> None:
-        self._holdings, self._known = holdings, known
-
-    def __contains__(self, camera: object) -> bool:
-        if camera not in self._known and self._holdings.catalog.camera(str(camera)) is not None:
-            self._known.add(str(camera))
-        return camera in self._known

@@ -7,16 +7,34 @@ from typing import TypeVar
 
 from lamplighter.desk.holdings import Holdings
 from pipeline.clip import Camera, Clip, Owner
-from pipeline.errors import NotFound
+from pipeline.errors import ConfigError, NotFound
+from pipeline.roster import check_aliases
 
 T = TypeVar("T", Camera, Owner)
 
 
 def import_cameras(holdings: Holdings, cameras: Sequence[Camera]) -> None:
-    """Write the cameras; one that is there is changed, and the change is logged."""
+    """Write the cameras; one that is there is changed, and the change is logged.
+
+    Raises ConfigError, and writes none, when an alias would be another camera's name.
+    """
     before = holdings.catalog.cameras()
+    try:
+        check_aliases(({one.id: one for one in before} | {one.id: one for one in cameras}).values())
+    except ValueError as error:
+        raise ConfigError(str(error)) from error
     holdings.catalog.put_cameras(cameras)
-    _log_changes(holdings, "camera", before, cameras, lambda one: f"sharing {one.sharing.value}, owner {one.owner}")
+    _log_changes(holdings, "camera", before, cameras, _told)
+
+
+def _told(camera: Camera) -> str:
+    """Return what the log says of a camera."""
+    told = f"sharing {camera.sharing.value}, owner {camera.owner}"
+    if camera.zone:
+        told += f", zone {camera.zone}"
+    if camera.clock_offset_s or camera.clock_known:
+        told += f", clock {camera.clock_offset_s:+g} s ({camera.clock_known or 'not said how that is known'})"
+    return told + (f", also called {'; '.join(camera.aliases)}" if camera.aliases else "")
 
 
 def import_owners(holdings: Holdings, owners: Sequence[Owner]) -> None:

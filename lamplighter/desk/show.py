@@ -2,28 +2,36 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 from lamplighter.desk.holdings import Holdings
 from lamplighter.desk.register import without_camera
 from pipeline.case.request import Request
-from pipeline.clip import Camera
+from pipeline.clip import WHOLE, Camera, Clock
 from pipeline.errors import NotFound
 from pipeline.span import NS, iso
 from storage.archive import Ingested
 
-_IN_LISTS = ("clip", "span", "frames", "stream", "source")
+_IN_LISTS = ("clip", "span", "frames", "stream", "lacks", "source")
 
 
 def clip_document(ingested: Ingested) -> dict[str, Any]:
-    """Return what is known of a clip."""
-    clip, stream = ingested.clip, ingested.clip.stream
+    """Return what is known of a clip: `lacks` in a few words what its holes, damaged frames and notes say in full."""
+    clip, stream, clock = ingested.clip, ingested.clip.stream, ingested.clock
     return {
         "clip": clip.id,
         "camera": clip.camera,
         "span": str(clip.span),
         "frames": stream.frames,
         "stream": f"{stream.codec} {stream.width} x {stream.height}",
+        "lacks": str(stream.condition),
+        "holes": [str(hole) for hole in clip.holes],
+        "damaged frames": stream.condition.damaged,
+        "missing frames": stream.condition.missing,
+        "notes": list(stream.condition.notes),
+        "clock": {} if clock is None else asdict(clock),
+        "start known": clock_text(clock),
         "source": ingested.source,
         "sha256": clip.sha256,
         "key": clip.key,
@@ -48,12 +56,13 @@ def show(holdings: Holdings, thing: str | None) -> dict[str, Any]:
 def _fleet(holdings: Holdings) -> dict[str, Any]:
     catalog = holdings.catalog
     cameras, clips, requests = catalog.cameras(), catalog.clips(), catalog.requests()
-    seconds = sum(record.clip.span.duration_ns for record in clips) / NS
+    seconds = sum(record.clip.footage_ns for record in clips) / NS
     version = holdings.settings.measure.version()
     return {
         "store": holdings.archive.store.url,
         "cameras": len(cameras),
         "clips": len(clips),
+        "not whole": sum(record.clip.stream.condition != WHOLE for record in clips),
         "to remeasure": sum(record.version != version for record in clips),
         "hours": round(seconds / 3600, 3),
         "delivered": sum(len(catalog.deliveries(request.id)) for request in requests),
@@ -72,8 +81,30 @@ def _camera(holdings: Holdings, camera: Camera) -> dict[str, Any]:
         "sharing": camera.sharing.value,
         "lon": camera.lon,
         "lat": camera.lat,
+        **_naming(camera),
         "clips": [{name: document[name] for name in _IN_LISTS} for document in documents],
     }
+
+
+def _naming(camera: Camera) -> dict[str, Any]:
+    """Return what is said of a camera's clock and its other names, where anything is."""
+    told = {
+        "zone": camera.zone,
+        "clock offset s": camera.clock_offset_s,
+        "clock known": camera.clock_known,
+        "aliases": ", ".join(camera.aliases),
+    }
+    return {name: value for name, value in told.items() if value}
+
+
+def clock_text(clock: Clock | None) -> str:
+    """Return for people how a clip's start is known."""
+    if clock is None:
+        return "not said: taken in by an earlier version"
+    told = f"from the {clock.source}" + (f", local time of {clock.zone}" if clock.zone else "")
+    if clock.offset_s:
+        told += f", less {clock.offset_s:g} s that the camera's clock is ahead"
+    return told + (f" ({clock.known})" if clock.known else "")
 
 
 def _clip(holdings: Holdings, ingested: Ingested) -> dict[str, Any]:
@@ -98,6 +129,8 @@ def _request(holdings: Holdings, request: Request) -> dict[str, Any]:
             "clip": delivery.clip,
             "key": delivery.record.key,
             "actual": str(delivery.record.actual),
+            "damaged": delivery.record.damaged,
+            "missing": delivery.record.missing,
             "sha256": delivery.record.sha256,
         }
         for delivery in holdings.catalog.deliveries(request.id)

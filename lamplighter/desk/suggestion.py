@@ -75,7 +75,7 @@ class ByLabels:
         asked = {camera: spans for camera, spans in self.spans.items() if not cameras or camera in cameras}
         filmed: dict[str, list[Span]] = {}
         for one in clips:
-            filmed.setdefault(one.clip.camera, []).append(one.clip.span)
+            filmed.setdefault(one.clip.camera, []).extend(one.clip.recorded())
         return scorable_labels(asked, filmed)
 
     def choose(self, swept: Sweep, rule: TuneSettings, *, per_camera: bool) -> Choice:

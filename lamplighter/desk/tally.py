@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
+from pipeline.clip import WHOLE
+from storage.archive import Ingested
 from workers.names import LeftOut
 from workers.receipt import Outcome, Receipt
 
@@ -43,6 +45,11 @@ class Tally:
     def bugs(self) -> list[Receipt[Any, Any]]:
         """The receipts of what was set aside for a bug, or for want of memory: they hold its traceback."""
         return [receipt for receipt in self.aside if receipt.trace]
+
+    @property
+    def not_whole(self) -> list[Ingested]:
+        """The clips it took in, or knew, of which there is something to tell: holes, damage, notes."""
+        return [one for one in self.results if isinstance(one, Ingested) and one.clip.stream.condition != WHOLE]
 
     @property
     def finished(self) -> int:

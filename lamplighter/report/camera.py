@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from lamplighter.desk.comparison import Look
 from lamplighter.report.heat import CameraHeat
-from lamplighter.report.pictures import WIDTH, Strip, strip, timeline
+from lamplighter.report.pictures import WIDTH, Strip, strips, timeline
 from pipeline.span import Span
 
 
@@ -21,8 +21,9 @@ class CameraPictures:
     def add(self, look: Look) -> None:
         """Add a clip that is later than all before it."""
         # A month of a camera holds 39 million frames: a clip gets the pixel columns it will be drawn with.
-        columns = 2 + WIDTH * look.clip.span.duration_ns // look.footage_ns
-        self.strips.append(strip(look.activity, look.clip.start_ns, columns=columns, watched=look.watched))
+        columns = 2 + WIDTH * look.clip.footage_ns // look.footage_ns
+        start_ns = look.clip.time_ns(int(look.activity.pts[0]))
+        self.strips += strips(look.activity, start_ns, columns=columns, watched=look.watched)
         self.heat.add(look.clip, look.activity, look.watched)
 
     def timeline(

@@ -9,9 +9,10 @@ from lamplighter.desk.comparison import Comparison, Found
 from lamplighter.report.camera import CameraPictures
 from lamplighter.report.heat import Still
 from lamplighter.report.page import OPERATORS_ONLY, SHOWS_FOOTAGE, Drawn, Section, page
-from lamplighter.report.wording import clip_count, second, settings_rows
+from lamplighter.report.wording import clip_count, lacks, not_whole, second, settings_rows
 from pipeline.detection.gates import Detection
 from pipeline.span import NS
+from storage.archive import Ingested
 
 _LISTED = 500  # events and clips a page lists; pictures show them all
 
@@ -38,7 +39,7 @@ def draw_comparison(comparison: Comparison, pictures: CameraPictures, still: Sti
 
 def _summary(comparison: Comparison) -> str:
     clips = comparison.clips
-    hours = sum(one.clip.span.duration_ns for one in clips) / NS / 3600
+    hours = sum(one.clip.footage_ns for one in clips) / NS / 3600
     first, last = clips[0].clip.span, clips[-1].clip.span
     versions = sorted({one.version for one in clips})
     return (
@@ -46,7 +47,14 @@ def _summary(comparison: Comparison) -> str:
         f"from {second(first.start_ns)} to {second(last.end_ns)}, measured by {', '.join(versions)}.\n\n"
         "The upper curve is the share in motion of the watched cell that moves most, the lower one the share of the "
         "whole picture, each the highest of its pixel column. Below are the events, pre- and post-roll included."
+        f"{_lacks(clips)}"
     )
+
+
+def _lacks(clips: Sequence[Ingested]) -> str:
+    """Return what the clips lack: of a single one in full, of several how many are not whole."""
+    told = lacks(clips[0].clip) if len(clips) == 1 else [not_whole([one.clip for one in clips])]
+    return "".join(f"\n\n{line}" for line in told if line)
 
 
 def _settings(found: Sequence[Found]) -> list[Sequence[object]]:
@@ -77,14 +85,15 @@ def _events(found: Sequence[Found]) -> list[Sequence[object]]:
 
 def _clips(comparison: Comparison) -> list[Sequence[object]]:
     found = comparison.found
-    head = ("clip", "start (UTC)", "length (s)", "frames", "cold frames", *(f"events {one.name}" for one in found))
+    known = ("clip", "start (UTC)", "length (s)", "frames", "cold frames")
+    head = (*known, *(f"events {one.name}" for one in found), "lacks")
     counts = [Counter(clip.id for clip, _ in one.events) for one in found]
     rows: list[Sequence[object]] = [head]
     for ingested, cold in list(zip(comparison.clips, comparison.cold, strict=True))[:_LISTED]:
         clip = ingested.clip
         length = round(clip.span.duration_ns / NS, 1)
         numbers = (length, clip.stream.frames, cold, *(count[clip.id] for count in counts))
-        rows.append((clip.id, second(clip.start_ns), *numbers))
+        rows.append((clip.id, second(clip.start_ns), *numbers, str(clip.stream.condition)))
     return rows
 
 

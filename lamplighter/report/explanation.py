@@ -9,7 +9,7 @@ from typing import Any
 
 from lamplighter.desk.explanation import Explained
 from lamplighter.report.page import Section
-from lamplighter.report.wording import short_span
+from lamplighter.report.wording import lacks, short_span
 from lamplighter.settings import Settings
 from pipeline.clip import Clip
 from pipeline.detection.gates import Detection
@@ -30,7 +30,14 @@ def explanation_document(explained: Explained, settings: Settings) -> dict[str, 
     for part in [*document["events"], *document["remedies"], *strongest]:
         for name in [name for name in part if name.endswith("pts")]:
             part[name.replace("pts", "at")] = iso(clip.time_ns(part.pop(name)))
-    facts = {"clip": clip.id, "camera": clip.camera, "span": str(clip.span), "profile": holds.half}
+    facts: dict[str, Any] = {"clip": clip.id, "camera": clip.camera, "span": str(clip.span), "profile": holds.half}
+    condition = clip.stream.condition
+    facts |= {
+        "holes": [str(hole) for hole in clip.holes],
+        "damaged": condition.damaged,
+        "missing": condition.missing,
+        "notes": condition.notes,
+    }
     return facts | document | {"settings": _values(settings, holds)}
 
 
@@ -46,6 +53,8 @@ def explanation_sections(explained: Explained, settings: Settings) -> list[Secti
     events = "no event" if not count else "1 event" if count == 1 else f"{count} events"
     answer = f"Clip {clip.id} of camera {clip.camera}, {short_span(clip.span)}, by {holds.half}: {events}"
     sections = [Section("What moved", f"{answer}\n{_strongest(explained)}")]
+    if told := lacks(clip):
+        sections.append(Section("What the recording lacks", "\n".join(told)))
     if found.strongest is None:
         return sections
     if count:
@@ -118,11 +127,11 @@ def _runs(explained: Explained) -> Section:
         sensitivity = explained.holds.detection.sensitivity
         return Section(title, f"No watched cell moves by {sensitivity:g}, the sensitivity, in any frame.")
     rest = f" (the first {_LISTED} of {len(runs):,})" if len(runs) > _LISTED else ""
+    holes = [(start, end, "a hole: no frame, so no motion") for start, end in clip.stream.condition.holes]
+    told = [(run.start_pts, run.end_pts, run.why or "in an event") for run in runs[:_LISTED]]
+    told += [hole for hole in holes if len(runs) <= _LISTED or hole[0] < told[-1][0]]
     rows: list[Sequence[object]] = [("start", "length", "what became of it")]
-    rows += [
-        (_clock(clip, run.start_pts), _length(clip, run.start_pts, run.end_pts), run.why or "in an event")
-        for run in runs[:_LISTED]
-    ]
+    rows += [(_clock(clip, start), _length(clip, start, end), why) for start, end, why in sorted(told)]
     return Section(f"{title}{rest}", table=rows, right=("length",))
 
 

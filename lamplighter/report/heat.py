@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import NamedTuple, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,12 @@ from pipeline.clip import Clip
 
 Still: TypeAlias = Callable[[Clip, int], NDArray[np.uint8] | None]
 """Returns the frame of a clip at a pts, uint8 (H, W) luma, or None when the clip's bytes are gone or cannot be read."""
+
+
+_SIDEWAYS: Final = (
+    "The clip was measured when pictures were not turned upright yet, so its cells do not lie on its frames; "
+    "`lamplighter ingest --remeasure --all` mends that."
+)
 
 
 class HeatMap(NamedTuple):
@@ -62,21 +68,21 @@ class CameraHeat:
         """
         if self.clip is None:
             raise ValueError("wanted at least one clip to draw, got none")
+        warm = self.warm[-1][0]
         frame = None if still is None else still(self.clip, self.quiet_pts)
-        return HeatMap(
-            heat(self.warm[-1][0], frame, watched=self.watched, title=title),
-            self._text(self.clip, has_still=frame is not None, asked=still is not None),
-            frame is not None,
-        )
+        if still is None:
+            ground = "It was asked for without a still."
+        elif frame is None:
+            ground = "The clip's footage could not be read, so there is no still below it."
+        elif frame.shape != (round(float(warm.rows[-1])), round(float(warm.columns[-1]))):
+            # The frame was looked at, but it does not lie below these cells.
+            frame, ground = None, _SIDEWAYS
+        else:
+            ground = f"The ground is the quietest frame of the clip of {second(self.clip.start_ns)}."
+        picture = heat(warm, frame, watched=self.watched, title=title)
+        return HeatMap(picture, self._text(ground), frame is not None)
 
-    def _text(self, clip: Clip, *, has_still: bool, asked: bool) -> str:
-        ground = (
-            f"The ground is the quietest frame of the clip of {second(clip.start_ns)}."
-            if has_still
-            else "It was asked for without a still."
-            if not asked
-            else "The clip's footage could not be read, so there is no still below it."
-        )
+    def _text(self, ground: str) -> str:
         text = (
             f"{ground} Each cell shows the share of it that moved, on average over all frames with a known background."
         )

@@ -9,9 +9,10 @@ import io
 import math
 import textwrap
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 from matplotlib import colormaps
@@ -41,6 +42,7 @@ _BLUE, _ORANGE, _GREEN, _RED, _PURPLE = "#0072b2", "#e69f00", "#009e73", "#d55e0
 _ROWS = (_BLUE, _RED, _GREEN, _PURPLE, _ORANGE)
 _MARKS = (("o", _GREEN, 21), ("s", _ORANGE, 13), ("*", _RED, 10))  # smaller and smaller: they often lie on one place
 _INK, _FAINT = "#222222", "#767676"
+_HOLE: dict[str, Any] = {"facecolor": "#ffffff", "edgecolor": "#8a8a8a", "hatch": "xxxx", "linewidth": 0}
 _STEPS_S = (
     *(0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800),
     *(3600, 2 * 3600, 3 * 3600, 6 * 3600, 12 * 3600, *(day * 86_400 for day in (1, 2, 5, 10, 30, 90, 365))),
@@ -49,11 +51,12 @@ _STEPS_S = (
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Strip:
-    """The activity of one clip as a timeline needs it, a few kilobytes however long the clip is. Made by `strip`.
+    """The activity of a clip, or of a part of it without a hole, as a timeline needs it: a few kilobytes however long.
 
-    start_ns, length_ns: when the clip is, nanoseconds (start 0 when it is not known). edges: float64 (K + 1,), seconds
+    start_ns, length_ns: when it is, nanoseconds (start 0 when it is not known). edges: float64 (K + 1,), seconds
     after the start. peak, area: float64 (K,), the largest share of a watched cell and the mean share of the picture
-    between two edges, 0 to 1. cold_ns: how long the background was not known.
+    between two edges, 0 to 1. cold_ns: how long the background was not known. goes_on: it comes after a hole of the
+    clip that the strip before it is of.
     """
 
     start_ns: int
@@ -62,6 +65,7 @@ class Strip:
     peak: NDArray[np.float64]
     area: NDArray[np.float64]
     cold_ns: int
+    goes_on: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -87,18 +91,50 @@ class Warmth:
         return Warmth(self.total + other.total, self.frames + other.frames, self.rows, self.columns)
 
 
-def strip(
+def strips(
     activity: Activity, start_ns: int = 0, *, columns: int = _COLUMNS, watched: NDArray[np.bool_] | None = None
+) -> list[Strip]:
+    """Reduce an activity whose first frame is at `start_ns` to a strip for each part without a hole, in order.
+
+    They have about `columns` steps in all, each the maximum over its frames. `watched`: bool (R, C).
+    """
+    if not activity.holes:
+        return [strip(activity, start_ns, columns=columns, watched=watched)]
+    firsts = [0, *np.searchsorted(activity.pts, [end for _, end in activity.holes]).tolist(), len(activity.pts)]
+    closes = [start for start, _ in activity.holes]
+    found = []
+    for number, (first, last) in enumerate(pairwise(firsts)):
+        cold = min(max(activity.cold - first, 0), last - first)
+        share, pts, luma = activity.share[first:last], activity.pts[first:last], activity.luma[first:last]
+        part = replace(activity, share=share, pts=pts, luma=luma, cold=cold)
+        at_ns = start_ns + _ns(activity, int(pts[0]))
+        wide = 2 + columns * (last - first) // len(activity.pts)
+        close = closes[number] if number < len(closes) else None
+        one = strip(part, at_ns, columns=wide, watched=watched, end_pts=close)
+        found.append(replace(one, goes_on=number > 0))
+    return found
+
+
+def strip(
+    activity: Activity,
+    start_ns: int = 0,
+    *,
+    columns: int = _COLUMNS,
+    watched: NDArray[np.bool_] | None = None,
+    end_pts: int | None = None,
 ) -> Strip:
-    """Reduce an activity to at most `columns` steps, each the maximum over its frames. `watched`: bool (R, C)."""
+    """Reduce an activity to at most `columns` steps, each the maximum over its frames. `watched`: bool (R, C).
+
+    end_pts: when the last frame ends; without it, that is shown as long as the one before it, as in `detect`.
+    """
     frames = len(activity.pts)
     cells = activity.share.T.reshape(-1, frames)
     seen = cells if watched is None else cells[watched.T.ravel()]
     peak = seen.max(0, initial=0) / 255
     area = cells.sum(0, dtype=np.uint32) / (255 * len(cells))
-    # The last frame is shown as long as the one before it, as in `detect`.
-    step = int(activity.pts[-1] - activity.pts[-2]) if frames > 1 else 1
-    length_ns = max(1, _ns(activity, int(activity.pts[-1]) + step))
+    if end_pts is None:
+        end_pts = int(activity.pts[-1]) + (int(activity.pts[-1] - activity.pts[-2]) if frames > 1 else 1)
+    length_ns = max(1, _ns(activity, end_pts))
     seconds = (activity.pts - activity.pts[0]) * float(activity.time_base)
     edges = np.append(seconds, length_ns / NS)
     if frames > columns:
@@ -134,7 +170,8 @@ def timeline(
 ) -> bytes:
     """Draw one camera's clips, one after the other in order of time, with a row of events for each (name, events).
 
-    `truth`: the labelled times, drawn as a row of their own. Cold frames are shaded, long times between clips left out.
+    `truth`: the labelled times, drawn as a row of their own. Cold frames are shaded, holes in a clip are hatched, long
+    times without footage left out.
     Raises ValueError without a strip.
     """
     if not strips:
@@ -153,6 +190,7 @@ def timeline(
     cold = scale.bars([Span(part.start_ns, part.start_ns + part.cold_ns) for part in parts if part.cold_ns])
     for axes in panels:
         axes.broken_barh(scale.breaks, (0, 1), transform=axes.get_xaxis_transform(), facecolors="#bdbdbd", zorder=4)
+        axes.broken_barh(scale.holes, (0, 1), transform=axes.get_xaxis_transform(), **_HOLE, zorder=4)
         axes.broken_barh(
             cold, (0, 1), transform=axes.get_xaxis_transform(),
             facecolors="#ececec", edgecolors="#b5b5b5", hatch="///", linewidth=0, zorder=0,
@@ -180,7 +218,7 @@ def timeline(
     for axes in panels[:2]:
         axes.set_xticks([at for at, _ in ticks])
     panels[2].set_xlabel("time (UTC)", fontsize=10.5, color=_INK)
-    _legend(figure, cold=bool(cold), breaks=bool(scale.breaks), truth=bool(true))
+    _legend(figure, cold=bool(cold), scale=scale, truth=bool(true))
     _title(figure, title, left=24 / WIDTH)
     return _png(figure)
 
@@ -278,7 +316,8 @@ def heat(
 class _Scale:
     """Where instants stand on a time axis of clips one after the other, in drawn seconds from its left end.
 
-    A time between two clips longer than a fiftieth of all footage is drawn as a narrow break.
+    A time without footage longer than a fiftieth of all footage is drawn narrow: between two clips as a break, inside
+    one as a hole, which is marked however short it is. squeezed: some hole is drawn narrower than it is.
     """
 
     def __init__(self, parts: Sequence[Strip]) -> None:
@@ -286,11 +325,16 @@ class _Scale:
         footage = sum(part.length_ns for part in parts) / NS
         narrow = footage * min(0.02, 0.2 / len(parts))
         self.breaks: list[tuple[float, float]] = []
+        self.holes: list[tuple[float, float]] = []
+        self.squeezed = False
         self.starts = [0.0]
         for before, part in pairwise(parts):
             end = self.starts[-1] + before.length_ns / NS
             gap = (part.start_ns - before.start_ns - before.length_ns) / NS
-            if gap > narrow:
+            if part.goes_on:
+                self.holes.append((end, min(gap, narrow)))
+                self.squeezed |= gap > narrow
+            elif gap > narrow:
                 self.breaks.append((end, narrow))
             self.starts.append(end + max(0.0, min(gap, narrow)))
         self.length = self.starts[-1] + parts[-1].length_ns / NS
@@ -315,7 +359,7 @@ class _Scale:
         step = next((step for step in _STEPS_S if self.length / step <= 10), _STEPS_S[-1])
         ticks = []
         for part, left in zip(self.parts, self.starts, strict=True):
-            if self.breaks:
+            if self.breaks or self.squeezed:
                 ticks.append((0, left, part.start_ns, part.start_ns % (60 * NS) != 0))
             step_ns = round(step * NS)
             first = -(-part.start_ns // step_ns) * step_ns
@@ -352,17 +396,19 @@ def _rows(axes: Axes, lines: Sequence[tuple[str, list[tuple[float, float]], int,
         text.set_color(colour)
 
 
-def _legend(figure: Figure, *, cold: bool, breaks: bool, truth: bool) -> None:
+def _legend(figure: Figure, *, cold: bool, scale: _Scale, truth: bool) -> None:
+    hole = f"no frame inside a clip{' (not to scale)' if scale.squeezed else ''}"
     entries = [
         (cold, Patch(facecolor="#ececec", edgecolor="#b5b5b5", hatch="///", label="background not known yet")),
-        (breaks, Patch(facecolor="#bdbdbd", label="no footage (not to scale)")),
+        (bool(scale.holes), Patch(**_HOLE, label=hole)),
+        (bool(scale.breaks), Patch(facecolor="#bdbdbd", label="no footage (not to scale)")),
         (truth, Patch(facecolor="#f0e442", alpha=0.35, label="labelled as true")),
     ]
     shown = [patch for wanted, patch in entries if wanted]
     if shown:
         place = (1 - _RIGHT / WIDTH, 1 - 34 / figure.bbox.height)
         figure.legend(
-            handles=shown, loc="upper right", bbox_to_anchor=place, ncols=3, frameon=False, fontsize=10, borderaxespad=0
+            handles=shown, loc="upper right", bbox_to_anchor=place, ncols=4, frameon=False, fontsize=10, borderaxespad=0
         )
 
 

@@ -254,18 +254,23 @@ class Verdict(StrEnum):
     OUTSIDE_AREA = "camera is outside the area"
     NO_CLIP = "camera has no clip in the span"
     OUTSIDE_SPAN = "clip is outside the span"
+    NO_FRAME = "clip has no frame in the span"
     NO_MOTION = "nothing moved in the span"
     UNREADABLE = "what moved in it cannot be read"
 
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """One camera's or clip's verdict; a match carries the asked time of its clip and the motion events inside it."""
+    """One camera's or clip's verdict; a match carries the motion events inside the asked time of its clip.
+
+    span: the time that the clip shares with the request. recorded: what of that is no hole of the clip, in order.
+    """
 
     camera: Camera
     verdict: Verdict
     clip: Clip | None = None
     span: Span | None = None
+    recorded: tuple[Span, ...] = ()
     events: tuple[Span, ...] = ()
 
 
@@ -278,9 +283,10 @@ def match(
 ) -> Iterator[Match]:
     """Yield a verdict for every camera, and for every clip of the cameras inside the area.
 
-    `clips` gives a camera's clips, `events` a clip's motion in time, None where that cannot be told. What is asked of a
-    matching clip is the whole time it shares with the request, not the events alone: evidence that starts at the first
-    movement proves less.
+    `clips` gives a camera's clips, `events` a clip's motion in time, None where that cannot be told; of a clip without
+    a frame in the span it is not asked. What is asked of a matching clip is all that it recorded of the time it shares
+    with the request, not the events alone, nor only the parts between holes in which something moved: evidence that
+    starts at the first movement proves less.
     """
     for camera in cameras:
         if not request.area.covers(camera):
@@ -293,11 +299,15 @@ def match(
             if span is None:
                 yield Match(camera, Verdict.OUTSIDE_SPAN, clip)
                 continue
+            recorded = tuple(clip.recorded(span))
+            if not recorded:
+                yield Match(camera, Verdict.NO_FRAME, clip, span)
+                continue
             moved = events(clip)
             if moved is None:
-                yield Match(camera, Verdict.UNREADABLE, clip, span)
+                yield Match(camera, Verdict.UNREADABLE, clip, span, recorded)
                 continue
-            inside = tuple(event for event in moved if event & span)
-            yield Match(camera, Verdict.MATCH if inside else Verdict.NO_MOTION, clip, span, inside)
+            inside = tuple(event for event in moved if any(event & part for part in recorded))
+            yield Match(camera, Verdict.MATCH if inside else Verdict.NO_MOTION, clip, span, recorded, inside)
         if not seen:
             yield Match(camera, Verdict.NO_CLIP)

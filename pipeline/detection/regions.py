@@ -5,6 +5,7 @@ Arrays of cells have the columns of the grid before its rows, as an Activity lie
 
 from __future__ import annotations
 
+import itertools
 from enum import IntEnum
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -12,7 +13,7 @@ import numpy as np
 import skimage as ski  # loads its parts, and SciPy, when they are first asked for
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from typing import TypeAlias
 
     from numpy.typing import NDArray
@@ -70,15 +71,19 @@ def largest_regions(moving: NDArray[np.bool_]) -> Ints:
     return largest
 
 
-def follow(share: NDArray[np.uint8], watched: NDArray[np.bool_], *, level: int, busy: Ints) -> Regions:
+def follow(
+    share: NDArray[np.uint8], watched: NDArray[np.bool_], *, level: int, busy: Ints, resumes: Sequence[int] = ()
+) -> Regions:
     """Return every region of watched cells that move by `level`, of the frames `busy`: all in which any cell does.
 
-    `share` is uint8 (N, R, C), `watched` bool (R, C), `busy` int64 (n,) in order. A region moves on from frame to frame
+    `share` is uint8 (N, R, C), `watched` bool (R, C), `busy` int64 (n,) in order; `resumes` are the frames before which
+    there is a hole, across which nothing is followed. A region moves on from frame to frame
     for as long as it touches a region of the frame before; how far is the diagonal of the box that its centre, weighted
     by share, stays in.
     """
     parts = [Regions(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0))]
-    for part in _cut_where_still(busy):
+    between = np.split(busy, np.searchsorted(busy, resumes)) if len(resumes) else [busy]
+    for part in itertools.chain.from_iterable(map(_cut_where_still, between)):
         seen = share.T[..., part] * watched.T[..., None]
         frame, cells, travel = _followed(seen.transpose(2, 0, 1), level, part)
         parts.append(Regions(part[frame], cells, travel))

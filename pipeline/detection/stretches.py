@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from pipeline.holes import usual_step
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import TypeAlias
@@ -50,12 +52,13 @@ class Stretches(NamedTuple):
         return Stretches(start[head], end[tail], first[head], last[tail], whose[head])
 
     def with_rolls(self, activity: Activity, *, pre_s: float, post_s: float) -> Stretches:
-        """Return them with both rolls, clamped to the clip, and joined where they then meet."""
+        """Return them with both rolls, clamped to the clip and its holes, and joined where they then meet."""
         if not (pre_s or post_s):
             return self
         base = activity.time_base
-        start = np.maximum(self.start - ticks(pre_s, base, math.ceil), activity.pts[0])
-        end = np.minimum(self.end + ticks(post_s, base, math.ceil), _close(activity))
+        opens, closes = _recorded_around(activity, self.start)
+        start = np.maximum(self.start - ticks(pre_s, base, math.ceil), opens)
+        end = np.minimum(self.end + ticks(post_s, base, math.ceil), closes)
         return self._replace(start=start, end=end).joined(0)
 
 
@@ -72,12 +75,33 @@ def unbroken(active: Bools) -> tuple[Ints, Ints]:
 def joined_stretches(activity: Activity, first: Ints, last: Ints, whose: Ints, *, gap_s: float) -> Stretches:
     """Return the stretches of `unbroken` active frames, of many settings at once: those at most `gap_s` apart are one.
 
-    A sweep asks for the events of hundreds of settings in each clip: what NumPy does for one costs little more than to
-    call it, so it is called once for all that join alike.
+    None reaches across a hole, however short beside `gap_s`: nobody knows what was there. A sweep asks for the events
+    of hundreds of settings in each clip: what NumPy does for one costs little more than to call it, so it is called
+    once for all that join alike.
     """
+    gap = ticks(gap_s, activity.time_base, math.floor)
+    if activity.holes:
+        return _joined_between_holes(activity, first, last, whose, gap=gap)
     start, end = activity.pts[first], activity.pts.take(last, mode="clip")
     end[last == len(activity.pts)] = _close(activity)
-    return Stretches(start, end, first, last, whose).joined(ticks(gap_s, activity.time_base, math.floor))
+    return Stretches(start, end, first, last, whose).joined(gap)
+
+
+def _joined_between_holes(activity: Activity, first: Ints, last: Ints, whose: Ints, *, gap: int) -> Stretches:
+    """Return `joined_stretches` of an activity with holes, each of which cuts what goes on across it."""
+    resumes = np.searchsorted(activity.pts, np.array(activity.holes, np.int64)[:, 1])  # the first frame after each
+    cuts = np.searchsorted(resumes, last) - np.searchsorted(resumes, first, side="right")  # inside each stretch
+    of = np.repeat(np.arange(len(first)), cuts + 1)
+    nth = np.arange(len(of)) - np.repeat(np.cumsum(cuts + 1) - (cuts + 1), cuts + 1)
+    at = np.searchsorted(resumes, first, side="right")[of] + nth  # the hole that ends each part, one past the last
+    first = np.where(nth > 0, resumes[np.maximum(at, 1) - 1], first[of])
+    last = np.where(nth < cuts[of], resumes[np.minimum(at, len(resumes) - 1)], last[of])
+    start = activity.pts[first]
+    end = np.minimum(activity.pts.take(last, mode="clip"), _recorded_around(activity, start)[1])
+    end[last == len(activity.pts)] = _close(activity)
+    parts = len(resumes) + 1  # those of different parts are kept apart as those of different settings are
+    found = Stretches(start, end, first, last, whose[of] * parts + at).joined(gap)
+    return found._replace(whose=found.whose // parts)
 
 
 def ticks(seconds: float, time_base: Fraction, rounding: Callable[[Fraction], int]) -> int:
@@ -91,6 +115,17 @@ def _whole(seconds: float, numerator: int, denominator: int, rounding: Callable[
 
 
 def _close(activity: Activity) -> int:
-    """Return when the clip ends: its last frame lasts as long as the one before it."""
+    """Return when the clip ends: its last frame lasts as long as the one before it, as usual after a hole."""
     pts = activity.pts
-    return int(pts[-1] + (pts[-1] - pts[-2] if len(pts) > 1 else 1))
+    if len(pts) < 2 or (activity.holes and activity.holes[-1][1] == pts[-1]):
+        return int(pts[-1]) + usual_step(pts)
+    return int(pts[-1] + (pts[-1] - pts[-2]))
+
+
+def _recorded_around(activity: Activity, pts: Ints) -> tuple[Ints | int, Ints | int]:
+    """Return the start and end of what was recorded without a hole around frames at `pts`: int64 (n,), or one each."""
+    if not activity.holes:
+        return int(activity.pts[0]), _close(activity)
+    starts, ends = np.array(activity.holes, np.int64).T
+    part = np.searchsorted(ends, pts, side="right")
+    return np.append(activity.pts[0], ends)[part], np.append(starts, _close(activity))[part]

@@ -172,7 +172,7 @@ def _count(counts: Counts, item: Footage, plan: _Plan, seen: _Seen, *, rule: Tun
         counts.kept += (found @ weight)[of]
     counts.events += np.bincount(seen.choice, minlength=choices)[of]
     counts.false_alarms += false[of]
-    counts.duration_ns += item.clip.span.duration_ns
+    counts.duration_ns += item.clip.footage_ns
     counts.clips += 1
 
 

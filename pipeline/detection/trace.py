@@ -59,6 +59,7 @@ class Trace:
     cold: how many leading frames do not count, for the background was not known; 0 when it never was.
     share, view: what they were made from: uint8 (N, R, C), and how its cells are judged.
     labelling: of which frames the regions are found. It changes what an answer costs, never what it is.
+    resumes: the frames before which there is a hole: nobody is followed across it.
     """
 
     peak: NDArray[np.uint8]
@@ -68,6 +69,7 @@ class Trace:
     share: NDArray[np.uint8]
     view: View
     labelling: Labelling
+    resumes: tuple[int, ...] = ()
 
     @functools.cached_property
     def count(self) -> Counts:
@@ -104,7 +106,8 @@ class Trace:
     @functools.cached_property
     def regions(self) -> Regions:
         """Every region of every frame, and how far its motion travels: costs more than the rest of the trace."""
-        return follow(self.share, self.view.watched, level=self.view.level, busy=np.flatnonzero(self.block))
+        watched, busy = self.view.watched, np.flatnonzero(self.block)
+        return follow(self.share, watched, level=self.view.level, busy=busy, resumes=self.resumes)
 
     def _labelled(self, frames: Ints) -> Ints:
         cells = self.bound[frames].astype(np.int64)

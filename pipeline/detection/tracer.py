@@ -53,7 +53,9 @@ def trace(activity: Activity, detection: Detection, *, labelling: Labelling = La
         moving[:, part] = over.view(np.uint8).sum(1, dtype=moving.dtype)
         block[part] = _most_in_block(over.view(np.uint8))
     cold = activity.cold if activity.cold < frames else 0
-    return Trace(peak, moving, block, cold, activity.share, view, max(labelling, labelling_for(detection)))
+    labelling = max(labelling, labelling_for(detection))
+    resumes = tuple(np.searchsorted(activity.pts, [end for _, end in activity.holes])) if activity.holes else ()
+    return Trace(peak, moving, block, cold, activity.share, view, labelling, resumes)
 
 
 def labelling_for(detection: Detection) -> Labelling:

@@ -10,8 +10,11 @@ them. N is the number of all frames, n that of those measured.
 from __future__ import annotations
 
 import hashlib
+import itertools
 import math
+import operator
 from dataclasses import dataclass, field, replace
+from fractions import Fraction
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -19,6 +22,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from pipeline.activity import Activity, Depth
 from pipeline.errors import ClipError
+from pipeline.holes import longest_step, usual_step
 from pipeline.measure.background import Background, bent, distance, find_background, light, usual_picture
 from pipeline.measure.grid import Grid, around
 from pipeline.measure.leaves import Whole, calmed, leaves_of
@@ -26,7 +30,6 @@ from pipeline.measure.shake import Shake, moved, shakes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-    from fractions import Fraction
     from typing import TypeAlias
 
     from numpy.typing import NDArray
@@ -38,7 +41,11 @@ if TYPE_CHECKING:
     Seconds: TypeAlias = NDArray[np.float64]
 
 VERSION = 5
-"""Raised whenever the same frames and settings would give another Activity."""
+"""Raised whenever the same frames and settings would give another Activity.
+
+Not when clips with holes began to be measured part by part: no other clip's changed, and whole archives would have been
+out of date. `ingest --remeasure --all` measures them anew.
+"""
 
 _CHUNK = 16  # working images done by one NumPy call: as many as stay in the second-level cache
 _SHADE = 0.5  # of its light is the least that a shadow leaves: the sky lights it still
@@ -88,7 +95,8 @@ def measure(
     noise, 1 at `contrast + full` grey levels), damped where the cells around do not agree: the geometric mean with a
     quarter of the sum over 3 x 3 cells, which halves a single cell and leaves a thing of 2 x 2 cells as it is.
     Changes of light and shaking of the camera are taken out first. Of cells of leaves and water the mean is looked at
-    too, and what they usually show is taken off. Shares are stored in steps of 1/32.
+    too, and what they usually show is taken off. Shares are stored in steps of 1/32. What comes after a hole longer
+    than `horizon_s` is measured as a clip of its own: nothing of the light before it is left.
 
     Deterministic. Memory is bounded by `horizon_s` times `rate_hz` working images (about 15 to 28 kB each) besides
     the result. Raises ClipError when there are no frames, when their size changes or when time runs backwards.
@@ -96,13 +104,20 @@ def measure(
     settings = settings or MeasureSettings()
     second = float(time_base)
     reader = _Reader(frames, second, settings)
-    blocks = list(_with_background(reader, settings))
+    recordings = [
+        list(_with_background(blocks, reader, settings))
+        for _, blocks in itertools.groupby(reader, key=operator.attrgetter("recording"))
+    ]
     if reader.grid is None:
         raise ClipError("decode", "wanted at least one frame, got no frames; the clip holds no picture")
     pts = np.array(reader.pts, np.int64)  # (N,)
     measured = np.array(reader.measured, np.int64)  # (n,): which frames were
     at = (pts[measured] * second).astype(np.float64)  # (n,): seconds
-    share = _finish(calmed(blocks, at), at, settings)  # (n, R, C)
+    ends = np.cumsum([0, *(sum(len(cells) for cells, _ in blocks) for blocks in recordings)])
+    spans = [slice(*ends) for ends in itertools.pairwise(ends)]  # of `at`, the frames of each recording
+    calm = [calmed(blocks, at[span]) for blocks, span in zip(recordings, spans, strict=True)]
+    share = _finish(calm[0] if len(calm) == 1 else np.concatenate(calm), at, settings)  # (n, R, C)
+    longest = max(at[span][-1] - at[span][0] for span in spans) if len(spans) > 1 else (pts[-1] - pts[0]) * second
     before = np.searchsorted(measured, np.arange(len(pts)), side="right") - 1  # (N,): the one at or before each frame
     layout = reader.grid.layout
     return Activity(
@@ -110,7 +125,7 @@ def measure(
         pts=pts,
         luma=np.concatenate(reader.luma)[before],
         time_base=time_base,
-        cold=len(pts) if (pts[-1] - pts[0]) * second < settings.known_s else 0,
+        cold=len(pts) if longest < settings.known_s else 0,
         width=layout.width,
         height=layout.height,
         version=settings.version(),
@@ -125,6 +140,7 @@ class _Block:
 
     chunks: uint8 (_CHUNK, rows, columns) each, the last one shorter. times: float64 (n,), seconds. kept, unrest: uint8
     (k, rows, columns), images and how much each pixel changes within a moment then; kept_times: float64 (k,), seconds.
+    recording: how many holes longer than the horizon come before it.
     """
 
     chunks: list[U8]
@@ -132,6 +148,7 @@ class _Block:
     kept: U8
     kept_times: Seconds
     unrest: U8
+    recording: int
 
 
 @dataclass(slots=True)
@@ -147,6 +164,7 @@ class _Reader:
     grid: Grid | None = None  # known from the first frame on
     samples: list[Unsigned] = field(default_factory=list)  # of planes that are not reduced yet
     chunks: list[U8] = field(default_factory=list)  # working images of the block that is being read
+    recording: int = 0  # of that block
 
     def _take(self, plane: U8) -> None:
         """Sample a plane (H, W). Raises ValueError for what is no plane, ClipError for another size than the first."""
@@ -185,11 +203,13 @@ class _Reader:
             if pts - last < least and self.grid is not None and plane.shape == self.grid.size:
                 self.pts.append(pts)
                 continue
-            if pts - started >= length:
+            paused = self._paused(pts)
+            if pts - started >= length or paused:
                 if times:
                     yield self._block(times)
                     times = []
                 started = pts
+                self.recording += paused
             self._take(plane)
             self.measured.append(len(self.pts))
             self.pts.append(pts)
@@ -197,6 +217,13 @@ class _Reader:
             last = pts
         if times:
             yield self._block(times)
+
+    def _paused(self, pts: int) -> bool:
+        """Tell whether there is a hole longer than the horizon between the last frame and one at `pts`."""
+        if not self.pts or (pts - self.pts[-1]) * self.second <= self.settings.horizon_s:
+            return False
+        usual = usual_step(np.array(self.pts, np.int64))
+        return len(self.pts) > 1 and pts - self.pts[-1] > longest_step(usual, Fraction(self.second))
 
     def _block(self, times: list[float]) -> _Block:
         """Return what was read since the last block, at these times in seconds."""
@@ -211,7 +238,7 @@ class _Reader:
         pictures, after, before = (
             np.stack([chunks[i // _CHUNK][i % _CHUNK] for i in index.tolist()]) for index in (kept, later, earlier)
         )
-        return _Block(chunks, at, pictures, at[kept], distance(after, before))
+        return _Block(chunks, at, pictures, at[kept], distance(after, before), self.recording)
 
 
 def _spread(times: Seconds, count: int, first: float, last: float) -> NDArray[np.int64]:
@@ -223,15 +250,14 @@ def _spread(times: Seconds, count: int, first: float, last: float) -> NDArray[np
     return np.unique(np.where(wanted - times[left] < times[right] - wanted, left, right))
 
 
-def _with_background(reader: _Reader, settings: MeasureSettings) -> Iterator[tuple[U8, F32]]:
-    """Yield the raw cells of every block in turn, and how much each is one of leaves (see `calmed`).
+def _with_background(blocks: Iterator[_Block], reader: _Reader, settings: MeasureSettings) -> Iterator[tuple[U8, F32]]:
+    """Yield the raw cells of every block of a recording in turn, and how much each is one of leaves (see `calmed`).
 
     Each comes once the blocks within the horizon after it are read.
     """
     held: list[_Block] = []
     current = 0
     finder = _Finder(settings)
-    blocks = iter(reader)
     while True:
         while current == len(held) or held[-1].times[-1] - held[current].times[-1] < settings.horizon_s:
             ahead = next(blocks, None)

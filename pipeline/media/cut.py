@@ -4,23 +4,34 @@ from __future__ import annotations
 
 import hashlib
 import zlib
+from bisect import bisect_left, bisect_right
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 import numpy as np
 
-from pipeline.clip import Clip, check_id
+from pipeline.clip import Clip, Stream, check_id
 from pipeline.errors import ClipError
+from pipeline.media.clean import ONLY_PICTURES, shown_as
 from pipeline.media.decode import LIBAV, Video, open_video, seek_point
+from pipeline.media.likeness import FLOOR, Album
+from pipeline.media.packets import count
 from pipeline.media.profile import Profile
-from pipeline.media.transcode import Excerpt, copy, transcode, version
+from pipeline.media.transcode import Excerpt, clock_rows, copy, transcode, version
 from pipeline.span import NS, Span
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
-_MP4_CODECS: Final = frozenset({"h264", "hevc", "av1", "vp9", "mpeg4"})
+    from numpy.typing import NDArray
+
+Visit: TypeAlias = "Callable[[Fraction, NDArray[np.uint8]], None]"
+"""Is shown the seconds of a frame after the first, and its luma, valid until it returns."""
+
+# Sampling rates that AAC has a number for, up to what players take.
+_AAC_HZ: Final = frozenset({48_000, 44_100, 32_000, 24_000, 22_050, 16_000, 12_000, 11_025, 8_000})
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +39,8 @@ class Cut:
     """One file to make: which time of which clip, for which request, looking how.
 
     A frame belongs to the cut if and only if its instant lies in `span`, also when it is shown beyond the end.
-    Raises ValueError for a request that cannot stand in a key, and a span that does not touch the clip's.
+    Raises ValueError for a request that cannot stand in a key, and a span that has nothing of what the clip recorded or
+    reaches across a hole: then one file would show two times as one.
     """
 
     request: str
@@ -40,12 +52,15 @@ class Cut:
         check_id("request", self.request)
         if self.span & self.clip.span is None:
             raise ValueError(f"the asked time {self.span} has nothing of the clip's {self.clip.span}")
+        if len(parts := self.clip.recorded(self.span)) != 1:
+            found = " and ".join(map(str, parts)) or "nothing"
+            raise ValueError(f"a cut is of one part without a hole: of {self.span} the clip recorded {found}")
 
     @property
     def id(self) -> str:
         """A name made of the work alone (clip, span, profile): who does it again writes the same to the same place."""
         span = f"{self.span.start_ns}\0{self.span.end_ns}"
-        return _digest(f"{self.clip.id}\0{span}\0{self.profile.model_dump_json()}")
+        return _digest(f"{self.clip.id}\0{span}\0{self.profile.text}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +68,10 @@ class Product:
     """What was written: its SHA-256 (64 hexadecimal digits) and bytes, the time it shows, and how it was made.
 
     `actual` goes from the first frame's instant to the last frame's end, inside asked and recorded time. method:
-    "remux" are the camera's own packets, "transcode" is re-encoded. tools: the programs' versions and the profile's
-    hash.
+    "remux" are the camera's own packets, "transcode" is re-encoded; the sound always is. width, height: of the upright
+    picture. tools: the programs' versions and the profile's hash. damaged, missing: frames of the asked time of the
+    source in which its decoder concealed something, and that are in it and give no picture. similarity: of re-encoded
+    pictures, `likeness` of the frame least like its source; None for copied ones, which are equal.
     """
 
     sha256: str
@@ -67,17 +84,21 @@ class Product:
     height: int
     audio: str | None
     tools: str
+    damaged: int = 0
+    missing: int = 0
+    similarity: float | None = None
 
 
 def make_cut(source: Path, target: Path, cut: Cut, *, name: str = "", timeout_s: float = 3600) -> Product:
     """Write the cut of the clip in `source` to `target` (.mp4) and say what was written.
 
     The file begins with the first frame inside the span and holds nothing from outside it: no frame, not even one
-    an edit list would hide, no sound, no tag of the source; `name` is written into it as its only tag, so that the same
-    footage is another file in every case. The camera's packets are copied where the first frame is
-    a keyframe, no frame leans on one outside and the profile asks for nothing else; otherwise it is re-encoded. Either
-    way the product is decoded and compared before it counts: number of frames, their times, and for copied ones every
-    pixel of the luma.
+    an edit list would hide, no sound, no tag and no metadata of the source; `name` is written into it as its only tag,
+    so that the same footage is another file in every case. The camera's packets are copied where the first frame is
+    a keyframe, no frame leans on one outside, nothing hides in them that cannot be filtered out, and the profile asks
+    for nothing else; otherwise it is re-encoded. Either way the product is decoded and compared before it counts:
+    number of frames, their times, every pixel of the luma of copied ones, and the `likeness` of re-encoded ones, which
+    has to reach FLOOR. Sound lasts from the first frame to the last one's end, exact to the sample.
 
     Raises ValueError for a target that is no .mp4; ClipError: like `open_video`, "transcode" when ffmpeg refuses,
     "cut" when no frame lies in the span, the file is not the clip, or the product is not what was asked. Then there
@@ -89,34 +110,51 @@ def make_cut(source: Path, target: Path, cut: Cut, *, name: str = "", timeout_s:
     span = cut.span & clip.span
     if span is None:
         raise ValueError(f"the asked time {cut.span} has nothing of the clip's {clip.span}")
-    start, stop = clip.pts_at(span.start_ns), clip.pts_at(span.end_ns)
-    frames, video = _frames(source, start, stop)
-    if video.time_base != clip.stream.time_base or video.codec != clip.stream.codec:
-        raise ClipError("cut", "the file is not the clip that was measured: codec or time base differ; ingest it again")
-    if not frames:
-        raise ClipError("cut", f"no frame lies in {span}; ask for a longer time")
-    excerpt = _excerpt(source, cut, span, frames, video=video, name=name)
-    try:
-        method, product = _make(
-            source, target, excerpt, profile, frames, copyable=video.codec in _MP4_CODECS, timeout_s=timeout_s
+    size = _compared_size(clip, profile)
+    with Album(size, skip=clock_rows(size[1]) if profile.clock else 0) as album:
+        frames, video = _frames(
+            source,
+            clip.pts_at(span.start_ns),
+            clip.pts_at(span.end_ns),
+            visit=lambda _, luma: album.add(luma),
+            known=clip.stream,
         )
-    except ClipError:
-        target.unlink(missing_ok=True)
-        raise
-    end_ns = min(clip.time_ns(frames[-1].end_pts), span.end_ns)
+        if video.time_base != clip.stream.time_base or video.codec != clip.stream.codec:
+            told = "codec or time base differ; ingest it again"
+            raise ClipError("cut", f"the file is not the clip that was measured: {told}")
+        if not frames:
+            raise ClipError("cut", f"no frame lies in {span}; ask for a longer time")
+        frames[-1] = replace(frames[-1], end_pts=_end(clip, frames[-1]))
+        excerpt = _excerpt(source, cut, span, frames, video=video, name=name)
+        try:
+            made = _make(source, target, excerpt, profile, _Wanted(frames, album), timeout_s=timeout_s)
+        except ClipError:
+            target.unlink(missing_ok=True)
+            raise
+    missing = _missing(source, clip, excerpt, len(frames))
+    return _product(target, cut, excerpt, frames, made=made, missing=missing)
+
+
+def _product(target: Path, cut: Cut, excerpt: Excerpt, frames: list[_Frame], *, made: _Made, missing: int) -> Product:
+    """Say what was written."""
+    end_ns = min(cut.clip.time_ns(frames[-1].end_pts), cut.span.end_ns, cut.clip.span.end_ns)
+    stream = made.video.stream
     with target.open("rb") as file:
         sha256 = hashlib.file_digest(file, "sha256").hexdigest()
     return Product(
         sha256=sha256,
         size=target.stat().st_size,
         actual=Span(excerpt.first_ns, max(end_ns, excerpt.first_ns + 1)),
-        frames=product.stream.frames,
-        method=method,
-        codec=product.codec,
-        width=product.width,
-        height=product.height,
-        audio=product.audio,
-        tools=f"{LIBAV}; ffmpeg {version()}; profile {_digest(profile.model_dump_json())}",
+        frames=stream.frames,
+        method=made.method,
+        codec=stream.codec,
+        width=stream.width,
+        height=stream.height,
+        audio=stream.audio,
+        tools=f"{LIBAV}; ffmpeg {version()}; profile {_digest(cut.profile.text)}",
+        damaged=sum(frame.damaged for frame in frames),
+        missing=missing,
+        similarity=made.similarity,
     )
 
 
@@ -128,19 +166,46 @@ def _excerpt(source: Path, cut: Cut, span: Span, frames: list[_Frame], *, video:
         # The sound of the frames that are shown, and none of it from after the asked end.
         asked_end = clip.stream.first_pts * video.time_base + Fraction(span.end_ns - clip.start_ns, NS)
         heard_end = min(last.end_pts * video.time_base, asked_end)
-        sound = (first.pts * video.time_base, heard_end, min(video.audio_rate, 48_000))
+        rate = video.audio_rate if video.audio_rate in _AAC_HZ else 48_000
+        sound = (first.pts * video.time_base, heard_end, rate)
+    seek = seek_point(source, first.pts, track=clip.stream.track)
+    shown = shown_as(source, video.stream_index, seek_pts=seek)
     return Excerpt(
         start_pts=clip.pts_at(span.start_ns),
         stop_pts=clip.pts_at(span.end_ns),
         first_pts=first.pts,
+        last_pts=last.pts,
         time_base=video.time_base,
         first_ns=clip.time_ns(first.pts),
         last_duration=last.end_pts - last.pts,
-        seek_pts=seek_point(source, first.pts),
+        seek_pts=seek,
         sound=sound,
         name=name,
         codec=video.codec,
+        track=video.stream_index,
+        shown=replace(shown, interlaced=shown.interlaced or video.interlaced),
     )
+
+
+def _missing(source: Path, clip: Clip, excerpt: Excerpt, shown: int) -> int:
+    """Return how many frames of the excerpt are in the source and give no picture."""
+    if not clip.stream.condition.missing:
+        return 0
+    there = count(source, excerpt.track, start_pts=excerpt.start_pts, stop_pts=excerpt.stop_pts)
+    return min(max(0, there - shown), clip.stream.condition.missing)
+
+
+def _end(clip: Clip, last: _Frame) -> int:
+    """Return the pts at which the last frame ends: no frame lasts into a hole or beyond the end of its clip."""
+    ends = [hole[0] for hole in clip.stream.condition.holes if hole[0] > last.pts]
+    return min(end for end in (last.end_pts, clip.stream.end_pts, *ends) if end > last.pts)
+
+
+def _compared_size(clip: Clip, profile: Profile) -> tuple[int, int]:
+    """Return the width and height that a product has, a pixel more or less."""
+    w, h = clip.stream.width, clip.stream.height
+    height = min(h, profile.height or h)
+    return max(2, round(w * height / h)), height
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,59 +216,120 @@ class _Frame:
     end_pts: int
     crc: int
     key: bool
+    damaged: bool = False
 
 
-def _frames(path: Path, start_pts: int | None, stop_pts: int | None) -> tuple[list[_Frame], Video]:
-    """Decode the frames with start_pts <= pts < stop_pts; of a long file only what lies around them.
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """What a product is compared with: the source's frames, and their reduced pictures."""
+
+    frames: list[_Frame]
+    album: Album
+
+
+@dataclass(frozen=True, slots=True)
+class _Made:
+    """How a product was made, and what it is."""
+
+    method: Literal["remux", "transcode"]
+    video: Video
+    similarity: float | None = None
+
+
+def _frames(
+    path: Path, start_pts: int | None, stop_pts: int | None, *, visit: Visit, known: Stream | None = None
+) -> tuple[list[_Frame], Video]:
+    """Decode the frames with start_pts <= pts < stop_pts and show them to `visit`; of a long file what lies around.
 
     Without bounds the whole file, with all its checks; then the video's `stream` is known.
     """
     found: list[_Frame] = []
-    begun: tuple[int, int, bool] | None = None
-    with open_video(path, loop_filter=True, start_pts=start_pts) as video:
+    last = damaged = 0
+    with open_video(path, loop_filter=True, start_pts=start_pts, known=known) as video:
         for pts, luma in video.luma():
-            if begun is not None:
-                found.append(_Frame(begun[0], pts, *begun[1:]))
-                begun = None
+            if found and found[-1].pts == last:
+                found[-1] = replace(found[-1], end_pts=pts)
             if stop_pts is not None and pts >= stop_pts:
                 break
             if start_pts is None or pts >= start_pts:
-                begun = (pts, zlib.crc32(np.ascontiguousarray(luma).data), video.key)
-        if begun is not None:
-            found.append(_Frame(begun[0], begun[0] + video.duration, *begun[1:]))
+                crc = zlib.crc32(np.ascontiguousarray(luma).data)
+                found.append(_Frame(pts, pts + video.duration, crc, video.key, video.damaged > damaged))
+                visit((pts - found[0].pts) * video.time_base, luma)
+            last, damaged = pts, video.damaged
     return found, video
 
 
 def _make(
-    source: Path,
-    target: Path,
-    excerpt: Excerpt,
-    profile: Profile,
-    wanted: list[_Frame],
-    *,
-    copyable: bool,
-    timeout_s: float,
-) -> tuple[Literal["remux", "transcode"], Video]:
+    source: Path, target: Path, excerpt: Excerpt, profile: Profile, wanted: _Wanted, *, timeout_s: float
+) -> _Made:
     """Write the target by the first way that stands the check; return how, and what was written."""
-    if copyable and wanted[0].key and not profile.asks_for_pixels:
+    woven = profile.deinterlace and excerpt.shown.interlaced
+    if excerpt.codec in ONLY_PICTURES and wanted.frames[0].key and not profile.asks_for_pixels and not woven:
         try:
             copy(source, target, excerpt, timeout_s=timeout_s)
-            got, video = _frames(target, None, None)
+            got, video = _frames(target, None, None, visit=lambda *_: None)
         except ClipError:
             pass
         else:
-            if not _difference(got, video, wanted, excerpt) and [f.crc for f in got] == [f.crc for f in wanted]:
-                return "remux", video
+            same = [f.crc for f in got] == [f.crc for f in wanted.frames]
+            if same and not _difference(got, video, wanted.frames, excerpt):
+                return _Made("remux", video)
     # Should seeking in this file lead ffmpeg elsewhere than it led us, the whole file still holds every frame.
     ways = [excerpt, replace(excerpt, seek_pts=None)] if excerpt.seek_pts is not None else [excerpt]
     wrong = ""
     for way in ways:
         transcode(source, target, way, profile, timeout_s=timeout_s)
-        got, video = _frames(target, None, None)
-        wrong = _out_of_bounds(got, video, excerpt) if profile.fps else _difference(got, video, wanted, excerpt)
-        if not wrong:
-            return "transcode", video
-    raise ClipError("cut", f"the product is not what was asked: {wrong}; the source may be damaged there")
+        comparison = _Comparison(wanted, excerpt, fps=profile.fps)
+        got, video = _frames(target, None, None, visit=comparison.visit)
+        late = _out_of_bounds(got, video, excerpt) if profile.fps else _difference(got, video, wanted.frames, excerpt)
+        wrong = f"the product is not what was asked: {late}; the source may be damaged there"
+        if not late and comparison.least >= FLOOR:
+            return _Made("transcode", video, comparison.least)
+        if not late:
+            wrong = comparison.complaint
+    raise ClipError("cut", wrong)
+
+
+class _Comparison:
+    """Compares the pictures of a product with those of its source, one after the other.
+
+    Where the frame rate is another one, a frame may show any one of the source's within half a step of its time. Frames
+    that the source's decoder concealed something in are not compared: another version conceals differently.
+    """
+
+    def __init__(self, wanted: _Wanted, excerpt: Excerpt, *, fps: int | None) -> None:
+        first, unit = excerpt.first_pts, excerpt.time_base
+        self._wanted = wanted
+        self._times = [(frame.pts - first) * unit for frame in wanted.frames] if fps else None
+        self._step = Fraction(1, fps or 1)
+        self._seen = self._worst = 0
+        self.least = 1.0
+
+    @property
+    def complaint(self) -> str:
+        return (
+            f"frame {self._worst} of the product is like its source to {self.least:.2f}, wanted {FLOOR} of 1; "
+            "ask for a better quality (crf, bit_rate, height)"
+        )
+
+    def visit(self, seconds: Fraction, luma: NDArray[np.uint8]) -> None:
+        """Compare the next picture, shown these seconds after the first."""
+        choice = (
+            range(self._seen, self._seen + 1) if self._times is None else _near(self._times, seconds, step=self._step)
+        )
+        frames = [self._wanted.frames[one] for one in choice if one < len(self._wanted.frames)]
+        if frames and not any(frame.damaged for frame in frames):
+            likeness = max(self._wanted.album.likeness(one, luma) for one in choice)
+            if likeness < self.least:
+                self.least, self._worst = likeness, self._seen
+        self._seen += 1
+
+
+def _near(times: list[Fraction], at: Fraction, *, step: Fraction) -> range:
+    """Return the numbers of the frames within half a step of a time, and of those on both sides of it."""
+    shown = max(0, bisect_right(times, at) - 1)
+    first, last = bisect_left(times, at - step / 2), bisect_right(times, at + step / 2)
+    return range(max(0, min(first, shown - 1)), min(len(times), max(last, shown + 2)))
 
 
 def _difference(got: list[_Frame], video: Video, wanted: list[_Frame], excerpt: Excerpt) -> str:

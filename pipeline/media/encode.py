@@ -16,7 +16,7 @@ import numpy as np
 from av.audio.frame import AudioFrame
 from av.video.frame import VideoFrame
 
-from pipeline.media.decode import said
+from pipeline.media.container import said
 from pipeline.span import iso
 
 if TYPE_CHECKING:

@@ -3,109 +3,159 @@
 from __future__ import annotations
 
 import json
-import re
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import PurePosixPath
 
-from pipeline.clip import check_id
-from pipeline.errors import ClipError, ConfigError
-from pipeline.span import NS, checked_instant, from_datetime, parse_iso
-
-_FIELD = re.compile(r"\{(camera|any|start(?::([^{}]+))?)\}")
-# What each strptime directive can look like in a path; those left out (%c, %x, %p ...) depend on the locale.
-_DIRECTIVES = {
-    "Y": r"\d{4}", "y": r"\d{2}", "m": r"\d{2}", "d": r"\d{2}", "j": r"(?P<day>\d{3})", "H": r"\d{2}", "M": r"\d{2}",
-    "S": r"\d{2}", "f": r"\d{1,6}", "z": r"(?:Z|[+-]\d{2}:?\d{2})", "%": "%",
-}  # fmt: skip
-_EPOCHS = {"epoch": NS, "epoch_ms": NS // 1000}  # nanoseconds in one unit
+from pipeline.clip import Camera, Clock
+from pipeline.errors import ClipError
+from pipeline.media.localtime import LOCAL, Told, instants, no_such_time
+from pipeline.media.template import NoFit, Readable, Reading
+from pipeline.roster import Named
+from pipeline.span import NS, iso, parse_iso
 
 
 @dataclass(frozen=True, slots=True)
-class Origin:
-    """What is known of a clip before it is opened: its camera and the instant of its first frame, or None."""
+class Said:
+    """What a sidecar says: the camera by a name, and the instant of the first packet; None for what it does not."""
 
     camera: str | None = None
     start_ns: int | None = None
 
 
-class PathTemplate:
-    """Reads camera and start time out of a path, such as `{camera}/{start:%Y%m%dT%H%M%SZ}.mp4`.
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """What is known of a clip before it is opened.
 
-    `{camera}` takes one path part or a piece of one, `{start:FORMAT}` a time in strptime's directives, `{start:epoch}`
-    whole seconds since 1970, `{start:epoch_ms}` milliseconds, `{any}` anything. A time without %z is UTC. The template
-    is matched against the end of the path. Raises ConfigError for a template that cannot be read.
+    told_ns: the start as it stands in its name, before zone and clock are reckoned in: it stays what it is when those
+    change. starts: the instants it may mean: one; two in an hour that came twice; none where only the container can
+    say it. clock: how it is known. number: its place in the camera's own count.
     """
 
-    def __init__(self, template: str) -> None:
-        self.template = template
-        self._start: str | None = None
-        pattern, at, seen = "", 0, set()
-        for field in _FIELD.finditer(template):
-            kind, form = field[1].partition(":")[0], field[2]
-            if kind in seen and kind != "any":
-                raise ConfigError(f"template {template!r}: {{{kind}}} stands in it twice")
-            seen.add(kind)
-            pattern += re.escape(template[at : field.start()])
-            if kind == "start":
-                self._start = form or "%Y%m%dT%H%M%SZ"
-                pattern += f"(?P<start>{self._time_pattern(self._start)})"
-            else:
-                pattern += r"(?P<camera>[^/]+?)" if kind == "camera" else r".*?"
-            at = field.end()
-        left = _FIELD.sub("", template)
-        if "{" in left or "}" in left or not seen & {"camera", "start"}:
-            raise ConfigError(
-                f"template {template!r}: wanted {{camera}} and {{start:%Y%m%dT%H%M%SZ}} (and {{any}}), "
-                "got something else in braces or neither of them"
-            )
-        self._pattern = re.compile(rf"(?:.*/)?{pattern}{re.escape(template[at:])}")
+    camera: str
+    told_ns: int | None
+    starts: tuple[int, ...]
+    clock: Clock
+    number: int | None = None
 
-    def read(self, path: str) -> Origin:
-        """Return what `path` says. Raises ClipError("name", ...) when it does not fit or its time is no time."""
-        found = self._pattern.fullmatch(path)
-        if found is None:
-            raise ClipError("name", f"the path does not fit the template {self.template!r}; mend the one or the other")
-        parts = found.groupdict()
-        start = parts.get("start")
-        start_ns = None if start is None else self._time(start, parts.get("day"))
-        return Origin(_checked_camera(parts.get("camera"), "name"), start_ns)
 
-    def _time_pattern(self, form: str) -> str:
-        if form in _EPOCHS:
-            return r"\d{1,16}"
-        pattern = ""
-        for piece in re.split(r"(%.)", form):
-            if piece.startswith("%"):
-                if piece[1:] not in _DIRECTIVES:
-                    known = " ".join(f"%{name}" for name in _DIRECTIVES)
-                    raise ConfigError(f"template {self.template!r}: {piece} is not one of {known}, epoch, epoch_ms")
-                pattern += _DIRECTIVES[piece[1:]]
-            else:
-                pattern += re.escape(piece)
-        told = [name for name in re.findall("%(.)", form) if name != "%"]
-        if len(set(told)) < len(told) or {"Y", "y"} <= set(told):
-            raise ConfigError(f"template {self.template!r}: {form!r} tells one thing twice")
-        if not {"Y", "y"} & set(told) or not ("j" in told or {"m", "d"} <= set(told)):
-            raise ConfigError(
-                f"template {self.template!r}: {form!r} tells no day; wanted %Y (or %y), and %m and %d (or %j), "
-                "or epoch or epoch_ms"
-            )
-        return pattern
+@dataclass(frozen=True, slots=True)
+class Naming:
+    """How uploads are told apart: by a template or layout, among `cameras`.
 
-    def _time(self, text: str, day: str | None) -> int:
-        form = self._start or ""
+    camera: of all of them, by id or alias, where no sidecar says another. zone: of local times, where neither the
+    template nor the camera has one; "" for UTC. future_slack_s: how far ahead of now a start may be (seconds).
+    """
+
+    template: Readable
+    cameras: Named
+    camera: str | None = None
+    zone: str = ""
+    future_slack_s: float = 600.0
+
+    def origin(self, path: str, said: Said | None) -> Origin:
+        """Return what path and sidecar say together; the sidecar outweighs `camera`, which outweighs the path.
+
+        Raises ClipError("name", "camera" or "start", ...) where they say nothing, no known camera, several, or no time.
+        """
+        said = said or Said()
+        name = said.camera or self.camera
+        readings = self._readings(path, needed=name is None, times=said.start_ns is None)
+        if name is not None:
+            camera = _one(self.cameras.named(name), name)
+            named = [one for one in readings if one.camera is not None and camera in self.cameras.named(one.camera)]
+            # No template was written for the path of a camera that it does not name: the first that fits is meant.
+            first = min((one.rank for one in readings), default=0)
+            readings = named or [one for one in readings if one.rank == first]
+        else:
+            camera, readings = self._by_path(readings)
+        offset_s = camera.clock_offset_s
+        if said.start_ns is not None:
+            return Origin(camera.id, said.start_ns, (said.start_ns,), Clock("sidecar"))
+        starts = list(dict.fromkeys(one.start for one in readings if one.start is not None))
+        if not starts:
+            return Origin(camera.id, None, (), Clock("container", "", offset_s, camera.clock_known))
+        if len(starts) > 1:
+            both = " or ".join(sorted(map(_wall, starts))[:4])
+            raise ClipError("name", f"its path may say the start {both}; use a stricter template, or a sidecar")
+        told, number = starts[0], next(one.number for one in readings if one.start is not None)
+        zone = self._zone(told, camera)
+        found = instants(told.wall_ns, zone) if zone else (told.wall_ns,)
+        if not found:
+            raise no_such_time(told.wall_ns, zone)
+        zone = "" if told.zone == "UTC" else zone
+        clock = Clock("path", zone, offset_s, camera.clock_known)
+        return Origin(camera.id, told.wall_ns, tuple(corrected(one, clock) for one in found), clock, number)
+
+    def _readings(self, path: str, *, needed: bool, times: bool) -> list[Reading]:
         try:
-            if form in _EPOCHS:
-                return checked_instant(int(text) * _EPOCHS[form])
-            when = datetime.strptime(text, form)  # noqa: DTZ007 - a time without %z is UTC, as documented
-            start_ns = from_datetime(when if when.tzinfo else when.replace(tzinfo=UTC))
-        except ValueError as error:
-            raise ClipError("name", f"the start time {text!r} cannot be read as {form!r}: {error}") from error
-        # strptime takes day 366 of any year, and makes it the first of the next.
-        if day is not None and int(day) != when.timetuple().tm_yday:
-            raise ClipError("name", f"the start time {text!r} cannot be read as {form!r}: the year has no day {day}")
-        return start_ns
+            return self.template.readings(path, times=times)
+        except NoFit:
+            if needed:
+                raise
+            return []  # the camera is known; the start may be in the container
+
+    def _by_path(self, readings: Sequence[Reading]) -> tuple[Camera, list[Reading]]:
+        """Return the one camera that a path can mean, and the ways to read it that name it."""
+        found: dict[str, Camera] = {}
+        of: list[tuple[Reading, str]] = []
+        for reading in readings:
+            for camera in self.cameras.named(reading.camera) if reading.camera is not None else ():
+                found[camera.id] = camera
+                of.append((reading, camera.id))
+        if len(found) > 1:
+            raise _several(found)
+        if not found:
+            names = sorted({one.camera for one in readings if one.camera is not None})
+            if not names:
+                raise ClipError("name", "says no camera; use a template with {camera}, --camera, or a sidecar")
+            raise _nobody(names)
+        return next(iter(found.values())), [reading for reading, _ in of]
+
+    def _zone(self, told: Told, camera: Camera) -> str:
+        """Return the zone a time is read in; "" for one that is UTC. Raises ClipError where it has to be said."""
+        if told.zone not in {"", LOCAL}:
+            return "" if told.zone == "UTC" else told.zone
+        zone = camera.zone or self.zone
+        if not zone and told.zone == LOCAL:
+            raise ClipError(
+                "start", "its name says a local time, and nobody says where: give --zone, or the camera a zone"
+            )
+        return zone
+
+
+def corrected(t_ns: int, clock: Clock) -> int:
+    """Return the true instant of what a camera's clock said: less how far it is ahead."""
+    return t_ns - round(clock.offset_s * NS)
+
+
+def _wall(told: Told) -> str:
+    return iso(told.wall_ns) if told.zone == "UTC" else iso(told.wall_ns).removesuffix("Z")
+
+
+def _one(cameras: Sequence[Camera], name: str) -> Camera:
+    if len(cameras) > 1:
+        raise _several(camera.id for camera in cameras)
+    if not cameras:
+        raise _nobody([name])
+    return cameras[0]
+
+
+def _several(names: Iterable[str]) -> ClipError:
+    return ClipError(
+        "camera",
+        f"it may be of the cameras {' or '.join(sorted(names))}, and whose it is decides who is asked; use a stricter "
+        "template, --camera, or a sidecar that names its camera",
+    )
+
+
+def _nobody(names: Sequence[str]) -> ClipError:
+    told = " or ".join(map(repr, names[:3])) + (" ..." if len(names) > 3 else "")
+    return ClipError(
+        "camera",
+        f"{told} is not in the catalogue, as a camera or as an alias of one; import it first (lamplighter cameras "
+        "import)",
+    )
 
 
 def sidecar_names(clip: str) -> tuple[str, str]:
@@ -113,7 +163,7 @@ def sidecar_names(clip: str) -> tuple[str, str]:
     return f"{clip}.json", f"{clip.removesuffix(PurePosixPath(clip).suffix)}.json"
 
 
-def read_sidecar(data: bytes) -> Origin:
+def read_sidecar(data: bytes) -> Said:
     """Read `{"camera": "...", "start": "2026-01-31T18:00:00Z"}`, either of them optional.
 
     Raises ClipError("sidecar", ...) for anything else.
@@ -133,14 +183,6 @@ def read_sidecar(data: bytes) -> Origin:
     except ValueError as error:
         raise ClipError("sidecar", str(error)) from error
     camera = document.get("camera")
-    return Origin(_checked_camera(None if camera is None else str(camera), "sidecar"), start_ns)
-
-
-def _checked_camera(camera: str | None, station: str) -> str | None:
-    """Return the camera id as it is. Raises ClipError(station, ...) when it cannot be one."""
-    try:
-        if camera is not None:
-            check_id("camera", camera)
-    except ValueError as error:
-        raise ClipError(station, str(error)) from error
-    return camera
+    if isinstance(camera, list | dict | bool) or camera == "":
+        raise ClipError("sidecar", f'wanted the id or an alias of a camera as "camera", got {camera!r}')
+    return Said(None if camera is None else str(camera), start_ns)

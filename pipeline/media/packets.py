@@ -15,7 +15,7 @@ import av
 from av.stream import Discard
 
 from pipeline.errors import ClipError
-from pipeline.media.decode import FORMATS
+from pipeline.media.container import FORMATS
 from pipeline.media.demux import packets
 from pipeline.span import iso
 
@@ -143,7 +143,7 @@ class Recording:
 
 @contextmanager
 def open_recording(path: Path) -> Iterator[Recording]:
-    """Open a recording (a file in one of pipeline.media.decode.FORMATS) and read where its groups of pictures begin.
+    """Open a recording (a file in one of pipeline.media.container.FORMATS) and read where its groups of pictures begin.
 
     Raises ClipError ("packets") when it cannot be read, holds no video, or has no keyframes or no time stamps.
     """
@@ -159,6 +159,24 @@ def open_recording(path: Path) -> Iterator[Recording]:
             yield Recording(container, video, path.name)
     except (av.FFmpegError, OSError) as error:
         raise ClipError("packets", f"{path.name} cannot be read: {error.strerror or error}") from error
+
+
+def count(path: Path, track: int, *, start_pts: int, stop_pts: int) -> int:
+    """Return how many pictures the stream with this number holds with start_pts <= pts < stop_pts, decodable or not.
+
+    Those an edit list hides are not counted. Raises ClipError ("packets") when the file cannot be read.
+    """
+    options = {"format_whitelist": FORMATS, "protocol_whitelist": "file", "fflags": "-genpts"}
+    try:
+        with av.open(f"file:{path.resolve()}", "r", options=options, metadata_errors="replace") as container:
+            times = [
+                packet.dts if packet.pts is None else packet.pts
+                for packet in packets(container, container.streams[track])
+                if packet.size and not packet.is_discard
+            ]
+    except (av.FFmpegError, OSError) as error:
+        raise ClipError("packets", f"{path.name} cannot be read: {error.strerror or error}") from error
+    return sum(at is not None and start_pts <= at < stop_pts for at in times)
 
 
 def _time(packet: Packet[VideoStream], name: str) -> int:

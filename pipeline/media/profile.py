@@ -28,6 +28,10 @@ class Profile(BaseModel):
     preset: Literal["fast", "medium", "slow"] = Field(
         default="fast", description="time spent on making the same quality smaller"
     )
+    deinterlace: bool = Field(
+        default=False,
+        description="weave the fields of interlaced footage into frames; done anyway where height or codec ask for it",
+    )
     audio: bool = Field(default=False, description="keep the sound of the asked time")
     clock: bool = Field(default=False, description="burn the time of every frame, UTC in milliseconds, into it")
 
@@ -40,7 +44,12 @@ class Profile(BaseModel):
         return self
 
     @property
+    def text(self) -> str:
+        """The settings as one text, which names are made of: what was delivered before a field came keeps its name."""
+        return self.model_dump_json(exclude=set() if self.deinterlace else {"deinterlace"})
+
+    @property
     def asks_for_pixels(self) -> bool:
-        """Whether only re-encoding can give what is asked for."""
+        """Whether only re-encoding can give what is asked for, of footage without fields."""
         asked = (self.height, self.fps, self.crf, self.bit_rate)
         return self.codec != "source" or self.clock or any(value is not None for value in asked)

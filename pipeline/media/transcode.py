@@ -11,15 +11,19 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache
 from pathlib import Path
-from typing import Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import ffmpeg
 import imageio_ffmpeg
 from PIL import ImageFont
 
 from pipeline.errors import LACKING, ClipError
-from pipeline.media.decode import FORMATS
+from pipeline.media.clean import NO_SIDE_DATA, ONLY_PICTURES, PLAIN, Shown, clean_head
+from pipeline.media.container import FORMATS
 from pipeline.media.profile import Profile
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 Node: TypeAlias = Any  # a node of ffmpeg-python's graph; the package ships no types
 
@@ -32,35 +36,31 @@ _ENCODERS: Final[dict[str, tuple[str, int, dict[str, str], dict[str, Any]]]] = {
         "libx265",
         23,
         {"fast": "ultrafast", "medium": "fast", "slow": "slow"},
-        {"x265-params": "pools=none:frame-threads=1:log-level=error", "tag:v": "hvc1"},
+        {"x265-params": "pools=none:frame-threads=1:log-level=error:info=0"},
     ),
     "av1": ("libsvtav1", 30, {"fast": "10", "medium": "8", "slow": "5"}, {"svtav1-params": "lp=1"}),
 }
-
-# What of copied packets stays: units that pictures are made of. SEI and its kin (units 6, 39 and 40, metadata OBUs) and
-# units nobody has defined carry what makers like: places, speeds, captions, names.
-_ONLY_PICTURES: Final = {
-    "h264": "filter_units=remove_types=6|24-31",
-    "hevc": "filter_units=remove_types=35|38-63",
-    "av1": "filter_units=remove_types=5",
-}
+# What a hole in the sound is: longer than the jitter of time stamps, shorter than a packet (20 ms and more).
+_SOUND_HOLE_S: Final = 0.015
 
 
 @dataclass(frozen=True, slots=True)
 class Excerpt:
-    """What to take out of a clip: its frames with start_pts <= pts < stop_pts, the first of which has `first_pts`.
+    """What to take out of a clip: its frames with start_pts <= pts < stop_pts, the first and last at these pts.
 
-    All pts in `time_base` seconds. first_ns: the instant of the first frame in nanoseconds UTC. last_duration: how many
-    pts the last frame is shown for where its packet does not say, as in a transport stream; an MP4 would hide it.
+    All pts in `time_base` seconds. first_ns: the instant of the first frame in nanoseconds UTC. last_duration: for how
+    many pts the last frame is shown, whatever its packet says: nothing in a transport stream, an hour before a pause.
     seek_pts: where reading may begin, None for the beginning. sound: the time of the audio to keep, half-open, in
-    seconds of the clip, and how many samples a second it gets; None leaves it out. name: the only tag of the product.
-    codec: the coding of the clip's packets ("h264", "hevc", ...).
-    Raises ValueError unless start_pts <= first_pts < stop_pts.
+    seconds of the clip, and how many samples a second it has; None leaves it out. name: the only tag of the product.
+    codec: the coding of the clip's packets ("h264", "hevc", ...). track: the number of its stream in the file.
+    shown: how its frames are to be shown.
+    Raises ValueError unless start_pts <= first_pts <= last_pts < stop_pts.
     """
 
     start_pts: int
     stop_pts: int
     first_pts: int
+    last_pts: int
     time_base: Fraction
     first_ns: int
     last_duration: int = 1
@@ -68,10 +68,13 @@ class Excerpt:
     sound: tuple[Fraction, Fraction, int] | None = None
     name: str = ""
     codec: str = ""
+    track: int = 0
+    shown: Shown = PLAIN
 
     def __post_init__(self) -> None:
-        if not self.start_pts <= self.first_pts < self.stop_pts:
-            raise ValueError(f"the first frame lies in {self.start_pts}..{self.stop_pts}, got {self.first_pts}")
+        if not self.start_pts <= self.first_pts <= self.last_pts < self.stop_pts:
+            ends = f"{self.first_pts} to {self.last_pts}"
+            raise ValueError(f"the frames lie in {self.start_pts}..{self.stop_pts}, got {ends}")
 
 
 def program() -> str:
@@ -85,74 +88,111 @@ def version() -> str:
     return str(imageio_ffmpeg.get_ffmpeg_version())
 
 
+def clock_rows(height: int) -> float:
+    """Return the share of a picture's height, from the top, in which its clock stands."""
+    return min(1.0, (16 + 1.4 * max(10, height / 27)) / height)
+
+
 def transcode(source: Path, target: Path, excerpt: Excerpt, profile: Profile, *, timeout_s: float = 3600) -> None:
     """Re-encode an excerpt into an MP4 that begins with its first frame; every frame keeps its exact relative time.
 
-    With `profile.fps` frames are repeated or left out instead, each shown within half a step of its instant. One
-    thread; the same input gives the same bytes. Nothing but picture, sound and `excerpt.name` is written: no
-    metadata, chapters, subtitles or data of the source.
+    The picture stands upright, and keeps its colours' range and meaning and the shape of its pixels. Fields stay
+    fields in H.264; they are woven into frames where the profile asks for it, where the height changes, because scaling
+    would mix them, and in HEVC and AV1, which have none. With `profile.fps` frames are repeated or left out
+    instead, each shown within half a step of its instant. One thread; the same input gives the same bytes. Nothing but
+    picture, sound and `excerpt.name` is written: no metadata, chapters, subtitles or data of the source.
     Raises ClipError ("transcode") when ffmpeg refuses or takes more than `timeout_s` seconds.
     """
-    encoder, crf, presets, own = _ENCODERS["h264" if profile.codec == "source" else profile.codec]
+    codec = "h264" if profile.codec == "source" else profile.codec
+    encoder, crf, presets, own = _ENCODERS[codec]
     rate = {"b:v": profile.bit_rate} if profile.bit_rate else {"crf": crf if profile.crf is None else profile.crf}
-    options = {"c:v": encoder, "preset": presets[profile.preset], **rate, **own, "flags:v": "+bitexact"}
+    woven = excerpt.shown.interlaced and (profile.deinterlace or profile.height is not None or codec != "h264")
+    fields = "+ildct+ilme" if excerpt.shown.interlaced and not woven else ""
+    options = {"c:v": encoder, "preset": presets[profile.preset], **rate, **own, "flags:v": f"+bitexact{fields}"}
     # Left alone ffmpeg rounds every time to the nominal frame rate.
     options |= {"fps_mode": "passthrough", "enc_time_base:v": "filter"}
     if profile.fps is None and excerpt.time_base.denominator < 1 << 31:
         options["video_track_timescale"] = excerpt.time_base.denominator
+    end = (excerpt.last_pts + excerpt.last_duration - excerpt.first_pts) * excerpt.time_base
+    last = "" if profile.fps else f"setts=pts=PTS:dts=DTS:duration='{_until(f'round({float(end)!r}/TB)')}'"
     clip = _input(source, excerpt)
     with tempfile.TemporaryDirectory(prefix="lamplighter-") as folder:
-        picture = clip.video.filter("trim", start_pts=excerpt.start_pts, end_pts=excerpt.stop_pts)
+        picture = clip[str(excerpt.track)].filter("trim", start_pts=excerpt.start_pts, end_pts=excerpt.stop_pts)
         picture = picture.filter("setpts", f"PTS-({excerpt.first_pts})")
+        if woven:  # after the trim, so that no frame outside is woven in
+            picture = picture.filter("bwdif", mode="send_frame", deint="interlaced")
         limit = "ih" if profile.height is None else f"min(ih,{profile.height})"
         # H.264 and the others want an even width and height in 4:2:0.
-        picture = picture.filter("scale", f"max(2,2*round(iw*{limit}/ih/2))", f"max(2,2*trunc({limit}/2))")
+        width = f"max(2,min(2*round(iw*{limit}/ih/2),2*trunc(iw/2)))"
+        picture = picture.filter("scale", width, f"max(2,2*trunc({limit}/2))", interl=-1)
         if profile.clock:
             picture = _clock(picture, excerpt.first_ns, Path(folder))
         if profile.fps is not None:
             length = (excerpt.stop_pts - excerpt.first_pts) * excerpt.time_base
             picture = picture.filter("fps", fps=profile.fps, start_time=0, eof_action="pass")
             picture = picture.filter("trim", end_pts=math.ceil(length * profile.fps))
+        for kind in NO_SIDE_DATA:
+            picture = picture.filter("sidedata", mode="delete", type=kind)
         streams = [picture.filter("format", "yuv420p")]
         if excerpt.sound is not None:
-            start, stop, hertz = excerpt.sound
-            # atrim counts samples; the resampler makes sure of how many a second has (HE-AAC states half of them).
-            sound = clip["a:0"].filter("aresample", hertz)
-            sound = sound.filter("atrim", start_pts=math.ceil(start * hertz), end_pts=math.floor(stop * hertz))
-            streams.append(sound.filter("asetpts", f"PTS-({round(excerpt.first_pts * excerpt.time_base * hertz)})"))
-            options |= {"c:a": "aac", "b:a": "96k", "flags:a": "+bitexact"}
-        _run(streams, target, options | _tag(excerpt), timeout_s)
+            streams.append(_sound(clip, excerpt))
+        _run(streams, target, options | _container(excerpt, codec, last), timeout_s)
 
 
 def copy(source: Path, target: Path, excerpt: Excerpt, *, timeout_s: float = 3600) -> None:
-    """Copy the packets of an excerpt into an MP4 without decoding them, none from before or after it.
+    """Copy the pictures' packets of an excerpt into an MP4 without decoding them, none from before or after it.
 
-    Whether they can be decoded on their own is for the caller to see. Audio is kept where its packets lie wholly
-    inside; otherwise like `transcode`. Raises ClipError ("transcode"), also where MP4 cannot hold a codec.
+    Whether they can be decoded on their own is for the caller to see. Of the packets only what pictures are made of is
+    written (see pipeline.media.clean), with the display's orientation. Sound and all else like `transcode`.
+    Raises ClipError ("transcode"), also for a codec whose packets cannot be cleaned.
     """
-    clip = _input(source, excerpt)
+    if excerpt.codec not in ONLY_PICTURES:
+        raise ClipError("transcode", f"packets of {excerpt.codec} cannot be copied without what else is in them")
+    clip = _input(source, excerpt, excerpt.shown.options)
     keep = f"noise=drop='lt(pts,{excerpt.start_pts})+gte(pts,{excerpt.stop_pts})'"
     shift = f"pts=PTS-({excerpt.first_pts}):dts=DTS-({excerpt.first_pts})"
-    shift += f":duration='if(DURATION,DURATION,{excerpt.last_duration})'"
-    only = _ONLY_PICTURES.get(excerpt.codec, "")
-    options = {"c:v": "copy", "bsf:v": ",".join(filter(None, (keep, f"setts={shift}", only)))}
-    streams = [clip["v:0"]]
+    shift += f":duration='{_until(excerpt.last_pts + excerpt.last_duration)}'"
+    streams = [clip[str(excerpt.track)]]
     if excerpt.sound is not None:
-        start, stop = (float(t) for t in excerpt.sound[:2])
-        # The windows of audio codecs overlap: a packet also holds traces of the sound one packet further on.
-        keep = f"noise=drop='lt(pts*tb,{start!r})+gt((pts+2*d)*tb,{stop!r})'"
-        shift = f"floor({float(excerpt.first_pts * excerpt.time_base)!r}/TB+0.001)"
-        options |= {"c:a": "copy", "bsf:a": f"{keep},setts=pts=PTS-{shift}:dts=DTS-{shift}"}
-        streams.append(clip["a:0"])
-    _run(streams, target, options | _tag(excerpt), timeout_s)
+        streams.append(_sound(clip, excerpt))
+    _run(streams, target, {"c:v": "copy"} | _container(excerpt, excerpt.codec, f"{keep},setts={shift}"), timeout_s)
 
 
-def _tag(excerpt: Excerpt) -> dict[str, str]:
-    return {"metadata": f"comment={excerpt.name}"} if excerpt.name else {}
+def _until(end: object) -> str:
+    """Return for `setts` how long a packet is shown: as long as it says, but none of them beyond `end`."""
+    return f"min(if(DURATION,DURATION,1e9),{end}-PTS)"
 
 
-def _input(source: Path, excerpt: Excerpt) -> Node:
-    options: dict[str, Any] = {"threads": 1, "format_whitelist": FORMATS, "protocol_whitelist": "file"}
+def _sound(clip: Node, excerpt: Excerpt) -> Node:
+    """Return the sound of an excerpt, from its first sample to its last: silence where the source has none.
+
+    It is never copied: its packets' windows reach over both ends, and hold what no filter takes out.
+    """
+    if excerpt.sound is None:
+        raise ValueError("wanted an excerpt with sound")
+    start, stop, hertz = excerpt.sound
+    first, end = math.ceil(start * hertz), math.floor(stop * hertz)
+    # The resampler makes sure of how many samples a second has (HE-AAC states half of them), and begins at `first`.
+    exact = {"async": 1, "min_hard_comp": _SOUND_HOLE_S, "first_pts": first}
+    sound = clip["a:0"].filter("aresample", hertz, **exact).filter("atrim", start_pts=first, end_pts=end)
+    sound = sound.filter("apad", whole_len=max(1, end - first))
+    return sound.filter("asetpts", f"PTS-({round(excerpt.first_pts * excerpt.time_base * hertz)})")
+
+
+def _container(excerpt: Excerpt, codec: str, filters: str) -> dict[str, Any]:
+    """Return how pictures and sound are written into the MP4: nothing but them, and the name."""
+    options: dict[str, Any] = {"bsf:v": ",".join(filter(None, (filters, ONLY_PICTURES[codec])))}
+    options |= {"disposition": "default", "write_tmcd": 0, "empty_hdlr_name": 1}
+    options["metadata:s:v"] = f"encoder={codec}"  # else it signs "Lavc libx264"
+    if codec == "hevc":
+        options["tag:v"] = "hvc1"  # Apple's players refuse hev1, which ffmpeg would write
+    if excerpt.sound is not None:
+        options |= {"c:a": "aac", "b:a": "128k", "flags:a": "+bitexact"}
+    return options | ({"metadata": f"comment={excerpt.name}"} if excerpt.name else {})
+
+
+def _input(source: Path, excerpt: Excerpt, shown: Mapping[str, Any] | None = None) -> Node:
+    options = dict(shown or {}) | {"threads": 1, "format_whitelist": FORMATS, "protocol_whitelist": "file"}
     if excerpt.seek_pts is not None:
         # Timestamps stay those of the file, so that the filters cut and not the seek.
         seconds = math.floor(excerpt.seek_pts * excerpt.time_base * 1_000_000) / 1_000_000
@@ -206,6 +246,7 @@ def _run(streams: list[Node], target: Path, options: dict[str, Any], timeout_s: 
         target.unlink(missing_ok=True)
         reason = _reason(done.stderr) or f"ffmpeg ended with status {done.returncode}"
         raise ClipError("transcode", reason) from _of_machine(done.stderr, target)
+    clean_head(target)
 
 
 def _of_machine(log: str, target: Path) -> OSError | None:

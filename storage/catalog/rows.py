@@ -66,7 +66,7 @@ def _unchecked(kind: type[T], names: Sequence[str], *, inside: Sequence[str] = (
 
 _CAMERA = ("id", "lon", "lat", "owner", "zone", "clock_offset_s", "clock_known", "sharing", "aliases")
 _CLIP = ("camera", "start_ns", "sha256", "size", "key")
-_STREAM = ("codec", "width", "height", "time_base", "first_pts", "end_pts", "frames", "audio", "condition")
+_STREAM = ("codec", "width", "height", "time_base", "first_pts", "end_pts", "frames", "audio", "track", "condition")
 _INGESTED = ("activity", "version", "source", "clock")
 CAMERA: Final = [tables.cameras.c[name] for name in _CAMERA]
 INGESTED: Final = [tables.clips.c[name] for name in (*_CLIP, *_STREAM, *_INGESTED)]

@@ -107,6 +107,7 @@ clips: Final = sa.Table(
     # JSON; none for a recording of which there is nothing to tell, as almost all are.
     sa.Column("condition", sa.Text),
     sa.Column("clock", sa.Text),
+    sa.Column("track", sa.Integer, nullable=False, server_default="0"),
     sa.Index("clips_id", "id"),
     sqlite_with_rowid=False,
 )

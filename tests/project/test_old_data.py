@@ -48,6 +48,15 @@ def say(old: OldData, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.Mo
     return run
 
 
+def of_those_fields(now: Any, before: Any) -> Any:
+    """Return an answer without the fields that an earlier one did not have."""
+    if isinstance(before, dict):
+        return {name: of_those_fields(now[name], value) for name, value in before.items() if name in now}
+    if isinstance(before, list):
+        return [*map(of_those_fields, now, before), *now[len(before) :]]
+    return now
+
+
 def test_it_opens_and_answers_the_same(old: OldData, say: Say) -> None:
     moved = json.loads(json.dumps(old.said).replace(json.dumps(str(old.data))[1:-1], "DATA"))
     for name, words in {
@@ -55,7 +64,7 @@ def test_it_opens_and_answers_the_same(old: OldData, say: Say) -> None:
         "camera": ("show", "front"),
         "audit": ("audit", "verify"),
     }.items():
-        assert say(*words) == moved[name], name
+        assert of_those_fields(say(*words), moved[name]) == moved[name], name
     shown, before = say("show"), moved["show"]
     for fact in ("cameras", "clips", "hours", "delivered", "requests", "set aside", "to remeasure"):
         assert shown[fact] == before[fact], fact

@@ -16,16 +16,18 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from storage.access import StoreSettings
+from s3_servers import Running, certificate, minio, resolve_localhost
+from storage.access import Credentials, StoreSettings
 from storage.contract import Head, MissingObject, NotAKey, ObjectRefused, ObjectStore, check_key, replacing
 from storage.directory import DirectoryStore
 from storage.objects import open_store
 from storage.s3 import S3Store
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
-SERVERS = ["directory", "minio", "versitygw"]
+# The last by https under a private authority, with temporary credentials, in a region of its own, and by BUCKET.HOST.
+SERVERS = ["directory", "minio", "versitygw", "minio-otherwise"]
 BAD_KEYS = [
     "",
     "/a",
@@ -44,8 +46,21 @@ BAD_KEYS = [
 ]
 
 
+@pytest.fixture(scope="session")
+def minio_otherwise(
+    minio_binary: None,  # noqa: ARG001
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[tuple[Running, Credentials]]:
+    folder = tmp_path_factory.mktemp("otherwise")
+    certificate(folder, "DNS:store.localhost", "DNS:*.store.localhost", "IP:127.0.0.1")
+    with minio(folder, MINIO_DOMAIN="store.localhost", MINIO_SITE_REGION="eu-north-9") as server:
+        yield server, server.temporary(region="eu-north-9")
+
+
 @pytest.fixture(params=SERVERS)
-def opener(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], ObjectStore]:
+def opener(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[[], ObjectStore]:
     """Open the same new, empty store as often as asked, as several processes would."""
     if request.param == "directory":
         settings = StoreSettings(kind="directory", path=str(tmp_path / "store"))
@@ -53,6 +68,11 @@ def opener(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], Objec
     elif request.param == "minio":
         credentials = request.getfixturevalue("minio_server").credentials
         settings = request.getfixturevalue("minio_settings")
+    elif request.param == "minio-otherwise":
+        server, credentials = request.getfixturevalue("minio_otherwise")
+        resolve_localhost(monkeypatch)
+        port = server.endpoint.rpartition(":")[2]
+        settings = server.settings(endpoint=f"https://store.localhost:{port}/", addressing="virtual", concurrency=2)
     else:
         endpoint, credentials = request.getfixturevalue("versitygw_server")
         settings = StoreSettings(

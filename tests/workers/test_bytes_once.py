@@ -23,7 +23,7 @@ from conftest import cannot_run
 from fleet_fixtures import START_NS, Films, put_film
 from pipeline.measure.motion import MeasureSettings
 from pipeline.media.encode import encode
-from pipeline.media.origin import PathTemplate
+from samples import naming
 from storage.access import ACCESS_KEY, SECRET_KEY, StoreSettings
 from storage.directory import DirectoryStore
 from storage.location import Location
@@ -46,7 +46,10 @@ import json, sys
 from dataclasses import replace
 from pathlib import Path
 from pipeline.measure.motion import MeasureSettings
-from pipeline.media.origin import PathTemplate
+from pipeline.clip import Camera
+from pipeline.media.origin import Naming
+from pipeline.media.template import PathTemplate
+from pipeline.roster import Roster
 from storage.location import Location
 from storage.access import StoreSettings
 from storage.directory import DirectoryStore
@@ -88,7 +91,8 @@ again = replace(context, measure=MeasureSettings(rate_hz=4.0))
 count("a clip measured again", attempt, remeasure, RemeasureJob(taken_in.result), again)
 
 def jobs(where):
-    return ingest_jobs([str(folder / where)], template, camera=None, known={"ask-1"}, open_bucket=lambda _: None)
+    cameras = Roster([Camera("ask-1", 0.0, 0.0, "piet")])
+    return ingest_jobs([str(folder / where)], Naming(template, cameras), open_bucket=lambda _: None)
 
 same, _ = count("jobs for one film uploaded twice", jobs, "same")
 count("the first of them", attempt, ingest, same[0], context)
@@ -195,8 +199,7 @@ def test_in_a_bucket_one_get_fetches_a_clip_and_one_put_stores_it(
     context = Context(store, MeasureSettings(), 36_000_000)
     S3Store(minio_settings, minio_server.credentials).put("up/door/20260131T180000Z.mp4", film)
     where = f"s3://{minio_settings.bucket}/up"
-    template = PathTemplate(TEMPLATE)
-    (job,), _ = ingest_jobs([where], template, camera=None, known={"door"}, open_bucket=context.open_bucket)
+    (job,), _ = ingest_jobs([where], naming("door"), open_bucket=context.open_bucket)
 
     before = requests.all()
     taken_in = attempt(ingest, job, context)

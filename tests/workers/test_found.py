@@ -15,7 +15,7 @@ import pytest
 from fleet_fixtures import Films, change, put_film
 from lamplighter.desk.desk import Desk
 from pipeline.errors import ClipError, ConfigError, NotFound
-from pipeline.media.origin import PathTemplate
+from samples import naming
 from storage.access import StoreSettings
 from storage.contract import Head, ObjectStore
 from storage.directory import DirectoryStore
@@ -26,7 +26,7 @@ from workers.found import Source, Walked, files_below, find, objects_below
 from workers.inbox import Upload
 from workers.names import LeftOut, Rule
 from workers.receipt import Outcome, Receipt
-from workers.watch import Naming, WatchedBucket, WatchedFolder
+from workers.watch import WatchedBucket, WatchedFolder
 
 NAMES = (
     *("a/1.mp4", "a/1.mp4.json", "a/2.MKV", "a/2.json", "a/3.dav", "b/é.264", "b/q'\"+%2f&.ts", "b/ 1 .vob"),
@@ -257,7 +257,7 @@ def test_a_place_that_is_none_is_refused_with_what_to_write(text: str) -> None:
 def test_both_ways_in_tell_one_folder_the_same(tmp_path: Path) -> None:
     write(tmp_path, NAMES)
     found, left = search(tmp_path)
-    place = WatchedFolder(tmp_path, Naming(PathTemplate("{any}{start:%Y%m%d}.mp4"), {"ask-1"}, "ask-1"))
+    place = WatchedFolder(tmp_path, naming("ask-1", template="{any}{start:%Y%m%d}.mp4", camera="ask-1"))
     seen = {one.job.location for _ in range(2) for one in place.look()}
     assert seen == {source.location for source in found}
     assert place.left.files == left.files
@@ -325,8 +325,8 @@ def test_an_odd_key_is_given_once_by_a_watched_bucket_and_the_next_look_goes_on(
 ) -> None:
     for key in FOREIGN:
         put_raw(bucket, f"up/{key}", b"film")
-    naming = Naming(PathTemplate("{any}{start:%Y%m%d}.mp4"), {"ask-1"}, "ask-1")
-    place = WatchedBucket(Location("up", minio_settings.bucket), minio_settings, naming)
+    rule = naming("ask-1", template="{any}{start:%Y%m%d}.mp4", camera="ask-1")
+    place = WatchedBucket(Location("up", minio_settings.bucket), minio_settings, rule)
     place._store = _Listed(minio_settings, minio_server.credentials)
     found = place.look()
     assert len([one for one in found if isinstance(one, Upload)]) == len(FOREIGN) + len(UNREADABLE)
@@ -341,9 +341,7 @@ def test_a_bucket_and_a_folder_give_one_set_of_clips(bucket: S3Store, minio_sett
     found = list(find([f"s3://{minio_settings.bucket}/up/"], lambda _: bucket, left))
     assert {source.location.path.removeprefix("up/") for source in found} == CLIPS
     assert left.files == LEFT
-    place = WatchedBucket(
-        Location("up/", minio_settings.bucket), minio_settings, Naming(PathTemplate("{camera}"), set())
-    )
+    place = WatchedBucket(Location("up/", minio_settings.bucket), minio_settings, naming(template="{camera}"))
     assert {one.job.location for one in place.look()} == {source.location for source in found}
     assert place.left.files == LEFT
 
@@ -352,7 +350,7 @@ def test_a_bucket_that_is_not_there_is_told_by_what_was_typed(bucket: S3Store, m
     away = S3Store(minio_settings.of_bucket("nobody-has-this"), bucket._client._provider.retrieve())  # type: ignore[arg-type,union-attr]
     with pytest.raises(NotFound, match="s3://nobody-has-this/up: no bucket 'nobody-has-this'"):
         list(find(["s3://nobody-has-this/up"], lambda _: away, LeftOut()))
-    place = WatchedBucket(Location("up", "nobody-has-this"), minio_settings, Naming(PathTemplate("{camera}"), set()))
+    place = WatchedBucket(Location("up", "nobody-has-this"), minio_settings, naming(template="{camera}"))
     with pytest.raises(NotFound, match="no bucket"):
         place.look()
 
@@ -390,7 +388,7 @@ def test_a_fragment_is_taken_after_its_init_segment(desk: Desk, films: Films, tm
 
 
 def test_a_watched_fragment_that_was_refused_is_taken_when_its_init_segment_comes(tmp_path: Path) -> None:
-    place = WatchedFolder(tmp_path, Naming(PathTemplate("{any}{start:%Y%m%d}.mp4"), {"ask-1"}, "ask-1"))
+    place = WatchedFolder(tmp_path, naming("ask-1", template="{any}{start:%Y%m%d}.mp4", camera="ask-1"))
     put_bytes(tmp_path / "s1.m4s")
     assert [type(one) for _ in range(2) for one in place.look()] == [Receipt]
     put_bytes(tmp_path / "init.mp4")

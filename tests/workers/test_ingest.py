@@ -23,8 +23,8 @@ from lamplighter.desk.tally import Tally
 from pipeline.errors import ConfigError, NotFound
 from pipeline.measure.motion import MeasureSettings
 from pipeline.media.encode import encode
-from pipeline.media.origin import PathTemplate
 from pipeline.span import NS
+from samples import naming
 from storage.access import StoreSettings
 from storage.archive import Ingested, clip_name
 from storage.directory import DirectoryStore
@@ -248,9 +248,7 @@ def test_a_file_that_vanishes_after_it_was_listed_is_refused(desk: Desk, films: 
     gone, stays = (put_film(films.moving, tmp_path / "in", camera) for camera in ("ask-1", "ask-2"))
     jobs, refused = ingest_jobs(
         [str(tmp_path / "in")],
-        PathTemplate(TEMPLATE),
-        camera=None,
-        known={"ask-1", "ask-2"},
+        naming("ask-1", "ask-2"),
         open_bucket=desk._holdings.context.open_bucket,
     )
     assert (len(jobs), refused) == (2, [])

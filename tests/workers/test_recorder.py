@@ -23,7 +23,7 @@ from pipeline.span import NS
 from rtsp_fixtures import Rtsp
 from simulation.scene import Mover, Scene, render
 from workers import capture as capture_module
-from workers.capture import Captured, Clock, capture, check_url
+from workers.capture import Captured, Timekeeper, capture, check_url
 from workers.inbox import Upload
 from workers.recorder import Fault, Recorder, clip_file
 from workers.settings import RecorderSettings
@@ -168,7 +168,7 @@ def test_an_rtsp_camera_is_cut_on_keyframes_without_losing_a_frame_and_timed_by_
         at, frames = pictures(clip.path)
         assert at == tenths(clip.packets)
         shown += frames
-        assert (clip.clock, clip.width, clip.height) == (Clock.STREAM, 128, 96)
+        assert (clip.clock, clip.width, clip.height) == (Timekeeper.STREAM, 128, 96)
     assert all((a == b).all() for a, b in zip(source[10:], shown, strict=True))
     first, second = clips
     assert began_ns < first.start_ns < second.start_ns + 19 * NS // 10 < time.time_ns(), "when its last frame was shown"
@@ -188,7 +188,7 @@ def test_an_rtsp_camera_with_reordered_frames_loses_none_either(rtsp: Rtsp, tmp_
 def test_a_camera_whose_clock_is_far_off_is_timed_by_arrival(rtsp: Rtsp, tmp_path: Path) -> None:
     off_ns = 3600 * NS
     (clip,) = captured(rtsp.url("plain"), tmp_path, now_ns=lambda: time.time_ns() + off_ns, most=1)
-    assert clip.clock is Clock.ARRIVAL
+    assert clip.clock is Timekeeper.ARRIVAL
     assert abs(clip.start_ns - off_ns - time.time_ns()) < 5 * NS
 
 
@@ -243,7 +243,7 @@ def test_what_a_server_had_kept_and_sends_at_once_is_not_dated_into_the_future(w
     clips = captured(web.serve("burst", data), tmp_path)
     now_ns = time.time_ns()
     for clip in clips:
-        assert clip.clock is Clock.ARRIVAL
+        assert clip.clock is Timekeeper.ARRIVAL
         assert clip.start_ns + (clip.packets - 1) * NS // 10 <= now_ns
 
 
@@ -523,7 +523,7 @@ def test_what_an_earlier_run_left_finished_is_given_first_and_what_it_left_undon
 ) -> None:
     folder = tmp_path / "spool" / "ask-1"
     folder.mkdir(parents=True)
-    left = folder / clip_file(1_700_000_000_123_456_789, Clock.STREAM)
+    left = folder / clip_file(1_700_000_000_123_456_789, Timekeeper.STREAM)
     left.write_bytes(b"left")
     (folder / ".1-1.part").write_bytes(b"half")
     (folder / "notes.txt").write_text("keep me")
@@ -573,7 +573,7 @@ def test_two_clips_that_begin_at_the_same_instant_are_two_files(tmp_path: Path) 
     for number in range(3):
         part = tmp_path / f".{number}.part"
         part.write_bytes(b"x")
-        names.append(recorder._named(Captured(part, 5 * NS, Clock.ARRIVAL, 2, 2, 1, "end")).name)
+        names.append(recorder._named(Captured(part, 5 * NS, Timekeeper.ARRIVAL, 2, 2, 1, "end")).name)
     assert names == [
         "19700101T000005.000000000Z-arrival.mp4",
         "19700101T000005.000000000Z-arrival-2.mp4",

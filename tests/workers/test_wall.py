@@ -124,7 +124,8 @@ def plain_values(fields: Any) -> Iterator[str]:
     if isinstance(fields, dict):
         for name, value in fields.items():
             # What the footage itself shows to whoever looks at it, and which programs made the file.
-            if name not in {"codec", "width", "height", "audio", "method", "tools", "frames", "schema"}:
+            footage = {"codec", "width", "height", "audio", "frames", "damaged", "missing", "similarity"}
+            if name not in footage | {"method", "tools", "schema"}:
                 yield from plain_values(value)
     else:
         yield str(fields)

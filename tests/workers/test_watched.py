@@ -18,8 +18,8 @@ from lamplighter.cli.app import main
 from lamplighter.desk.desk import Desk, open_desk
 from lamplighter.settings import load
 from pipeline.errors import ConfigError, StoreRefused, StoreUnavailable
-from pipeline.media.origin import PathTemplate
 from pipeline.span import NS
+from samples import naming
 from storage.access import StoreSettings
 from storage.location import Location
 from storage.minio_server import Server
@@ -28,9 +28,9 @@ from workers.inbox import Upload
 from workers.names import LeftOut
 from workers.settings import LiveSettings
 from workers.sources import ingest_jobs
-from workers.watch import Naming, New, Patrol, WatchedBucket, WatchedFolder
+from workers.watch import New, Patrol, WatchedBucket, WatchedFolder
 
-NAMING = Naming(PathTemplate("{camera}/{start:%Y%m%dT%H%M%SZ}.mp4"), {"ask-1", "ask-2"})
+NAMING = naming("ask-1", "ask-2")
 
 
 def moved_in(folder: Path, camera: str = "ask-1", *, minute: int = 0, data: bytes = b"film") -> Path:
@@ -178,9 +178,7 @@ def test_the_mark_is_the_one_that_ingest_gives(bucket: S3Store, minio_settings: 
     ):
         (upload,) = place.look()
         assert isinstance(upload, Upload)
-        (job,), _ = ingest_jobs(
-            [str(spot)], NAMING.template, camera=None, known={"ask-1"}, open_bucket=lambda _: bucket
-        )
+        (job,), _ = ingest_jobs([str(spot)], NAMING, open_bucket=lambda _: bucket)
         assert upload.job == job
 
 

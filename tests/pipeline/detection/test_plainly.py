@@ -50,8 +50,24 @@ def is_watched(activity: Activity, detection: Detection, row: int, column: int) 
     return (within(detection.watch) or not detection.watch) and not within(detection.ignore)
 
 
-def grouped(spots: set[Spot], *, over_time: bool) -> list[set[Spot]]:
-    """Return what touches each other, corners included, in one frame or also from frame to frame."""
+def usual(activity: Activity) -> int:
+    """Return how long a frame usually lasts, in ticks."""
+    steps = sorted(int(later - one) for one, later in pairwise(activity.pts))
+    middle = len(steps) // 2
+    return (steps[middle] if len(steps) % 2 else (steps[middle - 1] + steps[middle]) // 2) if steps else 1
+
+
+def part_of(activity: Activity) -> list[int]:
+    """Return of each frame in which part of the clip it is, from 0: between parts none is shown for so long."""
+    most = max(Fraction(2), 10 * usual(activity) * activity.time_base)
+    parts = [0]
+    for one, later in pairwise(activity.pts):
+        parts.append(parts[-1] + (int(later - one) * activity.time_base > most))
+    return parts
+
+
+def grouped(spots: set[Spot], *, over_time: bool, parts: list[int] | None = None) -> list[set[Spot]]:
+    """Return what touches each other, corners included, in one frame or also from frame to frame of one part."""
     left, groups = set(spots), []
     while left:
         queue, group = [left.pop()], set()
@@ -60,6 +76,7 @@ def grouped(spots: set[Spot], *, over_time: bool) -> list[set[Spot]]:
             group.add((frame, row, column))
             around = product((-1, 0, 1) if over_time else (0,), (-1, 0, 1), (-1, 0, 1))
             near = {(frame + t, row + r, column + c) for t, r, c in around} & left
+            near = {spot for spot in near if parts is None or parts[spot[0]] == parts[frame]}
             left -= near
             queue.extend(near)
         groups.append(group)
@@ -93,7 +110,7 @@ def plainly(activity: Activity, detection: Detection) -> list[Event]:
     }
     far = {
         spot
-        for motion in grouped(over, over_time=True)
+        for motion in grouped(over, over_time=True, parts=part_of(activity))
         if not detection.travel or travels(activity, motion) >= detection.travel
         for spot in motion
     }
@@ -115,20 +132,26 @@ def plainly(activity: Activity, detection: Detection) -> list[Event]:
 def events_of(
     activity: Activity, detection: Detection, active: list[bool], size: list[int], peaks: list[int]
 ) -> list[Event]:
-    pts, tick = [int(p) for p in activity.pts], activity.time_base
-    close = pts[-1] + (pts[-1] - pts[-2] if len(pts) > 1 else 1)
-    times = [*pts, close]
+    pts, tick, parts = [int(p) for p in activity.pts], activity.time_base, part_of(activity)
+    last_of = {part: frame for frame, part in enumerate(parts)}
+    ends = [*pts[1:], 0]
+    for frame in last_of.values():  # before a hole a frame lasts as long as usual; the last one as the one before it
+        lone = frame == 0 or parts[frame - 1] != parts[frame]
+        is_last = frame == len(pts) - 1
+        ends[frame] = pts[frame] + (pts[frame] - pts[frame - 1] if is_last and not lone else usual(activity))
     found: list[list[int]] = []  # start, end, first frame, last frame
     for frame in (frame for frame, is_active in enumerate(active) if is_active):
-        if found and (found[-1][3] + 1 == frame or (times[frame] - found[-1][1]) * tick <= exact(detection.gap_s)):
-            found[-1][1], found[-1][3] = times[frame + 1], frame
+        near = found and (found[-1][3] + 1 == frame or (pts[frame] - found[-1][1]) * tick <= exact(detection.gap_s))
+        if near and parts[found[-1][3]] == parts[frame]:
+            found[-1][1], found[-1][3] = ends[frame], frame
         else:
-            found.append([times[frame], times[frame + 1], frame, frame])
+            found.append([pts[frame], ends[frame], frame, frame])
     long = [one for one in found if (one[1] - one[0]) * tick >= exact(detection.min_event_s)]
     rolled: list[list[int]] = []
     for start, end, first, last in long:
-        start = max(pts[0], start - math.ceil(exact(detection.pre_roll_s) / tick))  # noqa: PLW2901
-        end = min(close, end + math.ceil(exact(detection.post_roll_s) / tick))  # noqa: PLW2901
+        opens, closes = pts[parts.index(parts[first])], ends[last_of[parts[first]]]
+        start = max(opens, start - math.ceil(exact(detection.pre_roll_s) / tick))  # noqa: PLW2901
+        end = min(closes, end + math.ceil(exact(detection.post_roll_s) / tick))  # noqa: PLW2901
         rolls = detection.pre_roll_s or detection.post_roll_s
         if rolled and rolls and start <= rolled[-1][1]:
             rolled[-1][1], rolled[-1][3] = end, last
@@ -158,6 +181,8 @@ def activities(draw: st.DrawFn) -> Activity:
     scattered &= rng.random((count, 1, 1)) < draw(st.sampled_from([0.3, 1.0]))
     share[scattered] = rng.integers(0, 256, int(scattered.sum()))
     steps = rng.choice([100, 100, 200, 500], count) if draw(st.booleans()) else np.full(count, 100)
+    holes = rng.random(count) < draw(st.sampled_from([0.0, 0.0, 0.05, 0.3]))
+    steps[holes] = rng.choice([2000, 2001, 5000, 3_600_000], int(holes.sum()))
     pts = np.cumsum(steps).astype(np.int64) + draw(st.integers(-1000, 1000))
     cold = draw(st.sampled_from([0, 0, count // 2, count]))
     more = draw(st.tuples(st.integers(0, 15), st.integers(0, 15)))
@@ -182,9 +207,9 @@ seconds = st.integers(0, 12).map(lambda tenths: tenths / 10)
         watch=st.sampled_from([(), (TOP,), (TOP, RIGHT)]),
         ignore=st.sampled_from([(), (RIGHT,)]),
         min_event_s=seconds,
-        gap_s=seconds,
-        pre_roll_s=seconds,
-        post_roll_s=seconds,
+        gap_s=seconds | st.just(3600.0),
+        pre_roll_s=seconds | st.just(600.0),
+        post_roll_s=seconds | st.just(600.0),
     ),
 )
 def test_detect_does_what_its_settings_say(activity: Activity, detection: Detection) -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from pipeline.activity import Activity
-from pipeline.clip import Clip
+from pipeline.clip import Clip, Condition
 from pipeline.detection.detect import detect
 from pipeline.detection.gates import Detection
 from pipeline.detection.labels import Labels
@@ -195,12 +195,18 @@ def test_a_grid_that_cannot_be_is_refused(values: dict[str, Any], words: str) ->
 # The sweep ------------------------------------------------------------------------------------------------------------
 
 
-def an_activity(share: np.ndarray[Any, np.dtype[np.uint8]], *, cold: int = 0, first_pts: int = 0) -> Activity:
-    """Return an activity of 4 frames a second."""
+def an_activity(
+    share: np.ndarray[Any, np.dtype[np.uint8]],
+    *,
+    cold: int = 0,
+    first_pts: int = 0,
+    pauses: np.ndarray[Any, np.dtype[np.int64]] | int = 0,
+) -> Activity:
+    """Return an activity of 4 frames a second, with some ticks of pause before frames."""
     frames, rows, columns = share.shape
     return Activity(
         share=share,
-        pts=first_pts + np.arange(frames, dtype=np.int64) * 3,
+        pts=first_pts + np.arange(frames, dtype=np.int64) * 3 + np.cumsum(np.full(frames, 0) + pauses),
         luma=np.full(frames, 90, np.uint8),
         time_base=Fraction(1, 12),
         cold=cold,
@@ -212,8 +218,9 @@ def an_activity(share: np.ndarray[Any, np.dtype[np.uint8]], *, cold: int = 0, fi
 
 
 def a_clip(activity: Activity, camera: str = "cam-1", *, start_ns: int = NOON) -> Clip:
-    frames, first = len(activity.pts), int(activity.pts[0])
-    timed = {"time_base": activity.time_base, "first_pts": first, "end_pts": first + 3 * frames, "frames": frames}
+    frames, first, end = len(activity.pts), int(activity.pts[0]), int(activity.pts[-1]) + 3
+    lacks = Condition(holes=activity.holes)
+    timed = {"time_base": activity.time_base, "first_pts": first, "end_pts": end, "frames": frames, "condition": lacks}
     return clip(camera, start_ns, stream=stream(width=activity.width, height=activity.height, **timed))
 
 
@@ -231,8 +238,12 @@ def activities(draw: st.DrawFn) -> Activity:
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     busy = rng.random(frames) < draw(st.sampled_from([0.1, 0.5, 0.9]))
     share = rng.integers(0, 256, (frames, rows, columns)) * busy[:, None, None]
+    pauses = (rng.random(frames) < draw(st.sampled_from([0.0, 0.0, 0.2]))) * 120
     return an_activity(
-        share.astype(np.uint8), cold=draw(st.sampled_from([0, 0, 1, frames])), first_pts=draw(st.integers(-5, 900))
+        share.astype(np.uint8),
+        pauses=pauses.astype(np.int64),
+        cold=draw(st.sampled_from([0, 0, 1, frames])),
+        first_pts=draw(st.integers(-5, 900)),
     )
 
 
@@ -274,7 +285,7 @@ def test_a_sweep_is_plain_detect_under_every_setting(
     for camera, counts in swept.cameras.items():
         mine = [item for item in footage if item.clip.camera == camera]
         assert counts.scores() == [counts.score(number) for number in range(len(trials))]
-        assert (counts.clips, counts.duration_ns) == (len(mine), sum(item.clip.span.duration_ns for item in mine))
+        assert (counts.clips, counts.duration_ns) == (len(mine), sum(item.clip.footage_ns for item in mine))
         for number, changes in enumerate(trials):
             rolls = {"pre_roll_s": 0.0, "post_roll_s": 0.0} if labelled else {}
             spans = []

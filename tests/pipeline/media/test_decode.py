@@ -12,12 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from numbered import HEIGHT, WIDTH, ffmpeg, number_of, numbered, read, refusal, write
 
-from pipeline.clip import Stream
 from pipeline.errors import ClipError
 from pipeline.media.decode import Video, open_video, seek_point
 from pipeline.media.encode import encode
-from pipeline.media.transcode import program
 from pipeline.span import NS
 
 if TYPE_CHECKING:
@@ -25,46 +24,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-WIDTH, HEIGHT, BITS = 136, 96, 12  # a decoder's lines of 136 pixels are padded
 MILLI, MPEG = Fraction(1, 1000), Fraction(1, 90_000)
-
-
-def numbered(number: int, width: int = WIDTH) -> NDArray[np.uint8]:
-    """I420 (144, width): twelve blocks, each one bit of the number."""
-    picture = np.full((HEIGHT * 3 // 2, width), 128, np.uint8)
-    bits = np.array([220 if number >> bit & 1 else 30 for bit in range(BITS)], np.uint8)
-    picture[:HEIGHT] = np.kron(bits.reshape(3, 4), np.ones((32, width // 4), np.uint8))
-    return picture
-
-
-def number_of(luma: NDArray[np.uint8]) -> int:
-    h, w = luma.shape
-    middle = luma[h // 6 :: h // 3, w // 8 :: w // 4][:3, :4].ravel()
-    return sum(1 << bit for bit, value in enumerate(middle) if value > 125)
-
-
-def write(path: Path, count: int = 50, *, first: int = 0, width: int = WIDTH, **options: Any) -> Path:
-    settings: dict[str, Any] = {"rate": Fraction(25), "gop": 10}
-    encode(path, (numbered(n, width) for n in range(first, first + count)), **(settings | options))
-    return path
-
-
-def read(path: Path, **options: Any) -> tuple[Stream, list[int], list[int]]:
-    with open_video(path, **options) as video:
-        shown = [(pts, number_of(luma)) for pts, luma in video.luma()]
-        return video.stream, [pts for pts, _ in shown], [number for _, number in shown]
-
-
-def ffmpeg(*arguments: str | Path) -> None:
-    subprocess.run([program(), "-v", "error", "-nostdin", "-y", *map(str, arguments)], check=True)
-
-
-def refusal(path: Path, **options: Any) -> str:
-    with pytest.raises(ClipError) as caught, open_video(path, **options) as video:
-        for _ in video.luma():
-            pass
-    return str(caught.value)
-
 
 FAST: dict[str, dict[str, str]] = {
     "libx264": {"bf": "3", "b_strategy": "0"},

@@ -1,182 +1,202 @@
-import contextlib
+"""Whose a file is and when it was made, by path and sidecar together."""
+
 import json
-from datetime import date
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from pipeline.errors import ClipError, ConfigError
-from pipeline.media.origin import Origin, PathTemplate, read_sidecar, sidecar_names
-from pipeline.span import iso, parse_iso
+from pipeline.clip import Clock
+from pipeline.errors import ClipError
+from pipeline.media.origin import Origin, Said, corrected, read_sidecar, sidecar_names
+from pipeline.span import NS, iso, parse_iso
+from samples import camera, naming
 
-DEFAULT = "{camera}/{start:%Y%m%dT%H%M%SZ}.mp4"
+UNDER = "{camera}_{any}_{start:%Y%m%d%H%M%S}.{ext}"
+FRONT = (camera("front", sharing="always"), camera("front_door", sharing="never"))
+VIENNA = "Europe/Vienna"
 
 
 def at(text: str) -> int:
     return parse_iso(text)
 
 
-@pytest.mark.parametrize(
-    ("template", "path", "camera", "start"),
-    [
-        (DEFAULT, "cam-1/20260131T180000Z.mp4", "cam-1", "2026-01-31T18:00:00Z"),
-        (DEFAULT, "/data/uploads/cam-1/20260131T180000Z.mp4", "cam-1", "2026-01-31T18:00:00Z"),
-        (DEFAULT, "s3://bucket/prefix/cam-1/20260131T180000Z.mp4", "cam-1", "2026-01-31T18:00:00Z"),
-        ("{camera}/{start}.mp4", "cam-1/20260131T180000Z.mp4", "cam-1", "2026-01-31T18:00:00Z"),
-        ("{camera}_{start:epoch}.mkv", "a/front_door_1769882400.mkv", "front_door", "2026-01-31T18:00:00Z"),
-        ("{camera}_{start:epoch_ms}.mkv", "front_1769882400250.mkv", "front", "2026-01-31T18:00:00.25Z"),
-        ("{start:%Y-%m-%dT%H:%M:%S%z}_{camera}", "2026-01-31T19:00:00+01:00_c", "c", "2026-01-31T18:00:00Z"),
-        ("{start:%Y-%m-%dT%H:%M:%S%z}_{camera}", "2026-01-31T18:00:00Z_c", "c", "2026-01-31T18:00:00Z"),
-        ("{camera}/{start:%Y/%m/%d/%H.%M.%S}.avi", "x/c/2026/01/31/18.00.07.avi", "c", "2026-01-31T18:00:07Z"),
-        ("{camera}-{start:%y%m%d%H%M%S%f}.ts", "c-260131180000123456.ts", "c", "2026-01-31T18:00:00.123456Z"),
-        ("{camera}/{start:%Y%j}.mp4", "c/2026031.mp4", "c", "2026-01-31T00:00:00Z"),
-        ("{camera}/{start:100%% %Y%m%d}.mp4", "c/100% 20260131.mp4", "c", "2026-01-31T00:00:00Z"),
-        ("{any}/{camera}/{any}_{start:epoch}.{any}", "a/b/c/d_e_1769882400.tar.mp4", "c", "2026-01-31T18:00:00Z"),
-        ("{camera}/{any}.mp4", "c/whatever is here.mp4", "c", None),
-        ("{start:epoch}.mp4", "1769882400.mp4", None, "2026-01-31T18:00:00Z"),
-        ("{camera}(1)+[x].mp4", "a.b(1)+[x].mp4", "a.b", None),
-    ],
-)
-def test_a_template_reads_camera_and_start_out_of_a_path(
-    template: str, path: str, camera: str | None, start: str | None
-) -> None:
-    assert PathTemplate(template).read(path) == Origin(camera, None if start is None else at(start))
+def refusal(path: str, said: Said | None = None, **given: Any) -> ClipError:
+    cameras = given.pop("cameras", ("door",))
+    with pytest.raises(ClipError) as refused:
+        naming(*cameras, **given).origin(path, said)
+    return refused.value
 
 
-@given(
-    st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", fullmatch=True),
-    st.dates(date(1970, 1, 1), date(2261, 1, 1)),
-    st.times(),
-)
-def test_every_camera_id_and_second_is_read_back(camera: str, day: date, hour: Any) -> None:
-    path = f"some/where/{camera}/{day:%Y%m%d}T{hour:%H%M%S}Z.mp4"
-    start = at(f"{day}T{hour:%H:%M:%S}Z")
-    assert PathTemplate(DEFAULT).read(path) == Origin(camera, start)
+# Whose
 
 
-@pytest.mark.parametrize(
-    "template",
-    [
-        "",
-        "clip.mp4",
-        "{any}.mp4",
-        "{kamera}/{start}.mp4",
-        "{kamera}/{camera}/{start}.mp4",
-        "{camera}/{start}.mp4{",
-        "}{camera}/{start}.mp4",
-        "{{camera}}/{start}.mp4",
-        "{camera:%Y}/{start}.mp4",
-        "{any:x}/{camera}.mp4",
-        "{camera}/{start:}.mp4",
-        "{camera}/{camera}.mp4",
-        "{camera}/{start}/{start:epoch}.mp4",
-        "{camera}/{start:%c}.mp4",
-        "{camera}/{start:%p%Y%m%d}.mp4",
-        "{camera}/{start:%-d%m%Y}.mp4",
-        "{camera}/{start:%Y%m%d%}.mp4",
-        "{camera}/{start:%H%M%S}.mp4",
-        "{camera}/{start:%Y}.mp4",
-        "{camera}/{start:%Y%m}.mp4",
-        "{camera}/{start:%m%d}.mp4",
-        "{camera}/{start:%Y%m%d%Y}.mp4",
-        "{camera}/{start:%Y%y%m%d}.mp4",
-        "{camera}/{start:epochs}.mp4",
-        "{camera}/{start:epoch_us}.mp4",
-        "{camera}/{start:now}.mp4",
-    ],
-)
-def test_a_template_that_cannot_tell_is_refused_with_itself(template: str) -> None:
-    with pytest.raises(ConfigError) as refused:
-        PathTemplate(template)
-    assert repr(template) in str(refused.value)
+def test_a_path_that_may_mean_two_cameras_is_refused_and_says_which() -> None:
+    error = refusal("in/front_door_00_20260131180000.mp4", cameras=FRONT, template=UNDER)
+    assert error.station == "camera"
+    assert "front or front_door" in error.reason
+    for way_out in ("template", "--camera", "sidecar"):
+        assert way_out in error.reason
+
+
+def test_of_all_ways_to_read_a_path_the_one_that_names_a_camera_is_taken() -> None:
+    for known in FRONT:
+        origin = naming(known, template=UNDER).origin("in/front_door_00_20260131180000.mp4", None)
+        assert (origin.camera, origin.starts) == (known.id, (at("2026-01-31T18:00:00Z"),))
+
+
+def test_an_alias_counts_as_the_cameras_own_name() -> None:
+    two = (camera("front"), camera("cam7", aliases=("Front_Door",)))
+    assert refusal("front_door_00_20260131180000.mp4", cameras=two, template=UNDER).station == "camera"
+    own = camera("front", aliases=("front_door",))
+    assert naming(own, template=UNDER).origin("front_door_00_20260131180000.mp4", None).camera == "front"
+    door = camera("door", aliases=("Front Door",))
+    assert naming(door).origin("in/FRONT DOOR/20260131T180000Z.mp4", None).camera == "door"
+    assert naming(door).origin("x/20260131T180000Z.mp4", Said("front door")).camera == "door"
+    assert naming(door, camera="Front Door").origin("x/20260131T180000Z.mp4", None).camera == "door"
+
+
+def test_a_name_that_two_cameras_share_is_refused_wherever_it_stands() -> None:
+    two = (camera("a", aliases=("x",)), camera("b", aliases=("X",)))
+    for error in (
+        refusal("x/20260131T180000Z.mp4", cameras=two),
+        refusal("a/20260131T180000Z.mp4", Said("x"), cameras=two),
+        refusal("a/20260131T180000Z.mp4", cameras=two, camera="x"),
+    ):
+        assert (error.station, "a or b" in error.reason) == ("camera", True)
+
+
+def test_a_sidecar_outweighs_the_camera_given_and_that_the_path() -> None:
+    path, three = "a/20260131T180000Z.mp4", ("a", "b", "c")
+    assert naming(*three).origin(path, None).camera == "a"
+    assert naming(*three, camera="b").origin(path, None).camera == "b"
+    assert naming(*three, camera="b").origin(path, Said("c")).camera == "c"
+    settled = naming(*FRONT, template=UNDER, camera="front_door").origin("front_door_00_20260131180000.mp4", None)
+    assert settled.camera == "front_door"
 
 
 @pytest.mark.parametrize(
-    "path",
+    ("path", "given", "station", "said"),
     [
-        "",
-        "20260131T180000Z.mp4",
-        "cam-1/20260131T180000Z.mkv",
-        "cam-1/20260131T180000Z.mp4.part",
-        "cam-1/20260131T180000.mp4",
-        "cam-1/2026131T180000Z.mp4",
-        "cam-1/x20260131T180000Z.mp4",
-        "cam-1/20260131T180000Z.mp4\n",
-        "cam-1\\20260131T180000Z.mp4",
+        ("gate/20260131T180000Z.mp4", {}, "camera", "'gate' is not in the catalogue"),
+        ("a b/20260131T180000Z.mp4", {}, "camera", "'a b' is not in the catalogue"),
+        ("../20260131T180000Z.mp4", {}, "camera", "'..' is not in the catalogue"),
+        ("door/20260131T180000Z.mp4", {"camera": "gate"}, "camera", "'gate' is not in the catalogue"),
+        ("20260131T180000Z.mp4", {"template": "{start}.mp4"}, "name", "says no camera"),
+        ("door/film.mp4", {}, "name", "does not fit the template"),
+        ("door/20260231T180000Z.mp4", {}, "name", "cannot be read as"),
     ],
 )
-def test_a_path_that_does_not_fit_is_refused_by_name(path: str) -> None:
-    with pytest.raises(ClipError, match="does not fit the template") as refused:
-        PathTemplate(DEFAULT).read(path)
-    assert refused.value.station == "name"
+def test_a_file_of_no_known_camera_is_refused(path: str, given: dict[str, Any], station: str, said: str) -> None:
+    error = refusal(path, **given)
+    assert error.station == station
+    assert said in error.reason
+
+
+# When
+
+
+def test_several_possible_starts_are_refused_unless_they_agree() -> None:
+    template = "{camera}/{any}{start:%y%m%d}{any}.mp4"
+    error = refusal("door/2601121.mp4", template=template)
+    assert (error.station, "2026-01-12T00:00:00 or 2060-11-21T00:00:00" in error.reason) == ("name", True)
+    assert naming("door", template=template).origin("door/x260131x.mp4", None).starts == (at("2026-01-31T00:00:00Z"),)
+
+
+def test_a_sidecars_start_settles_what_the_path_leaves_open() -> None:
+    said = Said(None, at("2026-01-31T18:00:00Z"))
+    for path, template in (
+        ("door/2601121.mp4", "{camera}/{any}{start:%y%m%d}{any}.mp4"),
+        ("door/20260231.mp4", "{camera}/{start:%Y%m%d}.mp4"),
+        ("door/20260329023000.mp4", "{camera}/{start:%Y%m%d%H%M%S@Europe/Vienna}.mp4"),
+    ):
+        origin = naming("door", template=template).origin(path, said)
+        assert origin == Origin("door", said.start_ns, (said.start_ns or 0,), Clock("sidecar"))
+
+
+def test_without_a_start_in_path_or_sidecar_the_container_is_left_to_say_it() -> None:
+    one = camera("door", clock_offset_s=180, clock_known="seen")
+    expected = Origin("door", None, (), Clock("container", "", 180, "seen"))
+    assert naming(one, camera="door").origin("whatever.mp4", None) == expected
+    assert naming(one).origin("whatever.mp4", Said("door")) == expected
+    assert naming(one, template="{camera}/{any}.mp4").origin("door/x.mp4", None) == expected
+
+
+def test_the_zone_is_the_templates_else_the_cameras_else_the_imports_else_utc() -> None:
+    path = "door/20260131_180000.mp4"
+    plain, own = "{camera}/{start:%Y%m%d_%H%M%S}.mp4", "{camera}/{start:%Y%m%d_%H%M%S@America/New_York}.mp4"
+    lisbon = camera("door", zone="Europe/Lisbon")
+    for given, zone, start in (
+        (naming(lisbon, template=own, zone=VIENNA), "America/New_York", "2026-01-31T23:00:00Z"),
+        (naming(lisbon, template=plain, zone=VIENNA), "Europe/Lisbon", "2026-01-31T18:00:00Z"),
+        (naming("door", template=plain, zone=VIENNA), VIENNA, "2026-01-31T17:00:00Z"),
+        (naming("door", template=plain), "", "2026-01-31T18:00:00Z"),
+    ):
+        origin = given.origin(path, None)
+        assert (origin.clock.zone, [iso(one) for one in origin.starts]) == (zone, [start])
+        assert origin.told_ns == at("2026-01-31T18:00:00Z"), "what the name says stays what it is"
 
 
 @pytest.mark.parametrize(
     ("form", "text"),
-    [
-        ("%Y%m%dT%H%M%SZ", "20260231T180000Z"),
-        ("%Y%m%dT%H%M%SZ", "20261331T180000Z"),
-        ("%Y%m%dT%H%M%SZ", "20260131T250000Z"),
-        ("%Y%m%dT%H%M%SZ", "20260131T180061Z"),
-        ("%Y%m%dT%H%M%SZ", "00000131T180000Z"),
-        ("%Y%m%dT%H%M%SZ", "19691231T235959Z"),
-        ("%Y%m%dT%H%M%SZ", "24000101T000000Z"),
-        ("%Y%m%d%z", "20260131+99:00"),
-        ("%Y%m%d%z", "19700101+01:00"),
-        ("%Y%j", "2026366"),
-        ("%Y%j", "2026000"),
-        ("epoch", "9999999999999999"),
-    ],
-)
-def test_a_start_that_is_no_time_is_refused_by_name(form: str, text: str) -> None:
-    with pytest.raises(ClipError, match="cannot be read as") as refused:
-        PathTemplate(f"{{camera}}/{{start:{form}}}.mp4").read(f"cam-1/{text}.mp4")
-    assert refused.value.station == "name"
-    assert repr(text) in refused.value.reason
+    [("%Y%m%dT%H%M%SZ", "20260731T180000Z"), ("%Y%m%dT%H%M%S%z", "20260731T200000+0200"), ("epoch", "1785520800"),
+     ("%Y%m%dT%H%M%S@UTC", "20260731T180000")],
+)  # fmt: skip
+def test_a_time_that_says_its_own_offset_is_in_no_zone(form: str, text: str) -> None:
+    given = naming(camera("door", zone=VIENNA), template=f"{{camera}}/{{start:{form}}}.mp4", zone=VIENNA)
+    origin = given.origin(f"door/{text}.mp4", None)
+    assert (origin.clock, origin.starts) == (Clock("path"), (at("2026-07-31T18:00:00Z"),))
+
+
+def test_a_local_time_of_nobody_knows_where_is_refused() -> None:
+    template = "{camera}/{start:%Y%m%d_%H%M%S@local}.mp4"
+    error = refusal("door/20260131_180000.mp4", template=template)
+    assert (error.station, "--zone" in error.reason) == ("start", True)
+    assert naming("door", template=template, zone=VIENNA).origin("door/20260131_180000.mp4", None).clock.zone == VIENNA
+
+
+def test_a_local_time_that_never_was_is_refused_with_advice_and_one_that_came_twice_is_both() -> None:
+    given: dict[str, Any] = {"template": "{camera}/{start:%Y%m%d_%H%M%S}.mp4", "zone": VIENNA}
+    error = refusal("door/20260329_023000.mp4", **given)
+    assert error.station == "start"
+    assert "no clock in Europe/Vienna showed 2026-03-29T02:30:00" in error.reason
+    assert "sidecar" in error.reason
+    twice = naming("door", **given).origin("door/20261025_023000.mp4", None)
+    assert [iso(one) for one in twice.starts] == ["2026-10-25T00:30:00Z", "2026-10-25T01:30:00Z"]
+
+
+def test_a_clock_that_is_ahead_is_reckoned_with_in_what_the_camera_wrote_and_not_in_a_sidecar() -> None:
+    fast = camera("door", clock_offset_s=180.5, clock_known="filmed a radio clock", zone=VIENNA)
+    given = naming(fast, template="{camera}/{start:%Y%m%d_%H%M%S}.mp4")
+    origin = given.origin("door/20260131_190300.mp4", None)
+    assert [iso(one) for one in origin.starts] == ["2026-01-31T17:59:59.5Z"]
+    assert origin.clock == Clock("path", VIENNA, 180.5, "filmed a radio clock")
+    told = given.origin("door/20260131_190300.mp4", Said(None, at("2026-01-31T18:00:00Z")))
+    assert (told.starts, told.clock) == ((at("2026-01-31T18:00:00Z"),), Clock("sidecar"))
+    assert corrected(10 * NS, Clock("container", "", -2.5)) == 12_500_000_000
+
+
+def test_the_number_of_a_file_in_its_cameras_count_is_kept() -> None:
+    given = naming("card", template="dashcam", zone=VIENNA)
+    assert given.origin("card/2026_0131_180000_0012F.MP4", None).number == 12
+
+
+# Sidecars
 
 
 @pytest.mark.parametrize(
-    "camera", ["..", ".", ".hidden", "-x", "a b", "käfer", "a%2e", "~", "a\0b", "x" * 65, "a:b", "$(x)"]
-)
-def test_a_camera_name_that_is_no_id_is_refused_by_name(camera: str) -> None:
-    with pytest.raises(ClipError, match="a camera id is") as refused:
-        PathTemplate(DEFAULT).read(f"{camera}/20260131T180000Z.mp4")
-    assert refused.value.station == "name"
-
-
-def test_a_path_that_climbs_names_no_camera_but_the_last_folder() -> None:
-    assert PathTemplate(DEFAULT).read("../../etc/cam-1/20260131T180000Z.mp4").camera == "cam-1"
-
-
-@given(st.text(max_size=40))
-def test_any_path_is_read_or_refused(path: str) -> None:
-    for template in ("{camera}/{start:epoch}.mp4", "{any}{camera}_{start:%Y%m%d}{any}"):
-        with contextlib.suppress(ClipError):
-            PathTemplate(template).read(path)
-
-
-@given(st.text("{}:%camerstnyYmdHj/._", max_size=30))
-def test_any_template_is_read_or_refused(template: str) -> None:
-    with contextlib.suppress(ConfigError, ClipError):
-        PathTemplate(template).read("a/b.mp4")
-
-
-@pytest.mark.parametrize(
-    ("document", "origin"),
+    ("document", "said"),
     [
-        ({"camera": "cam-1", "start": "2026-01-31T18:00:00Z"}, Origin("cam-1", at("2026-01-31T18:00:00Z"))),
-        ({"start": "2026-01-31T19:00:00.5+01:00"}, Origin(None, at("2026-01-31T18:00:00.5Z"))),
-        ({"camera": "cam-1"}, Origin("cam-1", None)),
-        ({"camera": None, "start": None}, Origin()),
-        ({"camera": 7}, Origin("7", None)),
-        ({}, Origin()),
+        ({"camera": "cam-1", "start": "2026-01-31T18:00:00Z"}, Said("cam-1", at("2026-01-31T18:00:00Z"))),
+        ({"start": "2026-01-31T19:00:00.5+01:00"}, Said(None, at("2026-01-31T18:00:00.5Z"))),
+        ({"camera": "Front Door"}, Said("Front Door", None)),
+        ({"camera": None, "start": None}, Said()),
+        ({"camera": 7}, Said("7", None)),
+        ({}, Said()),
     ],
 )
-def test_a_sidecar_says_camera_and_start_or_either(document: Any, origin: Origin) -> None:
-    assert read_sidecar(json.dumps(document).encode()) == origin
-    assert read_sidecar(b"\xef\xbb\xbf" + json.dumps(document).encode()) == origin
+def test_a_sidecar_says_camera_and_start_or_either(document: Any, said: Said) -> None:
+    assert read_sidecar(json.dumps(document).encode()) == said
+    assert read_sidecar(b"\xef\xbb\xbf" + json.dumps(document).encode()) == said
 
 
 @pytest.mark.parametrize(
@@ -194,9 +214,8 @@ def test_a_sidecar_says_camera_and_start_or_either(document: Any, origin: Origin
         (b'{"start": 1769882400}', "wanted a time such as"),
         (b'{"start": "1904-01-01T00:00:00Z"}', "between 1970 and 2262"),
         (b'{"start": ""}', "wanted a time such as"),
-        (b'{"camera": "a b"}', "a camera id is"),
-        (b'{"camera": ""}', "a camera id is"),
-        (b'{"camera": ["a"]}', "a camera id is"),
+        (b'{"camera": ""}', "an alias of a camera"),
+        (b'{"camera": ["a"]}', "an alias of a camera"),
     ],
 )
 def test_any_other_sidecar_is_refused_as_a_sidecar(data: bytes, said: str) -> None:
@@ -206,7 +225,7 @@ def test_any_other_sidecar_is_refused_as_a_sidecar(data: bytes, said: str) -> No
     assert said in refused.value.reason
 
 
-def test_an_origin_is_read_to_the_nanosecond() -> None:
+def test_a_start_is_read_to_the_nanosecond() -> None:
     start = read_sidecar(b'{"start": "2026-01-31T18:00:00.123456789Z"}').start_ns
     assert start is not None
     assert iso(start) == "2026-01-31T18:00:00.123456789Z"

@@ -23,15 +23,17 @@ def excerpt(**changes: Any) -> Excerpt:
         "start_pts": 0,
         "stop_pts": 5,
         "first_pts": 0,
+        "last_pts": 0,
         "time_base": Fraction(1, 25),
         "first_ns": 0,
+        "codec": "h264",
     }
     return Excerpt(**(fields | changes))
 
 
 def test_an_excerpt_whose_first_frame_lies_outside_is_refused() -> None:
     for first in (-1, 5):
-        with pytest.raises(ValueError, match=r"the first frame lies in 0\.\.5"):
+        with pytest.raises(ValueError, match=r"the frames lie in 0\.\.5"):
             excerpt(first_pts=first)
 
 

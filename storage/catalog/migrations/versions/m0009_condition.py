@@ -17,3 +17,4 @@ def upgrade() -> None:
     op.add_column("cameras", sa.Column("aliases", sa.Text))
     op.add_column("clips", sa.Column("condition", sa.Text))
     op.add_column("clips", sa.Column("clock", sa.Text))
+    op.add_column("clips", sa.Column("track", sa.Integer, nullable=False, server_default="0"))
