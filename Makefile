@@ -2,6 +2,9 @@
 PYTHON ?= python3
 STORE ?= directory
 DEMO ?=
+N ?= 20000
+SEED ?= 1
+JOBS ?= 2
 BIN := .venv/bin
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	--no-emit-find-links --no-header --upgrade pyproject.toml --group build
@@ -10,7 +13,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gen
 SYSTEM_PYTHON := /usr/bin/python3
 RTSP := gir1.2-gst-rtsp-server-1.0 python3-gi gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad
 
-.PHONY: demo test test-fast lint types tests minio rtsp bench bench-quick docs lock clean
+.PHONY: demo test test-fast lint types tests minio rtsp bench bench-quick fuzz docs lock clean
 
 demo: .venv/run
 	$(BIN)/lamplighter demo --store $(STORE) $(DEMO)
@@ -56,6 +59,10 @@ docs: .venv/dev
 # Everything, in about 20 minutes on 2 cores; the first run on a machine also films the reels (two minutes, once).
 bench: .venv/dev minio
 	$(BIN)/lamplighter bench
+
+# Broken clips by the thousand, some ten minutes on one core: make fuzz N=20000 SEED=1 JOBS=2. Ends with 1 when it finds a bug.
+fuzz: .venv/dev
+	$(BIN)/python -m benchmarks.fuzz --mutants $(N) --seed $(SEED) --jobs $(JOBS)
 
 # Small forms that show that it works; rough figures, kept apart.
 bench-quick: .venv/dev minio

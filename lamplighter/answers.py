@@ -12,8 +12,10 @@ from pipeline.errors import (
     Conflict,
     DamagedDocument,
     LamplighterError,
+    MachineError,
     NotAllowed,
     NotFound,
+    RepeatedBug,
     RequestRefused,
     StoreRefused,
     StoreUnavailable,
@@ -39,6 +41,8 @@ ANSWERS: Final[Mapping[type[LamplighterError], Answer]] = {
     StoreUnavailable: Answer(3, 503),
     StoreRefused: Answer(3, 502),
     DamagedDocument: Answer(1, 500),
+    MachineError: Answer(4, 507),
+    RepeatedBug: Answer(5, 500),
     LamplighterError: Answer(1, 500),  # raised as it is: something in the store is damaged
 }
 
@@ -47,7 +51,11 @@ EXIT_CODES: Final[Mapping[int, str]] = {
     1: "something was set aside, dropped or found damaged, or a file left out that may hold footage",
     2: "refused before any work: a flag, file or request, or something that is not there, settled or not yours to do",
     3: "the store or the catalogue does not answer, or refuses",
+    4: "this machine lacks room on a disk, open files or memory",
+    5: "a bug of Lamplighter: what it cost is set aside with its traceback; please report it",
 }
+BUG: Final = 5
+"""The exit code of a run in which a clip, or the run itself, met a bug."""
 
 
 def answer_to(error: LamplighterError) -> Answer:

@@ -1,5 +1,11 @@
 """Errors sorted by what is done about them; anything else is a bug and keeps its traceback."""
 
+import errno
+from typing import Final
+
+LACKING: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EMFILE, errno.ENFILE})
+"""What an OSError says of a full or read-only disk and of too many open files: no clip is to blame for these."""
+
 
 class LamplighterError(Exception):
     """An error the user can act on; its text says what was wanted, what was got and what to do."""
@@ -58,3 +64,11 @@ class NotAllowed(LamplighterError):  # noqa: N818
 
 class DamagedDocument(LamplighterError):  # noqa: N818
     """A document of the bucket cannot be read, is of a newer version, or speaks of another thing than its key does."""
+
+
+class MachineError(LamplighterError):
+    """Room on a disk, open files or memory are lacking for any clip: mend that, run again; what was done is kept."""
+
+
+class RepeatedBug(LamplighterError):  # noqa: N818 - named for what happened, as the others are
+    """Different clips met one bug, none done in between: stop. Its text ends with the traceback: report it."""

@@ -17,7 +17,7 @@ from pipeline.case.delivery import CaseKey, Delivery
 from pipeline.case.released import Record
 from pipeline.case.request import Request
 from pipeline.clip import Camera, Clip, Clock, Owner
-from pipeline.errors import LamplighterError
+from pipeline.errors import DamagedDocument
 from pipeline.span import NS, iso
 from storage.contract import MissingObject, ObjectStore
 from storage.log import Entry
@@ -121,11 +121,11 @@ class Archive:
                 yield self.deliveries.read(key, data)
 
     def activity(self, ingested: Ingested) -> Activity:
-        """Return the stored activity of a clip. Raises LamplighterError when it is gone or damaged."""
+        """Return the stored activity of a clip. Raises DamagedDocument when it is gone or damaged."""
         try:
             return Activity.from_bytes(self.store.get(ingested.activity))
         except (MissingObject, ValueError) as error:
-            raise LamplighterError(f"{ingested.activity} in {self.store.url} cannot be read: {error}") from error
+            raise DamagedDocument(f"{ingested.activity} in {self.store.url} cannot be read: {error}") from error
 
 
 def short(text: str) -> str:

@@ -29,12 +29,15 @@ from storage.contract import (
     replacing,
     write_hashed,
 )
+from storage.disk import lacking, of_machine, written
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
 _LEFTOVER_AGE_S = 24 * 3600
+_AWAY = (errno.EIO, errno.ESTALE)  # of a folder that lies on another machine: it may come back
+_CHOOSE = "choose another folder (store.path, --data)"
 
 
 def _sync_folder(folder: Path) -> None:
@@ -97,7 +100,8 @@ class DirectoryStore:
     def draft(self, suffix: str = "") -> Iterator[Path]:
         """See ObjectStore."""
         self._check_root()
-        with self._disk(), self._upload(suffix) as draft:
+        # What the caller raises is theirs, but for a disk that is full: it is ours.
+        with written(self._root, choose=_CHOOSE), self._upload(suffix) as draft:
             yield draft
 
     def adopt(self, path: Path, key: str, *, meta: Mapping[str, str] = NO_META) -> None:
@@ -263,11 +267,13 @@ class DirectoryStore:
     def _upload(self, suffix: str = "") -> Iterator[Path]:
         """Give a name for what is not finished; what lies there at the end is removed."""
         upload = self._own / "uploads" / f"{secrets.token_hex(16)}{suffix}"
-        upload.parent.mkdir(parents=True, exist_ok=True)
+        with self._disk():
+            upload.parent.mkdir(parents=True, exist_ok=True)
         try:
             yield upload
         finally:
-            upload.unlink(missing_ok=True)
+            with self._disk():
+                upload.unlink(missing_ok=True)
 
     @contextlib.contextmanager
     def _lock(self) -> Iterator[None]:
@@ -282,8 +288,10 @@ class DirectoryStore:
         try:
             yield
         except OSError as error:
-            if isinstance(error, PermissionError) or error.errno == errno.EROFS:
+            if isinstance(error, PermissionError):
                 raise StoreRefused(f"{self.url}: {error}; make the folder writable for this user") from error
+            if of_machine(error) and error.errno not in _AWAY:
+                raise lacking(error, self._root, choose=_CHOOSE) from error
             raise StoreUnavailable(f"{self.url}: {error}") from error
 
 

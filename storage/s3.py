@@ -6,7 +6,6 @@ import contextlib
 import mimetypes
 import re
 import ssl
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from urllib.parse import parse_qs, unquote, unquote_plus, urlsplit
@@ -37,6 +36,7 @@ from storage.contract import (
     replacing,
     write_hashed,
 )
+from storage.disk import scratch
 from storage.transport import NoS3Answer, Transport, as_it_is, paced, untrusted
 from storage.transport import if_absent as _absent
 
@@ -184,8 +184,8 @@ class S3Store:
     @contextlib.contextmanager
     def draft(self, suffix: str = "") -> Iterator[Path]:
         """See ObjectStore. A file on this machine's own disk."""
-        with tempfile.TemporaryDirectory(prefix="lamplighter-") as scratch:
-            yield Path(scratch) / f"draft{suffix}"
+        with scratch() as folder:
+            yield folder / f"draft{suffix}"
 
     def adopt(self, path: Path, key: str, *, meta: Mapping[str, str] = NO_META) -> None:
         """See ObjectStore."""

@@ -10,6 +10,7 @@ import pytest
 
 pytest_plugins = [
     "catalog_fixtures",
+    "disk_fixtures",
     "fleet_fixtures",
     "minio_fixtures",
     "ray_fixtures",

@@ -22,6 +22,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any, Generic, Protocol
 
 from pipeline.errors import ConfigError, StoreRefused, StoreUnavailable
+from workers.blame import Streak
 from workers.patience import pauses
 from workers.receipt import C, J, Outcome, R, Receipt, Work, attempt, set_aside
 from workers.settings import BatchSettings
@@ -49,11 +50,11 @@ def run(
     `jobs` is consumed as workers become free, on Ray one a worker ahead; None among them means: none now, ask again in
     a moment. While the store is away nothing new is handed over: the units that met it are tried again after a pause
     that grows, up to 30 s, and are not charged. Raises StoreUnavailable when that lasts longer than
-    `store_patience_s`, StoreRefused at once, and whatever else the work raised as it is. What was done until then is
-    recorded; running again does only what is missing.
+    `store_patience_s`, StoreRefused and MachineError at once, RepeatedBug when different units meet one bug in a row.
+    What was done until then is recorded; running again does only what is missing.
     """
     settings = settings or BatchSettings()
-    queue, breaker = _Queue(jobs), _Breaker(settings.store_patience_s)
+    queue, breaker, streak = _Queue(jobs), _Breaker(settings.store_patience_s), Streak()
     with _pool(work, context, settings) as pool:
         while True:
             while pool.free and breaker.closed and (unit := queue.pop()):
@@ -61,7 +62,11 @@ def run(
             if pool.busy:
                 asking = pool.idle and breaker.closed and not queue.ended
                 receipts = pool.finished(timeout_s=_TICK_S if asking else breaker.remaining_s)
-                yield from _last_words(receipts, queue, breaker, settings.attempts)
+                for receipt in _last_words(receipts, queue, breaker, settings.attempts):
+                    yield receipt
+                    if receipt.outcome is Outcome.DONE:
+                        streak.done()
+                    streak.add(receipt.job.name, receipt.blame)
             elif not breaker.closed:
                 breaker.wait()
             elif queue.ended:
@@ -249,7 +254,7 @@ class _OnRay(Generic[J, R]):
         try:
             receipt: Receipt[J, R] = self._ray.get(ref)
         except gone.RayTaskError as error:
-            raise error.cause from error  # a bug: as it is, under the traceback of the worker
+            raise error.cause from error  # what ends the run, as it is
         except (gone.WorkerCrashedError, gone.OutOfMemoryError, gone.NodeDiedError, gone.LocalRayletDiedError) as error:
             what = "ran out of memory" if isinstance(error, gone.OutOfMemoryError) else "brought down its process"
             reason = f"{what} {attempts} times in {attempts} attempts"

@@ -22,8 +22,9 @@ import av
 from av.codec.context import CodecContext
 from av.video.frame import VideoFrame
 
-from pipeline.errors import ClipError, ConfigError
+from pipeline.errors import LACKING, ClipError, ConfigError
 from pipeline.media.decode import MAX_PIXELS
+from pipeline.media.demux import packets as demuxed
 from pipeline.span import NS
 from workers.settings import RecorderSettings
 
@@ -122,7 +123,7 @@ def capture(
     """
     with _connected(url, settings, now_ns) as (container, video, audio):
         segmenter = _Segmenter(folder, video, audio, settings=settings, now_ns=now_ns, ahead_ns=ahead_ns)
-        packets = container.demux([video, audio] if audio else [video])
+        packets = demuxed(container, *([video, audio] if audio else [video]))
         try:
             while not stop():
                 try:
@@ -411,7 +412,10 @@ def _writing() -> Iterator[None]:
         yield
     except (av.FFmpegError, ValueError) as error:
         reason = _text(error) if isinstance(error, av.FFmpegError) else str(error)
-        raise ClipError("write", f"its clip cannot be written: {reason}") from None
+        # Never libav's own error, which may tell the URL.
+        met = error if isinstance(error, OSError) else OSError()
+        cause = OSError(met.errno, met.strerror) if met.errno in LACKING else None
+        raise ClipError("write", f"its clip cannot be written: {reason}") from cause
 
 
 def _text(error: av.FFmpegError, patience_s: float = 0) -> str:

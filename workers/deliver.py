@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from pipeline.media.cut import Cut, Product, make_cut
 from pipeline.media.profile import Profile
 from pipeline.span import Span
 from storage.archive import Archive, clip_name, released_key
+from storage.disk import scratch
 from workers.ingest import Context, fetch_clip
 from workers.receipt import Outcome, Stopwatch
 
@@ -64,8 +64,8 @@ def deliver(job: DeliverJob, context: Context, watch: Stopwatch) -> tuple[Outcom
         key = archive.case_keys.get(cut.request)
     if key is None:
         raise ClipError("consent", f"request {cut.request} has no key to make names with; deliver it by the desk")
-    with tempfile.TemporaryDirectory(prefix="lamplighter-") as scratch:
-        source, target = Path(scratch) / f"source{Path(cut.clip.key).suffix}", Path(scratch) / "cut.mp4"
+    with scratch() as folder:
+        source, target = folder / f"source{Path(cut.clip.key).suffix}", folder / "cut.mp4"
         with watch("fetch"):
             fetch_clip(archive, cut.clip, source)
         with watch("cut"):

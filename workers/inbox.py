@@ -69,8 +69,13 @@ class Inbox:
         """Yield every clip that was accepted and is not done, in the order of keys."""
         for key in self._store.keys(_PREFIX):
             head = self._store.head(key)
-            if head is not None and len(key.split("/")) == 4 and "arrived" in head.meta:
-                yield self._held(key, head.size, head.meta)
+            if head is None or len(key.split("/")) != 4:
+                continue
+            try:
+                held = self._held(key, head.size, head.meta)
+            except (KeyError, ValueError):  # not of our making, so it is left alone
+                continue
+            yield held
 
     def _held(self, key: str, size: int, meta: Mapping[str, str]) -> Held:
         _, camera, mark, _ = key.split("/")

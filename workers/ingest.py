@@ -162,7 +162,7 @@ def _hashes(wanted: str, got: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class RemeasureJob:
-    """A clip in the store whose activity another `measure` made, or other settings; `known` is its record until now."""
+    """A stored clip whose activity is gone, or made by another `measure` or other settings; `known` is its record."""
 
     known: Ingested
     anew: bool = False
@@ -175,7 +175,7 @@ class RemeasureJob:
 
 
 def remeasure(job: RemeasureJob, context: Context, watch: Stopwatch) -> tuple[Outcome, Ingested]:
-    """Measure a stored clip again from its bytes and return its new record; one that is up to date is left as it is.
+    """Measure a stored clip again from its bytes and return its new record; one that is up to date and there is left.
 
     The new activity is put beside the old one and the record last, so that at every instant the record names an
     activity that is there. Who calls removes the old one once nobody can read of it any more. Raises ClipError when
@@ -186,7 +186,7 @@ def remeasure(job: RemeasureJob, context: Context, watch: Stopwatch) -> tuple[Ou
         record = archive.clips.get(clip_name(clip))
     if record is None:
         raise ClipError("record", "the store has no record of it any more; `lamplighter catalog rebuild` forgets it")
-    if record.version == context.measure.version() and not job.anew:
+    if record.version == context.measure.version() and not job.anew and archive.store.head(record.activity) is not None:
         return Outcome.ALREADY, record
     with archive.store.draft(Path(clip.key).suffix) as path:
         with watch("fetch"):

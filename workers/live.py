@@ -20,6 +20,7 @@ from pipeline.clip import Clock
 from pipeline.errors import StoreUnavailable
 from storage.archive import Ingested
 from workers.batch import run
+from workers.blame import Streak
 from workers.inbox import Held, Upload
 from workers.ingest import Context, ingest
 from workers.names import LeftOut
@@ -137,9 +138,12 @@ class _Lane(threading.Thread):
             self._full = reply.reason
         elif reply.answer is Answer.ACCEPTED:
             live.saw(Accepted(upload))
+            live.met.done()
             live.more.set()
         elif reply.answer is Answer.ASIDE:
-            live.saw(set_aside(upload.job, reply.station, reply.reason))
+            receipt = set_aside(upload.job, reply.station, reply.reason, trace=reply.trace, place=reply.place)
+            live.saw(receipt)
+            live.met.add(upload.job.name, receipt.blame)
         else:
             live.saw(Repeated(upload))
         return reply.answer
@@ -178,7 +182,7 @@ class Live(AbstractContextManager["Live"]):
         ray: ModuleType | None = None,
     ) -> None:
         self.settings, self.saw = settings, saw
-        self.shards = Shards(context.store, settings, ray=ray)
+        self.shards, self.met = Shards(context.store, settings, ray=ray), Streak()
         self.closed, self.ended, self.more = threading.Event(), threading.Event(), threading.Event()
         self._context, self._batch, self._work = context, batch, work
         self._lanes = [_Lane(self, index) for index in range(settings.shards)]

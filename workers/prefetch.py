@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 
 from pipeline.activity import Activity
+from pipeline.errors import DamagedDocument
 from storage.access import StoreSettings
 from storage.archive import Archive, Ingested
 from workers.patience import Patient
@@ -14,17 +15,25 @@ from workers.patience import Patient
 _AT_ONCE = 16
 
 
-def activities(clips: Iterable[Ingested], store: StoreSettings) -> Iterator[Activity]:
+def activities(clips: Iterable[Ingested], store: StoreSettings) -> Iterator[Activity | DamagedDocument]:
     """Yield the stored activity of each clip, in their order; at most some dozens are held in memory.
 
-    Raises LamplighterError at the first that is gone or damaged, StoreUnavailable or StoreRefused when the store is.
+    Of one that is gone or damaged, yield the error that says so. Raises StoreUnavailable or StoreRefused when the store
+    is.
     """
-    read = Archive(Patient.open(store)).activity
+    stored = Archive(Patient.open(store)).activity
+
+    def read(ingested: Ingested) -> Activity | DamagedDocument:
+        try:
+            return stored(ingested)
+        except DamagedDocument as error:
+            return error
+
     if store.kind == "directory":  # it answers at once, and threads would only take turns
         yield from map(read, clips)
         return
     pool = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="reading")
-    ahead: deque[Future[Activity]] = deque()
+    ahead: deque[Future[Activity | DamagedDocument]] = deque()
     try:
         for ingested in clips:
             ahead.append(pool.submit(read, ingested))

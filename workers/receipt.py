@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Generic, Never, Protocol, TypeVar
 
-from pipeline.errors import ClipError, StoreRefused, StoreUnavailable
+from pipeline.errors import StoreRefused, StoreUnavailable
+from workers.blame import Blame, blame
 
 T = TypeVar("T")
 
@@ -76,8 +77,9 @@ class Stopwatch:
 class Receipt(Generic[J_co, R_co]):
     """The small answer of one unit of work: its job, and no bytes of footage, only what was made of it.
 
-    `result` is there when it is done (now or before), `station` and `reason` when it was set aside. `seconds` is the
-    time spent by station; `attempts` counts the processes that tried.
+    `result` is there when it is done (now or before), `station` and `reason` when it was set aside, `trace` and `place`
+    when that was for a bug (see Blame). `seconds` is the time spent by station; `attempts` counts the processes that
+    tried.
     """
 
     job: J_co
@@ -88,11 +90,20 @@ class Receipt(Generic[J_co, R_co]):
     seconds: Mapping[str, float] = field(default_factory=dict)
     pid: int = 0
     attempts: int = 1
+    trace: str = ""
+    place: str = ""
+
+    @property
+    def blame(self) -> Blame:
+        """Why it was set aside."""
+        return Blame(self.station, self.reason, self.trace, self.place)
 
 
-def set_aside(job: J, station: str, reason: str, *, attempts: int = 1) -> Receipt[J, Never]:
+def set_aside(
+    job: J, station: str, reason: str, *, attempts: int = 1, trace: str = "", place: str = ""
+) -> Receipt[J, Never]:
     """Return the receipt of a unit that was refused, or that `attempts` processes could not do."""
-    return Receipt(job, Outcome.ASIDE, station=station, reason=reason, attempts=attempts)
+    return Receipt(job, Outcome.ASIDE, None, station, reason, attempts=attempts, trace=trace, place=place)
 
 
 class Work(Protocol[J_contra, C_contra, R_co]):
@@ -104,17 +115,24 @@ class Work(Protocol[J_contra, C_contra, R_co]):
 
 
 def attempt(work: Work[J, C, R], job: J, context: C) -> Receipt[J, R]:
-    """Do one unit of work in this process and write its receipt; errors the run can act on become outcomes."""
+    """Do one unit of work in this process and write its receipt; errors the run can act on become outcomes.
+
+    What nobody foresaw costs the unit alone. Raises what ends the run for all units (see blame).
+    """
     watch = Stopwatch()
     result: R | None = None
-    station = reason = ""
+    said = Blame("", "")
     try:
         with watch("total"):
             outcome, result = work(job, context, watch)
-    except ClipError as error:
-        outcome, station, reason = Outcome.ASIDE, error.station, error.reason
     except StoreUnavailable as error:
-        outcome, station, reason = Outcome.NO_STORE, "store", str(error)
+        outcome, said = Outcome.NO_STORE, Blame("store", str(error))
     except StoreRefused as error:
-        outcome, station, reason = Outcome.REFUSED, "store", str(error)
-    return Receipt(job, outcome, result, station, reason, dict(watch.seconds), os.getpid())
+        outcome, said = Outcome.REFUSED, Blame("store", str(error))
+    except Exception as error:  # noqa: BLE001 - one clip's bug must not cost the others
+        outcome, said = Outcome.ASIDE, blame(error)
+    return Receipt(
+        *(job, outcome, result, said.station, said.reason, dict(watch.seconds), os.getpid()),
+        trace=said.trace,
+        place=said.place,
+    )

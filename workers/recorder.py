@@ -5,16 +5,18 @@ from __future__ import annotations
 import re
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
 
 from pipeline.clip import Clock
-from pipeline.errors import ClipError
 from pipeline.span import NS
+from storage.disk import written
 from storage.location import Location
+from workers.blame import blame
 from workers.capture import Captured, Timekeeper, capture
 from workers.found import file_version
 from workers.inbox import Upload
@@ -32,12 +34,13 @@ class Fault:
     """A camera could not be recorded, or not all the time; never tells its URL.
 
     `station` is "connect", "probe", "stream" or "write" (see workers.capture.capture), or "full": nothing was read from
-    it while its last clip waited to be accepted.
+    it while its last clip waited to be accepted; "bug" comes with its traceback.
     """
 
     camera: str
     station: str
     reason: str
+    trace: str = ""
 
 
 class _Enqueue(Protocol):
@@ -74,19 +77,32 @@ class Recorder(threading.Thread):
     def run(self) -> None:
         """Record until told to stop."""
         try:
-            self._folder.mkdir(parents=True, exist_ok=True)
-            self._offer_leftovers()
-            while self._url is not None and not self._stop_now.is_set():
-                try:
-                    self._record(self._url)
-                    fault = Fault(self.camera, "stream", "the stream ended")
-                except ClipError as error:
-                    fault = Fault(self.camera, error.station, error.reason)
-                if not self._stop_now.is_set():
-                    self._saw(fault)
-                    self._stop_now.wait(next(self._pauses))
+            with written(self._folder):
+                self._folder.mkdir(parents=True, exist_ok=True)
+                for path in sorted(self._folder.iterdir()):
+                    with self._told():
+                        self._offer_leftover(path)
+                while self._url is not None and not self._stop_now.is_set():
+                    with self._told():
+                        self._record(self._url)
+                        self._tell(Fault(self.camera, "stream", "the stream ended"))
+                    if not self._stop_now.is_set():
+                        self._stop_now.wait(next(self._pauses))
         except BaseException as error:  # noqa: BLE001 - a thread's error must not vanish with it
             self._fail(error)
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        """Tell of what costs this camera alone; raise what ends the run."""
+        try:
+            yield
+        except Exception as error:  # noqa: BLE001 - one camera's bug must not cost the others
+            said = blame(error, folder=self._folder)
+            self._tell(Fault(self.camera, said.station, said.reason, said.trace))
+
+    def _tell(self, fault: Fault) -> None:
+        if not self._stop_now.is_set():
+            self._saw(fault)
 
     def _record(self, url: str) -> None:
         clips = capture(
@@ -105,12 +121,11 @@ class Recorder(threading.Thread):
             if stood_s > _STOOD_S and not self._stop_now.is_set():
                 self._saw(Fault(self.camera, "full", f"the recording stood still for {stood_s:.1f} s: all queues full"))
 
-    def _offer_leftovers(self) -> None:
-        for path in sorted(self._folder.iterdir()):
-            if path.suffix == ".part":
-                path.unlink()  # an MP4 without its index: its run was killed
-            elif _NAME.fullmatch(path.name):
-                self._offer(path, time.time_ns())
+    def _offer_leftover(self, path: Path) -> None:
+        if path.suffix == ".part":
+            path.unlink()  # an MP4 without its index: its run was killed
+        elif _NAME.fullmatch(path.name):
+            self._offer(path, time.time_ns())
 
     def _named(self, clip: Captured) -> Path:
         """Give a clip its name, another one where that is taken by a clip that still waits."""

@@ -17,11 +17,11 @@ from itertools import islice
 from types import ModuleType
 from typing import Concatenate, ParamSpec, Protocol, TypeVar
 
-from pipeline.errors import ClipError
 from pipeline.span import NS
 from storage.access import StoreSettings
 from storage.archive import Archive
 from storage.contract import ObjectStore
+from workers.blame import blame
 from workers.inbox import Held, Inbox, Upload
 from workers.patience import Patient, open_once, pauses
 from workers.settings import LiveSettings
@@ -43,11 +43,13 @@ class Answer(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """A shard's answer; `station` and `reason` say why an upload was set aside or what is full."""
+    """A shard's answer; `station` and `reason` say why an upload was set aside or what is full, the rest of a bug."""
 
     answer: Answer
     station: str = ""
     reason: str = ""
+    trace: str = ""
+    place: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,9 +87,17 @@ class Shard:
     def offer(self, upload: Upload) -> Reply:
         """Make an upload durable and answer; it is the shard's own as soon as the answer is "accepted".
 
-        Raises StoreUnavailable or StoreRefused when the store is.
+        An error nobody foresaw costs this upload alone. Raises StoreUnavailable or StoreRefused when the store is, and
+        what else ends the run.
         """
         self._recover()
+        try:
+            return self._keep(upload)
+        except Exception as error:  # noqa: BLE001 - one upload's bug must not cost the others
+            said = blame(error)
+            return Reply(Answer.ASIDE, said.station, said.reason, said.trace, said.place)
+
+    def _keep(self, upload: Upload) -> Reply:
         mark = upload.job.mark
         if mark in self._held:
             return Reply(Answer.HELD)
@@ -96,10 +106,7 @@ class Shard:
             return Reply(Answer.ALREADY)
         if full := self._full(upload.size):
             return full
-        try:
-            held = self._inbox.keep(upload, self._open_bucket)
-        except ClipError as error:
-            return Reply(Answer.ASIDE, error.station, error.reason)
+        held = self._inbox.keep(upload, self._open_bucket)
         with self._lock:
             self._held[mark] = held
             self._bytes += held.size

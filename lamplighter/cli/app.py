@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import io
 import sys
+import traceback
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from lamplighter.answers import EXIT_CODES, answer_to
+from lamplighter.answers import BUG, EXIT_CODES, answer_to
 from lamplighter.cli.audit import audit_app
 from lamplighter.cli.bench import bench
 from lamplighter.cli.cameras import cameras_app
@@ -31,8 +32,8 @@ from lamplighter.cli.request import request_app
 from lamplighter.cli.show import show
 from lamplighter.cli.tune import tune
 from lamplighter.cli.watch import watch
-from pipeline.errors import LamplighterError
-from pipeline.text import shown
+from pipeline.errors import LamplighterError, RepeatedBug
+from pipeline.text import shown, shown_lines
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -82,7 +83,7 @@ def common(
 
 
 def main() -> None:
-    """Run the command line; an error the user can act on is one line on standard error."""
+    """Run the command line; an error the user can act on is one line on standard error, a bug its traceback."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a terminal of another alphabet must not end a run
             stream.reconfigure(errors="backslashreplace")
@@ -90,5 +91,12 @@ def main() -> None:
         app(standalone_mode=True)
     except LamplighterError as error:
         answer = answer_to(error)
-        typer.echo(f"lamplighter: {answer.prefix}{shown(error)}", err=True)
+        if isinstance(error, RepeatedBug):  # ends with a traceback
+            typer.echo("lamplighter: " + shown_lines(error), err=True)
+        else:
+            typer.echo(f"lamplighter: {answer.prefix}{shown(error)}", err=True)
         raise SystemExit(answer.exit_code) from None
+    except Exception:  # noqa: BLE001 - else its exit code would be that of a clip that was set aside
+        typer.echo(shown_lines(traceback.format_exc()), err=True, nl=False)
+        typer.echo("lamplighter: this is a bug, please report the lines above", err=True)
+        raise SystemExit(BUG) from None

@@ -37,7 +37,8 @@ def ingest(
     exit code 1 when a clip was set aside, or a file left out that may hold footage.
 
     With --remeasure, the clips in the store whose motion was measured by another version of Lamplighter, or with other
-    [measure] settings than those in force, are measured again from their stored bytes. `lamplighter show` counts them.
+    [measure] settings than those in force, or is gone, are measured again from their stored bytes.
+    `lamplighter show` counts them.
     A run that is stopped loses nothing: run it again for the rest.
     """
     if bool(where) == remeasure:

@@ -30,3 +30,5 @@ def match(
         tables.write_json(tables.match_document(rows))
     else:
         tables.print_match(rows)
+    if tables.warn_of_damage(rows):
+        raise typer.Exit(1)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from lamplighter.answers import BUG
 from pipeline.errors import ConfigError
 from pipeline.span import NS
 
@@ -79,6 +80,6 @@ def length_ns(text: str) -> int:
 
 
 def exit_code(tally: Tally) -> None:
-    """End with exit code 1 when anything was set aside, or left out that may hold footage."""
+    """End with the exit code of a bug when one was met, with 1 when anything was set aside or footage left out."""
     if tally.aside or tally.left.footage:
-        raise typer.Exit(1)
+        raise typer.Exit(BUG if tally.bugs else 1)

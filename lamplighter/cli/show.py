@@ -65,4 +65,5 @@ def _print(title: str, document: dict[str, Any]) -> None:
     tables.table(title, "what", "value", rows=plain)
     for name, found in lists.items():
         rows = [row if isinstance(row, dict) else {name: row} for row in found]
-        tables.table(f"\n{name}", *rows[0], rows=[list(row.values()) for row in rows])
+        columns = [column for column in rows[0] if column != "trace"]  # of many lines: for --json
+        tables.table(f"\n{name}", *columns, rows=[[row[column] for column in columns] for row in rows])

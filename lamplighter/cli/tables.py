@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -117,6 +117,7 @@ def _print_not_whole(tally: Tally) -> None:
 def _print_aside(title: str, tally: Tally) -> None:
     rows = [(receipt.job.name, receipt.station, receipt.reason) for receipt in _sorted(tally.aside)]
     table(title, "clip", "station", "reason", rows=rows)
+    tell_bugs({receipt.place: receipt.trace for receipt in reversed(tally.bugs)})
 
 
 def print_found(title: str, tally: Tally) -> None:
@@ -156,6 +157,13 @@ def tell_aside(tally: Tally) -> None:
     """Tell the operator, on standard error, what was set aside: it names cameras, which a requester must not see."""
     for receipt in _sorted(tally.aside):
         err.print(cell(f"set aside: {receipt.job.name}: {receipt.station}: {receipt.reason}"))
+    tell_bugs({receipt.place: receipt.trace for receipt in reversed(tally.bugs)})
+
+
+def tell_bugs(bugs: Mapping[str, str]) -> None:
+    """Show on standard error the traceback of each bug that was met, by where it is: what there is to report."""
+    for place, trace in bugs.items():
+        err.print(_plain(f"\n{trace.rstrip()}\nThis is a bug, please report it: {place}"))
 
 
 def tally_document(tally: Tally) -> dict[str, Any]:
@@ -164,6 +172,7 @@ def tally_document(tally: Tally) -> dict[str, Any]:
         "outcomes": dict(tally_rows(tally)),
         "set_aside": [
             {"clip": receipt.job.name, "station": receipt.station, "reason": receipt.reason}
+            | ({"trace": receipt.trace} if receipt.trace else {})
             for receipt in _sorted(tally.aside)
         ],
         "seconds": {station: round(seconds, 4) for station, seconds in tally.seconds.items()},
@@ -205,6 +214,15 @@ def warn_of_deaf(rows: Sequence[Row]) -> None:
             deaf.setdefault(("night" if kept.night else "day", reason), set()).add(camera)
     for (half, reason), cameras in sorted(deaf.items()):
         warn(f"{listed(sorted(cameras), 'camera')}: the settings in force by {half} can never fire: {reason}")
+
+
+def warn_of_damage(rows: Sequence[Row]) -> int:
+    """Warn of clips of which nobody can say what moved in them, and return how many these are."""
+    damaged = [row for row in rows if row.damage]
+    for row in damaged:
+        camera = row.match.camera.id
+        warn(f"{row.damage}; remove it if it is there, and lamplighter ingest --remeasure --camera {camera}")
+    return len(damaged)
 
 
 def match_document(rows: Sequence[Row]) -> list[dict[str, Any]]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from lamplighter.answers import BUG
 from lamplighter.cli.options import Json, Layout, RayAddress, Template, Workers, Zone, desk_of, length_ns, naming_flags
 from pipeline.errors import ConfigError
 from pipeline.span import NS
@@ -46,7 +47,7 @@ def watch(
 
     A clip is accepted once it is durable, and never lost after that: what is accepted and not done when this ends is
     taken up by the next run. Ends with exit code 1 when anything was set aside or dropped, or a file left out that may
-    hold footage.
+    hold footage; with 5 when anything met a bug.
     """
     urls, for_s = _urls(camera_url or []), None if length is None else length_ns(length) / NS
     sections: dict[str, dict[str, object]] = {
@@ -58,8 +59,8 @@ def watch(
     with desk_of(context, None, **sections) as desk, _interrupts(stop), _screen(desk, quiet=as_json) as screen:
         board = desk.watch(where or [], urls=urls, camera=camera, for_s=for_s, stop=stop, shown=screen)
     _print(board, as_json=as_json)
-    if board.imperfect:
-        raise typer.Exit(1)
+    if board.bugs or board.imperfect:
+        raise typer.Exit(BUG if board.bugs else 1)
 
 
 def _print(board: Board, *, as_json: bool) -> None:
@@ -70,6 +71,7 @@ def _print(board: Board, *, as_json: bool) -> None:
         tables.write_json(board.document())
         return
     tables.out.print(Screen(board))
+    tables.tell_bugs(board.bugs)
     if left := board.glance().waiting:
         tables.tell(f"{left} clips are accepted and not done; the next run takes them up")
 

@@ -51,7 +51,10 @@ class Glance:
 
 
 class Board:
-    """The counts of one run, kept in step with its metrics; told from several threads."""
+    """The counts of one run, kept in step with its metrics; told from several threads.
+
+    bugs: the traceback of each bug that was met, by where it is.
+    """
 
     def __init__(self, settings: LiveSettings) -> None:
         self.metrics, self._behind_s = Metrics(), settings.behind_s
@@ -60,6 +63,7 @@ class Board:
         self.dropped: Counter[tuple[str, str]] = Counter()
         self.faults: Counter[tuple[str, str]] = Counter()
         self.last_fault: dict[str, str] = {}
+        self.bugs: dict[str, str] = {}
         self.lags: deque[float] = deque(maxlen=_LAGS)
         self.camera_lag: dict[str, float] = {}
         self.seconds: dict[str, float] = {}
@@ -89,6 +93,8 @@ class Board:
             elif isinstance(event, Fault):
                 self.faults[event.camera, event.station] += 1
                 self.last_fault[event.camera] = event.reason
+                if event.trace:
+                    self.bugs.setdefault(event.reason, event.trace)
                 metrics.camera_faults.labels(event.station).inc()
             else:
                 self.counts["refused"] += 1
@@ -148,6 +154,7 @@ class Board:
                 "seconds": round(time.monotonic() - self.began, 3),
                 **{name: self.counts[name] for name in ("in", "recovered", "done", "done before", "repeated")},
                 "set_aside": dict(self.aside),
+                "bugs": dict(self.bugs),
                 "dropped": [
                     {"camera": camera, "reason": reason, "clips": count}
                     for (camera, reason), count in sorted(self.dropped.items())
@@ -204,6 +211,8 @@ class Board:
     def _set_aside(self, receipt: Receipt[Any, Any]) -> None:
         self.aside[receipt.station] += 1
         self.metrics.clips_aside.labels(receipt.station).inc()
+        if receipt.trace:
+            self.bugs.setdefault(receipt.place, receipt.trace)
 
 
 def _at(lags: Sequence[float], share: float) -> float | None:

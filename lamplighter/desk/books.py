@@ -53,13 +53,31 @@ def carry_out(
     return tally
 
 
+class Accounts:
+    """The accounts of what was set aside, in the store; one is removed once its clip is done."""
+
+    def __init__(self, holdings: Holdings) -> None:
+        self._shelf = holdings.archive.aside
+        self._there = set(self._shelf.names())
+
+    def put(self, receipt: Receipt[Job, object]) -> None:
+        """Write what a clip was set aside for, or remove what an earlier run wrote of it."""
+        name = short(receipt.job.name)
+        if receipt.outcome is Outcome.ASIDE:
+            self._shelf.put(Aside(receipt.job.name, receipt.station, receipt.reason, receipt.trace))
+            self._there.add(name)
+        elif name in self._there:
+            self._shelf.remove(name)
+            self._there.discard(name)
+
+
 class Books(AbstractContextManager["Books[T]"], Generic[T]):
     """Keeps the books of one run over clips; what is `add`ed is written in batches, and the rest at the end.
 
-    action: what the log calls it, `note` what it says besides. accounts: whether clips that were set aside get an
-    account in the store, which is removed once they come in. cleared: given the sources of each batch that is written,
-    so that what was needed only until then can go. most: receipts after which a batch is written; every_s: seconds
-    after which one is. `add` may be called from any thread, all else from one.
+    action: what the log calls it, `note` what it says besides. accounts: whether every clip that was set aside gets an
+    account in the store, or only one that met a bug; it is removed once they come in. cleared: given the sources of
+    each batch that is written, so that what was needed only until then can go. most: receipts after which a batch is
+    written; every_s: seconds after which one is. `add` may be called from any thread, all else from one.
     """
 
     def __init__(
@@ -75,9 +93,10 @@ class Books(AbstractContextManager["Books[T]"], Generic[T]):
     ) -> None:
         self._holdings, self._action, self._cleared = holdings, action, cleared
         self._note, self._most, self._every_s = note, most, every_s
-        self._asides = set(holdings.archive.aside.names()) if accounts else None
+        self._accounts, self._asides = Accounts(holdings), accounts
         self._pending: list[tuple[Receipt[Job, Ingested | None], T | None]] = []
         self._counts: Counter[Outcome] = Counter()
+        self._bugs: Counter[str] = Counter()
         self._ids: list[str] = []
         self._away = False
         now = time.monotonic()
@@ -111,33 +130,27 @@ class Books(AbstractContextManager["Books[T]"], Generic[T]):
 
     def _write(self) -> None:
         batch = list(self._pending)
-        if self._asides is not None:
-            for receipt, _ in batch:
-                self._account(receipt, self._asides)
+        for receipt, _ in batch:
+            if receipt.outcome is not Outcome.ASIDE or self._asides or receipt.trace:
+                self._accounts.put(receipt)
         results = [receipt.result for receipt, _ in batch if receipt.result is not None]
         if results:
             self._holdings.catalog.put_clips(results)
         self._cleared([source for _, source in batch if source is not None])
         del self._pending[: len(batch)]
         self._counts.update(receipt.outcome for receipt, _ in batch)
+        self._bugs.update(receipt.place for receipt, _ in batch if receipt.place)
         self._ids += [result.clip.id for result in results]
-
-    def _account(self, receipt: Receipt[Job, Ingested | None], asides: set[str]) -> None:
-        name = short(receipt.job.name)
-        if receipt.outcome is Outcome.ASIDE:
-            self._holdings.archive.aside.put(Aside(receipt.job.name, receipt.station, receipt.reason))
-            asides.add(name)
-        elif name in asides:
-            self._holdings.archive.aside.remove(name)
-            asides.discard(name)
 
     def _sign(self) -> None:
         if not self._counts:
             return
         counts = ", ".join(f"{self._counts[outcome]} {outcome.value}" for outcome in Outcome if self._counts[outcome])
+        counts += "".join(f"; {count} met {place}" for place, count in sorted(self._bugs.items()))
         digest = hashlib.sha256("\n".join(sorted(self._ids)).encode()).hexdigest()
         note = f"{self._note}; " if self._note else ""
         self._holdings.log(self._action, f"{len(self._ids)} clips", f"{note}{counts}; sha256 of ids {digest}")
         self._counts.clear()
+        self._bugs.clear()
         self._ids.clear()
         self._next_line = time.monotonic() + _SIGNED_S

@@ -15,7 +15,7 @@ from pipeline.case.request import Match, Request, Verdict, check
 from pipeline.case.request import match as match_all
 from pipeline.clip import Camera, Clip, Sharing
 from pipeline.errors import Conflict, NotAllowed, NotFound, RequestRefused
-from pipeline.span import NS
+from pipeline.span import NS, Span
 from storage.archive import Ingested
 from storage.catalog.rows import KeptEvents
 
@@ -24,11 +24,15 @@ _AHEAD_NS = 60 * NS  # how far the clock of who asks may be ahead of ours
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One line of a match: the verdict, what moved in its clip, and how the owner of one that matches stands to it."""
+    """One line of a match: the verdict, what moved in its clip, and how the owner of one that matches stands to it.
+
+    damage: why what moved cannot be told.
+    """
 
     match: Match
     standing: Standing | None = None
     kept: KeptEvents | None = None
+    damage: str = ""
 
 
 def new_request(holdings: Holdings, request: Request) -> Request:
@@ -138,11 +142,15 @@ def _rows(holdings: Holdings, asked: Request, cameras: list[Camera], near: list[
     def clips(camera: Camera) -> list[Clip]:
         return [record.clip for record in ingested.get(camera.id, {}).values()]
 
+    def events(clip: Clip) -> tuple[Span, ...] | None:
+        return None if clip.id in found.damaged else found.motions[clip.id].events
+
     rows = []
-    for one in match_all(asked, cameras, clips=clips, events=lambda clip: found[clip.id].events):
-        stands, kept = None, found.get(one.clip.id) if one.clip else None
+    for one in match_all(asked, cameras, clips=clips, events=events):
+        name = one.clip.id if one.clip else ""
+        stands, kept = None, found.motions.get(name)
         if one.verdict is Verdict.MATCH and one.clip is not None:
             camera = one.camera
             stands = standing(camera, one.clip.id, decisions.get(camera.owner), withheld=withheld)
-        rows.append(Row(one, stands, kept))
+        rows.append(Row(one, stands, kept, found.damaged.get(name, "")))
     return rows

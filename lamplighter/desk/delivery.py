@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from pathlib import PurePosixPath
-from typing import Any
+from typing import Any, Never
 
 import numpy as np
 from pydantic import TypeAdapter
 
-from lamplighter.desk.books import carry_out
+from lamplighter.desk.books import Accounts, carry_out
 from lamplighter.desk.cases import matching
 from lamplighter.desk.holdings import Holdings
 from lamplighter.desk.tally import Saw, Tally
@@ -24,7 +24,7 @@ from pipeline.span import Span
 from storage.archive import clip_name
 from workers.deliver import DeliverJob
 from workers.deliver import deliver as deliver_cut
-from workers.receipt import Outcome, Receipt
+from workers.receipt import Outcome, Receipt, set_aside
 
 _RECORDS = TypeAdapter(list[Record])
 
@@ -36,12 +36,15 @@ def deliver(holdings: Holdings, request: Request, *, saw: Saw) -> Tally:
             f"an earlier version released clips for request {request.id} under names that tell whose they are; "
             "bring them over first (lamplighter case upgrade)"
         )
-    jobs = _jobs(holdings, request)
-    _sweep(holdings, request, set(jobs))
+    jobs, damaged = _jobs(holdings, request)
+    _sweep(holdings, request, set(jobs) | set(damaged))
+    accounts = Accounts(holdings)
     logged = {one.cut for one in holdings.catalog.deliveries(request.id)}
 
     def enter(receipt: Receipt[DeliverJob, Delivery]) -> None:
         delivery = receipt.result
+        if receipt.outcome is not Outcome.ASIDE or receipt.trace:
+            accounts.put(receipt)
         if delivery is None:
             return
         # Logged before the catalogue knows: who is killed between the two logs it a second time, and never not at all.
@@ -51,7 +54,9 @@ def deliver(holdings: Holdings, request: Request, *, saw: Saw) -> Tally:
         holdings.catalog.put_deliveries([delivery])
 
     # In the order of their names: in that of cameras, files would tell by their times which are of one camera.
-    return carry_out([jobs[name] for name in sorted(jobs)], deliver_cut, holdings, saw=saw, enter=enter)
+    chosen = [jobs[name] for name in sorted(jobs)]
+    refused = [damaged[name] for name in sorted(damaged)]
+    return carry_out(chosen, deliver_cut, holdings, saw=saw, enter=enter, refused=refused)
 
 
 def told(deliveries: Iterable[Delivery]) -> list[dict[str, Any]]:
@@ -61,8 +66,11 @@ def told(deliveries: Iterable[Delivery]) -> list[dict[str, Any]]:
     return documents
 
 
-def _jobs(holdings: Holdings, request: Request) -> dict[str, DeliverJob]:
-    """Return what is to be delivered, by the name it will have: each recorded part of a clip's asked time."""
+def _jobs(holdings: Holdings, request: Request) -> tuple[dict[str, DeliverJob], dict[str, Receipt[DeliverJob, Never]]]:
+    """Return what is to be delivered, by the name it will have: each recorded part of a clip's asked time.
+
+    And what would be, if it could be read what moved in it.
+    """
     key = holdings.catalog.case_key(request.id)  # there before any worker asks for it
     decisions = holdings.catalog.decisions(request.id)
     withheld = withheld_by(decisions.values())
@@ -70,15 +78,20 @@ def _jobs(holdings: Holdings, request: Request) -> dict[str, DeliverJob]:
     def let_out(camera: Camera, clip: Clip) -> bool:
         return standing(camera, clip.id, decisions.get(camera.owner), withheld=withheld).allowed
 
-    jobs = {}
+    jobs: dict[str, DeliverJob] = {}
+    damaged: dict[str, Receipt[DeliverJob, Never]] = {}
     for row in matching(holdings, request, let_out):
         clip = row.match.clip
-        if row.standing is None or not row.standing.allowed or clip is None:
+        if clip is None or not (row.damage or (row.standing is not None and row.standing.allowed)):
             continue
         for span in _with_frames(holdings, clip, row.match.recorded):
             cut = Cut(request.id, clip, span, holdings.settings.profile)
-            jobs[key.name(cut.id)] = DeliverJob(request.id, clip_name(clip), span, cut.profile)
-    return jobs
+            job = DeliverJob(request.id, clip_name(clip), span, cut.profile)
+            if row.damage:
+                damaged[key.name(cut.id)] = set_aside(job, "activity", row.damage)
+            else:
+                jobs[key.name(cut.id)] = job
+    return jobs, damaged
 
 
 def _with_frames(holdings: Holdings, clip: Clip, parts: Sequence[Span]) -> Sequence[Span]:

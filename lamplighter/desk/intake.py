@@ -43,10 +43,11 @@ def remeasure(holdings: Holdings, camera: str | None, *, everything: bool, saw: 
     if camera is not None:
         register.camera(holdings, camera)
     version = holdings.settings.measure.version()
+    there = set(holdings.archive.store.keys(f"activity/{camera}/" if camera else "activity/"))
     jobs = [
         RemeasureJob(one, anew=everything)
         for one in holdings.catalog.clips(camera)
-        if everything or one.version != version
+        if everything or one.version != version or one.activity not in there
     ]
 
     def delete_old(replaced: Sequence[tuple[Ingested, Ingested]]) -> None:
@@ -57,7 +58,7 @@ def remeasure(holdings: Holdings, camera: str | None, *, everything: bool, saw: 
             if old.activity != new.activity:
                 holdings.archive.store.delete(old.activity)
 
-    # A clip that cannot be measured again is in the store all the same: it gets no account.
+    # A clip that cannot be measured again is in the store all the same: it gets no account, unless it met a bug.
     with Books(holdings, "clips remeasured", note=f"by {version}", accounts=False, cleared=delete_old) as books:
 
         def enter(receipt: Receipt[RemeasureJob, Ingested]) -> None:

@@ -8,6 +8,7 @@ from contextlib import suppress
 from functools import lru_cache
 from importlib.resources import files
 from importlib.resources.abc import Traversable
+from typing import NamedTuple
 
 import numpy as np
 
@@ -19,12 +20,19 @@ from pipeline.detection.explain import obstacles
 from pipeline.detection.layers import Layers
 from pipeline.detection.night import is_night
 from pipeline.detection.tracer import trace
-from pipeline.errors import ConfigError, StoreUnavailable
+from pipeline.errors import ConfigError, DamagedDocument, StoreUnavailable
 from storage.access import StoreSettings
 from storage.archive import Ingested
 from storage.catalog.catalog import Catalog
 from storage.catalog.rows import KeptEvents
 from workers.prefetch import activities
+
+
+class Found(NamedTuple):
+    """What moved, by clip, and of the other clips why that cannot be told."""
+
+    motions: dict[str, KeptEvents]
+    damaged: dict[str, str]
 
 
 def find(
@@ -34,16 +42,16 @@ def find(
     layers: Layers,
     store: StoreSettings,
     catalog: Catalog,
-) -> dict[str, KeptEvents]:
+) -> Found:
     """Return what moved in each of these clips of the request's area and span, by clip.
 
     The catalogue is asked first. What it does not know, or knows by other settings, of another activity or from other
-    code, is found from the stored activity. Raises LamplighterError when that is gone or damaged, ConfigError for a
-    zone that covers no cell of it.
+    code, is found from the stored activity; of a clip where that is gone or damaged, only that is known. Raises
+    ConfigError for a zone that covers no cell of it.
     """
     kept = catalog.kept_events(request.area, request.span)
     state = _State(layers)
-    found: dict[str, KeptEvents] = {}
+    found, damaged = dict[str, KeptEvents](), dict[str, str]()
     unknown: list[tuple[Camera, Ingested, str]] = []
     for camera, ingested in clips:
         name, by = ingested.clip.id, state.by(camera, ingested)
@@ -55,6 +63,9 @@ def find(
     try:
         read = activities([ingested for _, ingested, _ in unknown], store)
         for (camera, ingested, by), activity in zip(unknown, read, strict=True):
+            if isinstance(activity, DamagedDocument):
+                damaged[ingested.clip.id] = str(activity)
+                continue
             motion = _look(camera, ingested.clip, activity, by=by, layers=layers)
             fresh.append((ingested.clip, motion))
             found[ingested.clip.id] = motion
@@ -62,7 +73,7 @@ def find(
         # The answer stands without: a catalogue that is busy or may only be read costs the next request its time.
         with suppress(ConfigError, StoreUnavailable):
             catalog.keep_events(fresh)
-    return found
+    return Found(found, damaged)
 
 
 def _look(camera: Camera, clip: Clip, activity: Activity, *, by: str, layers: Layers) -> KeptEvents:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -46,6 +46,7 @@ def run_watch(
     places = _places(holdings, where, urls=urls, camera=camera)
     board = Board(settings.live)
     books: list[Books[Held]] = []
+    spared: set[str] = set()
 
     def saw(event: Intake) -> None:
         board.saw(event)
@@ -60,7 +61,7 @@ def run_watch(
             holdings.context, settings=settings.live, batch=settings.batch, saw=saw, work=work or ingest, ray=ray
         ) as live,
     ):
-        books.append(_books(holdings, live))
+        books.append(_books(holdings, live, spared))
         for place in places:
             live.watch(place)
         spool = settings.data / "spool"
@@ -71,6 +72,8 @@ def run_watch(
         with _looking(board, live), books[0]:
             for held, receipt in live.run(stop=stop, tick=books[0].flush, for_s=for_s):
                 board.finished(held, receipt)
+                if receipt.trace:
+                    spared.add(held.key)
                 books[0].add(receipt, held)
     return board
 
@@ -81,12 +84,17 @@ def _ahead(holdings: Holdings, camera: str) -> Clock:
     return Clock("stream") if known is None else Clock("stream", "", known.clock_offset_s, known.clock_known)
 
 
-def _books(holdings: Holdings, live: Live) -> Books[Held]:
-    """Return books that clear the inbox of what is written, and then tell its shard."""
+def _books(holdings: Holdings, live: Live, spared: Container[str]) -> Books[Held]:
+    """Return books that clear the inbox of what is written, and then tell its shard.
+
+    spared: keys of clips that met a bug. They may be all there is of a recording, so they stay: the next run takes them
+    up.
+    """
 
     def cleared(batch: Sequence[Held]) -> None:
         for held in batch:
-            holdings.archive.store.delete(held.key)
+            if held.key not in spared:
+                holdings.archive.store.delete(held.key)
         live.shards.forget(held.job.mark for held in batch)
 
     # What is done counts as waiting until it is written: a small queue must not stand still for that.

@@ -8,6 +8,7 @@ from typing import Concatenate, Final, ParamSpec, Protocol, TypeVar
 
 from pipeline.actor import Actor, Role
 from pipeline.errors import NotAllowed
+from storage.disk import lacking, of_machine
 
 _OPERATOR: Final = frozenset({Role.OPERATOR})
 
@@ -57,13 +58,21 @@ R = TypeVar("R")
 
 
 def operation(method: Callable[Concatenate[D, P], R]) -> Callable[Concatenate[D, P], R]:
-    """Let a method be called by the roles of its entry in MAY; it raises NotAllowed for all others, before anything."""
+    """Let a method be called by the roles of its entry in MAY; it raises NotAllowed for all others, before anything.
+
+    What the machine lacks leaves it as a MachineError, wherever below it was met.
+    """
     name, may = method.__name__, MAY[method.__name__]
 
     @wraps(method)
     def guarded(desk: D, /, *args: P.args, **kwargs: P.kwargs) -> R:
         if desk.actor.role not in may:
             raise NotAllowed(f"{desk.actor} may not {name.replace('_', ' ')}; who may: {', '.join(sorted(may))}")
-        return method(desk, *args, **kwargs)
+        try:
+            return method(desk, *args, **kwargs)
+        except OSError as error:
+            if of_machine(error):
+                raise lacking(error) from error
+            raise
 
     return guarded

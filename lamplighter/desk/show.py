@@ -68,7 +68,7 @@ def _fleet(holdings: Holdings) -> dict[str, Any]:
         "delivered": sum(len(catalog.deliveries(request.id)) for request in requests),
         "requests": [_request_row(request) for request in requests],
         "set aside": [
-            {"clip": aside.source, "station": aside.station, "reason": aside.reason}
+            {"clip": aside.source, "station": aside.station, "reason": aside.reason, "trace": aside.trace}
             for aside in holdings.archive.aside.all()
         ],
     }

@@ -42,6 +42,11 @@ class Tally:
         return self.planned + self.left.total
 
     @property
+    def bugs(self) -> list[Receipt[Any, Any]]:
+        """The receipts of what was set aside for a bug, or for want of memory: they hold its traceback."""
+        return [receipt for receipt in self.aside if receipt.trace]
+
+    @property
     def not_whole(self) -> list[Ingested]:
         """The clips it took in, or knew, of which there is something to tell: holes, damage, notes."""
         return [one for one in self.results if isinstance(one, Ingested) and one.clip.stream.condition != WHOLE]

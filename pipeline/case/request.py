@@ -256,6 +256,7 @@ class Verdict(StrEnum):
     OUTSIDE_SPAN = "clip is outside the span"
     NO_FRAME = "clip has no frame in the span"
     NO_MOTION = "nothing moved in the span"
+    UNREADABLE = "what moved in it cannot be read"
 
 
 @dataclass(frozen=True, slots=True)
@@ -278,14 +279,14 @@ def match(
     cameras: Iterable[Camera],
     *,
     clips: Callable[[Camera], Iterable[Clip]],
-    events: Callable[[Clip], Sequence[Span]],
+    events: Callable[[Clip], Sequence[Span] | None],
 ) -> Iterator[Match]:
     """Yield a verdict for every camera, and for every clip of the cameras inside the area.
 
-    `clips` gives a camera's clips, `events` a clip's motion in time; of a clip without a frame in the span it is not
-    asked. What is asked of a matching clip is all that it recorded of the time it shares with the request, not the
-    events alone, nor only the parts between holes in which something moved: evidence that starts at the first movement
-    proves less.
+    `clips` gives a camera's clips, `events` a clip's motion in time, None where that cannot be told; of a clip without
+    a frame in the span it is not asked. What is asked of a matching clip is all that it recorded of the time it shares
+    with the request, not the events alone, nor only the parts between holes in which something moved: evidence that
+    starts at the first movement proves less.
     """
     for camera in cameras:
         if not request.area.covers(camera):
@@ -302,7 +303,11 @@ def match(
             if not recorded:
                 yield Match(camera, Verdict.NO_FRAME, clip, span)
                 continue
-            inside = tuple(event for event in events(clip) if any(event & part for part in recorded))
+            moved = events(clip)
+            if moved is None:
+                yield Match(camera, Verdict.UNREADABLE, clip, span, recorded)
+                continue
+            inside = tuple(event for event in moved if any(event & part for part in recorded))
             yield Match(camera, Verdict.MATCH if inside else Verdict.NO_MOTION, clip, span, recorded, inside)
         if not seen:
             yield Match(camera, Verdict.NO_CLIP)

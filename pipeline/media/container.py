@@ -37,6 +37,9 @@ LOSSY: Final = UNTIMED | {"mpegts"}
 MISREAD: Final = (av.FFmpegError, ValueError, IndexError, KeyError, OverflowError, ArithmeticError, EOFError)
 """Whatever libav or PyAV raises about the bytes of a clip."""
 
+MAX_SIDE: Final = 32_768
+"""The longest side of a picture, in pixels: a sliver is hardly made smaller to be measured, and no camera makes one."""
+
 _MEBI: Final = 1 << 20
 _ASF_SECRETS: Final = (
     bytes.fromhex("fbb31122 23bdd211b4b700a0c955fc6e"),
@@ -134,6 +137,9 @@ def _check(path: Path, container: InputContainer, video: VideoStream, max_pixels
     if size[0] * size[1] > max_pixels:
         told = f"{size[0]} x {size[1]} is {size[0] * size[1]} pixels"
         raise ClipError("probe", f"its picture of {told}, wanted at most {max_pixels} (max_pixels)")
+    if max(size) > MAX_SIDE:
+        told = f"{size[0]} x {size[1]}"
+        raise ClipError("probe", f"its picture of {told}, wanted at most {MAX_SIDE} pixels along a side")
     if 0 in _size(video):
         raise ClipError("probe", "the size of its picture cannot be found: no frame in it can be decoded")
     if not video.time_base:

@@ -21,6 +21,7 @@ from pipeline.clip import Stream
 from pipeline.errors import ClipError
 from pipeline.media.container import MISREAD, UNTIMED, Opened, opened, pixel_limit, said, told_rate
 from pipeline.media.created import created_ns
+from pipeline.media.demux import packets
 from pipeline.media.luma import UPRIGHT, Luma, Turn, turn_of
 from pipeline.media.pictures import Pictures
 from pipeline.media.whole import missing_bytes
@@ -286,7 +287,7 @@ def seek_point(path: Path, pts: int, *, track: Track = "largest") -> int | None:
                 return None
             try:
                 container.seek(target, stream=video)
-                key = next((p for p in container.demux(video) if p.is_keyframe), None)
+                key = next((p for p in packets(container, video) if p.is_keyframe), None)
             except MISREAD:
                 return None
             at = None if key is None else key.dts if key.pts is None else key.pts

@@ -16,6 +16,7 @@ from av.stream import Discard
 
 from pipeline.errors import ClipError
 from pipeline.media.container import FORMATS
+from pipeline.media.demux import packets
 from pipeline.span import iso
 
 if TYPE_CHECKING:
@@ -101,7 +102,7 @@ class Recording:
         first, left = self.groups[piece[0]], sum(self.groups[group].frames for group in piece)
         self._container.seek(first.pts, stream=self._video)
         found = False
-        for packet in self._container.demux(self._video):
+        for packet in packets(self._container, self._video):
             if not packet.size:
                 break
             _time(packet, self.name)
@@ -122,7 +123,7 @@ class Recording:
         keys: list[int] = []
         times: list[list[int]] = []
         end = 0
-        for packet in self._container.demux(self._video):
+        for packet in packets(self._container, self._video):
             if not packet.size:
                 continue
             pts = _time(packet, self.name)
@@ -170,7 +171,7 @@ def count(path: Path, track: int, *, start_pts: int, stop_pts: int) -> int:
         with av.open(f"file:{path.resolve()}", "r", options=options, metadata_errors="replace") as container:
             times = [
                 packet.dts if packet.pts is None else packet.pts
-                for packet in container.demux(container.streams[track])
+                for packet in packets(container, container.streams[track])
                 if packet.size and not packet.is_discard
             ]
     except (av.FFmpegError, OSError) as error:

@@ -15,6 +15,7 @@ from pipeline.errors import ClipError
 from pipeline.holes import longest_step, usual_step
 from pipeline.media.account import Account
 from pipeline.media.container import LOSSY, MISREAD, RAW, UNTIMED, check_open, said
+from pipeline.media.demux import packets
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -117,7 +118,7 @@ class Pictures:
 
     def _packets(self) -> Iterator[Packet[VideoStream]]:
         container = self._opened.container
-        demux = container.demux(self._opened.video)
+        demux = packets(container, self._opened.video)
         while True:
             try:
                 packet = next(demux, None)

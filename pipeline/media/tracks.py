@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 from av.stream import Disposition
 
 from pipeline.errors import ClipError
+from pipeline.media.demux import packets
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -63,7 +64,7 @@ def _films(container: InputContainer, tracks: Sequence[VideoStream]) -> list[Vid
     if not unsure:
         return films
     counts = dict.fromkeys((s.index for s in films), 0)
-    for packet in container.demux(films):
+    for packet in packets(container, films):
         counts[packet.stream_index] += packet.size > 0
         if max(counts.values()) >= _PACKETS:
             break

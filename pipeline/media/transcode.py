@@ -17,7 +17,7 @@ import ffmpeg
 import imageio_ffmpeg
 from PIL import ImageFont
 
-from pipeline.errors import ClipError
+from pipeline.errors import LACKING, ClipError
 from pipeline.media.clean import NO_SIDE_DATA, ONLY_PICTURES, PLAIN, Shown, clean_head
 from pipeline.media.container import FORMATS
 from pipeline.media.profile import Profile
@@ -250,8 +250,15 @@ def _run(streams: list[Node], target: Path, options: dict[str, Any], timeout_s: 
         raise ClipError("transcode", f"ffmpeg took more than {timeout_s:g} s; ask for a shorter span") from error
     if done.returncode:
         target.unlink(missing_ok=True)
-        raise ClipError("transcode", _reason(done.stderr) or f"ffmpeg ended with status {done.returncode}")
+        reason = _reason(done.stderr) or f"ffmpeg ended with status {done.returncode}"
+        raise ClipError("transcode", reason) from _of_machine(done.stderr, target)
     clean_head(target)
+
+
+def _of_machine(log: str, target: Path) -> OSError | None:
+    """Return the error of the machine that ffmpeg met, where it says one: it is not the clip's."""
+    code = next((code for code in LACKING if os.strerror(code) in log), None)
+    return None if code is None else OSError(code, os.strerror(code), str(target))
 
 
 def _reason(log: str) -> str:

@@ -57,8 +57,9 @@ def _segment(file: IO[bytes], size: int) -> int:
         length, unknown = _number(file, marked=False)
         if ident == _SEGMENT:
             return 0 if unknown else file.tell() + length
-        if unknown or file.seek(length, 1) > size:
+        if unknown or file.tell() + length > size:  # no file can be sought so far
             return 0
+        file.seek(length, 1)
     return 0
 
 

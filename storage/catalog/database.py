@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +14,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from pipeline.errors import ConfigError, LamplighterError, StoreUnavailable
 from storage.catalog import schema, tables
+from storage.disk import lacking
 
 _SQLITE, _POSTGRESQL = "sqlite+pysqlite", "postgresql+psycopg"
 _DRIVERS = {
@@ -78,6 +80,9 @@ class Database:
                     f"catalog.url: {self._place} cannot be used: {said}; name another database or mend this one "
                     "(`lamplighter catalog rebuild` fills an empty one from the bucket)"
                 ) from error
+            if code == "SQLITE_FULL":
+                full = OSError(errno.ENOSPC, "the disk of the catalogue is full")
+                raise lacking(full, Path(str(self._engine.url.database)).parent) from error
             if isinstance(error, sa.exc.OperationalError):
                 raise StoreUnavailable(f"the catalogue at {self._place} does not answer: {said}") from error
             raise

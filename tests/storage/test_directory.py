@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from conftest import cannot_run
-from pipeline.errors import StoreRefused, StoreUnavailable
+from pipeline.errors import MachineError, StoreRefused
 from storage.contract import Head, MissingBucket
 from storage.directory import DirectoryStore
 
@@ -165,12 +165,12 @@ def test_a_draft_lies_on_the_stores_disk_and_is_adopted_without_being_written_ag
     assert [*(Path(directory.url) / ".lamplighter" / "uploads").iterdir()] == []
 
 
-def test_a_draft_on_a_disk_that_is_full_or_gone_is_the_stores_error(tmp_path: Path) -> None:
+def test_a_draft_on_a_disk_that_is_full_or_gone_is_no_fault_of_what_is_written(tmp_path: Path) -> None:
     with pytest.raises(MissingBucket), DirectoryStore(tmp_path / "nowhere").draft():
         pass
     store = DirectoryStore(tmp_path)
     store.ensure_bucket()
-    with pytest.raises(StoreUnavailable, match="No space left"), store.draft():
+    with pytest.raises(MachineError, match="No space left"), store.draft():
         Path("/dev/full").write_bytes(b"light")
 
 

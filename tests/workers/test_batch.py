@@ -1,5 +1,6 @@
 """The dispatcher, on a real Ray and in this process."""
 
+import errno
 import os
 import signal
 import subprocess
@@ -11,12 +12,22 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.errors import ClipError, StoreRefused, StoreUnavailable
+from pipeline.errors import ClipError, MachineError, RepeatedBug, StoreRefused, StoreUnavailable
 from workers.batch import run
+from workers.blame import SAME_BUG
 from workers.receipt import Outcome, Receipt, Stopwatch, attempt
 from workers.settings import BatchSettings
 
 HERE = BatchSettings(workers=0)
+
+
+FAILS: dict[str, BaseException] = {
+    "is bad": ClipError("probe", "no video in it"),
+    "has another": KeyError("another bug"),
+    "is interrupted": KeyboardInterrupt(),
+    "finds a full disk": OSError(errno.ENOSPC, "No space left on device", "/scratch/one"),
+    "is refused": StoreRefused("wrong secret"),
+}
 
 
 @dataclass(frozen=True)
@@ -36,12 +47,12 @@ def work(job: Unit, context: Path | None, watch: Stopwatch) -> tuple[Outcome, st
             while len(list(context.iterdir())) < 2:
                 time.sleep(0.01)
         time.sleep({"hangs": 120, "naps": 1.5}.get(job.does, 0))
-        if job.does == "is bad":
-            raise ClipError("probe", "no video in it")
+        if job.does in FAILS:
+            raise FAILS[job.does]
         if job.does == "has a bug":
             raise ZeroDivisionError("a bug of ours")
-        if job.does == "is refused":
-            raise StoreRefused("wrong secret")
+        if job.does == "wants too much":
+            bytearray(2**62)
         if job.does == "finds no store" or (
             job.does == "finds no store once" and context is not None and not _met(context, job.name)
         ):
@@ -96,9 +107,72 @@ def test_a_stopwatch_counts_the_getting_and_not_the_using() -> None:
     assert watch.seconds == {"get": 3}
 
 
-def test_a_bug_in_the_work_stops_the_run_as_it_is() -> None:
-    with pytest.raises(ZeroDivisionError, match="a bug of ours"):
-        finish([Unit("a", "has a bug")], HERE)
+def assert_a_bug_costs_its_unit_alone(settings: BatchSettings) -> None:
+    receipts = finish([Unit("a"), Unit("b", "has a bug"), Unit("c")], settings)
+    assert {name: r.outcome for name, r in receipts.items()} == {
+        "a": Outcome.DONE,
+        "b": Outcome.ASIDE,
+        "c": Outcome.DONE,
+    }
+    bug = receipts["b"]
+    assert bug.station == "bug"
+    assert bug.reason.startswith("ZeroDivisionError: a bug of ours (")
+    assert bug.trace.startswith("Traceback (most recent call last):")
+    assert 'raise ZeroDivisionError("a bug of ours")' in bug.trace
+    assert bug.attempts == 1
+
+
+def met_in_a_row(units: list[Unit], settings: BatchSettings) -> tuple[str, list[str]]:
+    """Return what ends the run, and which units had their receipts until then."""
+    seen: list[str] = []
+    with pytest.raises(RepeatedBug) as told:
+        seen.extend(receipt.job.name for receipt in run(units, work, None, settings=settings))
+    return str(told.value), sorted(seen)
+
+
+def test_a_bug_in_the_work_costs_that_unit_alone_and_is_kept_with_its_traceback() -> None:
+    assert_a_bug_costs_its_unit_alone(HERE)
+
+
+def test_different_units_that_meet_one_bug_in_a_row_stop_the_run_and_all_have_their_receipts() -> None:
+    units = [Unit("good"), *(Unit(f"bad {n}", "has a bug") for n in range(SAME_BUG)), Unit("late")]
+    said, seen = met_in_a_row(units, HERE)
+    assert seen == sorted(unit.name for unit in units[:-1])
+    assert f"{SAME_BUG} clips in a row" in said
+    assert 'raise ZeroDivisionError("a bug of ours")' in said
+
+
+def test_what_is_set_aside_or_done_before_ends_no_row_and_what_is_done_does() -> None:
+    bad = [Unit(f"bad {n}", "has a bug") for n in range(2 * SAME_BUG - 2)]
+    between = [*bad[: SAME_BUG - 1], Unit("good"), *bad[SAME_BUG - 1 :]]
+    assert len(finish(between, HERE)) == len(between)
+    between[SAME_BUG - 1] = Unit("no film", "is bad")
+    assert met_in_a_row(between, HERE)[1] == sorted(unit.name for unit in between[: SAME_BUG + 1])
+
+
+def test_two_bugs_are_counted_apart_and_one_unit_once() -> None:
+    mixed = [Unit(str(n), "has another" if n % 2 else "has a bug") for n in range(2 * SAME_BUG - 2)]
+    assert len(finish(mixed, HERE)) == len(mixed)
+    again = [Unit("the same", "has a bug")] * (2 * SAME_BUG)
+    assert [r.station for r in run(again, work, None, settings=HERE)] == ["bug"] * len(again)
+
+
+def test_what_needs_more_memory_than_there_is_costs_its_unit_and_in_a_row_it_is_the_machine() -> None:
+    receipts = finish([Unit("large", "wants too much"), Unit("small")], HERE)
+    assert (receipts["large"].station, receipts["small"].outcome) == ("memory", Outcome.DONE)
+    assert "MemoryError" in receipts["large"].trace
+    with pytest.raises(MachineError, match="more memory than there is: free memory"):
+        finish([Unit(str(n), "wants too much") for n in range(SAME_BUG)], HERE)
+
+
+def test_an_interruption_is_nobodys_bug() -> None:
+    with pytest.raises(KeyboardInterrupt):
+        finish([Unit("a", "is interrupted")], HERE)
+
+
+def test_a_full_disk_stops_the_run_at_once_and_says_which() -> None:
+    with pytest.raises(MachineError, match=r"^/scratch: No space left on device .* run it again"):
+        finish([Unit("a", "finds a full disk")], HERE)
 
 
 def test_a_store_that_refuses_stops_the_run() -> None:
@@ -208,9 +282,17 @@ class TestOnRay:
         assert len(done) == 6
         assert set(in_work) == {0}, "one of two CPUs was asked for, so the next is taken when this one is back"
 
-    def test_a_bug_in_a_worker_stops_the_run_with_its_own_type(self) -> None:
-        with pytest.raises(ZeroDivisionError):
-            finish([Unit("a", "has a bug")], self.settings)
+    def test_a_bug_in_a_worker_costs_its_unit_alone(self) -> None:
+        assert_a_bug_costs_its_unit_alone(self.settings)
+
+    def test_different_units_that_meet_one_bug_in_a_row_stop_the_run(self) -> None:
+        said, seen = met_in_a_row([Unit(f"bad {n}", "has a bug") for n in range(2 * SAME_BUG)], self.settings)
+        assert SAME_BUG <= len(seen) < 2 * SAME_BUG
+        assert 'raise ZeroDivisionError("a bug of ours")' in said
+
+    def test_a_full_disk_of_a_worker_stops_the_run(self) -> None:
+        with pytest.raises(MachineError, match=r"^/scratch: No space left on device"):
+            finish([Unit("a", "finds a full disk"), Unit("b")], self.settings)
 
     def test_a_store_that_comes_back_costs_no_job(self, tmp_path: Path) -> None:
         receipts = finish([Unit("a", "finds no store once"), Unit("b")], self.settings, tmp_path)

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from pipeline.errors import ClipError, ConfigError
+from pipeline.errors import ClipError, ConfigError, MachineError
 from pipeline.media.decode import open_video
 from pipeline.media.encode import encode
 from pipeline.span import NS
@@ -579,3 +579,33 @@ def test_two_clips_that_begin_at_the_same_instant_are_two_files(tmp_path: Path) 
         "19700101T000005.000000000Z-arrival-2.mp4",
         "19700101T000005.000000000Z-arrival-3.mp4",
     ]
+
+
+def test_a_bug_in_recording_one_camera_is_told_with_its_traceback_and_the_camera_is_tried_again(
+    web: Web, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk = Desk()
+    take, met = desk.enqueue, list[Upload]()
+
+    def with_a_bug(found: Upload, released: Callable[[], None]) -> None:
+        if not met:
+            met.append(found)
+            raise IndexError("of ours")
+        take(found, released)
+
+    monkeypatch.setattr(desk, "enqueue", with_a_bug)
+    url = web.serve("bug", film(tmp_path / "s.ts").read_bytes())
+    desk.until(lambda: desk.uploads and desk.faults, desk.recorder(url, tmp_path / "spool"))
+    fault = desk.faults[0]
+    assert (fault.station, fault.trace[:9]) == ("bug", "Traceback")
+    assert fault.reason.startswith("IndexError: of ours (workers.recorder.Recorder._offer")
+
+
+def test_a_full_spool_is_the_machines_fault_and_ends_the_run(web: Web, tmp_path: Path, small_disk: Path) -> None:
+    (small_disk / "full").write_bytes(bytes(252 * 1024))
+    desk = Desk()
+    url = web.serve("fulldisk", film(tmp_path / "s.ts").read_bytes())
+    with pytest.raises(AssertionError):
+        desk.until(lambda: desk.faults, desk.recorder(url, small_disk / "spool"))
+    assert [type(error) for error in desk.failed] == [MachineError]
+    assert str(desk.failed[0]).startswith(f"{small_disk / 'spool' / 'ask-1'}: No space left on device")

@@ -22,7 +22,7 @@ from fleet_fixtures import Films, a_request, ask, change, put_film
 from lamplighter.desk import kept
 from lamplighter.desk.cases import Row
 from lamplighter.desk.desk import Desk
-from lamplighter.desk.kept import code_digest, find
+from lamplighter.desk.kept import Found, code_digest, find
 from pipeline.activity import Activity
 from pipeline.case.request import Request, Verdict
 from pipeline.clip import Camera
@@ -31,7 +31,7 @@ from pipeline.detection.gates import Detection, FrameGate
 from pipeline.detection.layers import CameraLayer, Layers
 from pipeline.detection.night import Darkness
 from pipeline.detection.trace import Trace
-from pipeline.errors import ConfigError, LamplighterError
+from pipeline.errors import ConfigError
 from pipeline.measure.motion import MeasureSettings
 from pipeline.span import Span
 from samples import MINUTE, NOON, camera, clip, ingested, request, stream
@@ -55,6 +55,11 @@ class Street:
     file: Path
 
     def find(self, layers: Layers) -> dict[str, KeptEvents]:
+        found = self.look(layers)
+        assert not found.damaged
+        return found.motions
+
+    def look(self, layers: Layers) -> Found:
         near = self.catalog.candidates(ASKED.area, ASKED.span)
         return find(ASKED, near, layers=layers, store=self.store, catalog=self.catalog)
 
@@ -173,8 +178,7 @@ def test_the_second_time_no_activity_is_read_and_by_other_settings_it_is(street:
         Layers(cameras={"yard": CameraLayer(gap_s=3)}),
         Layers(darkness=Darkness(by="picture")),
     ):
-        with pytest.raises(LamplighterError, match="cannot be read"):
-            street.find(other)
+        assert street.look(other).damaged
     # What does not hold for a clip makes its events no others.
     assert street.find(Layers(cameras={"elsewhere": CameraLayer(gap_s=3)})) == found
 
@@ -206,7 +210,7 @@ def test_a_camera_that_moves_into_the_night_is_looked_at_by_the_settings_of_the_
     ]
     at_noon = [(by, one) for by, one in asked if one.clip.start_ns >= NOON]
     found = find(ASKED, at_noon, layers=layers, store=street.store, catalog=street.catalog)
-    assert [(motion.night, motion.events) for motion in found.values()] == [(True, ())] * 4
+    assert [(motion.night, motion.events) for motion in found.motions.values()] == [(True, ())] * 4
 
 
 def test_other_code_finds_it_anew(street: Street, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -214,8 +218,7 @@ def test_other_code_finds_it_anew(street: Street, monkeypatch: pytest.MonkeyPatc
     street.lose_activities()
     street.find(Layers())
     monkeypatch.setattr(kept, "_code", lambda: "of the next version")
-    with pytest.raises(LamplighterError, match="cannot be read"):
-        street.find(Layers())
+    assert len(street.look(Layers()).damaged) == 8
 
 
 class _MaxCells(FrameGate):
@@ -349,14 +352,18 @@ def test_a_catalogue_that_another_writes_to_keeps_nobody_from_the_answer(street:
     assert street.rows() == 0
 
 
-def test_what_was_found_until_an_activity_was_missing_is_kept(street: Street) -> None:
+@pytest.mark.parametrize("damage", [None, b"", b"PK\3\4 no activity"])
+def test_an_activity_that_is_gone_or_damaged_costs_its_clip_alone(street: Street, damage: bytes | None) -> None:
     clips = [one for _, one in street.catalog.candidates(ASKED.area, ASKED.span)]
-    data = street.archive.store.get(clips[-1].activity)
-    street.archive.store.delete(clips[-1].activity)
-    with pytest.raises(LamplighterError, match="cannot be read"):
-        street.find(Layers())
-    assert street.rows() == len(clips) - 1
-    street.archive.store.put(clips[-1].activity, data)
+    data = street.archive.store.get(clips[0].activity)
+    street.archive.store.delete(clips[0].activity)
+    if damage is not None:
+        street.archive.store.put(clips[0].activity, damage)
+    found = street.look(Layers())
+    assert list(found.damaged) == [clips[0].clip.id]
+    assert "cannot be read" in found.damaged[clips[0].clip.id]
+    assert street.rows() == len(found.motions) == len(clips) - 1
+    street.archive.store.put(clips[0].activity, data)
     assert short(street.find(Layers())) == street.afresh(Layers())
 
 
