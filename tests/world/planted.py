@@ -213,7 +213,17 @@ def _plant_ts(data: bytes, mark: Mark, *, size: int = 188) -> bytes:
         payload = b"\x00\x00\x01\xbd\x00\x40\x80\x00\x00ID3\x04" if pid == 0x0ABC else b""
         body = bytes([0x47, 0x40 | pid >> 8, pid & 0xFF, 0x10]) + payload + mark(place).encode()
         out += data[: size - 188] + body.ljust(188, b"\xff")
+    # A packet of the picture's own stream without a payload: its adaptation field holds private data.
+    video = next(p for p in range(9 * size, -1, -size) if _pid(data, p + size - 188) == 0x100)
+    text = mark("adaptation field").encode()
+    count = data[video + size - 188 + 3] & 0x0F
+    body = bytes([0x47, 0x01, 0x00, 0x20 | count, 183, 0x02, len(text)]) + text
+    out += data[: size - 188] + body.ljust(188, b"\xff")
     return bytes(out) + data[10 * size :]
+
+
+def _pid(data: bytes, at: int) -> int:
+    return int.from_bytes(data[at + 1 : at + 3], "big") & 0x1FFF
 
 
 def _plant_ps(data: bytes, mark: Mark) -> bytes:
