@@ -7,17 +7,9 @@ from dataclasses import replace
 from fractions import Fraction
 from typing import Final
 
-from world.films import CONTAINERS, Film, encode
+from world.films import CONTAINERS, SLACK, Film, encode
 
 _SMALL: Final = (176, 144)  # the only size of H.263 near to ours
-
-# Their decoders begin later, or their blocks have no exact time.
-_SLACK: Final = {
-    "wmav2": Fraction(45, 1000),
-    "amrnb": Fraction(3, 1000),
-    "adpcm_ima_wav": Fraction(6, 1000),
-    "nellymoser": Fraction(6, 1000),
-}
 
 _KINDS: Final[dict[str, str]] = {
     "mp4": "h264+aac h264-b+mp3 h264-open+ac3 h264-cavlc+opus h264-422+flac h264-10+alac h264-444+eac3 hevc+aac "
@@ -57,7 +49,9 @@ def plain() -> list[Film]:
             codec, _, sound = kind.partition("+")
             name = re.sub(r"[^a-z0-9]+", "-", f"{container} {codec} {sound}").strip("-")
             # An AVI does not say how far decoding runs ahead of showing, and Matroska rounds to milliseconds.
-            slack = Fraction(41, 1000) if container == "avi" else _SLACK.get(sound, Fraction(0))
+            slack = Fraction(41, 1000) if container == "avi" else SLACK.get(sound, Fraction(0))
             film = Film(name, CONTAINERS[container][0], container, codec, sound, make=encode, slack=slack)
-            films.append(replace(film, full=codec == "mjpeg", size=_SMALL if codec == "h263" else film.size))
+            film = replace(film, full=codec == "mjpeg")
+            # That of H.263 has pixels of its own.
+            films.append(replace(film, size=_SMALL, pixel=Fraction(12, 11)) if codec == "h263" else film)
     return films
