@@ -106,9 +106,6 @@ def _field_faults(film: Film, ask: Ask, product: Product, shown: Seen) -> Iterat
     if "height" in ask.profile or not film.fields:  # scaled fields are woven into frames before
         if shown.flagged != {False}:
             yield "flagged interlaced, and has no fields"
-        # Neighbouring frames may show through where weaving makes up lines; fields that were mixed are never read.
-        if film.fields and sum(None in pair for pair in shown.fields) > len(shown.fields) / 2:
-            yield "its fields are mixed"
         return
     if (order := reader.order_of_fields(product.path)) != film.fields:
         yield f"its fields come in order {order!r} instead of {film.fields!r}"
