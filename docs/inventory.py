@@ -17,6 +17,7 @@ from typing import Any, Literal, get_args, get_origin
 
 from pydantic.fields import FieldInfo
 
+from docs import formats
 from docs.house import ROOT
 from lamplighter.answers import EXIT_CODES, answer_to
 from lamplighter.desk.metrics import Metrics
@@ -94,7 +95,15 @@ def metrics() -> str:
     return _table(("metric", "kind", "label", "what it is"), rows) + "\n"
 
 
-MADE = {"commands": commands, "settings": settings, "codes": codes, "errors": failures, "metrics": metrics}
+def taken() -> str:
+    """Return what became of the world's films, by container and codec."""
+    return _table(formats.HEAD, formats.rows()) + "\n"
+
+
+MADE = {
+    "commands": commands, "settings": settings, "codes": codes, "errors": failures, "metrics": metrics,
+    "formats": taken,
+}  # fmt: skip
 
 
 def filled(text: str) -> str:

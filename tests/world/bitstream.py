@@ -20,7 +20,7 @@ _SUFFIX_HEVC: Final = (3, 4, 5, 17, 22, 132, 200)
 # Filler, what scalable and other views need, what is reserved, what is left to anybody.
 _UNITS_H264: Final = (12, 14, 16, 17, 18, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31)
 _UNITS_HEVC: Final = (38, 41, 44, 45, 47, 48, 52, 55, 56, 60, 63)
-_PARAMETERS: Final = {"h264": frozenset({7, 8}), "hevc": frozenset({32, 33, 34})}
+_SEQUENCE: Final = frozenset({7, 33})  # the parameters of a sequence, of either
 _START: Final = re.compile(rb"\x00\x00\x00?\x01")
 
 
@@ -36,6 +36,8 @@ def planted_units(stream: bytes, codec: str, mark: Mark) -> bytes:
             if pictures in {0, 1, 21}:
                 out += b"".join(map(_unit, after))
             pictures += 1
+        elif kind_of(unit, codec) in _SEQUENCE:
+            out += _unit(unit + mark("after a sequence's parameters").encode() + b"\x80")
         else:
             out += _unit(unit)
     return bytes(out)
@@ -46,6 +48,11 @@ def units(stream: bytes) -> list[bytes]:
     starts = [match.span() for match in _START.finditer(stream)]
     ends = [*(start for start, _ in starts[1:]), len(stream)]
     return [stream[start:end] for (_, start), end in zip(starts, ends, strict=True)]
+
+
+def kind_of(unit: bytes, codec: str) -> int:
+    """Return the type of a NAL unit."""
+    return unit[0] & 31 if codec == "h264" else unit[0] >> 1 & 63
 
 
 def is_picture(unit: bytes, codec: str) -> bool:

@@ -166,6 +166,14 @@ SOUND: Final[dict[str, Sequence[str]]] = {
 }
 """How ffmpeg is told to code the sound, by codec; one that is not here goes by its own name."""
 
+# Their decoders begin later, or their blocks have no exact time.
+SLACK: Final[dict[str, Fraction]] = {
+    "wmav2": Fraction(45, 1000),
+    "amrnb": Fraction(3, 1000),
+    "adpcm_ima_wav": Fraction(6, 1000),
+    "nellymoser": Fraction(6, 1000),
+}
+
 CONTAINERS: Final[dict[str, tuple[str, Sequence[str]]]] = {
     "mp4": (".mp4", ("mp4",)),
     "fragmented mp4": (".mp4", ("mp4", "-movflags", "+frag_keyframe+delay_moov+default_base_moof")),

@@ -16,7 +16,7 @@ from world.reader import Heard, Seen
 from world.trip import Ask, Product
 
 SAMPLES: Final = 2048
-"""How many samples more or less than asked the sound of a product may be: a packet of AAC at each end."""
+"""How many samples at each end may be silence: a packet of the source that is not whole within the time."""
 
 _PAUSE: Final = Fraction(2)
 _COLOUR: Final = 14.0  # levels of 255
@@ -106,8 +106,6 @@ def _field_faults(film: Film, ask: Ask, product: Product, shown: Seen) -> Iterat
     if "height" in ask.profile or not film.fields:  # scaled fields are woven into frames before
         if shown.flagged != {False}:
             yield "flagged interlaced, and has no fields"
-        if film.fields and (mixed := [n for n, pair in zip(shown.numbers, shown.fields, strict=True) if None in pair]):
-            yield f"fields of frame {mixed[0]} are mixed"
         return
     if (order := reader.order_of_fields(product.path)) != film.fields:
         yield f"its fields come in order {order!r} instead of {film.fields!r}"
@@ -133,6 +131,9 @@ def sound_faults(film: Film, ask: Ask, products: Sequence[Product]) -> Iterator[
         if sound is None or not sound.samples.size:
             yield "no sound"
             continue
+        if abs(sound.first) * sound.hertz > 1 or abs(sound.lasts - (end - first)) * sound.hertz > 1:
+            lasts = float(end - first)
+            yield f"sound lasts {float(sound.lasts)} s from {float(sound.first)} s on, pictures {lasts} s"
         edge = Fraction(SAMPLES, min(sound.hertz, 48_000)) + film.slack
         begins, ends = sound.audible()
         if abs(begins - due[0]) > edge or abs(ends - due[1]) > edge:

@@ -5,19 +5,12 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from fractions import Fraction
+from pathlib import Path
 from typing import Final
 
-from world.films import CONTAINERS, Film, encode
+from world.films import CONTAINERS, SLACK, Film, encode
 
 _SMALL: Final = (176, 144)  # the only size of H.263 near to ours
-
-# Their decoders begin later, or their blocks have no exact time.
-_SLACK: Final = {
-    "wmav2": Fraction(45, 1000),
-    "amrnb": Fraction(3, 1000),
-    "adpcm_ima_wav": Fraction(6, 1000),
-    "nellymoser": Fraction(6, 1000),
-}
 
 _KINDS: Final[dict[str, str]] = {
     "mp4": "h264+aac h264-b+mp3 h264-open+ac3 h264-cavlc+opus h264-422+flac h264-10+alac h264-444+eac3 hevc+aac "
@@ -49,6 +42,18 @@ _KINDS: Final[dict[str, str]] = {
 """Codecs of picture and sound by container."""
 
 
+def _parted(film: Film, path: Path) -> None:
+    """Write the film as packagers do: what is before the first fragment in a file of its own beside it."""
+    encode(film, path)
+    data = path.read_bytes()
+    at = min(data.index(name) for name in (b"styp", b"sidx", b"moof") if name in data) - 4
+    path.with_name("init.mp4").write_bytes(data[:at])
+    path.write_bytes(data[at:])
+
+
+_MAKE: Final = {"m4s with init": _parted}
+
+
 def plain() -> list[Film]:
     """Return the plain films, in order of container."""
     films = []
@@ -57,7 +62,11 @@ def plain() -> list[Film]:
             codec, _, sound = kind.partition("+")
             name = re.sub(r"[^a-z0-9]+", "-", f"{container} {codec} {sound}").strip("-")
             # An AVI does not say how far decoding runs ahead of showing, and Matroska rounds to milliseconds.
-            slack = Fraction(41, 1000) if container == "avi" else _SLACK.get(sound, Fraction(0))
-            film = Film(name, CONTAINERS[container][0], container, codec, sound, make=encode, slack=slack)
-            films.append(replace(film, full=codec == "mjpeg", size=_SMALL if codec == "h263" else film.size))
+            slack = Fraction(41, 1000) if container == "avi" else SLACK.get(sound, Fraction(0))
+            film = Film(
+                name, CONTAINERS[container][0], container, codec, sound, make=_MAKE.get(container, encode), slack=slack
+            )
+            film = replace(film, full=codec == "mjpeg")
+            # That of H.263 has pixels of its own.
+            films.append(replace(film, size=_SMALL, pixel=Fraction(12, 11)) if codec == "h263" else film)
     return films

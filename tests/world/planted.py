@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable
 from dataclasses import replace
+from fractions import Fraction
 from functools import partial
 from pathlib import Path
 from typing import Any, Final, cast
@@ -12,7 +13,7 @@ from typing import Any, Final, cast
 import av
 
 from world.bitstream import PACKETS, Mark, planted_units
-from world.films import CONTAINERS, Film, encode, ffmpeg
+from world.films import CONTAINERS, SLACK, Film, encode, ffmpeg
 from world.odd import kind
 
 HEAD: Final = "zQ7x"
@@ -26,7 +27,7 @@ _KINDS: Final[dict[str, str]] = {
     "3gp": "h264+aac",
     "matroska": "h264+aac hevc+opus av1+opus mpeg4+vorbis mpeg2video+ac3 mjpeg+vorbis vp8+vorbis vp9+opus theora+flac",
     "webm": "vp9+opus av1+vorbis",
-    "avi": "h264+mp3 mpeg4+pcm_s16le mjpeg+pcm_s16le",
+    "avi": "h264+mp2 mpeg4+pcm_s16le mjpeg+pcm_s16le",
     "mpeg-ts": "h264+aac hevc+ac3 mpeg2video+mp2",
     "m2ts": "h264+ac3",
     "mpeg-ps": "mpeg1video+mp2 mpeg2video+mp2",
@@ -61,6 +62,7 @@ def planted() -> list[tuple[Film, Marks]]:
             marks = Marks(len(films))
             name = f"planted-{container.replace(' ', '-')}-{codec}-{sound}".strip("-").replace("_", "-")
             film = kind(name, container, codec, sound, full=codec == "mjpeg", make=partial(_write, marks=marks))
+            film = replace(film, slack=Fraction(41, 1000) if container == "avi" else SLACK.get(sound, Fraction(0)))
             films.append((replace(film, suffix=f"-{marks('file name')}{film.suffix}"), marks))
     return films
 
@@ -213,7 +215,17 @@ def _plant_ts(data: bytes, mark: Mark, *, size: int = 188) -> bytes:
         payload = b"\x00\x00\x01\xbd\x00\x40\x80\x00\x00ID3\x04" if pid == 0x0ABC else b""
         body = bytes([0x47, 0x40 | pid >> 8, pid & 0xFF, 0x10]) + payload + mark(place).encode()
         out += data[: size - 188] + body.ljust(188, b"\xff")
+    # A packet of the picture's own stream without a payload: its adaptation field holds private data.
+    video = next(p for p in range(9 * size, -1, -size) if _pid(data, p + size - 188) == 0x100)
+    text = mark("adaptation field").encode()
+    count = data[video + size - 188 + 3] & 0x0F
+    body = bytes([0x47, 0x01, 0x00, 0x20 | count, 183, 0x02, len(text)]) + text
+    out += data[: size - 188] + body.ljust(188, b"\xff")
     return bytes(out) + data[10 * size :]
+
+
+def _pid(data: bytes, at: int) -> int:
+    return int.from_bytes(data[at + 1 : at + 3], "big") & 0x1FFF
 
 
 def _plant_ps(data: bytes, mark: Mark) -> bytes:

@@ -148,13 +148,15 @@ def order_of_fields(path: Path) -> str:
 class Heard:
     """The sound of a file: samples (-1 to 1) on a line of time without gaps; `first`: when the first one is heard.
 
-    In seconds after the first frame of the picture; where nothing was said the line holds zeros.
+    In seconds after the first frame of the picture; where nothing was said the line holds zeros. lasts: how long the
+    file says that it is, in seconds, without what the last packet holds beyond.
     """
 
     codec: str
     hertz: int
     first: Fraction
     samples: NDArray[np.float64]
+    lasts: Fraction
 
     def audible(self) -> tuple[Fraction, Fraction]:
         """Return when the sound begins and ends, to the sample that reaches a twentieth of the film's loudness."""
@@ -189,19 +191,20 @@ def hear(path: Path) -> Heard | None:
         sound = container.streams.audio[0]
         frames: list[AudioFrame] = list(container.decode(sound))
         codec = sound.codec_context.codec.canonical_name
+        lasts = (sound.duration or 0) * Fraction(sound.time_base or 0)
     with av.open(str(path)) as container:
         picture_start = min(
             cast("int", frame.pts) * cast("Fraction", frame.time_base)
             for frame, _ in zip(container.decode(video=0), range(4), strict=False)
         )
     if not frames:
-        return Heard(codec, 1, Fraction(0), np.zeros(0))
+        return Heard(codec, 1, Fraction(0), np.zeros(0), lasts)
     hertz = frames[0].sample_rate
     starts = [round(cast("int", f.pts) * cast("Fraction", f.time_base) * hertz) for f in frames]
     line = np.zeros(max(start + frame.samples for start, frame in zip(starts, frames, strict=True)) - starts[0])
     for start, frame in zip(starts, frames, strict=True):
         line[start - starts[0] :][: frame.samples] = _mono(frame)
-    return Heard(codec, hertz, Fraction(starts[0], hertz) - picture_start, line)
+    return Heard(codec, hertz, Fraction(starts[0], hertz) - picture_start, line, lasts)
 
 
 def _mono(frame: AudioFrame) -> NDArray[np.float64]:
