@@ -140,8 +140,8 @@ class Condition:
 
     holes: times without a frame, half-open (start_pts, end_pts), in order and apart; what lies between the first packet
     and the first picture that can be shown is one. damaged: frames shown in which the decoder had to conceal something
-    or that lean on data that was lost. missing: frames that are in the file and gave no picture. notes: what else a
-    reader has to know, a sentence each.
+    or that lean on data that was lost. missing: frames that are in the file and gave no picture, or that never came
+    where all others came evenly. notes: what else a reader has to know, a sentence each.
 
     Raises ValueError for holes that are empty, overlap or are out of order, and counts below zero.
     """

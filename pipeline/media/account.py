@@ -102,14 +102,22 @@ class Account:
         """
         first, shown = self.first_pts(), np.asarray(self.times)
         lead, missing = self._missing(shown)
+        gaps, never = (0, 0) if self._raw else self._never_came(shown)
+        never = max(0, never - self.repeats)  # a frame whose time stamp stands twice left its own time empty
+        if self._lossy and self._corrupt:
+            missing += never
         frames = len(shown) + missing
         if 2 * (self.concealed + missing) > frames:
             lacks = f"{self.concealed} of its {frames} frames are damaged and {missing} missing"
             raise ClipError("decode", f"{lacks}, more than half of them; fetch or record the clip again")
         begins = [(first, int(shown[0]))] if first < shown[0] else []
-        notes = tuple(self._told(int(shown[0]) - first))
+        notes = list(self._told(int(shown[0]) - first))
+        if never and not (self._lossy and self._corrupt):
+            # No proof of damage, so no reason to set a clip aside: a camera may have been too slow.
+            missing += never
+            notes.append(f"{_count(never, 'frame')} never came: {_count(gaps, 'step')} between frames took too long")
         damaged = self.concealed + self.leaning
-        return first, Condition((*begins, *holes(shown, self._base)), damaged, lead + missing, notes)
+        return first, Condition((*begins, *holes(shown, self._base)), damaged, lead + missing, tuple(notes))
 
     def _lean(self, packet: Packet[VideoStream]) -> None:
         """Count what follows as damaged up to the next keyframe: it may lean on what this packet has lost."""
@@ -131,17 +139,19 @@ class Account:
             missing = np.setdiff1d(given[given >= first], shown).size + sum(pts is None for pts in after)
         else:
             missing = len(after) + self.late
-        return lead, missing + (self._lost(given[given >= first]) if self._lossy and self._corrupt else 0)
+        return lead, missing
 
-    def _lost(self, given: NDArray[np.int64]) -> int:
-        """Return how many packets never came: the longer steps of a stream whose other steps are all alike."""
+    def _never_came(self, shown: NDArray[np.int64]) -> tuple[int, int]:
+        """Return how many steps are longer than the others, which are all alike, and how many frames those lack."""
+        given = np.unique(np.asarray(self._packet_pts))
+        given = given[given >= shown[0]]
         if len(given) <= self.untimed or len(given) < 3:
-            return 0
+            return 0, 0
         steps = np.diff(given)
         usual = usual_step(given)
         alike = np.abs(steps - usual) <= max(1, usual // 50)
         gaps = steps[(steps > 1.5 * usual) & (steps <= longest_step(usual, self._base))]
-        return int(np.rint(gaps / usual).sum()) - len(gaps) if alike.mean() >= _CONSTANT else 0
+        return (len(gaps), int(np.rint(gaps / usual).sum()) - len(gaps)) if alike.mean() >= _CONSTANT else (0, 0)
 
     def _told(self, ticks: int) -> Iterator[str]:
         if ticks:

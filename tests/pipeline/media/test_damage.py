@@ -137,3 +137,19 @@ def test_an_encrypted_matroska_is_set_aside_and_said_to_be(tmp_path: Path) -> No
 def number(data: bytes, at: int) -> tuple[int, int]:
     width = 9 - data[at].bit_length()
     return int.from_bytes(data[at : at + width], "big") & ((1 << 7 * width) - 1), width
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".ts"])
+def test_frames_that_never_came_where_all_others_came_evenly_are_missing(suffix: str, tmp_path: Path) -> None:
+    whole, path = write(tmp_path / "a.mp4", options={"bf": "0"}), tmp_path / f"b{suffix}"
+    ffmpeg("-i", whole, "-c", "copy", "-bsf:v", "noise=drop='between(n,23,25)+eq(n,37)'", path)
+    condition = read(path)[0].condition
+    assert condition.missing == 4
+    assert "4 frames never came: 2 steps between frames took too long" in condition.notes
+
+
+def test_a_camera_of_no_constant_rate_is_not_said_to_miss_frames(tmp_path: Path) -> None:
+    path = tmp_path / "a.mp4"
+    steps = [0, 3, 4, 9, 11, 12, 20, 21, 22, 40]
+    encode(path, np.zeros((len(steps), 144, 136), np.uint8), rate=Fraction(25), pts=steps)
+    assert read(path)[0].condition == WHOLE
