@@ -15,6 +15,7 @@ from av.video.reformatter import ColorRange, VideoReformatter
 from pipeline.errors import ClipError
 from pipeline.media.container import said
 from pipeline.media.decode import open_video
+from pipeline.media.luma import UPRIGHT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from av.video.frame import VideoFrame
 
     from pipeline.clip import Stream
+    from pipeline.media.clean import Shown
     from pipeline.media.decode import Video
 
 # Where chroma is sampled is not told by PyAV. Their decoders say in the middle, all others to the left or nothing.
@@ -43,18 +45,25 @@ class Feed:
         self._video, self._fields = video, fields
         self._first_pts, frame = self._first = next(frames)
         self._frames = frames
-        full = frame.format.name.startswith("yuvj")
-        told: dict[str, int] = {
-            "range": ColorRange.JPEG if full else frame.color_range,
+        said_nothing = {"range": 0, "color_primaries": 2, "color_trc": 2, "colorspace": 2}
+        told: dict[str, Any] = {
+            "range": ColorRange.JPEG if frame.format.name.startswith("yuvj") else frame.color_range,
             "color_primaries": frame.color_primaries,
             "color_trc": frame.color_trc,
             "colorspace": frame.colorspace,
         }
-        self.filters: dict[str, dict[str, Any]] = {"setparams": {name: int(value) for name, value in told.items()}}
+        told = {name: int(value) for name, value in told.items() if value != said_nothing[name]}
         if video.codec in _CENTERED:
-            self.filters["setparams"]["chroma_location"] = "center"
-        if shape := video.pixel_shape:
+            told["chroma_location"] = "center"
+        self.filters: dict[str, dict[str, Any]] = {"setparams": told} if told else {}
+        if shape := video.pixel_shape:  # ffmpeg has turned the picture before
+            shape = 1 / shape if video.turn.transposed else shape
             self.filters["setsar"] = {"sar": f"{shape.numerator}/{shape.denominator}"}
+
+    def options(self, shown: Shown) -> dict[str, Any]:
+        """Return how `shown` says it of ffmpeg's input; what no quarter turns is shown as it is stored, as we do."""
+        turned = self._video.turn != UPRIGHT
+        return {name: value for name, value in shown.options.items() if turned or not name.startswith("display_")}
 
     def write(self, to: IO[bytes]) -> None:
         """Write the frames as NUT. Raises ClipError ("decode") for the source, OSError for what it is written to.

@@ -120,14 +120,16 @@ def transcode(
     if profile.fps is None and excerpt.time_base.denominator < 1 << 31:
         options["video_track_timescale"] = excerpt.time_base.denominator
     end = (excerpt.last_pts + excerpt.last_duration - excerpt.first_pts) * excerpt.time_base
-    last = "" if profile.fps else f"setts=pts=PTS:dts=DTS:duration='{_until(f'round({float(end)!r}/TB)')}'"
+    until, usual = (f"round({float(at)!r}/TB)" for at in (end, excerpt.last_duration * excerpt.time_base))
+    lasts = _until(until, usual, stated=feed is None)
+    last = "" if profile.fps else f"setts=pts=PTS:dts=DTS:duration='{lasts}'"
     clip = _input(source, excerpt)
     with tempfile.TemporaryDirectory(prefix="lamplighter-") as folder:
         if feed is None:
             picture = clip[str(excerpt.track)].filter("trim", start_pts=excerpt.start_pts, end_pts=excerpt.stop_pts)
             picture = picture.filter("setpts", f"PTS-({excerpt.first_pts})")
         else:
-            picture = ffmpeg.input("pipe:0", f="nut", threads=1, **excerpt.shown.options)["0"]
+            picture = ffmpeg.input("pipe:0", f="nut", threads=1, **feed.options(excerpt.shown))["0"]
             for name, arguments in feed.filters.items():
                 picture = picture.filter(name, **arguments)
         if woven:  # after the trim, so that no frame outside is woven in
@@ -167,16 +169,16 @@ def copy(source: Path, target: Path, excerpt: Excerpt, *, timeout_s: float = 360
     clip = _input(source, excerpt, excerpt.shown.options)
     keep = f"noise=drop='lt(pts,{excerpt.start_pts})+gte(pts,{excerpt.stop_pts})'"
     shift = f"pts=PTS-({excerpt.first_pts}):dts=DTS-({excerpt.first_pts})"
-    shift += f":duration='{_until(excerpt.last_pts + excerpt.last_duration)}'"
+    shift += f":duration='{_until(excerpt.last_pts + excerpt.last_duration, excerpt.last_duration)}'"
     streams = [clip[str(excerpt.track)]]
     if excerpt.sound is not None:
         streams.append(_sound(clip, excerpt))
     _run(streams, target, {"c:v": "copy"} | _container(excerpt, excerpt.codec, f"{keep},setts={shift}"), timeout_s)
 
 
-def _until(end: object) -> str:
-    """Return for `setts` how long a packet is shown: as long as it says, but none of them beyond `end`."""
-    return f"min(if(DURATION,DURATION,1e9),{end}-PTS)"
+def _until(end: object, usual: object, *, stated: bool = True) -> str:
+    """Return for `setts` how long a packet is shown: as it states, else the usual, but none of them beyond `end`."""
+    return f"min({f'if(DURATION,DURATION,{usual})' if stated else usual},{end}-PTS)"
 
 
 def _sound(clip: Node, excerpt: Excerpt) -> Node:
