@@ -46,10 +46,8 @@ def written(path: Path) -> list[tuple[int, Fraction]]:
     """(number, seconds after the first) of every frame of a product: read by PyAV alone."""
     with av.open(str(path)) as container:
         base = Fraction(container.streams.video[0].time_base or 1)
-        frames = [
-            (number_of(f.to_ndarray(format="gray").astype(np.uint8)), (f.pts or 0) * base)
-            for f in container.decode(video=0)
-        ]
+        decoded = list(container.decode(video=0))
+    frames = [(number_of(one.to_ndarray(format="gray").astype(np.uint8)), (one.pts or 0) * base) for one in decoded]
     return [(number, at - frames[0][1]) for number, at in frames]
 
 
@@ -160,7 +158,7 @@ KINDS: dict[str, tuple[str, str, tuple[object, ...]]] = {
 }
 
 
-def decoded(path: Path) -> tuple[list[bytes], list[object]]:
+def looks(path: Path) -> tuple[list[bytes], list[object]]:
     """The pixels of all frames, and how they are to be shown."""
     with av.open(str(path)) as container:
         video = container.streams.video[0]
@@ -201,7 +199,7 @@ def test_what_is_fed_gives_the_pictures_that_ffmpeg_gives_by_itself(kind: str, t
     ends = {"start_pts": excerpt.start_pts, "stop_pts": excerpt.stop_pts}
     with open_feed(path, of.stream, **ends, fields=excerpt.shown.interlaced) as feed:
         transcode(path, tmp_path / "fed.mp4", excerpt, profile, feed=feed)
-    assert decoded(tmp_path / "fed.mp4") == decoded(tmp_path / "own.mp4")
+    assert looks(tmp_path / "fed.mp4") == looks(tmp_path / "own.mp4")
 
 
 def test_a_feed_without_frames_and_one_that_ffmpeg_refuses_are_refused_by_name(tmp_path: Path) -> None:
