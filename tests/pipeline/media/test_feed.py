@@ -202,6 +202,21 @@ def test_what_is_fed_gives_the_pictures_that_ffmpeg_gives_by_itself(kind: str, t
     assert looks(tmp_path / "fed.mp4") == looks(tmp_path / "own.mp4")
 
 
+@pytest.mark.parametrize("suffix", [".mkv", ".mp4", ".ts"])
+def test_what_is_fed_has_the_sound_that_it_has_otherwise_sample_by_sample(suffix: str, tmp_path: Path) -> None:
+    path, target = footage_file(tmp_path / f"a{suffix}", options=B_FRAMES, tone_hz=440), tmp_path / "1.mp4"
+    for start, end in spans():
+        heard = []
+        for timed in (True, False):
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr("pipeline.media.decode.Video.timed", timed)
+                check(path, clip(path), target, start, end, crf=20, audio=True)
+            heard.append(samples_of(target, 16_000))
+        (own, one), (fed, two) = heard
+        assert own == fed
+        assert np.array_equal(one, two)
+
+
 def test_a_feed_without_frames_and_one_that_ffmpeg_refuses_are_refused_by_name(tmp_path: Path) -> None:
     path = footage_file(tmp_path / "a.mkv")
     of, target = clip_of(path), tmp_path / "1.mp4"
