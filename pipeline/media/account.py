@@ -30,14 +30,15 @@ class Account:
 
     times: pts of the frames shown. packets: how many there were; untimed: of them without a pts. end: the pts at which
     the last packet ends. concealed: frames in which the decoder concealed something; leaning: other frames that lean
-    on data that was lost. repeats: time stamps that did not go on. late: frames left out because later ones had been
-    shown. interlaced: whether a frame was.
+    on data that was lost. guessed: frames that came without a time. repeats: time stamps that did not go on. late:
+    frames left out because later ones had been shown. interlaced: whether a frame was.
     """
 
     def __init__(self, codec: str, *, time_base: Fraction, raw: bool, lossy: bool) -> None:
         """raw: whether the stream has no times; lossy: whether it may lose packets on its way."""
         self.times: array[int] = array("q")
-        self.packets = self.untimed = self.end = self.concealed = self.leaning = self.repeats = self.late = 0
+        self.packets = self.untimed = self.end = self.concealed = self.leaning = 0
+        self.guessed = self.repeats = self.late = 0
         self.interlaced = False
         self.lead = Lead()
         self._codec, self._base, self._raw, self._lossy = codec, time_base, raw, lossy

@@ -7,7 +7,6 @@ import zlib
 from bisect import bisect_left, bisect_right
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from itertools import chain, pairwise
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 import numpy as np
@@ -16,6 +15,7 @@ from pipeline.clip import Clip, Stream, check_id
 from pipeline.errors import ClipError
 from pipeline.media.clean import ONLY_PICTURES, shown_as
 from pipeline.media.decode import LIBAV, Video, open_video, seek_point
+from pipeline.media.feed import open_feed
 from pipeline.media.likeness import FLOOR, Album
 from pipeline.media.packets import count
 from pipeline.media.profile import Profile
@@ -128,7 +128,8 @@ def make_cut(source: Path, target: Path, cut: Cut, *, name: str = "", timeout_s:
         frames[-1] = replace(frames[-1], end_pts=_end(clip, frames[-1]))
         excerpt = _excerpt(source, cut, span, frames, video=video, name=name)
         try:
-            made = _make(source, target, excerpt, profile, _Wanted(frames, album, clip.stream), timeout_s=timeout_s)
+            wanted = _Wanted(frames, album, clip.stream, video.timed)
+            made = _make(source, target, excerpt, profile, wanted, timeout_s=timeout_s)
         except ClipError:
             target.unlink(missing_ok=True)
             raise
@@ -222,11 +223,15 @@ class _Frame:
 
 @dataclass(frozen=True, slots=True)
 class _Wanted:
-    """What a product is compared with: the source's frames, their reduced pictures, and what the source is."""
+    """What a product is compared with: the source's frames, their reduced pictures, and what the source is.
+
+    timed: whether the file states the time of every one of them.
+    """
 
     frames: list[_Frame]
     album: Album
     known: Stream
+    timed: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -276,11 +281,9 @@ def _make(
             same = [f.crc for f in got] == [f.crc for f in wanted.frames]
             if same and not _difference(got, video, wanted.frames, excerpt):
                 return _Made("remux", video)
-    # Should seeking in this file lead ffmpeg elsewhere than it led us, the whole file still holds every frame.
-    ways = [excerpt, replace(excerpt, seek_pts=None)] if excerpt.seek_pts is not None else [excerpt]
     wrong = ""
-    for way in chain(ways, _counted(source, excerpt, wanted.known)):
-        transcode(source, target, way, profile, timeout_s=timeout_s)
+    for way, fed in _ways(excerpt, timed=wanted.timed):
+        _transcode(source, target, way, profile, known=wanted.known if fed else None, timeout_s=timeout_s)
         comparison = _Comparison(wanted, excerpt, fps=profile.fps)
         try:
             got, video = _frames(target, None, None, visit=comparison.visit)
@@ -296,17 +299,30 @@ def _make(
     raise ClipError("cut", wrong)
 
 
-def _counted(source: Path, excerpt: Excerpt, known: Stream) -> Iterator[Excerpt]:
-    """Yield the excerpt of a film whose frames are evenly spaced with its frames counted, nothing for other films.
+def _ways(excerpt: Excerpt, *, timed: bool) -> Iterator[tuple[Excerpt, bool]]:
+    """Yield the ways to encode an excerpt, each with whether ffmpeg is fed with the frames that we have decoded.
 
-    A raw stream has no times, and some program streams have few; of those ffmpeg makes others than we do. All of the
-    film is decoded for it, so this comes last.
+    Its own decoding is the cheapest; should seeking in this file lead it elsewhere than it led us, the whole file still
+    holds every frame. Where a file does not state the times of its frames, ffmpeg finds others, which goes unseen once
+    the frame rate is another as well.
     """
-    with open_video(source, known=known) as video:
-        times = [pts for pts, _ in video.luma()]
-    steps = {after - before for before, after in pairwise(times)}
-    if len(steps) == 1:
-        yield replace(excerpt, seek_pts=None, even=(times[0], steps.pop()))
+    if timed:
+        yield excerpt, False
+        if excerpt.seek_pts is not None:
+            yield replace(excerpt, seek_pts=None), False
+    yield excerpt, True
+
+
+def _transcode(
+    source: Path, target: Path, excerpt: Excerpt, profile: Profile, *, known: Stream | None, timeout_s: float
+) -> None:
+    """Encode an excerpt; known: what an earlier pass found, to feed ffmpeg with the frames of another such pass."""
+    if known is None:
+        transcode(source, target, excerpt, profile, timeout_s=timeout_s)
+        return
+    of = {"start_pts": excerpt.start_pts, "stop_pts": excerpt.stop_pts}
+    with open_feed(source, known, **of, fields=excerpt.shown.interlaced) as feed:
+        transcode(source, target, excerpt, profile, feed=feed, timeout_s=timeout_s)
 
 
 class _Comparison:

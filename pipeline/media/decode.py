@@ -112,6 +112,18 @@ class Video:
         return self._account.concealed + self._account.leaning
 
     @property
+    def timed(self) -> bool:
+        """Whether each frame so far was shown at a time that the file states for it, the only one with that time."""
+        account = self._account
+        return self.raw_rate is None and not (account.guessed or account.repeats or account.late)
+
+    @property
+    def pixel_shape(self) -> Fraction | None:
+        """How wide a pixel is for its height, None where nothing says so."""
+        shape = self._video.sample_aspect_ratio
+        return Fraction(shape) if shape else None
+
+    @property
     def interlaced(self) -> bool:
         """Whether one of the frames so far holds two fields, each at a time of its own."""
         return self._account.interlaced
@@ -134,10 +146,20 @@ class Video:
         Raises ClipError ("decode") for a truncated, an encrypted or a mostly damaged file (see `Account.condition`),
         timestamps that jump back, a picture that changes its size, and a file without a single frame.
         """
+        luma, picture = Luma(), self._begin()
+        for pts, frame in self.frames():
+            try:
+                plane = luma(frame, picture.turn)
+            except MISREAD as error:
+                raise ClipError("decode", f"its picture cannot be read: {said(error)}") from error
+            yield pts, plane
+
+    def frames(self) -> Iterator[tuple[int, VideoFrame]]:
+        """Yield (pts, frame) like `luma`, which they are the frames of: as they are stored. Once, instead of it."""
         if self._used:
             raise RuntimeError("the frames of a video are read once: open it again")
         self._used = True
-        luma, picture = Luma(), self._begin()
+        picture = self._begin()
         assert self._first is not None  # noqa: S101 - _begin has set it
         for pts, frame in chain([self._first], self._frames):
             if (frame.width, frame.height) != picture.stored:
@@ -145,11 +167,7 @@ class Video:
                 at = len(self._account.times) - 1
                 raise ClipError("decode", f"the picture changes {sizes} at frame {at}; split the clip there")
             self.key, self._last, self._first = frame.key_frame, frame, None
-            try:
-                plane = luma(frame, picture.turn)
-            except MISREAD as error:
-                raise ClipError("decode", f"its picture cannot be read: {said(error)}") from error
-            yield pts, plane
+            yield pts, frame
         if self._whole:
             self._finish(picture)
 

@@ -153,6 +153,7 @@ class Pictures:
             return frame.pts
         if frame.dts is not None and (last is None or (self._by_dts and frame.dts > last)):
             return frame.dts
+        self.account.guessed += 1
         step = times[-1] - times[-2] if self._by_dts and len(times) > 1 else length
         return 0 if last is None else last + (step or self.nominal_step)
 

@@ -7,11 +7,12 @@ import os
 import re
 import subprocess
 import tempfile
+from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import IO, TYPE_CHECKING, Any, Final, TypeAlias, cast
 
 import ffmpeg
 import imageio_ffmpeg
@@ -24,6 +25,8 @@ from pipeline.media.profile import Profile
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from pipeline.media.feed import Feed
 
 Node: TypeAlias = Any  # a node of ffmpeg-python's graph; the package ships no types
 
@@ -53,8 +56,7 @@ class Excerpt:
     seek_pts: where reading may begin, None for the beginning. sound: the time of the audio to keep, half-open, in
     seconds of the clip, and how many samples a second it has; None leaves it out. name: the only tag of the product.
     codec: the coding of the clip's packets ("h264", "hevc", ...). track: the number of its stream in the file.
-    shown: how its frames are to be shown. even: first pts and step of a file whose frames are all one step apart, where
-    they are to be counted, because ffmpeg finds other times for them.
+    shown: how its frames are to be shown.
     Raises ValueError unless start_pts <= first_pts <= last_pts < stop_pts.
     """
 
@@ -71,7 +73,6 @@ class Excerpt:
     codec: str = ""
     track: int = 0
     shown: Shown = PLAIN
-    even: tuple[int, int] | None = None
 
     def __post_init__(self) -> None:
         if not self.start_pts <= self.first_pts <= self.last_pts < self.stop_pts:
@@ -95,7 +96,9 @@ def clock_rows(height: int) -> float:
     return min(1.0, (16 + 1.4 * max(10, height / 27)) / height)
 
 
-def transcode(source: Path, target: Path, excerpt: Excerpt, profile: Profile, *, timeout_s: float = 3600) -> None:
+def transcode(
+    source: Path, target: Path, excerpt: Excerpt, profile: Profile, *, feed: Feed | None = None, timeout_s: float = 3600
+) -> None:
     """Re-encode an excerpt into an MP4 that begins with its first frame; every frame keeps its exact relative time.
 
     The picture stands upright, and keeps its colours' range and meaning and the shape of its pixels. Fields stay
@@ -103,7 +106,8 @@ def transcode(source: Path, target: Path, excerpt: Excerpt, profile: Profile, *,
     would mix them, and in HEVC and AV1, which have none. With `profile.fps` frames are repeated or left out
     instead, each shown within half a step of its instant. One thread; the same input gives the same bytes. Nothing but
     picture, sound and `excerpt.name` is written: no metadata, chapters, subtitles or data of the source.
-    Raises ClipError ("transcode") when ffmpeg refuses or takes more than `timeout_s` seconds.
+    feed: the excerpt's frames, to be taken instead of those that ffmpeg itself decodes.
+    Raises ClipError ("transcode") when ffmpeg refuses or takes more than `timeout_s` seconds, and like `Feed.write`.
     """
     codec = "h264" if profile.codec == "source" else profile.codec
     encoder, crf, presets, own = _ENCODERS[codec]
@@ -116,33 +120,41 @@ def transcode(source: Path, target: Path, excerpt: Excerpt, profile: Profile, *,
     if profile.fps is None and excerpt.time_base.denominator < 1 << 31:
         options["video_track_timescale"] = excerpt.time_base.denominator
     end = (excerpt.last_pts + excerpt.last_duration - excerpt.first_pts) * excerpt.time_base
-    last = "" if profile.fps else f"setts=pts=PTS:dts=DTS:duration='{_until(f'round({float(end)!r}/TB)')}'"
+    until, usual = (f"round({float(at)!r}/TB)" for at in (end, excerpt.last_duration * excerpt.time_base))
+    lasts = _until(until, usual, stated=feed is None)
+    last = "" if profile.fps else f"setts=pts=PTS:dts=DTS:duration='{lasts}'"
     clip = _input(source, excerpt)
     with tempfile.TemporaryDirectory(prefix="lamplighter-") as folder:
-        picture = clip[str(excerpt.track)]
-        if excerpt.even is not None:
-            picture = picture.filter("settb", str(excerpt.time_base))
-            picture = picture.filter("setpts", "({}+N*{})".format(*excerpt.even))
-        picture = picture.filter("trim", start_pts=excerpt.start_pts, end_pts=excerpt.stop_pts)
-        picture = picture.filter("setpts", f"PTS-({excerpt.first_pts})")
+        if feed is None:
+            picture = clip[str(excerpt.track)].filter("trim", start_pts=excerpt.start_pts, end_pts=excerpt.stop_pts)
+            picture = picture.filter("setpts", f"PTS-({excerpt.first_pts})")
+        else:
+            picture = ffmpeg.input("pipe:0", f="nut", threads=1, **feed.options(excerpt.shown))["0"]
+            for name, arguments in feed.filters.items():
+                picture = picture.filter(name, **arguments)
         if woven:  # after the trim, so that no frame outside is woven in
             picture = picture.filter("bwdif", mode="send_frame", deint="interlaced")
-        limit = "ih" if profile.height is None else f"min(ih,{profile.height})"
-        # H.264 and the others want an even width and height in 4:2:0.
-        width = f"max(2,min(2*round(iw*{limit}/ih/2),2*trunc(iw/2)))"
-        picture = picture.filter("scale", width, f"max(2,2*trunc({limit}/2))", interl=-1)
-        if profile.clock:
-            picture = _clock(picture, excerpt.first_ns, Path(folder))
-        if profile.fps is not None:
-            length = (excerpt.stop_pts - excerpt.first_pts) * excerpt.time_base
-            picture = picture.filter("fps", fps=profile.fps, start_time=0, eof_action="pass")
-            picture = picture.filter("trim", end_pts=math.ceil(length * profile.fps))
-        for kind in NO_SIDE_DATA:
-            picture = picture.filter("sidedata", mode="delete", type=kind)
-        streams = [picture.filter("format", "yuv420p")]
+        streams = [_picture(picture, excerpt, profile, Path(folder))]
         if excerpt.sound is not None:
             streams.append(_sound(clip, excerpt))
-        _run(streams, target, options | _container(excerpt, codec, last), timeout_s)
+        _run(streams, target, options | _container(excerpt, codec, last), timeout_s, feed)
+
+
+def _picture(picture: Node, excerpt: Excerpt, profile: Profile, folder: Path) -> Node:
+    """Return the frames as an encoder wants them: of the profile's size and rate, with its clock, and nothing else."""
+    limit = "ih" if profile.height is None else f"min(ih,{profile.height})"
+    # H.264 and the others want an even width and height in 4:2:0.
+    width = f"max(2,min(2*round(iw*{limit}/ih/2),2*trunc(iw/2)))"
+    picture = picture.filter("scale", width, f"max(2,2*trunc({limit}/2))", interl=-1)
+    if profile.clock:
+        picture = _clock(picture, excerpt.first_ns, folder)
+    if profile.fps is not None:
+        length = (excerpt.stop_pts - excerpt.first_pts) * excerpt.time_base
+        picture = picture.filter("fps", fps=profile.fps, start_time=0, eof_action="pass")
+        picture = picture.filter("trim", end_pts=math.ceil(length * profile.fps))
+    for kind in NO_SIDE_DATA:
+        picture = picture.filter("sidedata", mode="delete", type=kind)
+    return picture.filter("format", "yuv420p")
 
 
 def copy(source: Path, target: Path, excerpt: Excerpt, *, timeout_s: float = 3600) -> None:
@@ -157,16 +169,16 @@ def copy(source: Path, target: Path, excerpt: Excerpt, *, timeout_s: float = 360
     clip = _input(source, excerpt, excerpt.shown.options)
     keep = f"noise=drop='lt(pts,{excerpt.start_pts})+gte(pts,{excerpt.stop_pts})'"
     shift = f"pts=PTS-({excerpt.first_pts}):dts=DTS-({excerpt.first_pts})"
-    shift += f":duration='{_until(excerpt.last_pts + excerpt.last_duration)}'"
+    shift += f":duration='{_until(excerpt.last_pts + excerpt.last_duration, excerpt.last_duration)}'"
     streams = [clip[str(excerpt.track)]]
     if excerpt.sound is not None:
         streams.append(_sound(clip, excerpt))
     _run(streams, target, {"c:v": "copy"} | _container(excerpt, excerpt.codec, f"{keep},setts={shift}"), timeout_s)
 
 
-def _until(end: object) -> str:
-    """Return for `setts` how long a packet is shown: as long as it says, but none of them beyond `end`."""
-    return f"min(if(DURATION,DURATION,1e9),{end}-PTS)"
+def _until(end: object, usual: object, *, stated: bool = True) -> str:
+    """Return for `setts` how long a packet is shown: as it states, else the usual, but none of them beyond `end`."""
+    return f"min({f'if(DURATION,DURATION,{usual})' if stated else usual},{end}-PTS)"
 
 
 def _sound(clip: Node, excerpt: Excerpt) -> Node:
@@ -229,7 +241,9 @@ def _font() -> bytes:
     return bytes(font.font_bytes)
 
 
-def _run(streams: list[Node], target: Path, options: dict[str, Any], timeout_s: float) -> None:
+def _run(
+    streams: list[Node], target: Path, options: dict[str, Any], timeout_s: float, feed: Feed | None = None
+) -> None:
     """Run ffmpeg on one thread, without a terminal, into an MP4 that starts playing before it is loaded."""
     options = options | {
         "f": "mp4", "movflags": "+faststart", "fflags": "+bitexact", "map_metadata": -1, "map_chapters": -1,
@@ -241,17 +255,17 @@ def _run(streams: list[Node], target: Path, options: dict[str, Any], timeout_s: 
     command = command.global_args("-hide_banner", "-nostdin", "-copyts").overwrite_output()
     arguments: list[str] = command.compile(cmd=program())
     try:
-        done = subprocess.run(
-            arguments, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", timeout=timeout_s,
-            check=False, env=os.environ | {"SVT_LOG": "1"},
-        )  # fmt: skip
+        status, log = _ended(arguments, timeout_s, feed)
     except subprocess.TimeoutExpired as error:
         target.unlink(missing_ok=True)
         raise ClipError("transcode", f"ffmpeg took more than {timeout_s:g} s; ask for a shorter span") from error
-    if done.returncode:
+    except ClipError:
         target.unlink(missing_ok=True)
-        reason = _reason(done.stderr) or f"ffmpeg ended with status {done.returncode}"
-        raise ClipError("transcode", reason) from _of_machine(done.stderr, target)
+        raise
+    if status:
+        target.unlink(missing_ok=True)
+        reason = _reason(log) or f"ffmpeg ended with status {status}"
+        raise ClipError("transcode", reason) from _of_machine(log, target)
     clean_head(target)
 
 
@@ -259,6 +273,32 @@ def _of_machine(log: str, target: Path) -> OSError | None:
     """Return the error of the machine that ffmpeg met, where it says one: it is not the clip's."""
     code = next((code for code in LACKING if os.strerror(code) in log), None)
     return None if code is None else OSError(code, os.strerror(code), str(target))
+
+
+def _ended(arguments: list[str], timeout_s: float, feed: Feed | None) -> tuple[int, str]:
+    """Run a command to its end and return its status and log; while frames are fed, its own time limit ends it."""
+    environment = os.environ | {"SVT_LOG": "1"}
+    if feed is None:
+        done = subprocess.run(
+            arguments, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", timeout=timeout_s,
+            check=False, env=environment,
+        )  # fmt: skip
+        return done.returncode, done.stderr
+    with (
+        tempfile.TemporaryFile("w+", errors="replace") as log,  # a pipe that nobody reads would fill up
+        subprocess.Popen(
+            arguments, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=log, env=environment
+        ) as process,
+    ):
+        try:
+            # It goes when it has seen enough, or refuses; its status says which.
+            with suppress(BrokenPipeError), cast("IO[bytes]", process.stdin) as pipe:
+                feed.write(pipe)
+            process.wait(timeout_s)
+        finally:
+            process.kill()
+        log.seek(0)
+        return process.returncode, log.read()
 
 
 def _reason(log: str) -> str:
