@@ -31,6 +31,8 @@ RAW: Final = frozenset({"h264", "hevc", "mpegvideo", "m4v", "mjpeg", "obu"})
 """Streams of pictures without a container: their frames have no time."""
 UNTIMED: Final = RAW | {"mpeg", "dhav"}
 """What tells the time of no frame or of some only."""
+BY_ORDER: Final = frozenset({"avi", "asf"})
+"""What tells when a packet is decoded, not when its frame is shown."""
 LOSSY: Final = UNTIMED | {"mpegts"}
 """What may lose packets on its way and is read as far as it goes."""
 
