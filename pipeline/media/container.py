@@ -13,6 +13,7 @@ import av
 from av.stream import Discard
 
 from pipeline.errors import ClipError
+from pipeline.media.edits import joins_pieces
 from pipeline.media.tracks import Chosen, Track, choose
 
 if TYPE_CHECKING:
@@ -31,6 +32,8 @@ RAW: Final = frozenset({"h264", "hevc", "mpegvideo", "m4v", "mjpeg", "obu"})
 """Streams of pictures without a container: their frames have no time."""
 UNTIMED: Final = RAW | {"mpeg", "dhav"}
 """What tells the time of no frame or of some only."""
+BY_ORDER: Final = frozenset({"avi", "asf"})
+"""What tells when a packet is decoded, not when its frame is shown."""
 LOSSY: Final = UNTIMED | {"mpegts"}
 """What may lose packets on its way and is read as far as it goes."""
 
@@ -44,6 +47,10 @@ _MEBI: Final = 1 << 20
 _ASF_SECRETS: Final = (
     bytes.fromhex("fbb31122 23bdd211b4b700a0c955fc6e"),
     bytes.fromhex("14e68a292226174cb935dae07ee9289c"),
+)
+_JOINED: Final = (
+    "its edit list joins pieces of a recording, so when what follows the first was is not known; add what the camera "
+    "recorded, or take the edits out: `ffmpeg -ignore_editlist 1 -i IN -map 0:v -map 0:a? -c copy OUT.mp4`"
 )
 _LOCKED: Final = "it is encrypted and its key is not here; decrypt it with what recorded it and add the decrypted clip"
 
@@ -142,6 +149,8 @@ def _check(path: Path, container: InputContainer, video: VideoStream, max_pixels
         raise ClipError("probe", f"its picture of {told}, wanted at most {MAX_SIDE} pixels along a side")
     if 0 in _size(video):
         raise ClipError("probe", "the size of its picture cannot be found: no frame in it can be decoded")
+    if container.format.name.startswith("mov") and joins_pieces(path, video.id):
+        raise ClipError("probe", _JOINED)
     if not video.time_base:
         raise ClipError("probe", "it has no time base, so its frames have no time; put the stream into a container")
     if _scrambled(path, container, video):

@@ -34,7 +34,9 @@ TEMPLATES: Final[dict[str, tuple[str, ...]]] = {
     "dahua": (
         "{camera}/{start:%Y-%m-%d@local}/{digits}/dav/{part}/{start:%H.%M.%S}-{part}.{ext}",
         "{camera}/{part}/{start:%Y-%m-%d@local}/{digits}/dav/{part}/{start:%H.%M.%S}-{part}.{ext}",
-        "{camera}_ch{digits}_{part}_{start:%Y%m%d%H%M%S@local}_{digits}.{ext}",
+        # The camera is the recorder and its channel: NVR_ch2 is not NVR_ch1, and may be another owner's.
+        "{camera}_main_{start:%Y%m%d%H%M%S@local}_{digits}.{ext}",
+        "{camera}_sub_{start:%Y%m%d%H%M%S@local}_{digits}.{ext}",
     ),
     "reolink": (
         "{camera}_{digits}_{start:%Y%m%d%H%M%S@local}.{ext}",

@@ -169,9 +169,9 @@ def read_sidecar(data: bytes) -> Said:
     Raises ClipError("sidecar", ...) for anything else.
     """
     try:
-        document = json.loads(data)
+        document = json.loads(data, object_pairs_hook=_once)
     except (ValueError, RecursionError) as error:
-        raise ClipError("sidecar", f"is not JSON: {error}") from error
+        raise ClipError("sidecar", f"is not JSON that can be read: {error}") from error
     if not isinstance(document, dict):
         raise ClipError("sidecar", f'wanted an object with "camera" and "start", got {type(document).__name__}')
     unknown = set(document) - {"camera", "start"}
@@ -186,3 +186,11 @@ def read_sidecar(data: bytes) -> Said:
     if isinstance(camera, list | dict | bool) or camera == "":
         raise ClipError("sidecar", f'wanted the id or an alias of a camera as "camera", got {camera!r}')
     return Said(None if camera is None else str(camera), start_ns)
+
+
+def _once(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    """Return an object of JSON; one that says a thing twice is a ValueError: which is meant decides who is asked."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("it says one thing twice")
+    return found

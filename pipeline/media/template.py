@@ -27,7 +27,8 @@ _DIRECTIVES: Final = _NUMBER | _UNPADDED | {
     "b": f"(?i:{'|'.join(month[:3] for month in _MONTHS)})(?![A-Za-z])",
     "B": f"(?i:{'|'.join(_MONTHS)})(?![A-Za-z])",
     "p": r"[ \u00a0\u202f]?[AaPp](?:\.[Mm]\.|[Mm])",
-    "z": r"(?:(?:UTC|GMT)?[+-]\d{1,2}(?:[:._-]?\d{2})?(?!\d)|Z|UTC|GMT)",
+    # Without a UTC before it -1 or -01 is as likely the number of a copy, or of a channel.
+    "z": r"(?:(?:(?:UTC|GMT)[+-]\d{1,2}(?:[:._-]?\d{2})?|[+-]\d{2}[:._-]?\d{2}|\+\d{2})(?!\d)|Z|UTC|GMT)",
     "%": "%",
 }  # fmt: skip
 _EPOCHS: Final = {"epoch": NS, "%s": NS, "epoch_ms": NS // 1000}  # nanoseconds in one unit

@@ -10,7 +10,7 @@ from pipeline.span import iso
 from samples import camera, naming
 
 CAMERAS = (
-    camera("door", aliases=("Front Door", "front-door", "NVR")),
+    camera("door", aliases=("Front Door", "front-door", "nvr_ch1")),
     camera("front_door"),
     camera("yard", aliases=("G5 Flex", "Roof_Rear_Corner")),
     camera("cam-00"),
@@ -84,6 +84,27 @@ def test_names_without_a_camera_need_one_given(path: str) -> None:
         naming("yard", template=name, zone="Europe/Vienna").origin(path, None)
     origin = naming("yard", template=name, zone="Europe/Vienna", camera="yard").origin(path, None)
     assert [iso(one) for one in origin.starts] == ["2026-01-31T18:00:00Z"]
+
+
+@pytest.mark.parametrize(
+    ("name", "path"),
+    [
+        ("ring", "Front Door_2026-01-31T19-00-00-1.mp4"),
+        ("ring", "Front Door_2026-01-31T19-00-00-02.mp4"),
+        ("blink", "door/2026-01-31T18_00_00-2.mp4"),
+        ("blink", "yard_2026-01-31T18-00-00+1.mp4"),
+    ],
+)
+def test_the_number_of_a_copy_is_not_taken_for_an_offset_from_utc(name: str, path: str) -> None:
+    with pytest.raises(ClipError, match="does not fit"):
+        naming(*CAMERAS, template=name, zone="Europe/Vienna").origin(path, None)
+
+
+def test_a_recorders_channel_is_part_of_its_cameras_name() -> None:
+    cameras = naming(*CAMERAS, camera("NVR"), template="dahua", zone="Europe/Vienna")
+    assert cameras.origin("NVR_ch1_sub_20260131190000_20260131193000.mp4", None).camera == "door"
+    with pytest.raises(ClipError, match="'NVR_ch2' is not in the catalogue"):
+        cameras.origin("NVR_ch2_main_20260131190000_20260131193000.dav", None)
 
 
 def test_the_local_times_of_a_layout_need_a_zone() -> None:

@@ -216,6 +216,7 @@ def test_a_sidecar_says_camera_and_start_or_either(document: Any, said: Said) ->
         (b'{"start": ""}', "wanted a time such as"),
         (b'{"camera": ""}', "an alias of a camera"),
         (b'{"camera": ["a"]}', "an alias of a camera"),
+        (b'{"camera": "never", "camera": "always"}', "one thing twice"),
     ],
 )
 def test_any_other_sidecar_is_refused_as_a_sidecar(data: bytes, said: str) -> None:
