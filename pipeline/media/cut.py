@@ -282,7 +282,8 @@ def _make(
             if same and not _difference(got, video, wanted.frames, excerpt):
                 return _Made("remux", video)
     wrong = ""
-    for way, fed in _ways(excerpt, timed=wanted.timed):
+    sure = wanted.timed and not any(frame.damaged for frame in wanted.frames)
+    for way, fed in _ways(excerpt, sure=sure):
         _transcode(source, target, way, profile, known=wanted.known if fed else None, timeout_s=timeout_s)
         comparison = _Comparison(wanted, excerpt, fps=profile.fps)
         try:
@@ -299,14 +300,14 @@ def _make(
     raise ClipError("cut", wrong)
 
 
-def _ways(excerpt: Excerpt, *, timed: bool) -> Iterator[tuple[Excerpt, bool]]:
+def _ways(excerpt: Excerpt, *, sure: bool) -> Iterator[tuple[Excerpt, bool]]:
     """Yield the ways to encode an excerpt, each with whether ffmpeg is fed with the frames that we have decoded.
 
     Its own decoding is the cheapest; should seeking in this file lead it elsewhere than it led us, the whole file still
-    holds every frame. Where a file does not state the times of its frames, ffmpeg finds others, which goes unseen once
-    the frame rate is another as well.
+    holds every frame. sure: whether it finds the same times and pictures as we: not where a file does not state the
+    times, which goes unseen once the frame rate is another as well, nor where its decoder conceals another way.
     """
-    if timed:
+    if sure:
         yield excerpt, False
         if excerpt.seek_pts is not None:
             yield replace(excerpt, seek_pts=None), False

@@ -316,3 +316,27 @@ def test_a_film_that_is_turned_by_no_quarter_is_cut_as_it_is_shown(tmp_path: Pat
     ffmpeg("-display_rotation", 45, "-i", source, "-c", "copy", path)
     for start, end in spans():
         check(path, clip(path), tmp_path / "1.mp4", start, end, crf=20)
+
+
+@pytest.mark.parametrize("suffix", [".ts", ".mkv", ".mpg"])
+@pytest.mark.parametrize("seed", range(3))
+def test_a_damaged_film_is_cut_to_the_frames_that_the_reader_shows_of_it(
+    suffix: str, seed: int, tmp_path: Path
+) -> None:
+    codec = "mpeg2video" if suffix == ".mpg" else "libx264"
+    path = footage_file(tmp_path / f"a{suffix}", 100, codec=codec, gop=20, options={"bf": "2"})
+    data, rng = bytearray(path.read_bytes()), np.random.default_rng(seed)
+    with av.open(str(path)) as container:  # inside of packets, so that the container can still be read
+        places = [p.pos + p.size // 3 for p in container.demux(video=0) if p.pos is not None and p.size > 60]
+    for at in rng.choice(places, 4, replace=False):
+        data[at : at + 12] = rng.bytes(12)
+    path.write_bytes(data)
+    of = clip(path)
+    for part in of.recorded(of.span):
+        inside = [one for one in shown(path, of) if of.pts_at(part.start_ns) <= one[1] < of.pts_at(part.end_ns)]
+        made = make_cut(path, tmp_path / "1.mp4", Cut("r", of, part, Profile(crf=20)))
+        got = written(tmp_path / "1.mp4")
+        assert len(got) == len(inside) == made.frames
+        assert sum(have != want for (have, _), (want, _) in zip(got, inside, strict=True)) <= made.damaged
+        assert made.damaged <= of.stream.condition.damaged
+        assert made.missing <= of.stream.condition.missing
