@@ -30,7 +30,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     import numpy as np
+    from av.audio.stream import AudioStream
     from av.video.frame import VideoFrame
+    from av.video.stream import VideoStream
     from numpy.typing import NDArray
 
     from pipeline.media.tracks import Track
@@ -39,6 +41,8 @@ LIBAV: Final = ", ".join(
     f"{name} {'.'.join(map(str, av.library_versions[name]))}" for name in ("libavcodec", "libavformat")
 )
 """The versions of the libraries in use, for a record."""
+
+_AHEAD_S: Final = Fraction(1, 2)  # sound and picture seldom begin at once
 
 MAX_PIXELS: Final = 8192 * 4320
 """The largest picture that is decoded, in pixels (8K with room): a header of 16000 x 16000 asks for 384 MB a frame."""
@@ -75,7 +79,7 @@ class Video:
         self.created_ns = created_ns(container.metadata, *(s.metadata for s in (video, *container.streams)))
         self.key = False
         self._pictures = Pictures(found, time_base=self.time_base, rate=rate)
-        self._account, self._notes = self._pictures.account, found.notes
+        self._account, self._notes = self._pictures.account, (*found.notes, *_ahead(audio, video))
         self._frames = self._pictures.shown()
         self._first: tuple[int, VideoFrame] | None = None
         self._last: VideoFrame | None = None
@@ -312,6 +316,16 @@ def seek_point(path: Path, pts: int, *, track: Track = "largest") -> int | None:
             if at is not None and at <= latest:
                 return target
     return None
+
+
+def _ahead(audio: AudioStream | None, video: VideoStream) -> Iterator[str]:
+    """Say by how much the sound begins before the picture, where nobody knows which of them a start is meant of."""
+    if audio is None or None in (audio.start_time, audio.time_base, video.start_time, video.time_base):
+        return
+    begins = [Fraction(stream.start_time or 0) * Fraction(stream.time_base or 0) for stream in (video, audio)]
+    if begins[0] - begins[1] >= _AHEAD_S:
+        told = f"{float(begins[0] - begins[1]):.3f} s"
+        yield f"its sound begins {told} before its picture; its start is taken as that of the picture"
 
 
 def _seconds(text: str) -> Fraction | None:
