@@ -32,8 +32,6 @@ RAW: Final = frozenset({"h264", "hevc", "mpegvideo", "m4v", "mjpeg", "obu"})
 """Streams of pictures without a container: their frames have no time."""
 UNTIMED: Final = RAW | {"mpeg", "dhav"}
 """What tells the time of no frame or of some only."""
-BY_ORDER: Final = frozenset({"avi", "asf"})
-"""What tells when a packet is decoded, not when its frame is shown."""
 LOSSY: Final = UNTIMED | {"mpegts"}
 """What may lose packets on its way and is read as far as it goes."""
 
@@ -99,6 +97,19 @@ def told_rate(container: InputContainer, video: VideoStream, raw_rate: Fraction 
             "set ingest.raw_rate, such as 25",
         )
     return Fraction(rate)
+
+
+def by_order(container: InputContainer, video: VideoStream) -> bool:
+    """Tell whether a file says when packets are decoded and not when frames are shown: AVI, ASF, an AVI's in Matroska.
+
+    Only what came from an AVI has a tag of four letters in Matroska.
+    """
+    if not container.format.name.startswith("matroska"):
+        return container.format.name in {"avi", "asf"}
+    try:
+        return bool(video.codec_context.codec_tag.strip("\0"))
+    except UnicodeDecodeError:  # a tag all the same
+        return True
 
 
 def check_open(packet: Packet[VideoStream], container: InputContainer) -> None:

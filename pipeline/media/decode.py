@@ -19,7 +19,7 @@ from av.codec.context import ThreadType
 
 from pipeline.clip import Stream
 from pipeline.errors import ClipError
-from pipeline.media.container import BY_ORDER, MISREAD, UNTIMED, Opened, opened, pixel_limit, said, told_rate
+from pipeline.media.container import MISREAD, UNTIMED, Opened, by_order, opened, pixel_limit, said, told_rate
 from pipeline.media.created import created_ns
 from pipeline.media.demux import packets
 from pipeline.media.luma import UPRIGHT, Luma, Turn, turn_of
@@ -280,7 +280,7 @@ def open_video(
         context = video.codec_context
         context.thread_count = max(1, threads)  # 0 would mean every core
         # With frame threads a frame loses the decoding time of its packet, which is all the time an AVI or ASF has.
-        alone = threads == 1 or container.format.name in BY_ORDER
+        alone = threads == 1 or by_order(container, video)
         context.thread_type = ThreadType.SLICE if alone else ThreadType.AUTO
         context.options = pixel_limit(max_pixels) | ({} if loop_filter else {"skip_loop_filter": "all"})
         if target is not None:

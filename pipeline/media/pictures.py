@@ -14,7 +14,7 @@ import numpy as np
 from pipeline.errors import ClipError
 from pipeline.holes import longest_step, usual_step
 from pipeline.media.account import Account
-from pipeline.media.container import BY_ORDER, LOSSY, MISREAD, RAW, UNTIMED, check_open, said
+from pipeline.media.container import LOSSY, MISREAD, RAW, UNTIMED, by_order, check_open, said
 from pipeline.media.demux import packets
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ class Pictures:
         self._opened, self._base, self._rate = opened, time_base, rate
         name = opened.container.format.name
         self._lossy, self._codec = name in LOSSY, opened.video.codec_context.codec.canonical_name
-        self._by_dts, self._sparse = name in BY_ORDER, name in UNTIMED - RAW
+        self._by_dts, self._sparse = by_order(opened.container, opened.video), name in UNTIMED - RAW
         self.account = Account(self._codec, time_base=time_base, raw=rate is not None, lossy=self._lossy)
         self._frames_measured = self._step = 0  # how long a frame is, and by how many frames that was found
         self._late, self._jump = 0, ""
