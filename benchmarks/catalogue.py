@@ -82,7 +82,9 @@ def fill(path: Path, cameras: int, clips: int, *, every_s: int) -> None:
         starts = ((i, _START_NS + i * every_s * NS) for i in range(clips // cameras))
         database.executemany("INSERT INTO shot VALUES (?, ?)", starts)
         database.execute(
-            "INSERT INTO clips SELECT id, at_ns + n * ?, printf('%08x%012x', n, i), at_ns + n * ? + ?, "
+            "INSERT INTO clips (camera, start_ns, id, end_ns, sha256, size, key, codec, width, height, time_base, "
+            "first_pts, end_pts, frames, audio, activity, version, source) "
+            "SELECT id, at_ns + n * ?, printf('%08x%012x', n, i), at_ns + n * ? + ?, "
             "?, 2000000 + i, 'clips/' || id || '/20260101T000000.mp4', 'h264', 1920, 1080, '1/15360', 0, 460800, 450, "
             "NULL, ?, '2-0', '20260101T000000Z.mp4' FROM (SELECT * FROM town ORDER BY id) CROSS JOIN shot",
             (NS // 10, NS // 10, _LENGTH_NS, "0" * 64, _ACTIVITY),

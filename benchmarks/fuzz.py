@@ -152,9 +152,16 @@ def _peak_mib() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
+def _mapped_bytes() -> int:
+    with suppress(OSError):
+        return int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0]) * resource.getpagesize()
+    return 0
+
+
 def _serve(line: Connection, clips: Sequence[Whole], seed: int, folder: Path) -> None:
     """Take in the mutants whose numbers come down the line, and answer with what became of each."""
-    resource.setrlimit(resource.RLIMIT_AS, (MEMORY_MIB * 2**20,) * 2)
+    # What was mapped when it was forked off is not a mutant's: a long run of tests maps gigabytes.
+    resource.setrlimit(resource.RLIMIT_AS, (_mapped_bytes() + MEMORY_MIB * 2**20,) * 2)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     with (folder / "crash").open("w") as crash:
         faulthandler.enable(crash)
@@ -198,7 +205,7 @@ class _Worker:
         if self.line.poll():
             try:
                 found: End = self.line.recv()
-            except EOFError:
+            except (EOFError, ConnectionError):
                 self.process.join()
                 reason = f"exit code {self.process.exitcode}"
                 trace = (self.folder / "crash").read_text(encoding="utf-8", errors="replace")

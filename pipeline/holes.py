@@ -36,3 +36,18 @@ def holes(pts: NDArray[np.int64], time_base: Fraction) -> list[tuple[int, int]]:
     usual = usual_step(pts)
     before = np.flatnonzero(steps > longest_step(usual, time_base))
     return [(int(pts[at]) + usual, int(pts[at + 1])) for at in before]
+
+
+def never_came(pts: NDArray[np.int64], time_base: Fraction, *, alike: float) -> tuple[int, int]:
+    """Return how many steps are longer than the others, and how many frames they lack; (0, 0) of an uneven recording.
+
+    pts: int64 (N,), increasing, in `time_base` seconds. alike: the share of steps that have to last as long as usual.
+    Holes are none of them.
+    """
+    if len(pts) < 3:
+        return 0, 0
+    steps, usual = np.diff(pts), usual_step(pts)
+    if (np.abs(steps - usual) <= max(1, usual // 50)).mean() < alike:
+        return 0, 0
+    long = steps[(steps > 1.5 * usual) & (steps <= longest_step(usual, time_base))]
+    return len(long), int(np.rint(long / usual).sum()) - len(long)

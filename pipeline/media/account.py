@@ -10,7 +10,7 @@ import numpy as np
 
 from pipeline.clip import Condition
 from pipeline.errors import ClipError
-from pipeline.holes import holes, longest_step, usual_step
+from pipeline.holes import holes, never_came
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -143,16 +143,10 @@ class Account:
         return lead, missing
 
     def _never_came(self, shown: NDArray[np.int64]) -> tuple[int, int]:
-        """Return how many steps are longer than the others, which are all alike, and how many frames those lack."""
+        """Return how many steps between packets are longer than the others, and how many frames those lack."""
         given = np.unique(np.asarray(self._packet_pts))
         given = given[given >= shown[0]]
-        if len(given) <= self.untimed or len(given) < 3:
-            return 0, 0
-        steps = np.diff(given)
-        usual = usual_step(given)
-        alike = np.abs(steps - usual) <= max(1, usual // 50)
-        gaps = steps[(steps > 1.5 * usual) & (steps <= longest_step(usual, self._base))]
-        return (len(gaps), int(np.rint(gaps / usual).sum()) - len(gaps)) if alike.mean() >= _CONSTANT else (0, 0)
+        return never_came(given, self._base, alike=_CONSTANT) if len(given) > self.untimed else (0, 0)
 
     def _told(self, ticks: int) -> Iterator[str]:
         if ticks:

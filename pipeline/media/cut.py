@@ -13,6 +13,7 @@ import numpy as np
 
 from pipeline.clip import Clip, Stream, check_id
 from pipeline.errors import ClipError
+from pipeline.holes import never_came
 from pipeline.media.clean import ONLY_PICTURES, shown_as
 from pipeline.media.decode import LIBAV, Video, open_video, seek_point
 from pipeline.media.feed import open_feed
@@ -133,7 +134,7 @@ def make_cut(source: Path, target: Path, cut: Cut, *, name: str = "", timeout_s:
         except ClipError:
             target.unlink(missing_ok=True)
             raise
-    missing = _missing(source, clip, excerpt, len(frames))
+    missing = _missing(source, clip, excerpt, [frame.pts for frame in frames])
     return _product(target, cut, excerpt, frames, made=made, missing=missing)
 
 
@@ -189,12 +190,14 @@ def _excerpt(source: Path, cut: Cut, span: Span, frames: list[_Frame], *, video:
     )
 
 
-def _missing(source: Path, clip: Clip, excerpt: Excerpt, shown: int) -> int:
-    """Return how many frames of the excerpt are in the source and give no picture."""
+def _missing(source: Path, clip: Clip, excerpt: Excerpt, shown: list[int]) -> int:
+    """Return how many frames of the excerpt are in the source and give no picture, or never came; shown: pts."""
     if not clip.stream.condition.missing:
         return 0
     there = count(source, excerpt.track, start_pts=excerpt.start_pts, stop_pts=excerpt.stop_pts)
-    return min(max(0, there - shown), clip.stream.condition.missing)
+    # Of a short cut half of the steps have to tell the rate; that the clip's is even was seen before.
+    _, gone = never_came(np.array(shown, np.int64), clip.stream.time_base, alike=0.5)
+    return min(max(0, there - len(shown), gone), clip.stream.condition.missing)
 
 
 def _end(clip: Clip, last: _Frame) -> int:

@@ -5,7 +5,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from pipeline.holes import holes, longest_step, usual_step
+from pipeline.holes import holes, longest_step, never_came, usual_step
 
 BASE = Fraction(1, 1000)
 
@@ -32,3 +32,11 @@ def test_a_camera_that_takes_a_frame_a_minute_may_take_ten() -> None:
     assert longest_step(usual, BASE) == 600_000
     assert longest_step(40, BASE) == 2000
     assert holes(frames(*[60_000] * 5, 600_001), BASE) == [(360_000, 900_001)]
+
+
+def test_frames_never_came_where_one_step_is_longer_than_all_others() -> None:
+    assert never_came(frames(*[40] * 20, 160, *[40] * 20, 81), BASE, alike=0.9) == (2, 4)
+    assert never_came(frames(*[40] * 20, 40, 5000, 40), BASE, alike=0.9) == (0, 0)  # that is a hole
+    assert never_came(frames(40, 80, 40, 120, 40), BASE, alike=0.9) == (0, 0)  # no even recording
+    assert never_came(frames(*[33, 33, 34] * 9), BASE, alike=0.9) == (0, 0)
+    assert never_came(frames(40), BASE, alike=0.9) == (0, 0)

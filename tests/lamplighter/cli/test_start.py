@@ -23,7 +23,7 @@ ROOT = Path(__file__).parents[3]
 
 # Every package that the project needs by name, and SciPy, which scikit-image brings: each takes 20 ms to a second.
 # scikit-image itself is light: it loads its parts, and SciPy with them, when they are asked for.
-LIGHT = {"typer", "rich", "skimage"}
+LIGHT = {"typer", "rich", "skimage", "tzdata"}
 HEAVY = {
     *("numpy", "scipy", "av", "PIL", "ffmpeg", "imageio_ffmpeg", "matplotlib", "ray"),
     *("pydantic", "pydantic_settings", "tomlkit", "shapely", "pyproj"),

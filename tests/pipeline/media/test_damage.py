@@ -6,10 +6,14 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from films import clip_of
 from numbered import ffmpeg, read, refusal, write
 
 from pipeline.clip import WHOLE
+from pipeline.media.cut import Cut, make_cut
 from pipeline.media.encode import encode
+from pipeline.media.profile import Profile
+from pipeline.span import Span
 
 KEY = "76a6c65c5ea762046bd749a2e632ccbb"
 
@@ -145,6 +149,9 @@ def test_frames_that_never_came_where_all_others_came_evenly_are_missing(suffix:
     ffmpeg("-i", whole, "-c", "copy", "-bsf:v", "noise=drop='between(n,23,25)+eq(n,37)'", path)
     condition = read(path)[0].condition
     assert condition.missing == 4
+    clip = clip_of(path)
+    for span, missing in ((clip.span, 4), (Span(clip.start_ns, clip.start_ns + 1_200_000_000), 3)):
+        assert make_cut(path, tmp_path / "cut.mp4", Cut("r", clip, span, Profile())).missing == missing
     assert "4 frames never came: 2 steps between frames took too long" in condition.notes
 
 
