@@ -53,7 +53,7 @@ def not_whole(clips: Sequence[Clip]) -> str:
 def lacks(clip: Clip) -> list[str]:
     """Return a sentence on each thing that a clip lacks or bears; of more than ten holes the first ten are told."""
     told = [
-        f"No frame was recorded from {second(hole.start_ns)} on for {hole.duration_ns / NS:,.1f} s."
+        f"There is no picture from {second(hole.start_ns)} on for {hole.duration_ns / NS:,.1f} s."
         for hole in clip.holes[:_TOLD]
     ]
     if more := len(clip.holes) - _TOLD if len(clip.holes) > _TOLD else 0:
@@ -62,7 +62,7 @@ def lacks(clip: Clip) -> list[str]:
     if condition.damaged:
         told.append(f"Damaged: {condition.damaged:,} of {clip.stream.frames:,} frames, parts of which are made up.")
     if condition.missing:
-        told.append(f"Missing: {condition.missing:,} frames that are in the file and cannot be shown.")
+        told.append(f"Missing: {condition.missing:,} frames that gave no picture, or never came.")
     return [*told, *condition.notes]
 
 

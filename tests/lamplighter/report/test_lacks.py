@@ -85,9 +85,9 @@ def test_an_event_before_a_hole_is_not_drawn_across_it() -> None:
 def test_what_a_clip_lacks_is_told_in_sentences() -> None:
     of = clip_of(film(50, 30, pause_ms=4000), damaged=2, missing=1200, notes=("One time stamp stands twice.",))
     assert lacks(of) == [
-        "No frame was recorded from 2026-03-01T12:00:05Z on for 4.0 s.",
+        "There is no picture from 2026-03-01T12:00:05Z on for 4.0 s.",
         "Damaged: 2 of 80 frames, parts of which are made up.",
-        "Missing: 1,200 frames that are in the file and cannot be shown.",
+        "Missing: 1,200 frames that gave no picture, or never came.",
         "One time stamp stands twice.",
     ]
     assert lacks(clip_of(film(9))) == []
