@@ -26,6 +26,8 @@ from workers.inbox import Inbox, Upload
 from workers.receipt import Outcome
 from workers.sources import IngestJob
 
+pytestmark = pytest.mark.whole  # films are encoded and decoded again, for seconds
+
 LOCAL = "{camera}/{start:%Y%m%d_%H%M%S}.{ext}"
 VIENNA = "Europe/Vienna"
 

@@ -7,6 +7,8 @@ from films import ffmpeg, footage_file
 
 from pipeline.media.decode import open_video
 
+pytestmark = pytest.mark.whole  # films are encoded and decoded again, for seconds
+
 
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".ts", ".mov"])
 @pytest.mark.parametrize(("later_s", "told"), [("0", False), ("0.2", False), ("3", True)])

@@ -17,6 +17,8 @@ from pipeline.media.clean import ONLY_PICTURES
 if TYPE_CHECKING:
     from pathlib import Path
 
+pytestmark = pytest.mark.whole  # films are encoded and decoded again, for seconds
+
 MARKER = b"lat=52.520008;lon=13.404954;vin=LRW3F7EK0RC000001"
 CODECS = {"h264": "libx264", "hevc": "libx265", "av1": "libsvtav1"}
 OPTIONS = {

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+pytestmark = pytest.mark.whole  # films are encoded and decoded again, for seconds
+
 B_FRAMES = {"bf": "2", "b_strategy": "0"}
 
 

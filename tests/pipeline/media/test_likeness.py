@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+pytestmark = pytest.mark.whole  # films are encoded and decoded again, for seconds
+
 STREET = "testsrc2=s=640x360:r=25:d=0.8,noise=alls=6:allf=t"
 
 

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from av.video.frame import VideoFrame
     from numpy.typing import NDArray
 
+pytestmark = pytest.mark.whole  # films are encoded and decoded again, for seconds
+
 TURNS = {0: (), 90: (), 180: (), 270: (), "h": ("-display_hflip",), "v": ("-display_vflip",)}
 CLOSED = {"preset": "ultrafast", "x265-params": "open-gop=0"}
 FOUR = "color=black:s=160x120:r=25:d=0.8,drawbox=0:0:80:60:white:fill,drawbox=80:0:80:60:gray:fill"

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+pytestmark = pytest.mark.whole  # films are encoded and decoded again, for seconds
+
 KINDS = {
     "AAC, 48 kHz": (".mp4", 48_000, "aac", 2),
     "AAC, 44.1 kHz": (".ts", 44_100, "aac", 1),
