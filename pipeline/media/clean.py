@@ -16,7 +16,7 @@ import av
 import numpy as np
 
 from pipeline.errors import ClipError
-from pipeline.media.container import FORMATS
+from pipeline.media.container import open_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -69,10 +69,9 @@ PLAIN: Final = Shown()
 
 def shown_as(path: Path, track: int, *, seek_pts: int | None = None) -> Shown:
     """Return how the stream with this number is to be shown, by the first frame from `seek_pts` on that decodes."""
-    options = {"format_whitelist": FORMATS, "protocol_whitelist": "file", "fflags": "-genpts"}
     with (
         suppress(av.FFmpegError, StopIteration),
-        av.open(f"file:{path.resolve()}", "r", options=options, metadata_errors="replace") as container,
+        open_file(path) as container,
     ):
         video = cast("VideoStream", container.streams[track])
         video.codec_context.thread_count = 1

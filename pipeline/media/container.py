@@ -172,12 +172,9 @@ def _container(path: Path, raw_rate: Fraction | None, **options: str) -> InputCo
     try:
         if path.stat().st_size == 0:
             raise ClipError("probe", "the file is empty (0 bytes); fetch or record the clip again")
-        # PyAV asks for made-up pts where a container has none (AVI); they come out of order with B-frames.
-        options |= {"format_whitelist": FORMATS, "protocol_whitelist": "file", "fflags": "-genpts"}
         if raw_rate is not None:
             options["framerate"] = str(raw_rate)  # of no meaning to a container
-        # Without the prefix a name with a colon would be read as a protocol.
-        return av.open(f"file:{path.resolve()}", "r", options=options, metadata_errors="replace")
+        return open_file(path, **options)
     except FileNotFoundError as error:
         raise ClipError("fetch", f"{path.name} is not there (any more); list the clips again") from error
     except av.FFmpegError as error:
@@ -186,6 +183,14 @@ def _container(path: Path, raw_rate: Fraction | None, **options: str) -> InputCo
         raise ClipError("fetch", f"{path.name} cannot be read: {error.strerror}") from error
     except MISREAD as error:
         raise ClipError("probe", f"{_what_is(path)} ({said(error)})") from error
+
+
+def open_file(path: Path, **options: str) -> InputContainer:
+    """Open a file in one of FORMATS, and nothing that it names; raises whatever PyAV does."""
+    # PyAV asks for made-up pts where a container has none (AVI); they come out of order with B-frames.
+    options |= {"format_whitelist": FORMATS, "protocol_whitelist": "file", "fflags": "-genpts"}
+    # Without the prefix a name with a colon would be read as a protocol.
+    return av.open(f"file:{path.resolve()}", "r", options=options, metadata_errors="replace")
 
 
 def pixel_limit(max_pixels: int) -> dict[str, str]:

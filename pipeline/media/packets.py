@@ -15,7 +15,7 @@ import av
 from av.stream import Discard
 
 from pipeline.errors import ClipError
-from pipeline.media.container import FORMATS
+from pipeline.media.container import open_file
 from pipeline.media.demux import packets
 from pipeline.span import iso
 
@@ -147,9 +147,8 @@ def open_recording(path: Path) -> Iterator[Recording]:
 
     Raises ClipError ("packets") when it cannot be read, holds no video, or has no keyframes or no time stamps.
     """
-    options = {"format_whitelist": FORMATS, "protocol_whitelist": "file", "fflags": "-genpts"}
     try:
-        with av.open(f"file:{path.resolve()}", "r", options=options, metadata_errors="replace") as container:
+        with open_file(path) as container:
             video = next(iter(container.streams.video), None)
             if video is None or not video.time_base or video.codec_context is None:
                 raise ClipError("packets", f"{path.name} holds no video that can be copied")
@@ -166,9 +165,8 @@ def count(path: Path, track: int, *, start_pts: int, stop_pts: int) -> int:
 
     Those an edit list hides are not counted. Raises ClipError ("packets") when the file cannot be read.
     """
-    options = {"format_whitelist": FORMATS, "protocol_whitelist": "file", "fflags": "-genpts"}
     try:
-        with av.open(f"file:{path.resolve()}", "r", options=options, metadata_errors="replace") as container:
+        with open_file(path) as container:
             times = [
                 packet.dts if packet.pts is None else packet.pts
                 for packet in packets(container, container.streams[track])

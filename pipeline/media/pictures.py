@@ -71,6 +71,8 @@ class Pictures:
         times = self.account.times
         step = times[-1] - times[-2] if len(times) > 1 else 0
         length = (0 if self._rate else frame.duration) or step or self.nominal_step
+        if length <= longest_step(1, self._base):  # of no use to find the usual step, which takes all times until now
+            return length
         usual = self.usual
         return usual if length > longest_step(usual, self._base) else length
 
