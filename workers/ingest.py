@@ -77,7 +77,7 @@ def ingest(job: IngestJob, context: Context, watch: Stopwatch) -> tuple[Outcome,
             known = _same_start(archive, job, start_ns, source.sha256)
         if known is not None:
             return Outcome.ALREADY, known
-        activity = _measured(video, context, watch)
+        activity = measured(video, context.measure, watch)
         draft = Clip(job.camera, start_ns, source.sha256, source.size, "", video.stream)
         clip = replace(draft, key=f"clips/{clip_name(draft)}{job.location.suffix}")
         record = Ingested(clip, _activity_key(clip, activity), activity.version, _file_name(job), job.clock)
@@ -192,7 +192,7 @@ def remeasure(job: RemeasureJob, context: Context, watch: Stopwatch) -> tuple[Ou
         with watch("fetch"):
             fetch_clip(archive, clip, path)
         with open_video(path, max_pixels=context.max_pixels, known=clip.stream) as video:
-            activity = _measured(video, context, watch)
+            activity = measured(video, context.measure, watch)
             # As it is decoded now: an earlier version may not have seen its holes, nor that it stands upright.
             clip = replace(clip, stream=video.stream)
     record = replace(record, clip=clip, activity=_activity_key(clip, activity), version=activity.version)
@@ -212,10 +212,11 @@ def fetch_clip(archive: Archive, clip: Clip, path: Path) -> None:
         raise ClipError("fetch", f"its content changed since it was taken in: {_hashes(clip.sha256, found)}")
 
 
-def _measured(video: Video, context: Context, watch: Stopwatch) -> Activity:
+def measured(video: Video, settings: MeasureSettings, watch: Stopwatch) -> Activity:
+    """Return the activity of an opened clip, the time for it parted into the stations "decode" and "measure"."""
     with watch("measure"):
         frames = watch.each("decode", video.luma())
-        activity = measure(frames, time_base=video.time_base, settings=context.measure)
+        activity = measure(frames, time_base=video.time_base, settings=settings)
     watch.seconds["measure"] -= watch.seconds["decode"]
     return activity
 

@@ -29,6 +29,7 @@ from lamplighter.cli.minio import minio_app
 from lamplighter.cli.owners import owners_app
 from lamplighter.cli.picture import picture
 from lamplighter.cli.request import request_app
+from lamplighter.cli.scan import scan
 from lamplighter.cli.show import show
 from lamplighter.cli.tune import tune
 from lamplighter.cli.watch import watch
@@ -45,7 +46,7 @@ app = typer.Typer(
     epilog="Exit codes: " + "; ".join(f"{code} {meaning}" for code, meaning in EXIT_CODES.items()) + ".",
 )
 for command in (
-    *(ingest, watch, match, decide, deliver),
+    *(scan, ingest, watch, match, decide, deliver),
     *(measure, show, tune, picture, doctor, bench, demo),
 ):
     app.command()(command)

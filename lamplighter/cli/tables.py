@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 # A pipe has no width: the 80 columns it would get fold digests and paths that another program reads.
 out = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 200)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
+_ROWS = 2000  # of a table that is laid out as a whole, which of many more takes minutes
 _ENDINGS = 12  # that one rule tells of by name; --json tells all
 
 
@@ -34,6 +35,17 @@ def write_json(document: object) -> None:
     """Print one JSON document and nothing else."""
     utf8 = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
     sys.stdout.write(json_text(document, ascii_only=not utf8) + "\n")
+
+
+def write_json_list(name: str, items: Iterable[object], rest: Mapping[str, object]) -> None:
+    """Print one JSON document: under `name` a list that may be long, then the `rest`."""
+    utf8 = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
+    sys.stdout.write(f'{{\n  "{name}": [')
+    for number, item in enumerate(items):
+        text = json_text(item, ascii_only=not utf8).replace("\n", "\n    ")
+        sys.stdout.write(f"{',' * bool(number)}\n    {text}")
+    # What stands for the rest is a document of its own: all but its opening brace goes on here.
+    sys.stdout.write("\n  ],\n" + json_text(rest, ascii_only=not utf8).removeprefix("{\n") + "\n")
 
 
 def say(text: str = "") -> None:
@@ -76,7 +88,7 @@ def followed(label: str, *, quiet: bool = False) -> Iterator[Callable[[Tally], N
         yield lambda tally: bars.update(task, total=tally.planned, completed=tally.finished)
 
 
-def table(title: str, *columns: str, rows: Sequence[Sequence[object]], right: Sequence[str] = ()) -> None:
+def table(title: str, *columns: str, rows: Sequence[Sequence[object]], right: Collection[str] = ()) -> None:
     """Print a table; the columns named in `right` are set to the right."""
     name = title.lstrip("\n")  # a gap above is ours
     head = Text("\n" * (len(title) - len(name)) + shown(name))
@@ -86,6 +98,26 @@ def table(title: str, *columns: str, rows: Sequence[Sequence[object]], right: Se
     for row in rows:
         grid.add_row(*map(cell, row))
     out.print(grid)
+
+
+def long_table(title: str, *columns: str, rows: Sequence[Sequence[str]], right: Collection[str] = ()) -> None:
+    """Print a table; one of thousands of rows a line at a time, each row on one line however wide the terminal is."""
+    if len(rows) <= _ROWS:
+        table(title, *columns, rows=rows, right=right)
+        return
+    widths = [max(cell(row[at]).cell_len for row in (columns, *rows)) for at in range(len(columns))]
+    say(title)
+    for row in (columns, *rows):
+        line = Text("  ").join(
+            _padded(cell(value), width, left=name in right)
+            for value, width, name in zip(row, widths, columns, strict=True)
+        )
+        sys.stdout.write(line.plain.rstrip() + "\n")
+
+
+def _padded(text: Text, width: int, *, left: bool) -> Text:
+    (text.pad_left if left else text.pad_right)(width - text.cell_len)
+    return text
 
 
 def tally_rows(tally: Tally) -> list[tuple[str, int]]:

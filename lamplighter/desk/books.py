@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Generic, Never, TypeVar
 
 from lamplighter.desk.holdings import Holdings
-from lamplighter.desk.tally import Saw, Tally
+from lamplighter.desk.tally import Saw, Tally, tallied
 from pipeline.errors import StoreUnavailable
 from storage.archive import Aside, Ingested, short
 from workers.batch import run
@@ -42,15 +42,9 @@ def carry_out(
     Raises what the batch raises, once what was done until then is entered.
     """
     first = list(refused)
-    tally = Tally(planned=len(jobs) + len(first))
-    saw(tally)
     # No Ray is started for nothing.
     done: Iterable[Receipt[J, R]] = run(jobs, work, holdings.context, settings=holdings.settings.batch) if jobs else ()
-    for receipt in chain(first, done):
-        tally.add(receipt)
-        enter(receipt)
-        saw(tally)
-    return tally
+    return tallied(chain(first, done), planned=len(jobs) + len(first), saw=saw, enter=enter)
 
 
 class Accounts:

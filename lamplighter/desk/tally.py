@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 from pipeline.clip import WHOLE
 from storage.archive import Ingested
 from workers.names import LeftOut
-from workers.receipt import Outcome, Receipt
+from workers.receipt import Job, Outcome, Receipt
+
+J = TypeVar("J", bound=Job)
+R = TypeVar("R")
 
 
 @dataclass
@@ -59,6 +62,19 @@ class Tally:
 
 Saw: TypeAlias = Callable[[Tally], None]
 """Told of a run when its plan is known and after each receipt; the tally is the run's own and goes on."""
+
+
+def tallied(
+    receipts: Iterable[Receipt[J, R]], *, planned: int, saw: Saw, enter: Callable[[Receipt[J, R]], None]
+) -> Tally:
+    """Count the receipts of a run as they come, give each to `enter`, and return the tally; `planned`: how many."""
+    tally = Tally(planned=planned)
+    saw(tally)
+    for receipt in receipts:
+        tally.add(receipt)
+        enter(receipt)
+        saw(tally)
+    return tally
 
 
 def nobody(_tally: Tally) -> None:

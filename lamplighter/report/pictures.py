@@ -217,7 +217,7 @@ def timeline(
     panels[2].set_xticks([at for at, _ in ticks], [label for _, label in ticks], fontsize=10)
     for axes in panels[:2]:
         axes.set_xticks([at for at, _ in ticks])
-    panels[2].set_xlabel("time (UTC)", fontsize=10.5, color=_INK)
+    panels[2].set_xlabel("time (UTC)" if scale.dated else "time from the first frame", fontsize=10.5, color=_INK)
     _legend(figure, cold=bool(cold), scale=scale, truth=bool(true))
     _title(figure, title, left=24 / WIDTH)
     return _png(figure)
@@ -322,6 +322,7 @@ class _Scale:
 
     def __init__(self, parts: Sequence[Strip]) -> None:
         self.parts = parts
+        self.dated = parts[0].start_ns > 0
         footage = sum(part.length_ns for part in parts) / NS
         narrow = footage * min(0.02, 0.2 / len(parts))
         self.breaks: list[tuple[float, float]] = []
@@ -373,6 +374,9 @@ class _Scale:
         day, labelled = "", []
         for at, t, fine in sorted(kept):
             decimals = f".{t % NS:09d}"[: 1 + math.ceil(-math.log10(step))] if step < 1 else ""
+            if not self.dated:
+                labelled.append((at, f"{t // (3600 * NS)}{iso(t)[13:19]}{decimals}"))
+                continue
             label = iso(t)[11 : 19 if fine else 16] + decimals
             date = iso(t)[:10]
             labelled.append((at, f"{label}\n{date}" if date != day else label))

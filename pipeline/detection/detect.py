@@ -45,6 +45,11 @@ class Event:
         if not 0 < self.peak <= 1 or self.cells < 1:
             raise ValueError(f"an event moves some cell by a share in 0..1, got peak {self.peak}, {self.cells} cells")
 
+    @property
+    def score(self) -> float:
+        """How much moved in it; of two events the one with the higher score is the surer one."""
+        return self.peak * self.cells
+
 
 def detect(activity: Activity, detection: Detection) -> list[Event]:
     """Return the events of an activity in order; they do not overlap.

@@ -10,7 +10,7 @@ from pydantic import Field
 from pipeline.activity import Activity
 from pipeline.clip import Camera, Clip
 from pipeline.detection.gates import Detection, Step, settings_at
-from pipeline.detection.night import Darkness, is_night
+from pipeline.detection.night import Darkness, is_dark, is_night
 from pipeline.detection.tracer import watched_cells
 from pipeline.errors import ConfigError
 
@@ -78,16 +78,18 @@ class Layers:
         Raises ConfigError for a zone that covers no cell of its picture, naming camera, table and zone.
         """
         night = is_night(self.darkness, camera, start_ns=clip.start_ns, luma=activity.luma)
-        holds = self.of(camera.id, night=night)
-        kind = type(holds.detection)
-        for key in settings_at(kind, Step.CELLS):
-            if not (value := getattr(holds.detection, key)):
-                continue
-            try:
-                watched_cells(activity, kind.model_validate({key: value}))
-            except ConfigError as error:
-                raise ConfigError(f"camera {camera.id}: {header(holds.tables[key])}: {error}") from error
-        return holds
+        return _seen(self.of(camera.id, night=night), activity, whose=f"camera {camera.id}")
+
+    def for_file(self, name: str, activity: Activity) -> Resolved:
+        """Return what holds for a file of which neither camera nor place is known: `[detection]`, by day and by night.
+
+        Where the picture tells night from day, also `[day]` or `[night]`; the sun does not tell it of a file. Raises
+        ConfigError as `for_clip` does, naming the file.
+        """
+        by_picture = self.darkness.by == "picture"
+        known = Layers(self.fleet, self.day, self.night) if by_picture else Layers(self.fleet)
+        night = by_picture and is_dark(self.darkness, activity.luma)
+        return _seen(known.of("", night=night), activity, whose=name)
 
     def revision(
         self, fleet: Mapping[str, float], cameras: Mapping[str, Mapping[str, float]]
@@ -110,6 +112,19 @@ class Layers:
     def strangers(self, cameras: set[str]) -> list[str]:
         """Return the ids that have a table of their own and are none of `cameras`, in order."""
         return sorted(set(self.cameras) - cameras)
+
+
+def _seen(holds: Resolved, activity: Activity, *, whose: str) -> Resolved:
+    """Return what holds. Raises ConfigError for a zone that covers no cell of the picture."""
+    kind = type(holds.detection)
+    for key in settings_at(kind, Step.CELLS):
+        if not (value := getattr(holds.detection, key)):
+            continue
+        try:
+            watched_cells(activity, kind.model_validate({key: value}))
+        except ConfigError as error:
+            raise ConfigError(f"{whose}: {header(holds.tables[key])}: {error}") from error
+    return holds
 
 
 def header(table: tuple[str, ...]) -> str:

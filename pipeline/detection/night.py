@@ -42,7 +42,12 @@ def is_night(darkness: Darkness, camera: Camera, *, start_ns: int, luma: NDArray
     """
     if darkness.by == "sun":
         return sun_elevation_deg(camera.lon, camera.lat, t_ns=start_ns) < darkness.below_degrees
-    return darkness.by == "picture" and float(luma.mean()) < darkness.below_luma
+    return darkness.by == "picture" and is_dark(darkness, luma)
+
+
+def is_dark(darkness: Darkness, luma: NDArray[np.uint8]) -> bool:
+    """Tell whether a clip is dark by the brightness of its frames, uint8 (N,)."""
+    return float(luma.mean()) < darkness.below_luma
 
 
 def sun_elevation_deg(lon: float, lat: float, *, t_ns: int) -> float:

@@ -47,6 +47,7 @@ DOORS = ("lamplighter/cli/", "lamplighter/report/", "lamplighter/web/")
 NOUNS = {
     "storage.archive": {"Ingested"},
     "workers.receipt": {"Outcome", "Receipt"},
+    "workers.scan": {"FileEvent", "Scanned"},
 }
 # What a desk holds, and none but the desk itself touches.
 HELD = {"archive", "catalog", "context", "store", "_holdings"}

@@ -48,6 +48,7 @@ COMMANDS = {
     "picture CLIP --out shown --no-still": DESK | DETECT | {"matplotlib", "PIL"},
     "match REQUEST": DESK | DETECT | {"shapely"},
     "measure FILM --out film.npz": SETTINGS | MEASURE,
+    "scan FILM": SETTINGS | MEASURE | {"stamina"},
     "ingest in --workers 0": DESK | MEASURE,
     "audit verify": DESK,
     "minio status": SETTINGS | {"numpy"},
@@ -57,6 +58,7 @@ COMMANDS = {
 UNITS = {
     "workers.ingest": {"numpy", "pydantic", "av", "stamina"},
     "workers.deliver": {"numpy", "pydantic", "av", "stamina", "PIL", "ffmpeg", "imageio_ffmpeg"},
+    "workers.scan": {"numpy", "pydantic", "av", "stamina"},
     "workers.batch": {"pydantic", "stamina"},
 }
 
