@@ -21,6 +21,7 @@ from pipeline.measure.motion import MeasureSettings
 from pipeline.media.decode import open_video
 from pipeline.media.profile import Profile
 from pipeline.media.tracks import Track
+from pipeline.text import is_text
 from storage.contract import drafted, replacing
 from storage.disk import scratch
 from storage.location import Location
@@ -103,7 +104,7 @@ def scan(job: ScanJob, context: ScanContext, watch: Stopwatch) -> tuple[Outcome,
     Raises ClipError when it cannot be read, changes while it is read, or a cut of it cannot be made; ConfigError for a
     zone that covers no cell of its picture.
     """
-    with _whole(job, watch) as path:
+    with _whole(job, watch, named=context.cuts is not None) as path:
         with open_video(path, max_pixels=context.max_pixels, track=context.track, raw_rate=context.raw_rate) as video:
             activity = measured(video, context.measure, watch)
         _check_unchanged(job)
@@ -133,15 +134,18 @@ def scan(job: ScanJob, context: ScanContext, watch: Stopwatch) -> tuple[Outcome,
 
 
 @contextmanager
-def _whole(job: ScanJob, watch: Stopwatch) -> Iterator[Path]:
-    """Give the file itself, or of a fragment its bytes after its init segment, for as long as they are needed."""
-    if not job.init:
+def _whole(job: ScanJob, watch: Stopwatch, *, named: bool) -> Iterator[Path]:
+    """Give the file itself, or of a fragment its bytes after its init segment, for as long as they are needed.
+
+    named: it needs a name in UTF-8, as ffmpeg is given it on a command line.
+    """
+    if not job.init and (is_text(job.path) or not named):
         yield Path(job.path)
         return
     with scratch() as folder:
-        path = folder / "fragment.mp4"
+        path = folder / f"film{Location(job.path).suffix}"
         with watch("fetch"):
-            fetch(Location(job.path), path, _no_bucket, init=Location(job.init))
+            fetch(Location(job.path), path, _no_bucket, init=Location(job.init) if job.init else None)
         yield path
 
 

@@ -67,21 +67,27 @@ def scan(
         raise ConfigError(f"--by: wanted time or score, got {by!r}")
     if as_json and as_csv == "-":
         raise ConfigError("--json and --csv -: both would be standard output; give one of them, or --csv FILE")
-    from lamplighter.cli import tables
-    from lamplighter.desk.files import write_file
-
     settings = settings_of(context, batch={"workers": workers, "ray_address": ray_address})
     outputs = () if as_csv in {None, "-"} else (Path(str(as_csv)),)
     tally = _scanned(settings, where, _plan(cut, picture, resume, outputs), quiet=as_json)
+    _tell(tally, outputs, by=by, to_stdout="json" if as_json else "csv" if as_csv == "-" else "table")
+    exit_code(tally)
+
+
+def _tell(tally: Tally, outputs: Sequence[Path], *, by: str, to_stdout: str) -> None:
+    """Write and print what was found, and on standard error what was not whole, set aside or passed over."""
+    from lamplighter.cli import tables
+    from lamplighter.desk.files import write_file
+
     rows = [(result.file, event) for result in tally.results for event in result.events]
     if by == "score":
         rows.sort(key=lambda row: (-row[1].score, row[0], row[1].start_ms))
     for path in outputs:
         write_file(path, _csv(rows))
-    if as_json:
+    if to_stdout == "json":
         counts = {"found": tally.found, "left_out": tally.left.document()}
         tables.write_json_list("files", map(_file, tally.results), tables.tally_document(tally) | counts)
-    elif as_csv == "-":
+    elif to_stdout == "csv":
         sys.stdout.flush()
         sys.stdout.buffer.write(_csv(rows))
     else:
@@ -91,7 +97,6 @@ def scan(
     tables.tell_aside(tally)
     if footage := tally.left.footage:
         tables.warn(f"passed over, though they may hold footage: {footage}; name such a file outright to have it read")
-    exit_code(tally)
 
 
 def _plan(cut: Path | None, picture: Path | None, resume: Path | None, outputs: tuple[Path, ...]) -> ScanPlan:
@@ -146,7 +151,8 @@ def _print(tally: Tally, rows: Sequence[tuple[str, FileEvent]]) -> None:
 def _cells(event: FileEvent) -> tuple[str, str, str, str]:
     """Return start, end, length and score for people."""
     length_s = (event.end_ms - event.start_ms) / 1000
-    return _clock(event.start_ms), _clock(event.end_ms), f"{length_s:,.1f} s", f"{event.score:.4g}"
+    score = f"{event.score:.4g}" if abs(event.score) < 1000 else f"{event.score:,.0f}"
+    return _clock(event.start_ms), _clock(event.end_ms), f"{length_s:,.1f} s", score
 
 
 def _rest(tally: Tally) -> str:

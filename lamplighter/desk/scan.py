@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import tempfile
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -19,6 +20,7 @@ from lamplighter.desk.journal import Journal, open_journal
 from lamplighter.desk.tally import Saw, Tally, nobody, tallied
 from lamplighter.settings import Settings
 from pipeline.errors import ConfigError
+from pipeline.text import is_text, shown
 from storage.archive import short
 from workers.batch import run
 from workers.found import Source, find
@@ -29,7 +31,7 @@ from workers.scan import scan as scan_file
 from workers.settings import BatchSettings
 
 _SMALL_BYTES: Final = 64 * 2**20  # is scanned in the seconds that Ray takes to start
-_STEM: Final = 80  # characters of a file's name that its cuts keep: a name has at most 255 bytes
+_STEM: Final = 180  # bytes of a file's name that its cuts keep: a name has at most 255
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,8 +131,8 @@ def stems(paths: Sequence[str]) -> list[str]:
 def _plain(path: str, depth: int) -> str:
     whole = PurePosixPath(path)
     parts = [*whole.parent.parts, whole.stem or whole.name][-depth:]
-    plain = re.sub(r"[^A-Za-z0-9._-]+", "_", "_".join(parts))[-_STEM:]
-    return plain.strip("._-") or "file"
+    plain = re.sub(r"[^\w.-]+", "_", shown(unicodedata.normalize("NFC", "_".join(parts))))
+    return plain.encode()[-_STEM:].decode(errors="ignore").strip("._-") or "file"
 
 
 def _check_outputs(plan: ScanPlan, jobs: Sequence[ScanJob]) -> None:
@@ -148,6 +150,8 @@ def _check_outputs(plan: ScanPlan, jobs: Sequence[ScanJob]) -> None:
 
 
 def _make_folder(folder: Path) -> None:
+    if not is_text(str(folder.absolute())):
+        raise ConfigError(f"{folder}: wanted a folder whose name is UTF-8, as ffmpeg takes it; name another")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):

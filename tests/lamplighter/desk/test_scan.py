@@ -24,7 +24,7 @@ def test_names_of_cuts_are_plain_and_no_two_are_alike(paths: list[list[str]]) ->
     unique = list(dict.fromkeys("/" + "/".join(parts) for parts in paths))
     names = stems(unique)
     assert len({name.casefold() for name in names}) == len(unique)
-    assert all(re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name) and len(name) <= 105 for name in names)
+    assert all(re.fullmatch(r"\w[\w.-]*", name) and len(name.encode()) <= 210 for name in names)
     numbered = {f"{name}-{n:02d}".casefold() for name in names for n in range(1, 130)}
     assert len(numbered) == 129 * len(names)
 
@@ -36,6 +36,7 @@ def test_names_of_cuts_are_plain_and_no_two_are_alike(paths: list[list[str]]) ->
         (["/in/cam-1/a.mp4", "/in/cam-2/a.mp4", "/in/b.mp4"], ["cam-1_a", "cam-2_a", "b"]),
         (["/in/cam-1/18/00.mp4", "/in/cam-2/18/00.mp4"], ["cam-1_18_00", "cam-2_18_00"]),
         (["/in/../../etc/pass wd.mp4", "/x/.mp4", "/x/-rf.mp4"], ["pass_wd", "mp4", "rf"]),
+        (["/in/日本.mp4", "/in/" + "é" * 120 + ".mp4", "/in/\u3164.mp4"], ["日本", "é" * 90, "u3164"]),
     ],
 )
 def test_a_cut_is_called_as_its_file_with_as_many_folders_as_it_takes(paths: list[str], names: list[str]) -> None:
