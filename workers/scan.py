@@ -111,7 +111,8 @@ def scan(job: ScanJob, context: ScanContext, watch: Stopwatch) -> tuple[Outcome,
         holds = context.layers.for_file(job.name, activity)
         with watch("detect"):
             found = detect(activity, holds.detection)
-        pts = [(event.start_pts, event.end_pts) for event in found]
+        # How long the last frame lasts the file says, and activity guesses.
+        pts = [(event.start_pts, min(event.end_pts, video.stream.end_pts)) for event in found]
         times = _milliseconds(activity, pts)
         events = [FileEvent(*ends, event.score) for ends, event in zip(times, found, strict=True)]
         if context.cuts is not None and events:

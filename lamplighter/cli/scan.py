@@ -27,7 +27,7 @@ _NAMED = 3  # files without an event, told by name
 
 def scan(
     context: typer.Context,
-    where: Annotated[list[str], typer.Argument(metavar="FILE...", help="Video files, folders of them, patterns.")],
+    where: Annotated[list[str], typer.Argument(metavar="FILE", help="Video files, folders of them, patterns.")],
     *,
     cut: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Write each event as an exact clip: DIR/FILE-01.mp4, ...")

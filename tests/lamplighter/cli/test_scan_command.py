@@ -15,6 +15,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import av
 import numpy as np
 import pytest
 
@@ -99,6 +100,22 @@ def test_a_clip_that_begins_later_is_told_from_its_first_frame_too(run: Run, fol
     subprocess.run([program(), *words], check=True, cwd=folder)
     found = events(document(run, "in/a.mp4", "in/late.ts"))
     assert found["in/late.ts"] == found["in/a.mp4"]
+
+
+def test_an_event_ends_when_the_file_says_its_last_frame_does(run: Run, folder: Path) -> None:
+    with av.open(str(folder / "in/a.mp4")) as given, av.open(str(folder / "late.mkv"), "w") as out:
+        (film,) = given.streams.video
+        stream = out.add_stream_from_template(film)
+        for packet in [packet for packet in given.demux(film) if packet.size]:
+            assert packet.pts is not None
+            assert packet.dts is not None
+            if packet.pts * packet.time_base > Fraction(78, 10):  # the last one comes late, and lasts as all others
+                packet.pts += round(Fraction(8, 10) / packet.time_base)
+                packet.dts = packet.pts
+            packet.stream = stream
+            out.mux(packet)
+    (file,) = document(run, "late.mkv")["files"]
+    assert file["events"][-1]["end_s"] == file["length_s"] == 8.8
 
 
 @pytest.mark.usefixtures("folder")
