@@ -25,6 +25,7 @@ from pipeline.text import is_text
 from storage.contract import drafted, replacing
 from storage.disk import scratch
 from storage.location import Location
+from workers.blame import blame
 from workers.found import FileFound
 from workers.ingest import measured
 from workers.receipt import Outcome, Stopwatch
@@ -87,7 +88,8 @@ class FileEvent:
 class Scanned:
     """What was found in a file: its events in order, which do not overlap. night: by which half's settings.
 
-    condition: what the recording lacks, its holes in milliseconds after the first frame, as all times here.
+    condition: what the recording lacks, its holes in milliseconds after the first frame, as all times here. uncut: why
+    an event of it could not be cut out, "" when all were that were to be.
     """
 
     file: str
@@ -96,13 +98,14 @@ class Scanned:
     frames: int
     night: bool = False
     condition: Condition = WHOLE
+    uncut: str = ""
 
 
 def scan(job: ScanJob, context: ScanContext, watch: Stopwatch) -> tuple[Outcome, Scanned]:
     """Find the events of one file at the settings in force; write its cuts and its picture where they are wanted.
 
-    Raises ClipError when it cannot be read, changes while it is read, or a cut of it cannot be made; ConfigError for a
-    zone that covers no cell of its picture.
+    Raises ClipError when it cannot be read or changes while it is read, ConfigError for a zone that covers no cell of
+    its picture.
     """
     with _whole(job, watch, named=context.cuts is not None) as path:
         with open_video(path, max_pixels=context.max_pixels, track=context.track, raw_rate=context.raw_rate) as video:
@@ -115,23 +118,26 @@ def scan(job: ScanJob, context: ScanContext, watch: Stopwatch) -> tuple[Outcome,
         pts = [(event.start_pts, min(event.end_pts, video.stream.end_pts)) for event in found]
         times = _milliseconds(activity, pts)
         events = [FileEvent(*ends, event.score) for ends, event in zip(times, found, strict=True)]
-        if context.cuts is not None and events:
-            with watch("cut"):
-                made = [
-                    _cut(path, video.stream, ends, context.cuts / f"{job.stem}-{number:02d}.mp4", context.profile)
-                    for number, ends in enumerate(pts, 1)
-                ]
+        uncut = ""
+        if context.cuts is not None:
+            for number, ends in enumerate(pts):
+                target = context.cuts / f"{job.stem}-{number + 1:02d}.mp4"
+                try:
+                    with watch("cut"):
+                        size = _cut(path, video.stream, ends, target, context.profile)
+                    events[number] = replace(events[number], cut=target.name, cut_bytes=size)
+                except ClipError as error:
+                    blame(error)  # of the machine it ends the run; else what was found stands all the same
+                    uncut = uncut or error.reason
             _check_unchanged(job)
-            events = [
-                replace(event, cut=name, cut_bytes=size) for event, (name, size) in zip(events, made, strict=True)
-            ]
     if context.draw is not None and job.picture:
         with watch("draw"), replacing(Path(job.picture)) as file:
             file.write(context.draw(job.name, activity, found, holds.detection))
     condition = video.stream.condition
     condition = replace(condition, holes=tuple(_milliseconds(activity, condition.holes)))
     (length,) = _milliseconds(activity, [(int(activity.pts[0]), video.stream.end_pts)])
-    return Outcome.DONE, Scanned(job.name, tuple(events), length[1], len(activity.pts), holds.night, condition)
+    facts = (length[1], len(activity.pts), holds.night, condition, uncut)
+    return Outcome.DONE, Scanned(job.name, tuple(events), *facts)
 
 
 @contextmanager
@@ -173,8 +179,11 @@ def _milliseconds(activity: Activity, spans: Sequence[tuple[int, int]]) -> list[
     return found
 
 
-def _cut(source: Path, stream: Stream, ends: tuple[int, int], target: Path, profile: Profile) -> tuple[str, int]:
-    """Write what lies between two pts to a file of its own, and return its name and size; see `make_cut`."""
+def _cut(source: Path, stream: Stream, ends: tuple[int, int], target: Path, profile: Profile) -> int:
+    """Write what lies between two pts to a file of its own, and return its size (bytes); see `make_cut`.
+
+    Raises ClipError as that does, and where another file is in its place.
+    """
     from pipeline.media.cut import Cut, make_cut  # noqa: PLC0415 - the encoder costs more to load than all else here
 
     clip = Clip("file", 0, _NO_HASH, max(1, source.stat().st_size), "", stream)
@@ -186,4 +195,4 @@ def _cut(source: Path, stream: Stream, ends: tuple[int, int], target: Path, prof
             raise ClipError(
                 "cut", f"{target} is there already and is another file; move it, or name another folder for cuts"
             )
-    return target.name, product.size
+    return product.size

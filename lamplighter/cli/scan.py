@@ -13,6 +13,7 @@ import typer
 
 from lamplighter.cli.options import Json, RayAddress, Workers, exit_code, settings_of
 from pipeline.errors import ConfigError
+from pipeline.text import shown
 
 if TYPE_CHECKING:
     from lamplighter.desk.scan import ScanPlan
@@ -61,7 +62,7 @@ def scan(
     settings and versions that changed are scanned again. A bad file costs one line on standard error and exit code 1.
 
     A cut holds exactly the frames of its event; it is decoded and compared with its source before it counts. A file
-    that is there already is never written over by another.
+    that is there already is never written over by another: what is not cut is said, with exit code 1.
     """
     if by not in {"time", "score"}:
         raise ConfigError(f"--by: wanted time or score, got {by!r}")
@@ -72,6 +73,8 @@ def scan(
     tally = _scanned(settings, where, _plan(cut, picture, resume, outputs), quiet=as_json)
     _tell(tally, outputs, by=by, to_stdout="json" if as_json else "csv" if as_csv == "-" else "table")
     exit_code(tally)
+    if any(result.uncut for result in tally.results):
+        raise typer.Exit(1)
 
 
 def _tell(tally: Tally, outputs: Sequence[Path], *, by: str, to_stdout: str) -> None:
@@ -94,6 +97,9 @@ def _tell(tally: Tally, outputs: Sequence[Path], *, by: str, to_stdout: str) -> 
         _print(tally, rows)
     for line in _lacking(tally.results):
         tables.warn(line)
+    for result in tally.results:
+        if result.uncut:
+            tables.tell(shown(f"not cut: {result.file}: {result.uncut}"))
     tables.tell_aside(tally)
     if footage := tally.left.footage:
         tables.warn(f"passed over, though they may hold footage: {footage}; name such a file outright to have it read")
@@ -192,12 +198,13 @@ def _file(result: Scanned) -> dict[str, Any]:
     ]
     facts = {"length_s": result.length_ms / 1000, "frames": result.frames, "night": result.night}
     lacks = result.condition
-    told = {
+    told: dict[str, Any] = {
         "holes": [[start / 1000, end / 1000] for start, end in lacks.holes],
         "damaged": lacks.damaged,
         "missing": lacks.missing,
         "notes": list(lacks.notes),
     }
+    told["uncut"] = result.uncut
     return {"file": result.file, "events": events} | facts | {name: value for name, value in told.items() if value}
 
 

@@ -68,8 +68,9 @@ def scan(settings: Settings, where: Sequence[str], plan: ScanPlan, *, saw: Saw =
         rest = [job for job in jobs if job.name not in done]
 
         def enter(receipt: Receipt[ScanJob, Scanned]) -> None:
-            if journal is not None and receipt.outcome is Outcome.DONE and receipt.result is not None:
-                journal.add(keys[receipt.job.name], receipt.result)
+            result = receipt.result
+            if journal is not None and receipt.outcome is Outcome.DONE and result is not None and not result.uncut:
+                journal.add(keys[receipt.job.name], result)
 
         # No Ray is started for nothing.
         fresh: Iterable[Receipt[ScanJob, Scanned]] = run(rest, scan_file, context, settings=batch) if rest else ()
