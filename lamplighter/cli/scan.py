@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -91,8 +90,7 @@ def _tell(tally: Tally, outputs: Sequence[Path], *, by: str, to_stdout: str) -> 
         counts = {"found": tally.found, "left_out": tally.left.document()}
         tables.write_json_list("files", map(_file, tally.results), tables.tally_document(tally) | counts)
     elif to_stdout == "csv":
-        sys.stdout.flush()
-        sys.stdout.buffer.write(_csv(rows))
+        tables.write_text(_csv(rows))
     else:
         _print(tally, rows)
     for line in _lacking(tally.results):

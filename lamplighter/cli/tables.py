@@ -48,6 +48,15 @@ def write_json_list(name: str, items: Iterable[object], rest: Mapping[str, objec
     sys.stdout.write("\n  ],\n" + json_text(rest, ascii_only=not utf8).removeprefix("{\n") + "\n")
 
 
+def write_text(data: bytes) -> None:
+    """Print text that another program reads, byte for byte; to a terminal as `say` does."""
+    if sys.stdout.isatty():
+        say(data.decode(errors="surrogateescape").removesuffix("\n"))
+    else:
+        sys.stdout.flush()
+        sys.stdout.buffer.write(data)
+
+
 def say(text: str = "") -> None:
     """Print a result to standard output: text as it is, with its line breaks, made safe to show."""
     out.print(_plain(text))
