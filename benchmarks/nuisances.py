@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from PIL import Image, ImageDraw
@@ -53,12 +53,11 @@ class Nuisance:
     @property
     def scene(self) -> Scene:
         """How long, how often and how large its frames are."""
-        made = _SCENES[self.kind]
-        return Scene(100 * list(_SCENES).index(self.kind) + self.take, made.seconds, made.rate, made.size)
+        return replace(_KINDS[self.kind][0], seed=100 * KINDS.index(self.kind) + self.take)
 
     def make(self, footage: Footage) -> Case:
         """Compose it: the same footage gives the same frames and labels."""
-        return _MADE[self.kind](footage, self)
+        return _KINDS[self.kind][1](footage, self)
 
 
 def cases(kinds: tuple[str, ...] = ()) -> Iterator[Nuisance]:
@@ -191,7 +190,7 @@ def leaves_filmed(footage: Footage, case: Nuisance) -> Case:
 
 
 def wind_bursts(footage: Footage, case: Nuisance) -> Case:
-    """It is calm, then bushes are blown about for 20 s, and again."""
+    """Let it be calm, then blow bushes about for 20 s, and again."""
     scene, plate = case.scene, _plate(footage, case)
     strength = np.full(scene.count, 0.04)
     for first in (35, 85) if case.take == 1 else (20, 75):
@@ -256,7 +255,7 @@ _SKY = {
 
 
 def exposure(footage: Footage, case: Nuisance) -> Case:
-    """The camera changes its exposure in steps, a few frames long, and its gamma with it."""
+    """Change the exposure in steps, a few frames long, and the gamma with it."""
     scene, plate = case.scene, _plate(footage, case)
     draw = scene.rng("steps")
     gains = np.repeat(draw.choice([0.7, 0.85, 1.0, 1.2, 1.4], scene.count), 11 * scene.rate)[: scene.count]
@@ -326,7 +325,7 @@ def headlights_car(footage: Footage, case: Nuisance) -> Case:
 
 
 class _Beams:
-    """The share of daylight that a beam adds: it enters at a side at each of some times, sweeps for 2 to 4 s, is gone."""
+    """The share of daylight that a beam adds: at some times it enters at a side and sweeps for 2 to 4 s."""
 
     def __init__(self, scene: Scene, starts_s: list[int]) -> None:
         rng = scene.rng("beams")
@@ -384,7 +383,7 @@ def insects(footage: Footage, case: Nuisance) -> Case:
 
 
 def web(footage: Footage, case: Nuisance) -> Case:
-    """A spider's web sways before the lens, its threads lit by infrared; the spider sits, and now and then runs."""
+    """Let a spider's web sway before the lens, its threads lit by infrared; the spider sits, or runs once."""
     scene, yard = case.scene, _infrared(footage, case)
     rng = scene.rng("web")
     height, width = scene.size
@@ -462,43 +461,24 @@ def snow(footage: Footage, case: Nuisance) -> Case:
     return compose(scene, lambda _: plate, _walks(footage, case, 25, 60), light=light)
 
 
-_SCENES = {
-    "night, gate": Scene(0, 75, 10, _NIGHT_SIZE),
-    "night, far": Scene(0, 66, 10, _FAR_SIZE),
-    "night, there": Scene(0, 60, 10, _NIGHT_SIZE),
-    "night, walk": Scene(0, 70, 10, _NIGHT_SIZE),
-    "leaves, road": Scene(0, 90, 12),
-    "leaves, filmed": Scene(0, 80, 12),
-    "wind bursts": Scene(0, 120),
-    "brightness jump": Scene(0, 80, 12),
-    "clouds": Scene(0, 180),
-    "exposure": Scene(0, 90),
-    "infrared": Scene(0, 95),
-    "headlights": Scene(0, 90),
-    "headlights, car": Scene(0, 85),
-    "insects": Scene(0, 100),
-    "web": Scene(0, 90, 15),
-    "rain": Scene(0, 95),
-    "snow": Scene(0, 85),
+_KINDS: dict[str, tuple[Scene, Callable[[Footage, Nuisance], Case]]] = {
+    "night, gate": (Scene(0, 75, 10, _NIGHT_SIZE), night_gate),
+    "night, far": (Scene(0, 66, 10, _FAR_SIZE), night_gate),
+    "night, there": (Scene(0, 60, 10, _NIGHT_SIZE), night_there),
+    "night, walk": (Scene(0, 70, 10, _NIGHT_SIZE), night_walk),
+    "leaves, road": (Scene(0, 90, 12), leaves_road),
+    "leaves, filmed": (Scene(0, 80, 12), leaves_filmed),
+    "wind bursts": (Scene(0, 120), wind_bursts),
+    "brightness jump": (Scene(0, 80, 12), brightness_jump),
+    "clouds": (Scene(0, 180), clouds),
+    "exposure": (Scene(0, 90), exposure),
+    "infrared": (Scene(0, 95), infrared_switch),
+    "headlights": (Scene(0, 90), headlights),
+    "headlights, car": (Scene(0, 85), headlights_car),
+    "insects": (Scene(0, 100), insects),
+    "web": (Scene(0, 90, 15), web),
+    "rain": (Scene(0, 95), rain),
+    "snow": (Scene(0, 85), snow),
 }
-_MADE: dict[str, Callable[[Footage, Nuisance], Case]] = {
-    "night, gate": night_gate,
-    "night, far": night_gate,
-    "night, there": night_there,
-    "night, walk": night_walk,
-    "leaves, road": leaves_road,
-    "leaves, filmed": leaves_filmed,
-    "wind bursts": wind_bursts,
-    "brightness jump": brightness_jump,
-    "clouds": clouds,
-    "exposure": exposure,
-    "infrared": infrared_switch,
-    "headlights": headlights,
-    "headlights, car": headlights_car,
-    "insects": insects,
-    "web": web,
-    "rain": rain,
-    "snow": snow,
-}
-KINDS = tuple(_MADE)
+KINDS = tuple(_KINDS)
 """The kinds of cases; each has its takes, with visitors and without."""
