@@ -348,6 +348,8 @@ def _best(said: dict[float, list[Said]]) -> float | None:
 
 def gathered(chosen: Any, folder: Path) -> list[Stored]:  # noqa: ANN401 - the options
     """Measure what is not in the folder yet, run the other rules over it, and read it all."""
+    if chosen.kept:
+        return [Stored.read(folder, path.stem) for path in sorted(folder.glob("*.json"))]
     groups = chosen.groups or material.GROUPS
     found = material.jobs(groups, sequences=chosen.sequences, quick=chosen.quick)
     makers = {".npz": material.measured} | ({} if chosen.alone else {".rules": rules.judged_bytes})
@@ -360,6 +362,7 @@ def main() -> None:
         __doc__,
         ("--cache", {"type": Path, "help": "folder in which what was measured is kept, and found again"}),
         *material.OPTIONS[1:],
+        ("--kept", {"action": "store_true", "help": "decide about what the cache holds, measure nothing"}),
         ("--alone", {"action": "store_true", "help": "without the other tools' rules, which take longest"}),
         ("--strips", {"action": "store_true", "help": "draw the ten worst; never share them, they show real footage"}),
     )
