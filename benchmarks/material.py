@@ -101,6 +101,11 @@ class Job(Protocol):
         """What the keys of all its clips begin with."""
         ...
 
+    @property
+    def is_compared(self) -> bool:
+        """Tell whether other rules judge its clips too: they take many times as long as measuring."""
+        ...
+
     def clips(self) -> Iterator[Clip]:
         """Yield its clips; each may be opened until the next is asked for."""
         ...
@@ -150,6 +155,11 @@ class NuisanceJob:
         """See Job."""
         return self.keys[0]
 
+    @property
+    def is_compared(self) -> bool:
+        """See Job."""
+        return True
+
     def clips(self) -> Iterator[Clip]:
         """See Job."""
         half = "chosen" if self.case.take == nuisances.TAKES[0] else "shown"
@@ -172,6 +182,11 @@ class CompositeJob:
     def prefix(self) -> str:
         """See Job."""
         return self.keys[0]
+
+    @property
+    def is_compared(self) -> bool:
+        """See Job."""
+        return True
 
     def clips(self) -> Iterator[Clip]:
         """See Job."""
@@ -201,6 +216,11 @@ class FileJob:
     def prefix(self) -> str:
         """See Job."""
         return self.keys[0]
+
+    @property
+    def is_compared(self) -> bool:
+        """See Job."""
+        return self.group == "labelled"
 
     def clips(self) -> Iterator[Clip]:
         """See Job."""
@@ -245,6 +265,11 @@ class CameraJob:
     def prefix(self) -> str:
         """See Job."""
         return f"{self.group}__{self.make.lower()}-{self.camera}__"
+
+    @property
+    def is_compared(self) -> bool:
+        """See Job."""
+        return self.make == next(iter(_FLEET)) and self.camera == _name(0)
 
     @property
     def fleet(self) -> Fleet:
@@ -313,6 +338,10 @@ _CAMERAS = 6
 _FLEET: Mapping[str, tuple[int, int]] = {"Dunmore": (6, 20), "Calder": (2, 15)}
 
 
+def _name(number: int) -> str:
+    return f"cam-{number + 1:05d}"
+
+
 def jobs(groups: Sequence[str] = GROUPS, *, sequences: Path | None = None, quick: bool = False) -> list[Job]:
     """Return what there is to measure. sequences: a folder of more labelled sequences; quick: a little of each."""
     found: list[Job] = []
@@ -334,7 +363,7 @@ def jobs(groups: Sequence[str] = GROUPS, *, sequences: Path | None = None, quick
             for make, (cameras, minutes) in _FLEET.items():
                 if quick and make != "Dunmore":
                     continue
-                names = [f"cam-{number + 1:05d}" for number in range(1 if quick else cameras)]
+                names = [_name(number) for number in range(1 if quick else cameras)]
                 found += [CameraJob(group, make, name, 2 if quick else minutes, quick=quick) for name in names]
     return found
 

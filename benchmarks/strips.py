@@ -17,8 +17,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from benchmarks.decisions import Said, at_point, threshold
 from benchmarks.material import Job
+from benchmarks.verdicts import Said, at_point, threshold
 from pipeline.span import NS, Span
 
 _WORST = 10

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from benchmarks import decisions, rules
-from benchmarks.decisions import Said, Stored, at_point, decided, figures
 from benchmarks.material import Truth, half_of, jobs, ranges
+from benchmarks.verdicts import Said, Stored, at_point, decided, figures
 from pipeline.activity import Activity
 from pipeline.detection.gates import Detection
 from pipeline.span import NS, Span
