@@ -2,7 +2,7 @@
 
 - DVR-Scan's rule (its documentation and dvr-scan.cfg): a subtractor on grey frames, its foreground opened with a square
   of 3 pixels (5 from 1280 pixels of width on, 7 from 1920), a frame's score the mean of the mask (255 = all of it),
-  threshold 0.15, `min-event-length` 2 frames, an event goes on until 2 s without motion. With MOG2, its default, and
+  threshold 0.15, `min-event-length` 0.1 s, an event goes on until 2 s without motion. With MOG2, its default, and
   with KNN, which it does not offer. Where `dvr-scan` itself is on PATH, it is run as well.
 - Frigate's motion detection (its documentation, "motion" in the reference configuration): five frames a second, 100
   pixels high, contrast stretched between percentiles, blurred, the difference from a running average (frame_alpha 0.01)
@@ -36,7 +36,7 @@ from pipeline.media.encode import encode
 U8 = NDArray[np.uint8]
 Scores = NDArray[np.float64]
 
-_DVR_THRESHOLD, _DVR_LEAST, _DVR_AFTER_S = 0.15, 2, 2.0
+_DVR_THRESHOLD, _DVR_LEAST_S, _DVR_AFTER_S = 0.15, 0.1, 2.0
 _FRIGATE_HZ, _FRIGATE_HEIGHT, _FRIGATE_DIFFERENCE, _FRIGATE_AREA = 5, 100, 30, 10
 _FRIGATE_ALPHA, _FRIGATE_CALIBRATING, _FRIGATE_LIGHTNING, _FRIGATE_PERSISTS = 0.01, 0.2, 0.8, 10
 _FRIGATE_CONTRASTS = 50  # frames over which the percentiles are averaged
@@ -88,12 +88,12 @@ def dvr_scores(planes: Iterable[U8], model: Any) -> Scores:  # noqa: ANN401 - of
 def dvr_events(scores: Scores, rate: float, *, threshold: float = _DVR_THRESHOLD) -> list[tuple[int, int]]:
     """Return the events as half-open ranges of frames, without what is kept before and after them."""
     over = scores >= threshold
-    starts = [(first, end) for first, end in ranges(over) if end - first >= _DVR_LEAST]
+    least = max(1, round(_DVR_LEAST_S * rate))
     events: list[tuple[int, int]] = []
     for first, end in ranges(over):
         if events and first - events[-1][1] < _DVR_AFTER_S * rate:
             events[-1] = events[-1][0], end
-        elif (first, end) in starts:
+        elif end - first >= least:
             events.append((first, end))
     return events
 

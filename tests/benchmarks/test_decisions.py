@@ -103,10 +103,11 @@ def test_ranges_are_half_open() -> None:
     assert ranges(np.array([True, True, False, True])) == ((0, 2), (3, 4))
 
 
-def test_dvr_scans_rule_wants_two_frames_and_holds_for_two_seconds() -> None:
-    scores = np.zeros(200)
-    scores[[5, 20, 21, 35, 56, 100, 101]] = 1
-    assert rules.dvr_events(scores, 10.0) == [(20, 36), (100, 102)]
+def test_dvr_scans_rule_wants_a_tenth_of_a_second_and_holds_for_two() -> None:
+    scores = np.zeros(300)
+    scores[[5, 50, 51, 75, 116, 200, 201]] = 1
+    assert rules.dvr_events(scores, 20.0) == [(50, 76), (200, 202)]
+    assert rules.dvr_events(scores, 10.0) == [(5, 6), (50, 52), (75, 76), (116, 117), (200, 202)]
 
 
 def test_frigates_method_finds_what_moves_and_not_what_is_lit_all_over() -> None:
