@@ -178,6 +178,46 @@ def _by_constant(axes: Axes, rows: Rows) -> None:
     axes.legend(fontsize=8, loc="lower right", bbox_to_anchor=(1, 1), ncols=2, frameon=False)
 
 
+def _points(axes: Axes, rows: Rows) -> None:
+    """Draw precision against recall over operating points, a line a kind, the default a large dot."""
+    colours = [mpl.colormaps["tab20"](number) for number in range(20)]
+    for number, kind in enumerate(dict.fromkeys(row["kind"] for row in rows)):
+        mine = sorted((row for row in rows if row["kind"] == kind), key=lambda row: row["point"])
+        colour, style = colours[number % len(colours)], ("-", "--", ":")[number // len(colours) % 3]
+        axes.plot(
+            *zip(*((row["recall"], row["precision"]) for row in mine), strict=True), style, color=colour, label=kind
+        )
+        for row in mine:
+            if row["default"]:
+                axes.scatter(row["recall"], row["precision"], color=colour, edgecolor="black", s=45, zorder=3)
+    axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), xlabel="recall (large dots: the default)", ylabel="precision")
+    axes.grid(visible=True, alpha=0.3)
+    axes.legend(fontsize=7, loc="upper left", bbox_to_anchor=(1, 1), frameon=False)
+
+
+def _halves(axes: Axes, rows: Rows) -> None:
+    """Draw recall and precision of everybody who decides, a line a group and half."""
+    names = list(dict.fromkeys(f"{row['group']}, {row['half']}" for row in rows))
+    for who, colour in zip(dict.fromkeys(row["who"] for row in rows), (_OURS, _PEER, "white", "#ccbb44"), strict=False):
+        for key, marker in (("recall", "o"), ("precision", "s")):
+            at = [
+                (row[key], names.index(f"{row['group']}, {row['half']}"))
+                for row in rows
+                if row["who"] == who and row.get(key) is not None
+            ]
+            if at:
+                label = f"{who}, {key}"
+                axes.scatter(
+                    *zip(*at, strict=True), color=colour, edgecolor="black", marker=marker, label=label, zorder=3
+                )
+    axes.set_yticks(range(len(names)), names, fontsize=8)
+    axes.set_ylim(max(len(names), 8) - 0.5, -0.5)
+    axes.set_xlim(-0.02, 1.02)
+    axes.grid(visible=True, alpha=0.3)
+    axes.set_xlabel("recall (round), precision (square)")
+    axes.legend(fontsize=7, loc="upper left", bbox_to_anchor=(1, 1), frameon=False)
+
+
 _TIMES_FASTER: Final = _bars(
     "times_faster",
     "times faster than to decode and measure again",
@@ -202,5 +242,8 @@ _PANELS: Final[Mapping[str, Sequence[tuple[Callable[[Axes, Rows], None], Callabl
     ),
     "composites": ((_by_case, _has("ours", "ours, frames")),),
     "constants": ((_by_constant, _has("labelled", "hard cases")),),
+    "decisions": ((_halves, _has("who", "group", "half")),),
+    "kinds": ((_bars("false_per_day", "false events a camera-day"), _has("false_per_day")),),
+    "points": ((_points, _has("kind", "point", "recall", "precision")),),
     "quality": ((_by_sequence, lambda row: "mean" in row and " " not in str(row["what"])),),
 }

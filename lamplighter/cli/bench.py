@@ -17,7 +17,7 @@ from pipeline.errors import ConfigError
 
 
 def bench(
-    names: Annotated[list[str] | None, typer.Argument(help="Which ones; default: all, about 20 minutes.")] = None,
+    names: Annotated[list[str] | None, typer.Argument(help="Which ones; default: all, about 50 minutes.")] = None,
     *,
     quick: Annotated[bool, typer.Option("--quick", help="Small forms, some minutes together; rough.")] = False,
     out: Annotated[Path | None, typer.Option(help="Folder of the results; default: benchmarks/results.")] = None,
