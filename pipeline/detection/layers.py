@@ -82,7 +82,8 @@ class Layers:
     def for_clip(self, camera: Camera, clip: Clip, activity: Activity, habits: Habits | None = None) -> Resolved:
         """Return what holds for a clip: the one answer for matching, delivering, tuning, explaining and drawing.
 
-        habits: the camera's, where some were learnt. Those of pictures of another layout say nothing of these. Raises ConfigError for a zone that covers no cell of its picture, naming camera, table and zone.
+        habits: the camera's, where some were learnt; those of pictures of another layout say nothing of these. Raises
+        ConfigError for a zone that covers no cell of its picture, naming camera, table and zone.
         """
         night = is_night(self.darkness, camera, start_ns=clip.start_ns, luma=activity.luma)
         holds = self.of(camera.id, night=night)
