@@ -1,20 +1,22 @@
-"""Why a clip has these events, or none: what each setting leaves of its frames, and what would have to change."""
+"""Why a clip has these events, or none: what each setting leaves of its time, and what would have to change."""
 
 from __future__ import annotations
 
 import functools
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
-from pipeline.detection.detect import Event, active_frames, event_stretches, events
+from pipeline.detection.detect import Event, active_moments, event_stretches, events
+from pipeline.detection.evidence import weigh
 from pipeline.detection.gates import (
     CellGate,
     Detection,
-    FrameGate,
     Gate,
     InForce,
+    MomentGate,
     Step,
     StretchGate,
     Value,
@@ -24,6 +26,7 @@ from pipeline.detection.gates import (
 from pipeline.detection.regions import Labelling
 from pipeline.detection.stretches import Stretches, joined_stretches, unbroken
 from pipeline.detection.tracer import trace, view_of
+from pipeline.detection.usual import FLEET, Usual
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -38,13 +41,19 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Strongest:
-    """The cell that moved most of all, watched or not: its frame, its place in the grid from 0, its share 0 to 1."""
+    """The cell that moved most of all, watched or not: when, its place in the grid from 0, its share 0 to 1.
+
+    score: how rare it is by chance (see `Event`); threshold: the score from which it is decided that somebody moves;
+    usual: the share of the cell that is usual there then, as strong as what is usual of 3 x 3 cells.
+    """
 
     pts: int
     row: int
     column: int
     share: float
     watched: bool
+    score: float
+    usual: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,11 +96,17 @@ class Remedy:
 class Explanation:
     """What `detect` did to one activity. `strongest` is None when nothing moved at all; `remedies` are for no events.
 
-    obstacles: why these settings can never find anything in a picture of this size.
+    frames: of the clip; cold: those before its background was known. threshold: the score from which a cell moves.
+    past_h: hours of the camera's past that say what is usual, 0: the clip and the fleet alone do. scores: (pts, score,
+    usual) of each second, the strongest watched cell's and what is usual there, as a share of the cell. obstacles: why
+    these settings can never find anything in a picture of this size.
     """
 
     frames: int
     cold: int
+    threshold: float
+    past_h: float
+    scores: tuple[tuple[int, float, float], ...]
     strongest: Strongest | None
     steps: tuple[Left, ...]
     runs: tuple[Run, ...]
@@ -100,9 +115,9 @@ class Explanation:
     remedies: tuple[Remedy, ...]
 
 
-def explain(activity: Activity, detection: Detection) -> Explanation:
+def explain(activity: Activity, detection: Detection, usual: Usual = FLEET) -> Explanation:
     """Return why `detect` finds what it finds. Raises ConfigError for a zone that covers no cell."""
-    return _Explainer(activity, detection).explanation()
+    return _Explainer(activity, detection, usual).explanation()
 
 
 def obstacles(layout: Layout, detection: Detection) -> list[str]:
@@ -120,25 +135,29 @@ def obstacles(layout: Layout, detection: Detection) -> list[str]:
 
 
 class _Explainer:
-    """An activity under some settings, with what every frame is to their gates."""
+    """An activity under some settings, with what every moment is to their gates."""
 
-    def __init__(self, activity: Activity, detection: Detection) -> None:
+    def __init__(self, activity: Activity, detection: Detection, usual: Usual) -> None:
         self.activity, self.detection = activity, detection
         self.gates = table(type(detection))
-        self.trace = trace(activity, detection, labelling=Labelling.EVERY)
+        self.evidence = weigh(activity, usual)
+        self.trace = trace(self.evidence, detection, labelling=Labelling.EVERY)
         every = np.ones(len(self.trace.peak), np.bool_)
-        self.passing: dict[Gate, Bools] = {}  # of each gate of cells or frames the frames it lets pass, bool (N,)
+        self.passing: dict[Gate, Bools] = {}  # of each gate of cells or moments those it lets pass, bool (n,)
         for _, gate in self.gates:
-            if isinstance(gate, CellGate | FrameGate):
-                passes = gate.frames(self.trace, detection)
+            if isinstance(gate, CellGate | MomentGate):
+                passes = gate.moments(self.trace, detection)
                 self.passing[gate] = every if passes is None else passes
-        self.active = active_frames(self.trace, detection)
-        self.events = events(activity, self.trace, detection)
+        self.active = active_moments(self.trace, detection)
+        self.events = events(self.trace, detection)
 
     def explanation(self) -> Explanation:
         return Explanation(
             frames=len(self.activity.pts),
             cold=self.activity.cold,
+            threshold=round(-math.log10(self.detection.sensitivity), 3),
+            past_h=round(self.evidence.usual.hours, 3),
+            scores=tuple(self._scores()),
             strongest=self._strongest(),
             steps=tuple(self._left()),
             runs=tuple(self._runs()),
@@ -148,38 +167,62 @@ class _Explainer:
         )
 
     def _strongest(self) -> Strongest | None:
-        share = self.activity.share
-        if not (most := share.max()):
+        evidence = self.evidence
+        if not evidence.beyond.any():
             return None
-        frame, row, column = (int(at) for at in np.unravel_index(share.argmax(), share.shape))
+        k, column, row = (int(at) for at in np.unravel_index(evidence.beyond.argmax(), evidence.beyond.shape))
+        moment = int(evidence.at[k])
+        share = int(evidence.share[column, row, moment]) / 255
         watched = bool(self.trace.view.watched[row, column])
-        return Strongest(int(self.activity.pts[frame]), row, column, int(most) / 255, watched)
+        score = round(evidence.score(int(evidence.beyond[k, column, row])), 3)
+        usual = evidence.usual_share(column, row, k)
+        return Strongest(int(evidence.pts[moment]), row, column, share, watched, score, usual)
+
+    def _scores(self) -> Iterator[tuple[int, float, float]]:
+        evidence = self.evidence
+        seconds = (evidence.pts - evidence.pts[0]) * evidence.time_base.numerator // evidence.time_base.denominator
+        starts = np.flatnonzero(np.diff(seconds, prepend=-1))
+        for first, last in zip(starts.tolist(), [*starts[1:].tolist(), len(evidence.pts)], strict=True):
+            moment = first + int(self.trace.peak[first:last].argmax())
+            score, usual = evidence.score(int(self.trace.peak[moment])), 0.0
+            if self.trace.peak[moment]:
+                k = int(np.searchsorted(evidence.at, moment))
+                seen = self.trace.beyond[k]
+                column, row = (int(at) for at in np.unravel_index(seen.argmax(), seen.shape))
+                usual = evidence.usual_share(column, row, k)
+            yield int(evidence.pts[first]), round(score, 3), usual
 
     def _left(self) -> Iterator[Left]:
         left = np.ones(len(self.active), np.bool_)
         for settings, gate in self.gates:
             if gate in self.passing:
                 left = left & self.passing[gate]
-                yield Left(", ".join(settings) or "cold", int(left.sum()))
+                yield Left(", ".join(settings) or "cold", self._frames(left))
         found = self._joined(left)
         for settings, gate in self.gates:
             if isinstance(gate, StretchGate):
                 found = found.where(gate.stretches(found, self.activity.time_base, self.detection))
                 rolled = found.with_rolls(
-                    self.activity, pre_s=self.detection.pre_roll_s, post_s=self.detection.post_roll_s
+                    self.evidence, pre_s=self.detection.pre_roll_s, post_s=self.detection.post_roll_s
                 )
-                inside = sum(int(left[part].sum()) for part in _parts(rolled))
-                yield Left(", ".join(settings), inside)
+                inside = np.zeros_like(left)
+                for part in _parts(rolled):
+                    inside[part] = left[part]
+                yield Left(", ".join(settings), self._frames(inside))
 
-    def _joined(self, frames: Bools) -> Stretches:
-        """Return the stretches of some frames, of which none is dropped and none has rolls."""
-        first, last = unbroken(frames)
-        return joined_stretches(self.activity, first, last, np.zeros_like(first), gap_s=self.detection.gap_s)
+    def _frames(self, moments: Bools) -> int:
+        """Return how many frames some moments hold."""
+        return int(self.evidence.frames[moments].sum())
+
+    def _joined(self, moments: Bools) -> Stretches:
+        """Return the stretches of some moments, of which none is dropped and none has rolls."""
+        first, last = unbroken(moments)
+        return joined_stretches(self.evidence, first, last, np.zeros_like(first), gap_s=self.detection.gap_s)
 
     def _runs(self) -> Iterator[Run]:
         moving = np.all([passes for gate, passes in self.passing.items() if gate.step <= Step.CELLS], axis=0)
         happened = np.zeros(len(moving), np.bool_)
-        for part in _parts(event_stretches(self.activity, *unbroken(self.active), self.detection)):
+        for part in _parts(event_stretches(self.evidence, *unbroken(self.active), self.detection)):
             happened[part] = True
         happened &= self.active
         found = self._joined(moving)
@@ -191,7 +234,7 @@ class _Explainer:
         left = np.zeros(len(self.active), np.bool_)
         left[part] = True
         for settings, gate in self.gates:
-            if isinstance(gate, FrameGate):
+            if isinstance(gate, MomentGate):
                 passing = left & self.passing[gate]
                 if not passing.any():
                     got = gate.nearest(self.trace, self.detection, np.flatnonzero(left))
@@ -226,12 +269,12 @@ class _Explainer:
         kind = type(self.detection)
         changed = kind.model_validate(self.detection.model_dump() | {setting: value})
         anew = setting in settings_at(kind, Step.CELLS)
-        found = events(self.activity, trace(self.activity, changed) if anew else self.trace, changed)
+        found = events(trace(self.evidence, changed) if anew else self.trace, changed)
         return found[0] if found else None
 
 
 def _parts(stretches: Stretches) -> Iterable[slice]:
-    """Return the frames of each stretch."""
+    """Return the moments of each stretch."""
     return map(slice, stretches.first.tolist(), stretches.last.tolist())
 
 

@@ -5,7 +5,7 @@ the settings to people. To add a gate, enter a setting with its gate into `Detec
 
     max_cells: Annotated[int, _MaxCells(tries=(20, 80))] = Field(10_000, ge=1, description="...")
 
-where `_MaxCells` is a `FrameGate` that says which frames pass (`frames`) and how near to it others come (`nearest`,
+where `_MaxCells` is a `MomentGate` that says which moments pass (`moments`) and how near to it others come (`nearest`,
 `words`); `looser` and `obstacle` where there is something to say; without `tries` no sweep varies it. Then its line in
 configs/default.toml, and its test. Nothing else knows one gate from another.
 """
@@ -45,13 +45,13 @@ class Step(IntEnum):
     """What a gate judges; the gates of one step come before those of the next."""
 
     COLD = 0
-    """Frames, by whether the background was known: the one gate that is no setting."""
+    """Moments, by whether the background was known: the one gate that is no setting."""
     CELLS = 1
     """Cells: which count, and from where on they move. A trace is made for these."""
-    FRAMES = 2
-    """Frames: which are active."""
+    MOMENTS = 2
+    """Moments, each a third of a second: which are active."""
     JOIN = 3
-    """Active frames: which make one stretch."""
+    """Active moments: which make one stretch."""
     STRETCHES = 4
     """Stretches: which are events."""
     ROLLS = 5
@@ -59,7 +59,7 @@ class Step(IntEnum):
 
 
 class InForce(NamedTuple):
-    """What the settings in force come to: a trace of every frame's regions, and the stretches before any is dropped."""
+    """What the settings in force come to: a trace of every moment, and the stretches before any is dropped."""
 
     trace: Trace
     stretches: Stretches
@@ -79,7 +79,7 @@ class Gate:
     tries: tuple[float, ...] = ()
 
     def labelling(self, settings: Detection) -> Labelling:
-        """Return of which frames this gate needs the regions."""
+        """Return of which moments this gate needs the regions."""
         return Labelling.FEW
 
     def looser(self, setting: str, in_force: InForce, settings: Detection) -> Sequence[Value]:
@@ -100,27 +100,27 @@ class CellGate(Gate):
         """Return bool (R, C): the cells that pass, None for all. Raises ConfigError when the settings fit no cell."""
         return None
 
-    def frames(self, trace: Trace, settings: Detection) -> Bools:
-        """Return bool (N,): the frames in which cells move that pass."""
+    def moments(self, trace: Trace, settings: Detection) -> Bools:
+        """Return bool (n,): the moments in which cells move that pass."""
         raise NotImplementedError
 
 
-class FrameGate(Gate):
-    """A gate of frames."""
+class MomentGate(Gate):
+    """A gate of moments."""
 
-    step = Step.FRAMES
+    step = Step.MOMENTS
 
-    def frames(self, trace: Trace, settings: Detection) -> Bools | None:
-        """Return bool (N,): the frames that pass, None for all."""
+    def moments(self, trace: Trace, settings: Detection) -> Bools | None:
+        """Return bool (n,): the moments that pass, None for all."""
         raise NotImplementedError
 
-    def nearest(self, trace: Trace, settings: Detection, frames: Ints) -> float:
-        """Return the nearest that any of some frames, none of which passes, comes to what is wanted, in its unit."""
+    def nearest(self, trace: Trace, settings: Detection, moments: Ints) -> float:
+        """Return the nearest that any of some moments, none of which passes, comes to what is wanted, in its unit."""
         raise NotImplementedError
 
 
 class JoinGate(Gate):
-    """How far apart active frames may lie to be one stretch."""
+    """How far apart active moments may lie to be one stretch."""
 
     step = Step.JOIN
 
@@ -145,21 +145,21 @@ class RollGate(Gate):
     step = Step.ROLLS
 
 
-class _Cold(FrameGate):
+class _Cold(MomentGate):
     step = Step.COLD
 
-    def frames(self, trace: Trace, settings: Detection) -> Bools | None:
+    def moments(self, trace: Trace, settings: Detection) -> Bools | None:
         return np.arange(len(trace.peak)) >= trace.cold if trace.cold else None
 
 
 class _Sensitivity(CellGate):
-    def frames(self, trace: Trace, settings: Detection) -> Bools:
-        over: Bools = trace.share.max((1, 2)) >= trace.view.level  # also outside of the zones, which are told apart
-        return over
+    def moments(self, trace: Trace, settings: Detection) -> Bools:
+        found = np.zeros(len(trace.peak), np.bool_)  # also outside of the zones, which are told apart
+        found[trace.evidence.at] = (trace.evidence.beyond >= trace.level).any((1, 2))
+        return found
 
     def looser(self, setting: str, in_force: InForce, settings: Detection) -> Sequence[Value]:
-        highest = min(in_force.trace.view.level - 1, int(in_force.trace.share.max()))
-        return lower([level / 255 for level in range(1, highest + 1)], than=settings.sensitivity)
+        return [rate for rate in _RATES if rate > settings.sensitivity]
 
 
 class _Zones(CellGate):
@@ -169,8 +169,8 @@ class _Zones(CellGate):
         watched = covered_cells(layout, settings.watch, called="watch")
         return (watched | (not settings.watch)) & ~covered_cells(layout, settings.ignore, called="ignore")
 
-    def frames(self, trace: Trace, settings: Detection) -> Bools:
-        over: Bools = trace.peak >= trace.view.level
+    def moments(self, trace: Trace, settings: Detection) -> Bools:
+        over: Bools = trace.peak >= trace.level
         return over
 
     def looser(self, setting: str, in_force: InForce, settings: Detection) -> Sequence[Value]:
@@ -181,14 +181,14 @@ class _Zones(CellGate):
         return "" if view.watched.any() else f"ignore leaves none of the {columns} x {rows} cells to watch"
 
 
-class _MinCells(FrameGate):
+class _MinCells(MomentGate):
     words = "at most {got:g} connected cells moved, min_cells wants {wanted:g}"
 
-    def frames(self, trace: Trace, settings: Detection) -> Bools | None:
+    def moments(self, trace: Trace, settings: Detection) -> Bools | None:
         return trace.reaching(settings.min_cells)
 
-    def nearest(self, trace: Trace, settings: Detection, frames: Ints) -> float:
-        return float(trace.cells[frames].max())
+    def nearest(self, trace: Trace, settings: Detection, moments: Ints) -> float:
+        return float(trace.cells[moments].max())
 
     def looser(self, setting: str, in_force: InForce, settings: Detection) -> Sequence[Value]:
         return lower(range(1, int(in_force.trace.cells.max()) + 1), than=settings.min_cells)
@@ -203,43 +203,43 @@ class _MinCells(FrameGate):
         )
 
 
-class _MaxArea(FrameGate):
+class _MaxArea(MomentGate):
     words = "{got:.2f} of the picture moved, max_area allows {wanted:g}"
 
-    def frames(self, trace: Trace, settings: Detection) -> Bools | None:
+    def moments(self, trace: Trace, settings: Detection) -> Bools | None:
         return trace.calm(settings.max_area)
 
-    def nearest(self, trace: Trace, settings: Detection, frames: Ints) -> float:
-        return float(trace.area[frames].min())
+    def nearest(self, trace: Trace, settings: Detection, moments: Ints) -> float:
+        return float(trace.area[moments].min())
 
     def looser(self, setting: str, in_force: InForce, settings: Detection) -> Sequence[Value]:
         return higher(in_force.trace.area.tolist(), than=settings.max_area, most=1.0)
 
     def obstacle(self, view: View, settings: Detection) -> str:
-        covered = settings.min_cells * view.level / (255 * view.watched.size)
+        covered = 1 / 31 / view.watched.size  # a step of a share in one cell
         if covered <= settings.max_area:
             return ""
         return (
-            f"max_area {settings.max_area:g} is less than the {covered:.4f} of the picture that min_cells "
-            f"{settings.min_cells} cover when they move by sensitivity {settings.sensitivity:g}"
+            f"max_area {settings.max_area:g} is less than the {covered:.6f} of the picture that one cell covers that "
+            "moves as little as can be told"
         )
 
 
-class _Travel(FrameGate):
+class _Travel(MomentGate):
     words = "it travelled {got:.3f} of the picture's longer side, travel wants {wanted:g}"
 
     def labelling(self, settings: Detection) -> Labelling:
         return Labelling.FOLLOWED if settings.travel else Labelling.FEW
 
-    def frames(self, trace: Trace, settings: Detection) -> Bools | None:
+    def moments(self, trace: Trace, settings: Detection) -> Bools | None:
         if not settings.travel:
             return None
         far: Bools = trace.travelling(settings.travel) >= settings.min_cells
         return far
 
-    def nearest(self, trace: Trace, settings: Detection, frames: Ints) -> float:
+    def nearest(self, trace: Trace, settings: Detection, moments: Ints) -> float:
         regions = trace.regions
-        large = np.isin(regions.frame, frames) & (regions.cells >= settings.min_cells)
+        large = np.isin(regions.moment, moments) & (regions.cells >= settings.min_cells)
         return float(regions.travel[large].max())
 
     def looser(self, setting: str, in_force: InForce, settings: Detection) -> Sequence[Value]:
@@ -291,6 +291,7 @@ def _up(value: float) -> float:
 
 
 _ZONES, _ROLLS = _Zones(), RollGate()
+_RATES = tuple(n * 10.0**power for power in range(-2, 5) for n in (1, 2, 5))  # events a day, as a person would say
 
 
 class Detection(BaseModel):
@@ -298,14 +299,14 @@ class Detection(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    sensitivity: Annotated[float, _Sensitivity(tries=(0.1, 0.15, 0.2, 0.3, 0.45))] = Field(
-        0.2, gt=0, le=1, description="a cell moves from this share on; lower finds more (share of the cell)"
+    sensitivity: Annotated[float, _Sensitivity(tries=(0.2, 2.0, 20.0, 200.0, 2000.0))] = Field(
+        2.0, gt=0, le=100_000, description="false events that are tolerable; more finds more (a camera and day)"
     )
-    min_cells: Annotated[int, _MinCells(tries=(1, 2, 3, 5, 8))] = Field(
-        2, ge=1, le=10_000, description="connected moving cells a frame needs (count)"
+    min_cells: Annotated[int, _MinCells(tries=(1, 2, 4, 8, 16))] = Field(
+        1, ge=1, le=10_000, description="connected moving cells that are needed (count)"
     )
     max_area: Annotated[float, _MaxArea(tries=(0.6,))] = Field(
-        0.6, gt=0, le=1, description="a frame with more in motion is a lamp, not a visitor (share of the picture)"
+        0.6, gt=0, le=1, description="a moment with more in motion is a lamp, not a visitor (share of the picture)"
     )
     travel: Annotated[float, _Travel(tries=(0.0, 0.05))] = Field(
         0.0,

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from pydantic import Field
 
 from pipeline.activity import Activity
 from pipeline.clip import Camera, Clip
 from pipeline.detection.gates import Detection, Step, settings_at
+from pipeline.detection.habits import Habits
 from pipeline.detection.night import Darkness, is_dark, is_night
 from pipeline.detection.tracer import watched_cells
+from pipeline.detection.usual import FLEET, Usual
 from pipeline.errors import ConfigError
+from pipeline.span import NS
+
+_HOUR_NS = 3600 * NS
 
 
 class CameraLayer(Detection):
@@ -26,12 +31,14 @@ class CameraLayer(Detection):
 class Resolved:
     """The settings that hold by day or by night, and for each key the table it comes from, as a path of names.
 
+    usual: what is usual before the camera then; that of the fleet where nothing is known of it.
     A table is ("detection",), ("night",), ("camera", "door") or ("camera", "door", "night").
     """
 
     detection: Detection
     tables: Mapping[str, tuple[str, ...]]
     night: bool
+    usual: Usual = FLEET
 
     @property
     def half(self) -> str:
@@ -72,13 +79,17 @@ class Layers:
                 values[key], tables[key] = getattr(layer, key), table
         return Resolved(type(self.fleet)(**values), tables, night)
 
-    def for_clip(self, camera: Camera, clip: Clip, activity: Activity) -> Resolved:
+    def for_clip(self, camera: Camera, clip: Clip, activity: Activity, habits: Habits | None = None) -> Resolved:
         """Return what holds for a clip: the one answer for matching, delivering, tuning, explaining and drawing.
 
-        Raises ConfigError for a zone that covers no cell of its picture, naming camera, table and zone.
+        habits: the camera's, where some were learnt; those of pictures of another layout say nothing of these. Raises
+        ConfigError for a zone that covers no cell of its picture, naming camera, table and zone.
         """
         night = is_night(self.darkness, camera, start_ns=clip.start_ns, luma=activity.luma)
-        return _seen(self.of(camera.id, night=night), activity, whose=f"camera {camera.id}")
+        holds = _seen(self.of(camera.id, night=night), activity, whose=f"camera {camera.id}")
+        if habits is None or habits.layout != activity.layout:
+            return holds
+        return replace(holds, usual=habits.usual(night=night, hour=clip.start_ns // _HOUR_NS % 24))
 
     def for_file(self, name: str, activity: Activity) -> Resolved:
         """Return what holds for a file of which neither camera nor place is known: `[detection]`, by day and by night.

@@ -1,4 +1,4 @@
-"""Connected regions of moving cells: how large they are in each frame, and how far they travel from frame to frame.
+"""Connected regions of moving cells: how large they are in each moment, and how far they travel from moment to moment.
 
 Arrays of cells have the columns of the grid before its rows, as an Activity lies in memory.
 """
@@ -20,37 +20,37 @@ if TYPE_CHECKING:
 
     Ints: TypeAlias = NDArray[np.int64]
 
-LABELLED = 256  # frames labelled at once: more of them do not stay in the cache and take twice as long
-_FOLLOWED = 4096  # frames followed at once: bounds the memory of hours of footage
+LABELLED = 256  # moments labelled at once: more of them do not stay in the cache and take twice as long
+_FOLLOWED = 4096  # moments followed at once: bounds the memory of hours of footage
 
 
 class Labelling(IntEnum):
-    """Of which frames regions are found: labelling them all costs more than all else, and few settings need it."""
+    """Of which moments regions are found: labelling them all costs more than all else, and few settings need it."""
 
     FEW = 0
     """Those that decide, each time that something is asked."""
     EVERY = 1
     """All, once: for whoever asks much."""
     FOLLOWED = 2
-    """All, once, and followed from frame to frame."""
+    """All, once, and followed from moment to moment."""
 
 
 class Regions(NamedTuple):
-    """The regions of some frames, three arrays (M,).
+    """The regions of some moments, three arrays (M,).
 
-    frame: int64, which frame each is in; cells: int64, how many it has; travel: float64, how far the motion that it is
-    part of travels in all, in shares of the picture's longer side.
+    moment: int64, which each is in; cells: int64, how many it has; travel: float64, how far the motion that it is part
+    of travels in all, in shares of the picture's longer side.
     """
 
-    frame: Ints
+    moment: Ints
     cells: Ints
     travel: NDArray[np.float64]
 
-    def largest(self, frames: int, *, travel: float = 0.0) -> Ints:
-        """Return the size of the largest region of each of `frames` frames that travels so far: int64 (frames,)."""
+    def largest(self, moments: int, *, travel: float = 0.0) -> Ints:
+        """Return the size of the largest region of each of `moments` moments that travels so far: int64 (moments,)."""
         far = slice(None) if not travel else self.travel >= travel
-        largest = np.zeros(frames, np.int64)
-        np.maximum.at(largest, self.frame[far], self.cells[far])
+        largest = np.zeros(moments, np.int64)
+        np.maximum.at(largest, self.moment[far], self.cells[far])
         return largest
 
 
@@ -60,38 +60,82 @@ def largest_region(cells: NDArray[np.bool_]) -> int:
 
 
 def largest_regions(moving: NDArray[np.bool_]) -> Ints:
-    """Return the size of the largest region of each frame: bool (n, C, R) to int64 (n,)."""
+    """Return the size of the largest region of each moment: bool (n, C, R) to int64 (n,)."""
     apart = _apart(moving)
     at, regions = _labelled(apart)
     sizes = np.bincount(regions)
-    frame = np.zeros(len(sizes), np.int64)
-    frame[regions] = at // apart[0].size
+    moment = np.zeros(len(sizes), np.int64)
+    moment[regions] = at // apart[0].size
     largest = np.zeros(len(moving), np.int64)
-    np.maximum.at(largest, frame, sizes)
+    np.maximum.at(largest, moment, sizes)
     return largest
 
 
-def follow(
-    share: NDArray[np.uint8], watched: NDArray[np.bool_], *, level: int, busy: Ints, resumes: Sequence[int] = ()
-) -> Regions:
-    """Return every region of watched cells that move by `level`, of the frames `busy`: all in which any cell does.
+def region_of(beyond: NDArray[np.uint16], *, level: int) -> tuple[tuple[int, int], ...]:
+    """Return the cells that move by `level` and are connected to the strongest: (C, R) to (row, column) each."""
+    labels, _ = _label(beyond >= level, connectivity=2)
+    cells = np.argwhere((labels == labels.flat[beyond.argmax()]).T)
+    return tuple((int(row), int(column)) for row, column in cells)
 
-    `share` is uint8 (N, R, C), `watched` bool (R, C), `busy` int64 (n,) in order; `resumes` are the frames before which
-    there is a hole, across which nothing is followed. A region moves on from frame to frame
-    for as long as it touches a region of the frame before; how far is the diagonal of the box that its centre, weighted
-    by share, stays in.
+
+def follow(beyond: NDArray[np.uint16], at: Ints, *, level: int, resumes: Sequence[int] = ()) -> Regions:
+    """Return every region of cells that move by `level`: uint16 (k, C, R), of the moments `at`, int64 (k,), in order.
+
+    `resumes` are the moments before which there is a hole, across which nothing is followed. A region moves on from
+    moment to moment for as long as it touches a region of the one before; how far is the diagonal of the box that its
+    centre, weighted by amplitude, stays in.
     """
     parts = [Regions(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0))]
+    busy = at[(beyond >= level).any((1, 2))]
     between = np.split(busy, np.searchsorted(busy, resumes)) if len(resumes) else [busy]
     for part in itertools.chain.from_iterable(map(_cut_where_still, between)):
-        seen = share.T[..., part] * watched.T[..., None]
-        frame, cells, travel = _followed(seen.transpose(2, 0, 1), level, part)
-        parts.append(Regions(part[frame], cells, travel))
+        seen = beyond[np.searchsorted(at, part)]
+        moment, cells, travel = _followed(seen, level, part)
+        parts.append(Regions(part[moment], cells, travel))
     return Regions(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
 
 
+def travelling(beyond: NDArray[np.uint16], at: Ints, *, level: int, least: float, most: float) -> NDArray[np.bool_]:
+    """Return which cells are part of a compact motion that goes somewhere: bool (k, C, R).
+
+    beyond: uint16 (k, C, R), of the moments `at`, int64 (k,), those that move by `level`. Such a motion travels by
+    `least` of the picture's longer side or more, and never covers more than `most` of its cells.
+    """
+    found = np.zeros(beyond.shape, np.bool_)
+    for part in _cut_where_still(at):
+        where = np.searchsorted(at, part)
+        seen = beyond[where]
+        apart = _apart(seen >= level)
+        flat = np.flatnonzero(apart)
+        if not len(flat):
+            continue
+        moment, cell = np.divmod(flat, apart[0].size)
+        motion = _motions(apart, part, moment, cell)
+        right, down = np.divmod(cell, apart.shape[2])
+        travel, cells = _journeys(motion, moment, right, down, seen[moment, right, down].astype(np.float64))
+        visits = (travel >= least * max(seen.shape[1:])) & (cells <= most * seen[0].size)
+        mine = visits[motion]
+        found[where[moment[mine]], right[mine], down[mine]] = True
+    return found
+
+
+def _journeys(
+    motion: Ints, moment: Ints, right: Ints, down: Ints, weight: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], Ints]:
+    """Return how far each motion travels, in cells, and the most cells it ever has: of cells (m,) of some motions.
+
+    A motion may be in several pieces in one moment: they have one centre.
+    """
+    piece, place = np.unique(motion * (moment.max() + 1) + moment, return_inverse=True)
+    mass, x, y = (np.bincount(place, weight * by) for by in (1, right, down))
+    centres = np.stack([x / mass, y / mass], axis=1)
+    first = np.flatnonzero(np.diff(piece // (moment.max() + 1), prepend=-1))
+    box = np.maximum.reduceat(centres, first) - np.minimum.reduceat(centres, first)
+    return np.hypot(*box.T), np.maximum.reduceat(np.bincount(place), first)
+
+
 def _cut_where_still(busy: Ints) -> Iterator[Ints]:
-    """Yield the frames in parts of `_FOLLOWED` at most, cut where nothing moves if that is anywhere."""
+    """Yield the moments in parts of `_FOLLOWED` at most, cut where nothing moves if that is anywhere."""
     start = 0
     while start < len(busy):
         part = busy[start : start + _FOLLOWED]
@@ -103,15 +147,15 @@ def _cut_where_still(busy: Ints) -> Iterator[Ints]:
 
 
 def _apart(moving: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Return the frames with a still column after each, so that one tall picture of them keeps their regions apart."""
-    frames, columns, rows = moving.shape
-    apart = np.zeros((frames, columns + 1, rows), np.bool_)
+    """Return the moments with a still column after each, so that one tall picture of them keeps their regions apart."""
+    moments, columns, rows = moving.shape
+    apart = np.zeros((moments, columns + 1, rows), np.bool_)
     apart[:, :-1] = moving
     return apart
 
 
 def _labelled(apart: NDArray[np.bool_]) -> tuple[Ints, Ints]:
-    """Return where cells move in frames that are `_apart`, flat, and the region of each, numbered from 0 by frame."""
+    """Return where cells move in moments that are `_apart`, flat, and the region of each, numbered from 0 by moment."""
     where, regions, count = [], [], 0
     for start in range(0, len(apart), LABELLED):
         part = apart[start : start + LABELLED]
@@ -131,28 +175,21 @@ def _label(moving: NDArray[np.bool_], *, connectivity: int) -> tuple[Ints, int]:
     return labels, count
 
 
-def _followed(seen: NDArray[np.uint8], level: int, index: Ints) -> tuple[Ints, Ints, NDArray[np.float64]]:
-    """Return each region's frame (a place in `index`), size and travel: uint8 (n, C, R) of frames `index`, int (n,)."""
+def _followed(seen: NDArray[np.uint16], level: int, index: Ints) -> tuple[Ints, Ints, NDArray[np.float64]]:
+    """Return each region's moment (a place in `index`), size and travel: uint16 (n, C, R) of moments `index`."""
     apart = _apart(seen >= level)
     at, regions = _labelled(apart)
-    frame, cell = np.divmod(at, apart[0].size)
-    motions = _motions(apart, index, frame, cell)
+    moment, cell = np.divmod(at, apart[0].size)
+    motions = _motions(apart, index, moment, cell)
     sizes = np.bincount(regions)
-    frame_of, motion_of = np.zeros((2, len(sizes)), np.int64)
-    frame_of[regions], motion_of[regions] = frame, motions
-    # A motion may be in several pieces in one frame: they have one centre.
-    piece, place = np.unique(motion_of * len(index) + frame_of, return_inverse=True)
-    place = place[regions]
+    moment_of, motion_of = np.zeros((2, len(sizes)), np.int64)
+    moment_of[regions], motion_of[regions] = moment, motions
     right, down = np.divmod(cell, apart.shape[2])
-    weight = seen[frame, right, down].astype(np.float64)
-    mass, x, y = (np.bincount(place, weight * by) for by in (1, right, down))
-    centres = np.stack([x / mass, y / mass], axis=1)
-    first = np.flatnonzero(np.diff(piece // len(index), prepend=-1))
-    box = np.maximum.reduceat(centres, first) - np.minimum.reduceat(centres, first)
-    return frame_of, sizes, np.hypot(*box.T)[motion_of] / max(seen.shape[1:])
+    travel, _ = _journeys(motions, moment, right, down, seen[moment, right, down].astype(np.float64))
+    return moment_of, sizes, travel[motion_of] / max(seen.shape[1:])
 
 
-def _motions(apart: NDArray[np.bool_], index: Ints, frame: Ints, cell: Ints) -> Ints:
+def _motions(apart: NDArray[np.bool_], index: Ints, moment: Ints, cell: Ints) -> Ints:
     """Return which motion each moving cell is part of, numbered from 0: regions in a volume whose first axis is time.
 
     Frames that do not follow each other are kept apart by an empty one.
@@ -161,5 +198,5 @@ def _motions(apart: NDArray[np.bool_], index: Ints, frame: Ints, cell: Ints) -> 
     volume = np.zeros((slots[-1] + 1, *apart.shape[1:]), np.bool_)
     volume[slots] = apart
     labels, _ = _label(volume, connectivity=3)
-    motions: Ints = labels.ravel()[slots[frame] * apart[0].size + cell] - 1
+    motions: Ints = labels.ravel()[slots[moment] * apart[0].size + cell] - 1
     return motions

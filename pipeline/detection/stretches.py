@@ -1,4 +1,4 @@
-"""Stretches: active frames that follow each other, joined over gaps, and with what is kept before and after them."""
+"""Stretches: active moments that follow each other, joined over gaps, and with what is kept before and after them."""
 
 from __future__ import annotations
 
@@ -9,15 +9,13 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from pipeline.holes import usual_step
-
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import TypeAlias
 
     from numpy.typing import NDArray
 
-    from pipeline.activity import Activity
+    from pipeline.detection.evidence import Evidence
 
     Ints: TypeAlias = NDArray[np.int64]
     Bools: TypeAlias = NDArray[np.bool_]
@@ -28,7 +26,7 @@ _TRUE = np.ones(1, np.bool_)
 class Stretches(NamedTuple):
     """Stretches of a clip in order, of one settings after the other; five int64 (n,).
 
-    start, end: pts, half-open. first, last: the first and one past the last of its active frames. whose: which of some
+    start, end: pts, half-open. first, last: the first and one past the last of its active moments. whose: which of some
     settings each is of, the stretches of one together.
     """
 
@@ -51,19 +49,19 @@ class Stretches(NamedTuple):
         head, tail = np.concatenate((_TRUE, apart)), np.concatenate((apart, _TRUE))
         return Stretches(start[head], end[tail], first[head], last[tail], whose[head])
 
-    def with_rolls(self, activity: Activity, *, pre_s: float, post_s: float) -> Stretches:
+    def with_rolls(self, evidence: Evidence, *, pre_s: float, post_s: float) -> Stretches:
         """Return them with both rolls, clamped to the clip and its holes, and joined where they then meet."""
         if not (pre_s or post_s):
             return self
-        base = activity.time_base
-        opens, closes = _recorded_around(activity, self.start)
+        base = evidence.time_base
+        opens, closes = _recorded_around(evidence, self.start)
         start = np.maximum(self.start - ticks(pre_s, base, math.ceil), opens)
         end = np.minimum(self.end + ticks(post_s, base, math.ceil), closes)
         return self._replace(start=start, end=end).joined(0)
 
 
 def unbroken(active: Bools) -> tuple[Ints, Ints]:
-    """Return the first and one past the last frame of active ones that follow each other: bool (N,) to two int64."""
+    """Return the first and one past the last moment of active ones that follow each other: bool (n,) to two int64."""
     edges = np.flatnonzero(active[1:] != active[:-1]) + 1
     if active[0]:
         edges = np.concatenate(([0], edges))
@@ -72,33 +70,33 @@ def unbroken(active: Bools) -> tuple[Ints, Ints]:
     return edges[::2], edges[1::2]
 
 
-def joined_stretches(activity: Activity, first: Ints, last: Ints, whose: Ints, *, gap_s: float) -> Stretches:
-    """Return the stretches of `unbroken` active frames, of many settings at once: those at most `gap_s` apart are one.
+def joined_stretches(evidence: Evidence, first: Ints, last: Ints, whose: Ints, *, gap_s: float) -> Stretches:
+    """Return the stretches of `unbroken` active moments, of many settings at once: those at most `gap_s` apart are one.
 
     None reaches across a hole, however short beside `gap_s`: nobody knows what was there. A sweep asks for the events
     of hundreds of settings in each clip: what NumPy does for one costs little more than to call it, so it is called
     once for all that join alike.
     """
-    gap = ticks(gap_s, activity.time_base, math.floor)
-    if activity.holes:
-        return _joined_between_holes(activity, first, last, whose, gap=gap)
-    start, end = activity.pts[first], activity.pts.take(last, mode="clip")
-    end[last == len(activity.pts)] = _close(activity)
+    gap = ticks(gap_s, evidence.time_base, math.floor)
+    if evidence.holes:
+        return _joined_between_holes(evidence, first, last, whose, gap=gap)
+    start, end = evidence.pts[first], evidence.pts.take(last, mode="clip")
+    end[last == len(evidence.pts)] = evidence.end_pts
     return Stretches(start, end, first, last, whose).joined(gap)
 
 
-def _joined_between_holes(activity: Activity, first: Ints, last: Ints, whose: Ints, *, gap: int) -> Stretches:
-    """Return `joined_stretches` of an activity with holes, each of which cuts what goes on across it."""
-    resumes = np.searchsorted(activity.pts, np.array(activity.holes, np.int64)[:, 1])  # the first frame after each
+def _joined_between_holes(evidence: Evidence, first: Ints, last: Ints, whose: Ints, *, gap: int) -> Stretches:
+    """Return `joined_stretches` of evidence with holes, each of which cuts what goes on across it."""
+    resumes = np.searchsorted(evidence.pts, np.array(evidence.holes, np.int64)[:, 1])  # the first moment after each
     cuts = np.searchsorted(resumes, last) - np.searchsorted(resumes, first, side="right")  # inside each stretch
     of = np.repeat(np.arange(len(first)), cuts + 1)
     nth = np.arange(len(of)) - np.repeat(np.cumsum(cuts + 1) - (cuts + 1), cuts + 1)
     at = np.searchsorted(resumes, first, side="right")[of] + nth  # the hole that ends each part, one past the last
     first = np.where(nth > 0, resumes[np.maximum(at, 1) - 1], first[of])
     last = np.where(nth < cuts[of], resumes[np.minimum(at, len(resumes) - 1)], last[of])
-    start = activity.pts[first]
-    end = np.minimum(activity.pts.take(last, mode="clip"), _recorded_around(activity, start)[1])
-    end[last == len(activity.pts)] = _close(activity)
+    start = evidence.pts[first]
+    end = np.minimum(evidence.pts.take(last, mode="clip"), _recorded_around(evidence, start)[1])
+    end[last == len(evidence.pts)] = evidence.end_pts
     parts = len(resumes) + 1  # those of different parts are kept apart as those of different settings are
     found = Stretches(start, end, first, last, whose[of] * parts + at).joined(gap)
     return found._replace(whose=found.whose // parts)
@@ -114,18 +112,10 @@ def _whole(seconds: float, numerator: int, denominator: int, rounding: Callable[
     return rounding(Fraction(str(seconds)) * denominator / numerator)
 
 
-def _close(activity: Activity) -> int:
-    """Return when the clip ends: its last frame lasts as long as the one before it, as usual after a hole."""
-    pts = activity.pts
-    if len(pts) < 2 or (activity.holes and activity.holes[-1][1] == pts[-1]):
-        return int(pts[-1]) + usual_step(pts)
-    return int(pts[-1] + (pts[-1] - pts[-2]))
-
-
-def _recorded_around(activity: Activity, pts: Ints) -> tuple[Ints | int, Ints | int]:
-    """Return the start and end of what was recorded without a hole around frames at `pts`: int64 (n,), or one each."""
-    if not activity.holes:
-        return int(activity.pts[0]), _close(activity)
-    starts, ends = np.array(activity.holes, np.int64).T
+def _recorded_around(evidence: Evidence, pts: Ints) -> tuple[Ints | int, Ints | int]:
+    """Return the start and end of what was recorded without a hole around moments at `pts`: int64 (n,), or one each."""
+    if not evidence.holes:
+        return int(evidence.pts[0]), evidence.end_pts
+    starts, ends = np.array(evidence.holes, np.int64).T
     part = np.searchsorted(ends, pts, side="right")
-    return np.append(activity.pts[0], ends)[part], np.append(starts, _close(activity))[part]
+    return np.append(evidence.pts[0], ends)[part], np.append(starts, evidence.end_pts)[part]

@@ -6,6 +6,7 @@ stretches, all settings at once.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from operator import attrgetter
@@ -16,7 +17,8 @@ from numpy.typing import NDArray
 
 from pipeline.activity import Activity
 from pipeline.clip import Clip
-from pipeline.detection.detect import active_frames, detect, event_stretches
+from pipeline.detection.detect import active_moments, detect, event_stretches
+from pipeline.detection.evidence import Evidence, weigh
 from pipeline.detection.explain import obstacles
 from pipeline.detection.gates import Detection, Step, settings_at
 from pipeline.detection.labels import Labels
@@ -25,6 +27,7 @@ from pipeline.detection.score import Score, bounds, match
 from pipeline.detection.stretches import unbroken
 from pipeline.detection.tracer import labelling_for, trace
 from pipeline.detection.trials import IN_FORCE, Changes, TuneSettings
+from pipeline.detection.usual import FLEET, Usual
 from pipeline.errors import ConfigError
 from pipeline.span import NS
 
@@ -33,7 +36,7 @@ Ints: TypeAlias = NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Footage:
-    """One clip with its stored activity and the settings in force for it.
+    """One clip with its stored activity, the settings in force for it, and what is usual before its camera then.
 
     pinned: knobs that a narrower section of the settings holds for this clip; no trial changes them.
     """
@@ -42,6 +45,7 @@ class Footage:
     activity: Activity
     detection: Detection
     pinned: frozenset[str] = frozenset()
+    usual: Usual = FLEET
 
     def under(self, changes: Changes) -> Detection:
         """Return the settings for this clip with the changes made."""
@@ -100,7 +104,7 @@ class Sweep:
     cameras: dict[str, Counts] = field(default_factory=dict)
     never: dict[int, str] = field(default_factory=dict)
     deaf: dict[str, str] = field(default_factory=dict)
-    peak: float = 0.0
+    peak: float = -math.inf
     cells: int = 0
 
     def fleet(self, trial: int) -> Score:
@@ -130,7 +134,7 @@ def sweep(
 
     With labels, motion itself is scored: rolls are left out, for they would let an event reach a span it did not
     see; clips of cameras without labels are passed over. Without labels, the events in force (the first trial's,
-    rolls included, weighted by peak times cells) are what there is to find, so that a setting is known by what it
+    rolls included, weighted by their score) are what there is to find, so that a setting is known by what it
     would lose. Every event is what `detect` gives. Raises ConfigError when there is no clip, or a zone covers no cell.
     """
     if not trials or trials[0]:
@@ -168,7 +172,8 @@ def _count(counts: Counts, item: Footage, plan: _Plan, seen: _Seen, *, rule: Tun
     else:
         in_force = seen.events[seen.choice == of[IN_FORCE]]
         found, false = match(seen.events, seen.choice, in_force, choices, rule=rule)
-        weight = np.array([event.peak * event.cells for event in detect(item.activity, item.detection)])
+        # What is rarer by chance weighs more, and everything weighs.
+        weight = np.array([1 + max(0.0, event.score) for event in detect(item.activity, item.detection, item.usual)])
         counts.kept += (found @ weight)[of]
     counts.events += np.bincount(seen.choice, minlength=choices)[of]
     counts.false_alarms += false[of]
@@ -179,8 +184,8 @@ def _count(counts: Counts, item: Footage, plan: _Plan, seen: _Seen, *, rule: Tun
 class _Seen(NamedTuple):
     """What the choices of a plan came to on one clip.
 
-    events: int64 (E, 2), their starts and ends in ns; choice: int64 (E,), whose each is. peak: the largest share of any
-    watched cell, 0 to 1; cells: the most connected ones that moved.
+    events: int64 (E, 2), their starts and ends in ns; choice: int64 (E,), whose each is. peak: the highest score of any
+    moment; cells: the most connected ones that moved.
     """
 
     events: Ints
@@ -195,8 +200,8 @@ class _Plan:
     choices: the different settings that the trials come to: where some are pinned, many trials are one choice.
     choice_of: int64 (T,), the choice of each trial. never: the trials that can give no event, with the reason.
 
-    Choices under which the same frames are active are a row. Rows that judge cells alike share a trace; choices that
-    make events of active frames alike share one call for all their rows.
+    Choices under which the same moments are active are a row. Rows that judge cells alike share a trace; choices that
+    make events of active moments alike share one call for all their rows.
     """
 
     def __init__(self, item: Footage, trials: Sequence[Changes], *, rolls: bool) -> None:
@@ -209,40 +214,44 @@ class _Plan:
         reasons = [next(iter(obstacles(item.activity.layout, choice)), "") for choice in self.choices]
         self.never = {trial: reasons[n] for trial, n in enumerate(self.choice_of.tolist()) if reasons[n]}
         cells = attrgetter(*settings_at(kind, Step.CELLS))
-        frames = attrgetter(*settings_at(kind, Step.CELLS, Step.FRAMES))
+        moments = attrgetter(*settings_at(kind, Step.CELLS, Step.MOMENTS))
         shape = attrgetter(*settings_at(kind, Step.JOIN, Step.STRETCHES, Step.ROLLS))
-        row = {values: n for n, values in enumerate(dict.fromkeys(map(frames, self.choices)))}
+        row = {values: n for n, values in enumerate(dict.fromkeys(map(moments, self.choices)))}
         self.traces: dict[object, dict[int, Detection]] = {}  # by how cells are judged: the rows, a choice of each
         self.shapes: dict[object, tuple[Detection, Ints]] = {}  # a choice, and by row which one it is, or -1 for none
         for n, choice in enumerate(self.choices):
-            mine = row[frames(choice)]
+            mine = row[moments(choice)]
             self.traces.setdefault(cells(choice), {}).setdefault(mine, choice)
             _, of_row = self.shapes.setdefault(shape(choice), (choice, np.full(len(row), -1)))
             of_row[mine] = n
 
     def look(self, item: Footage) -> _Seen:
         """Return the events of every choice on a clip, and the strongest motion."""
-        first, last, row, peak, cells = self._active(item.activity)
+        evidence = weigh(item.activity, item.usual)
+        first, last, row, peak, cells = self._active(evidence)
         pts, whose = [np.zeros((0, 2), np.int64)], [np.zeros(0, np.int64)]
         for choice, of_row in self.shapes.values():
             mine = of_row[row] >= 0
-            found = event_stretches(item.activity, first[mine], last[mine], choice, whose=row[mine])
+            found = event_stretches(evidence, first[mine], last[mine], choice, whose=row[mine])
             pts.append(np.stack([found.start, found.end], axis=1))
             whose.append(of_row[found.whose])
         events = item.times(np.concatenate(pts).ravel()).reshape(-1, 2)
         return _Seen(events, np.concatenate(whose), peak, cells)
 
-    def _active(self, activity: Activity) -> tuple[Ints, Ints, Ints, float, int]:
-        """Return the `unbroken` active frames of every row, which row each is of, and the strongest motion."""
+    def _active(self, evidence: Evidence) -> tuple[Ints, Ints, Ints, float, int]:
+        """Return the `unbroken` active moments of every row, which row each is of, and the strongest motion."""
         none = np.zeros(0, np.int64)
         firsts, lasts, whose = [none], [none], [none]
-        peak, cells = 0.0, 0
+        peak, cells = -math.inf, 0
         for rows in self.traces.values():
             labelling = max(Labelling.EVERY, *map(labelling_for, rows.values()))
-            traced = trace(activity, next(iter(rows.values())), labelling=labelling)
-            peak, cells = max(peak, int(traced.peak.max()) / 255), max(cells, int(traced.cells.max()))
+            traced = trace(evidence, next(iter(rows.values())), labelling=labelling)
+            peak, cells = (
+                max(peak, evidence.score(int(traced.peak.max()))),
+                max(cells, int(traced.cells.max())),
+            )
             for number, choice in rows.items():
-                first, last = unbroken(active_frames(traced, choice))
+                first, last = unbroken(active_moments(traced, choice))
                 firsts.append(first)
                 lasts.append(last)
                 whose.append(np.full(len(first), number, np.int64))

@@ -1,14 +1,13 @@
-"""Makes a trace of an activity: each gate of cells says which of them count, then every frame becomes a few numbers."""
+"""Makes a trace of evidence: each gate of cells says which of them count, then a moment becomes a few numbers."""
 
 from __future__ import annotations
 
 import functools
-import math
-from fractions import Fraction
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
+from pipeline.detection.evidence import Evidence
 from pipeline.detection.gates import CellGate, Detection, Step, settings_at, table
 from pipeline.detection.regions import Labelling
 from pipeline.detection.trace import Trace, View
@@ -20,46 +19,25 @@ if TYPE_CHECKING:
     from pipeline.layout import Layout
 
     Bools: TypeAlias = NDArray[np.bool_]
-    Ints: TypeAlias = NDArray[np.int64]
-
-_BLOCK = 1024  # frames traced at once: what is made of them stays in the cache
 
 
-def trace(activity: Activity, detection: Detection, *, labelling: Labelling = Labelling.FEW) -> Trace:
-    """Reduce an activity to a few numbers a frame; of `detection` only what judges cells changes them.
+def trace(evidence: Evidence, detection: Detection, *, labelling: Labelling = Labelling.FEW) -> Trace:
+    """Reduce evidence to a few numbers a moment; of `detection` only what judges cells changes them.
 
     At least `labelling` is done, and what the other gates need. Raises ConfigError for a zone that covers no cell.
     """
-    view = view_of(activity.layout, detection)
-    watched, level = view.watched, view.level
-    # The frames of a cell lie side by side, so that each step takes as many frames at once as the cache holds.
-    share = activity.share.T
-    columns, rows, frames = share.shape
-    everywhere = bool(watched.all())
-    peak, block = np.zeros((2, frames), np.uint8)
-    moving = np.zeros((columns, frames), np.min_scalar_type(rows))
-    for start in range(0, frames, _BLOCK):
-        part: slice | Ints = slice(start, start + _BLOCK)
-        seen = share[..., part]
-        peak[part] = seen.max((0, 1)) if everywhere else seen[watched.T].max(0, initial=0)
-        busy = start + np.flatnonzero(peak[part] >= level)
-        if not len(busy):
-            continue
-        if 3 * len(busy) < seen.shape[2]:
-            part, seen = busy, share[..., busy]
-        over = seen >= level
-        if not everywhere:
-            over &= watched.T[..., None]
-        moving[:, part] = over.view(np.uint8).sum(1, dtype=moving.dtype)
-        block[part] = _most_in_block(over.view(np.uint8))
-    cold = activity.cold if activity.cold < frames else 0
+    view = view_of(evidence.layout, detection)
+    beyond = evidence.beyond
+    if not view.watched.all():
+        beyond = beyond * np.pad(view.watched.T, (0, 1))
+    peak = np.zeros(len(evidence.pts), np.uint16)
+    peak[evidence.at] = beyond.reshape(len(beyond), beyond[0].size if len(beyond) else 1).max(1)
     labelling = max(labelling, labelling_for(detection))
-    resumes = tuple(np.searchsorted(activity.pts, [end for _, end in activity.holes])) if activity.holes else ()
-    return Trace(peak, moving, block, cold, activity.share, view, labelling, resumes)
+    return Trace(peak, evidence, view, evidence.level(detection.sensitivity), labelling)
 
 
 def labelling_for(detection: Detection) -> Labelling:
-    """Return of which frames the gates need the regions under some settings."""
+    """Return of which moments the gates need the regions under some settings."""
     return max(gate.labelling(detection) for _, gate in table(type(detection)))
 
 
@@ -72,7 +50,7 @@ def watched_cells(activity: Activity, detection: Detection) -> Bools:
 
 
 def view_of(layout: Layout, detection: Detection) -> View:
-    """Return how cells are judged in pictures of some layout. Raises ConfigError for a zone that covers no cell."""
+    """Return which cells count in pictures of some layout. Raises ConfigError for a zone that covers no cell."""
     kind = type(detection)
     return _view(layout, kind, tuple(getattr(detection, name) for name in settings_at(kind, Step.CELLS)))
 
@@ -85,14 +63,4 @@ def _view(layout: Layout, kind: type[Detection], values: tuple[Any, ...]) -> Vie
         if isinstance(gate, CellGate) and (cells := gate.cells(layout, detection)) is not None:
             watched &= cells
     watched.setflags(write=False)
-    return View(watched, max(1, math.ceil(Fraction(str(detection.sensitivity)) * 255)))
-
-
-def _most_in_block(moving: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Return the most moving cells in a 2 x 2: 0 or 1 (C, R, n) to uint8 (n,). Two that touch are in one."""
-    if len(moving) > 1:
-        moving = moving[1:] + moving[:-1]
-    if moving.shape[1] > 1:
-        moving = moving[:, 1:] + moving[:, :-1]
-    most: NDArray[np.uint8] = moving.max((0, 1))
-    return most
+    return View(watched)
