@@ -116,6 +116,25 @@ class Catalog:
         with self._database.transaction() as run:
             return [read_clip(row) for row in run.execute(query)]
 
+    def last_start_ns(self, camera: str, *, before_ns: int | None = None) -> int | None:
+        """Return when the last clip of a camera starts, of all or of those before an instant; None without any."""
+        query = sa.select(sa.func.max(tables.clips.c.start_ns)).where(tables.clips.c.camera == _asked(camera))
+        if before_ns is not None:
+            query = query.where(tables.clips.c.start_ns < before_ns)
+        with self._database.transaction() as run:
+            start_ns: int | None = run.scalar(query)
+        return start_ns
+
+    def recorded_ns(self, camera: str, span: Span) -> int:
+        """Return how long the clips of a camera that start in `span` are, holes and all, added up."""
+        clips = tables.clips.c
+        query = sa.select(sa.func.coalesce(sa.func.sum(clips.end_ns - clips.start_ns), 0))
+        query = query.where(
+            clips.camera == _asked(camera), clips.start_ns >= span.start_ns, clips.start_ns < span.end_ns
+        )
+        with self._database.transaction() as run:
+            return int(run.scalar(query) or 0)
+
     def candidates(self, area: Area, span: Span) -> list[tuple[Camera, Ingested]]:
         """Return the clips that overlap `span`, of the cameras in the bounds of `area`, by camera and time.
 
