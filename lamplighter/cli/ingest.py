@@ -47,7 +47,6 @@ def ingest(
         raise ConfigError("--all says which clips of the store are measured again; add --remeasure")
     from lamplighter.cli import tables
     from lamplighter.desk.show import clip_document
-    from pipeline.detection.labels import listed
 
     batch = {"workers": workers, "ray_address": ray_address}
     with desk_of(context, ingest=naming_flags(layout, template, zone), batch=batch) as desk:
@@ -60,8 +59,7 @@ def ingest(
             clips = sorted(map(clip_document, tally.results), key=lambda clip: str(clip["source"]))
             counts: dict[str, Any] = {"not_whole": len(tally.not_whole)}
             if not remeasure:
-                learnt = sorted(one.camera for one in tally.habits.results) if tally.habits else []
-            counts |= {"found": tally.found, "left_out": tally.left.document(), "habits_learnt": learnt}
+                counts |= {"found": tally.found, "left_out": tally.left.document(), "habits_learnt": tally.learnt}
             tables.write_json({**tables.tally_document(tally), **counts, "clips": clips})
         elif remeasure and not tally.planned:
             tables.say("Every clip is up to date.")
@@ -69,8 +67,5 @@ def ingest(
             tables.print_tally(f"Remeasured in {desk.store_url}", tally)
         else:
             tables.print_found(f"Ingested into {desk.store_url}", tally)
-            if tally.habits is not None and tally.habits.results:
-                tables.tell(f"Habits learnt of {listed([one.camera for one in tally.habits.results], 'camera')}")
-        if tally.habits is not None:
-            tables.warn_of_unlearnt(tally.habits)
+        tables.tell_learnt(tally)
     exit_code(tally)

@@ -166,6 +166,14 @@ def tell_bugs(bugs: Mapping[str, str]) -> None:
         err.print(_plain(f"\n{trace.rstrip()}\nThis is a bug, please report it: {place}"))
 
 
+def tell_learnt(tally: Tally) -> None:
+    """Tell on standard error of which cameras a run learnt the habits, and of which it could not."""
+    if tally.learnt:
+        tell(f"Habits learnt of {listed(tally.learnt, 'camera')}")
+    if tally.habits is not None:
+        warn_of_unlearnt(tally.habits)
+
+
 def warn_of_unlearnt(tally: Tally) -> None:
     """Warn of cameras whose habits were not learnt, with the reason."""
     for receipt in _sorted(tally.aside):

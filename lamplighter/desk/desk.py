@@ -52,11 +52,8 @@ def open_desk(settings: Settings, actor: Actor | None = None) -> Iterator[Desk]:
         yield Desk(holdings)
 
 
-class Desk:
-    """The operations over one fleet, for one actor. Open it with `open_desk`.
-
-    Each raises NotAllowed to a role that may not do it (`lamplighter.desk.roles.MAY`), before anything is done.
-    """
+class Reception:
+    """Whom a desk serves, and the operations on what it knows of the fleet."""
 
     def __init__(self, holdings: Holdings) -> None:
         self._holdings = holdings
@@ -75,13 +72,6 @@ class Desk:
     def store_url(self) -> str:
         """Where the store is, for people."""
         return self._holdings.archive.store.url
-
-    @operation
-    def acting_as(self, actor: Actor) -> Desk:
-        """Return this desk for another actor, over the same store and catalogue; it is closed with this one."""
-        return Desk(replace(self._holdings, actor=actor))
-
-    # The fleet
 
     @operation
     def import_cameras(self, cameras: Sequence[Camera]) -> None:
@@ -121,6 +111,18 @@ class Desk:
         from lamplighter.desk.show import show
 
         return show(self._holdings, thing)
+
+
+class Desk(Reception):
+    """The operations over one fleet, for one actor. Open it with `open_desk`.
+
+    Each raises NotAllowed to a role that may not do it (`lamplighter.desk.roles.MAY`), before anything is done.
+    """
+
+    @operation
+    def acting_as(self, actor: Actor) -> Desk:
+        """Return this desk for another actor, over the same store and catalogue; it is closed with this one."""
+        return Desk(replace(self._holdings, actor=actor))
 
     # Footage
 

@@ -54,6 +54,11 @@ class Tally:
         return [one for one in self.results if isinstance(one, Ingested) and one.clip.stream.condition != WHOLE]
 
     @property
+    def learnt(self) -> list[str]:
+        """The cameras whose habits the run learnt, in order."""
+        return [] if self.habits is None else sorted(one.camera for one in self.habits.results)
+
+    @property
     def finished(self) -> int:
         """How many units have a receipt."""
         return sum(self.outcomes.values())
