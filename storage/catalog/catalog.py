@@ -223,10 +223,8 @@ class Catalog:
 
     def deliveries(self, request: str) -> list[Delivery]:
         """Return what was delivered for a request."""
-        mine = tables.deliveries.c.request == request
-        query = sa.select(tables.deliveries.c.document).where(mine).order_by(tables.deliveries.c.cut)
         with self._database.transaction() as run:
-            return [self._archive.deliveries.load(text) for text in run.scalars(query)]
+            return [self._archive.deliveries.load(text) for text in run.scalars(search.deliveries(request))]
 
     def append(self, at_ns: int, actor: str, *, action: str, subject: str, detail: str = "") -> Entry:
         """Append one line to the audit log, chained to the last, in the bucket before the transaction ends."""

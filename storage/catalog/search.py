@@ -61,6 +61,12 @@ def longest() -> sa.ScalarSelect[Any]:
     return sa.select(sa.func.coalesce(sa.func.max(_clips.c.end_ns - _clips.c.start_ns), 0)).scalar_subquery()
 
 
+def deliveries(request: str) -> sa.Select[Any]:
+    """Ask for the accounts of what was delivered for a request."""
+    made = tables.deliveries.c
+    return sa.select(made.document).where(made.request == request).order_by(made.cut)
+
+
 def candidates(area: Area, span: Span) -> sa.Select[Any]:
     """Ask for the clips that overlap `span`, of the cameras in the bounds of `area`."""
     return _near(sa.select(*INGESTED), _clips, area, span).where(_clips.c.end_ns > span.start_ns)
