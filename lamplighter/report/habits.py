@@ -73,7 +73,7 @@ def habits_sections(known: Known, settings: Settings) -> list[Section]:
     rows: list[Sequence[object]] = [head]
     for half, facts in _halves(known, settings):
         shares = (f"{100 * facts['usually_moves']:.0f} %", f"{100 * facts['moves_in_gusts']:.0f} %")
-        strengths = (f"{facts['threshold']:.0f}", f"{facts['fleet_threshold']:.0f}")
+        strengths = (f"{facts['threshold']:.2f}", f"{facts['fleet_threshold']:.2f}")
         rows.append((half, f"{facts['hours']:.1f}", *shares, *strengths, facts["chance_events"]))
     told = (
         "Decided from: the strength from which cells move by the sensitivity in force, beside that before a camera of "
@@ -112,6 +112,7 @@ def _halves(known: Known, settings: Settings) -> Iterator[tuple[str, dict[str, A
         facts = {
             "hours": round(usual.hours, 3),
             "usually_moves": round(float((habits.steady[mine].max(0) > 0).mean()), 4),
+            "unrest": None if usual.unrest is None else round(usual.unrest, 2),
             "moves_in_gusts": round(float((habits.gusts[mine].max(0) > 0).mean()), 4),
             "sensitivity": rate,
             "threshold": round(usual.operating.strength(rate), 2),
