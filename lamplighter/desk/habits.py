@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 _AT_ONCE = 16  # cameras asked for at a time, of a store that is a wait away
 _HELD = 16  # habits in memory: clips come by camera
 _DAY_NS, _HOUR_NS, _END_NS = 86_400 * NS, 3600 * NS, 2**63 - 1
-_ANEW = 14  # of what is known as much again: a day of a fortnight
+_ANEW = 7  # of what is known as much again: two days of a fortnight
 _log = logging.getLogger(__name__)
 
 
@@ -113,7 +113,7 @@ def learn(holdings: Holdings, cameras: Sequence[str], *, days: float | None, unt
 def learn_due(holdings: Holdings, cameras: Iterable[str] | None = None, *, over: Event | None = None) -> Tally:
     """Learn the habits of those of these cameras, or of all, that have enough footage that is not in theirs yet.
 
-    That is an hour, and a fourteenth of what is: what learning costs stays a small part of measuring, however often it
+    That is an hour, and a seventh of what is: what learning costs stays a small part of measuring, however often it
     is asked for. What keeps it from learning is a warning, and what was not learnt is due the next time; so is the rest
     when it is `over`.
     """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import textwrap
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
@@ -17,6 +18,7 @@ from pipeline.detection.layers import Resolved, header
 from pipeline.span import iso
 
 _LISTED = 30  # runs of motion that are listed; the document has all
+_WIDE = 96  # characters of a line of prose
 _SECONDS = 12  # the strongest, of which the score is listed; the document has all
 
 
@@ -110,7 +112,7 @@ def _strongest(explained: Explained) -> str:
     text = (
         f"The strongest motion is {strongest.share:.2f} of the cell in row {strongest.row + 1}, column "
         f"{strongest.column + 1} at {_clock(clip, strongest.pts)}"
-        f"{'' if strongest.watched else ', which no zone watches'}; {strongest.usual:.2f} is usual there. "
+        f"{'' if strongest.watched else ', which no zone watches'}; {strongest.usual:.2f} is usual there.\n"
         f"Its score is {strongest.score:.2f}, and somebody moves from {found.threshold:.2f} on."
     )
     if found.cold == found.frames:
@@ -136,7 +138,7 @@ def _scores(explained: Explained) -> Section:
         f"{rate:g} false events a day are tolerable. What is usual is told by {known}."
     )
     rest = f" (the {_SECONDS} strongest seconds of {len(found.scores):,})" if len(found.scores) > _SECONDS else ""
-    return Section(f"Score over time{rest}", text, table=rows, right=("score", "usual there"))
+    return Section(f"Score over time{rest}", textwrap.fill(text, _WIDE), table=rows, right=("score", "usual there"))
 
 
 def _steps(explained: Explained, settings: Settings) -> Section:

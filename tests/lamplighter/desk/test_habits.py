@@ -282,7 +282,7 @@ def test_only_so_many_habits_are_held_in_memory(desk: Desk) -> None:
 # By itself
 
 
-def test_a_camera_learns_anew_with_an_hour_that_is_new_and_a_fourteenth_of_what_is_known(desk: Desk) -> None:
+def test_a_camera_learns_anew_with_an_hour_that_is_new_and_a_seventh_of_what_is_known(desk: Desk) -> None:
     due = holdings(desk)
     keep(desk, 59)
     assert not learn_due(due).results
@@ -299,7 +299,7 @@ def test_a_camera_learns_anew_with_an_hour_that_is_new_and_a_fourteenth_of_what_
     (name,) = [archive.last_learnt(CAMERA)]
     last = archive.learnt.get(name)
     assert last is not None
-    archive.learnt.put(replace(last, learnt_ns=last.learnt_ns + 1, footage_ns=15 * 14 * HOUR))
+    archive.learnt.put(replace(last, learnt_ns=last.learnt_ns + 1, footage_ns=15 * 7 * HOUR))
     keep(desk, 60, first=120)
     assert not learn_due(due).planned
 
