@@ -23,6 +23,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from pipeline.detection.gather import FULL
 from pipeline.detection.operating import Operating
+from pipeline.detection.rate import PerDay, rate_text
 from pipeline.detection.regions import Labelling
 from pipeline.detection.stretches import ticks
 from pipeline.detection.zones import Zone, covered_cells
@@ -223,8 +224,8 @@ class _MaxArea(MomentGate):
         if covered <= settings.max_area:
             return ""
         return (
-            f"max_area {settings.max_area:g} is less than the {covered:.4f} of the picture that must move for a "
-            f"sensitivity of {settings.sensitivity:g} a day"
+            f"max_area {settings.max_area:g} is less than the {covered:.4f} of the picture that must move at "
+            f"sensitivity {rate_text(settings.sensitivity)}"
         )
 
 
@@ -302,8 +303,8 @@ class Detection(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    sensitivity: Annotated[float, _Sensitivity(tries=(0.2, 2.0, 20.0, 200.0, 2000.0))] = Field(
-        2.0, gt=0, le=100_000, description="false events that are tolerable; more finds more (a camera and day)"
+    sensitivity: Annotated[PerDay, _Sensitivity(tries=(0.2, 2.0, 20.0, 200.0, 2000.0))] = Field(
+        2.0, gt=0, le=100_000, description="false events that are tolerable of a camera; more finds more (2/day, 1/week, 0.5/hour)"
     )
     min_cells: Annotated[int, _MinCells(tries=(1, 2, 4, 8, 16))] = Field(
         1, ge=1, le=10_000, description="connected moving cells that are needed (count)"

@@ -15,7 +15,7 @@ from pydantic.fields import FieldInfo
 
 from docs.inventory import bounds
 from lamplighter.desk.holdings import opened
-from lamplighter.settings import CONFIGS, Settings, knobs, load, revised
+from lamplighter.settings import CONFIGS, Settings, defaults, knobs, load, revised
 from pipeline.actor import Actor, Role
 from pipeline.errors import ConfigError
 
@@ -75,14 +75,14 @@ def default_file() -> str:
         "# zones is replaced whole. [darkness] says when it is night.",
         "",
     ]
-    section = ""
+    section, values = "", defaults()
     for name, knob in knobs().items():
         head, _, key = name.rpartition(".")
         if head != section:
             section = head
             said += ["", f"[{section}]"]
         said.append(comment(knob))
-        default = knob.get_default(call_default_factory=True)
+        default = values[name]
         if isinstance(default, Mapping):
             said += [f"[{name}]", *(f"{json.dumps(one)} = {literal(words)}" for one, words in default.items())]
         else:
@@ -107,10 +107,9 @@ def test_the_default_file_holds_every_knob_with_default_unit_and_range() -> None
     wanted = default_file()
     assert DEFAULT.read_text(encoding="utf-8") == wanted, "python -m tests.lamplighter.test_settings"
     document = tomllib.loads(wanted)
-    for name, knob in knobs().items():
+    for name, default in defaults().items():
         *section, key = name.split(".")
         values: dict[str, Any] = document[section[0]] if section else document
-        default = knob.get_default(call_default_factory=True)
         got = values.get(key)
         if isinstance(default, Mapping):
             assert got == {one: list(words) for one, words in default.items()}
