@@ -23,7 +23,7 @@ from lamplighter.answers import EXIT_CODES, answer_to
 from lamplighter.desk.metrics import Metrics
 from lamplighter.settings import defaults, knobs
 from pipeline import errors
-from pipeline.detection.rate import PerDay
+from pipeline.detection.rate import SAID
 
 PAGES = ROOT / "docs" / "reference"
 _BLOCK = re.compile(r"(<!-- made:([a-z]+) -->\n).*?(<!-- /made -->)", re.DOTALL)
@@ -44,7 +44,7 @@ def bounds(knob: FieldInfo) -> str:
     if get_origin(knob.annotation) is Literal:
         return " or ".join(map(json.dumps, kinds))
     names = ("ge", "gt", "le", "lt")
-    unit = " a day" if any(rule in PerDay.__metadata__ for rule in knob.metadata) else ""
+    unit = " a day" if SAID in knob.metadata else ""
     limit = {name: f"{getattr(rule, name):_}" for rule in knob.metadata for name in names if hasattr(rule, name)}
     high = f"<= {limit['le']}" if "le" in limit else f"< {limit['lt']}" if "lt" in limit else ""
     if not high and limit:

@@ -38,8 +38,8 @@ def carried(layer: Mapping[str, Any], called: Callable[[str], str]) -> tuple[dic
             raise ConfigError(f"{called(key)}: {key}: {error}") from error
         if new != old:
             warnings.append(
-                f"{called(key)}: {key} = {json.dumps(old)} is of an earlier version, a share of the cell; now it is how "
-                f"many false events of a camera are tolerable: it is taken for {json.dumps(new)}, write that instead"
+                f"{called(key)}: {key} = {json.dumps(old)} is of an earlier version, a share of the cell; it says now "
+                f"how many false events of a camera are tolerable, and is taken for {json.dumps(new)}: write that"
             )
     # Nothing else tells an old file: a number of cells is written as it always was.
     for head, table in _tables(found) if warnings else ():
@@ -51,7 +51,7 @@ def carried(layer: Mapping[str, Any], called: Callable[[str], str]) -> tuple[dic
 
 def rate_of(share: float) -> str:
     """Return the rate that a sensitivity of earlier versions, 0 < share <= 1, is taken for; a higher one never more."""
-    per_day = min(_MOST, _TODAY * (_SENSITIVITY / share) ** _POWER)
+    per_day = min(_MOST, _TODAY * (_SENSITIVITY / max(share, 1e-3)) ** _POWER)
     return rate_text(float(f"{per_day:.0e}"))
 
 

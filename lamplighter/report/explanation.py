@@ -12,7 +12,7 @@ from lamplighter.report.page import Section
 from lamplighter.report.wording import lacks, short_span
 from lamplighter.settings import Settings
 from pipeline.clip import Clip
-from pipeline.detection.gates import Detection
+from pipeline.detection.gates import Detection, Value, written
 from pipeline.detection.layers import Resolved, header
 from pipeline.span import iso
 
@@ -27,6 +27,8 @@ def explanation_document(explained: Explained, settings: Settings) -> dict[str, 
         start, end = part.pop("start_pts"), part.pop("end_pts")
         part["span"] = str(clip.between(start, end))
     strongest = [document["strongest"]] if explained.found.strongest else []
+    for part in document["remedies"]:
+        part["value"] = _would_do(holds.detection, part["setting"], part["value"])
     for part in [*document["events"], *document["remedies"], *strongest]:
         for name in [name for name in part if name.endswith("pts")]:
             part[name.replace("pts", "at")] = iso(clip.time_ns(part.pop(name)))
@@ -124,8 +126,8 @@ def _runs(explained: Explained) -> Section:
     clip, runs = explained.clip, explained.found.runs
     title = "Stretches in which watched cells moved"
     if not runs:
-        sensitivity = explained.holds.detection.sensitivity
-        return Section(title, f"No watched cell moves by {sensitivity:g}, the sensitivity, in any frame.")
+        sensitivity = _shown(explained.holds.detection, "sensitivity")
+        return Section(title, f"No watched cell moves as strongly as sensitivity {sensitivity} asks, in any frame.")
     rest = f" (the first {_LISTED} of {len(runs):,})" if len(runs) > _LISTED else ""
     holes = [(start, end, "a hole: no frame, so no motion") for start, end in clip.stream.condition.holes]
     told = [(run.start_pts, run.end_pts, run.why or "in an event") for run in runs[:_LISTED]]
@@ -139,21 +141,26 @@ def _remedies(explained: Explained) -> Section:
     clip, holds = explained.clip, explained.holds
     rows: list[Sequence[object]] = [("setting", "now", "would do", "event from")]
     for one in explained.found.remedies:
-        would_do = "none" if one.value == () else f"{one.value:g}"
-        rows.append((one.setting, _shown(holds.detection, one.setting), would_do, _clock(clip, one.start_pts)))
+        would_do = _would_do(holds.detection, one.setting, one.value)
+        shown = "none" if would_do == [] else would_do
+        rows.append((one.setting, _shown(holds.detection, one.setting), shown, _clock(clip, one.start_pts)))
     return Section("Each of these alone would give an event", table=rows)
 
 
 def _values(settings: Settings, holds: Resolved) -> dict[str, dict[str, Any]]:
     return {
         key: {"value": value, "table": header(holds.tables[key]), "from": settings.origin(*holds.tables[key], key)}
-        for key, value in holds.detection.model_dump(mode="json").items()
+        for key, value in written(holds.detection).items()
     }
 
 
+def _would_do(detection: Detection, key: str, value: Value) -> Any:  # noqa: ANN401 - of any setting
+    return written(detection.model_copy(update={key: value}), key)[key]
+
+
 def _shown(detection: Detection, key: str) -> str:
-    value = getattr(detection, key)
-    return json.dumps(value) if value != () else "none"
+    value = written(detection, key)[key]
+    return "none" if value == [] else value if isinstance(value, str) else json.dumps(value)
 
 
 def _length(clip: Clip, start_pts: int, end_pts: int) -> str:

@@ -43,7 +43,8 @@ def _per_day(value: Any) -> Any:  # noqa: ANN401 - what a file or a caller may h
     return float(parse_rate(value)) if isinstance(value, str) else value
 
 
-PerDay: TypeAlias = Annotated[
-    float, BeforeValidator(_per_day), PlainSerializer(rate_text, return_type=str, when_used="json")
-]
+SAID: Final = PlainSerializer(rate_text, return_type=str, when_used="json")
+"""How a rate is written."""
+
+PerDay: TypeAlias = Annotated[float, BeforeValidator(_per_day), SAID]
 """Events a day, float; written as text, read from it too."""
