@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     Ints: TypeAlias = NDArray[np.int64]
 
 
+_AROUND = 10  # moments: two seconds, as far as evidence reaches
+
+
 @dataclass(frozen=True, slots=True)
 class Event:
     """A stretch of motion, pre- and post-roll included: `start_pts` <= t < `end_pts` in the activity's time base.
@@ -79,7 +82,9 @@ def events(traced: Trace, detection: Detection) -> list[Event]:
         moments = first + np.flatnonzero(active[first:last])
         at = traced.strongest_of(moments)
         score = evidence.usual.operating.score(float(traced.peak[at]))
-        peak = int(share[..., moments][watched].max()) / 255
+        # What lasts for seconds is told in their midst, also in a moment in which nothing is seen of it.
+        around = slice(max(0, first - _AROUND), last + _AROUND)
+        peak = max(1, int(share[..., around][watched].max())) / 255
         result.append(Event(start, end, int(evidence.pts[at]), peak, round(score, 3), traced.region(at)))
     return result
 

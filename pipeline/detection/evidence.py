@@ -30,7 +30,7 @@ class Evidence:
     """How strongly the cells of a clip move, in n moments.
 
     pts: int64 (n,), when each moment begins, in units of `time_base` seconds; first: int64 (n,), with which frame.
-    strength: float32 (C, R, k), beyond what is usual, 0 to `FULL`, of the moments `at`, int64 (k,); 0 in all others.
+    strength: float32 (C, R, k), beyond what is usual (see `Usual`), of the moments `at`, int64 (k,); 0 in all others.
     widest: the largest part of the picture's cells that move at all in any moment.
     """
 

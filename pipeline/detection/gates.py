@@ -21,9 +21,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, NamedTuple, TypeAlia
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
-from pipeline.detection.gather import FULL
-from pipeline.detection.operating import Operating
-from pipeline.detection.rate import PerDay, rate_text
+from pipeline.detection.rate import PerDay
 from pipeline.detection.regions import Labelling
 from pipeline.detection.stretches import ticks
 from pipeline.detection.zones import Zone, covered_cells
@@ -219,13 +217,12 @@ class _MaxArea(MomentGate):
         return higher(in_force.trace.area.tolist(), than=settings.max_area, most=1.0)
 
     def obstacle(self, view: View, settings: Detection) -> str:
-        least = Operating.known().strength(settings.sensitivity)
-        covered = math.sqrt(least) / math.sqrt(FULL / 9) / view.watched.size
+        covered = 1 / 31 / view.watched.size  # a step of a share in one cell
         if covered <= settings.max_area:
             return ""
         return (
-            f"max_area {settings.max_area:g} is less than the {covered:.4f} of the picture that must move at "
-            f"sensitivity {rate_text(settings.sensitivity)}"
+            f"max_area {settings.max_area:g} is less than the {covered:.6f} of the picture that one cell covers that "
+            "moves as little as can be told"
         )
 
 

@@ -8,6 +8,7 @@ the other. What travels over the ground is therefore left out of what is learnt.
 from __future__ import annotations
 
 import io
+import math
 import zipfile
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
@@ -40,9 +41,9 @@ _BIN = np.searchsorted(_EDGES, np.arange(FULL + 1)).astype(np.uint8)  # of each 
 _STEADY, _GUSTS = 0.75, 0.98  # of the time a cell shows less: steadily, and but for a minute of an hour
 _TRAVELS = 0.15  # of the picture's longer side: what goes so far is a visitor ...
 _COMPACT = 0.15  # ... unless it covers more of the picture than this
-_MOVES = 16.0  # strength from which something is followed
+_MOVES = 16.0  # power from which something is followed
 _LASTS = 10  # moments between two chance events: 2 s, as events are joined
-_PLAIN = 360.0  # strength beyond which nothing is taken for chance: a visitor who stands
+_PLAIN = 4.0  # strength beyond which nothing is taken for chance: a visitor who stands
 _HOUR_S = 3600.0
 _NEAR = {0: 1.0, 1: 0.5}  # how much the same hour of the day, and its neighbours, tell of this one; others ...
 _FAR = 0.1
@@ -55,8 +56,8 @@ class Habits:
 
     span: the past it was learnt from, of `clips` clips. slots: int64 (S, 2), night (0 or 1) and the hour of the day
     (UTC); footage_s: float64 (S,), how much was seen in each. steady, gusts: uint16 (S, C, R), the powers that cells
-    show less than for most of that time. chance: int64 (2, L), by day and by night, how many events were nobody's and
-    at least as strong as each of the `LEVELS`.
+    show less than for most of that time; unrest: float64 (S,), see `Gathered`, their mean over its clips. chance: int64
+    (2, L), by day and by night, how many events were nobody's and at least as strong as each of the `LEVELS`.
     """
 
     layout: Layout
@@ -66,11 +67,13 @@ class Habits:
     footage_s: NDArray[np.float64]
     steady: Powers
     gusts: Powers
+    unrest: NDArray[np.float64]
     chance: Counts
 
     def __post_init__(self) -> None:
         count, cells = len(self.slots), (self.layout.columns, self.layout.rows)
         shapes = {"slots": (count, 2), "footage_s": (count,), "steady": (count, *cells), "gusts": (count, *cells)}
+        shapes["unrest"] = (count,)
         for name, shape in (shapes | {"chance": (2, len(LEVELS))}).items():
             array = getattr(self, name)
             if array.shape != shape:
@@ -94,6 +97,7 @@ class Habits:
         return Usual(
             steady=(sure * steady).astype(np.float32),
             gusts=(sure * gusts).astype(np.float32),
+            unrest=float((hours * self.unrest[same]).sum() / hours.sum()),
             operating=Operating.known(self.chance[int(night)], float(hours.sum()) / 24),
             hours=float(hours.sum()),
         )
@@ -110,6 +114,7 @@ class Habits:
             "footage_s": self.footage_s,
             "steady": self.steady,
             "gusts": self.gusts,
+            "unrest": self.unrest,
             "chance": self.chance,
         }
 
@@ -166,21 +171,25 @@ class Learner:
     seen: dict[tuple[int, int], Counts] = field(default_factory=dict)  # of each slot int64 (cells, bins)
     footage_s: dict[tuple[int, int], float] = field(default_factory=dict)
     spans: list[Span] = field(default_factory=list)
+    unrest: dict[tuple[int, int], list[float]] = field(default_factory=dict)
     chance: Counts = field(default_factory=lambda: np.zeros((2, len(LEVELS)), np.int64))
 
     def look(self, past: Past) -> None:
         """Count what each cell shows, where nobody travels."""
         gathered = gather(past.activity)
-        bins = _BIN[gathered.lasting.astype(np.uint16)]  # uint8 (C, R, k)
+        columns, rows, _ = gathered.brief.shape
+        bins = _BIN[gathered.brief.astype(np.uint16)]  # uint8 (C, R, k)
         still = ~_visits(gathered)
-        cells = np.arange(bins[..., 0].size).reshape(bins.shape[:2])[..., None] * len(_EDGES)
+        cells = np.arange(columns * rows).reshape(columns, rows, 1) * len(_EDGES)
         flat = (cells + bins)[still]
-        counts = np.bincount(flat, minlength=bins[..., 0].size * len(_EDGES)).reshape(-1, len(_EDGES))
+        counts = np.bincount(flat, minlength=columns * rows * len(_EDGES)).reshape(-1, len(_EDGES))
         counts[:, 0] += len(gathered.first) - len(gathered.at)
         slot = past.slot
         self.seen[slot] = self.seen.get(slot, 0) + counts
         self.footage_s[slot] = self.footage_s.get(slot, 0.0) + past.span.duration_ns / 1e9
         self.spans.append(past.span)
+        if gathered.unrest is not None:
+            self.unrest.setdefault(slot, []).append(gathered.unrest)
 
     def known(self) -> Habits:
         """Return what is known so far."""
@@ -195,7 +204,10 @@ class Learner:
         span = Span(min(span.start_ns for span in self.spans), max(span.end_ns for span in self.spans))
         footage = np.array([self.footage_s[slot] for slot in slots])
         at = np.array(slots, np.int64).reshape(-1, 2)
-        return Habits(self.layout, span, len(self.spans), at, footage, steady, gusts, self.chance.copy())
+        unrest = np.array(
+            [math.fsum(self.unrest.get(slot, ())) / max(1, len(self.unrest.get(slot, ()))) for slot in slots]
+        )
+        return Habits(self.layout, span, len(self.spans), at, footage, steady, gusts, unrest, self.chance.copy())
 
     def look_again(self, past: Past, known: Habits) -> None:
         """Count what seems an event though nobody travels."""
@@ -203,7 +215,7 @@ class Learner:
         gathered = gather(past.activity)
         moves = known.usual(night=past.night, hour=hour).strength(gathered)
         moves[_visits(gathered)] = 0
-        peak = moves.max((0, 1))  # (k,)
+        peak = moves.max((0, 1), initial=0)  # (k,)
         over = np.flatnonzero(peak >= LEVELS[0])
         if not len(over):
             return

@@ -21,11 +21,11 @@ if TYPE_CHECKING:
     Counts: TypeAlias = NDArray[np.int64]
     Rates: TypeAlias = NDArray[np.float64]
 
-LEVELS: Final = 2.0 ** (np.arange(8, 53) / 4)
-"""Strengths, float64 (L,), at which the strength of chance events is counted: four to a doubling, 4 to 8,192."""
+LEVELS: Final = 2.0 ** (np.arange(-16, 41) / 4)
+"""Strengths, float64 (L,), at which the strength of chance events is counted: four to a doubling, 1/16 to 1,024."""
 
-_AT, _RATE = 90.0, 2.0  # of all cameras together: so many events a day are nobody's and as strong as this, ...
-_TENFOLD = 2.0  # ... and ten times as many of this part of the strength
+_RATE = 2.0  # events a day of a camera, of all together, are nobody's and of strength 1 or more, ...
+_TENFOLD = 2.0  # ... and a tenth as many of this much more
 _PRIOR_DAYS = 1.0  # of a camera's past weigh as much as what is known of all
 _NEVER = 1e-9  # events a day: a score ends somewhere
 
@@ -45,7 +45,7 @@ class Operating:
 
         chance: how many were as strong as each of the `LEVELS` or stronger.
         """
-        prior = _RATE * (LEVELS / _AT) ** (-1 / math.log10(_TENFOLD))
+        prior = _RATE * LEVELS ** (-1 / math.log10(_TENFOLD))
         if chance is None:
             return cls(prior)
         rates = (prior * _PRIOR_DAYS + chance) / (_PRIOR_DAYS + days)
