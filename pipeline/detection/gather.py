@@ -73,7 +73,8 @@ def gather(activity: Activity) -> Gathered:
     long *= long
     own = _own(second, len(first))
     brief = np.minimum(now, second, out=now)
-    return Gathered(first, at, share > 0, brief, long, own, _unrest(brief, second, at, times))
+    recorded = times - _holes_before(activity, first)
+    return Gathered(first, at, share > 0, brief, long, own, _unrest(brief, second, at, recorded))
 
 
 def moments(activity: Activity) -> tuple[Ints, Seconds]:
@@ -102,6 +103,16 @@ def _at(share: NDArray[np.uint8], first: Ints) -> NDArray[np.uint8]:
     if np.array_equal(first, np.arange(len(first)) * step):
         return np.ascontiguousarray(share[..., ::step][..., : len(first)])
     return share.take(first, axis=2)
+
+
+def _holes_before(activity: Activity, first: Ints) -> Seconds:
+    """Return how many seconds of holes lie before each moment, float64 (n,): nobody knows how restless they were."""
+    if not activity.holes:
+        return np.zeros(len(first))
+    starts, ends = np.array(activity.holes, np.int64).T
+    missing = np.concatenate(([0], np.cumsum(ends - starts)))
+    seconds: Seconds = missing[np.searchsorted(ends, activity.pts[first], side="right")] * float(activity.time_base)
+    return seconds
 
 
 def _near(times: Seconds, busy: Bools) -> Ints:
