@@ -124,7 +124,7 @@ class Habits:
         with zipfile.ZipFile(out, "w") as archive:
             for name, array in self.arrays().items():
                 member = io.BytesIO()
-                np.lib.format.write_array(member, np.ascontiguousarray(array), allow_pickle=False)
+                np.lib.format.write_array(member, np.asarray(array, order="C"), allow_pickle=False)
                 archive.writestr(zipfile.ZipInfo(f"{name}.npy"), member.getvalue(), zipfile.ZIP_DEFLATED, 6)
         return out.getvalue()
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from evidences import level_of, scale_of, strengths, strengths_of
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
@@ -16,7 +17,6 @@ from pipeline.activity import Activity
 from pipeline.detection.detect import Event, active_moments, detect, event_stretches, events
 from pipeline.detection.evidence import weigh
 from pipeline.detection.gates import Detection
-from pipeline.detection.gather import gather
 from pipeline.detection.stretches import unbroken
 from pipeline.detection.tracer import trace, watched_cells
 from pipeline.detection.usual import FLEET
@@ -195,8 +195,7 @@ def regions_by_walking(moving: NDArray[np.bool_]) -> int:
 def test_regions_are_connected_within_their_moment_only(activity: Activity, sensitivity: float) -> None:
     evidence = weigh(activity)
     found = trace(evidence, changed(sensitivity=sensitivity))
-    strength = evidence.strength_at(np.arange(len(evidence.pts)))
-    moving = np.moveaxis(strength >= found.level, 2, 0)
+    moving = strengths_of(evidence) >= level_of(evidence, changed(sensitivity=sensitivity))
     assert found.cells.tolist() == [regions_by_walking(moment) for moment in moving]
 
 
@@ -275,9 +274,9 @@ def test_an_event_tells_its_peak_its_score_and_the_cells_that_move_then() -> Non
     assert event.region == ((1, 1), (1, 2), (1, 3))
     assert event.cells == 3
     power = 3 * (200 // 8) ** 2  # of the cell in their middle
-    evidence = weigh(made(share))
-    assert event.score == round(evidence.usual.operating.score(float(evidence.strength.max())), 3)
-    assert float(evidence.strength.max()) == pytest.approx(power / evidence.usual.scale(gather(made(share))), rel=1e-3)
+    most = float(strengths(made(share)).max())
+    assert event.score == pytest.approx(FLEET.operating.score(most), abs=1e-3)
+    assert most == pytest.approx(power / scale_of(made(share)), rel=0.01)
     assert event.score > -np.log10(PLAIN.sensitivity)
 
 

@@ -5,17 +5,18 @@ from __future__ import annotations
 import math
 from fractions import Fraction
 from itertools import pairwise, product
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from evidences import scale_of, shown, strengths, strengths_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.activity import Activity
 from pipeline.detection import gather as gathering
 from pipeline.detection.evidence import weigh
-from pipeline.detection.gather import FULL, MOMENT_S, Gathered, gather, moments
+from pipeline.detection.gather import MOMENT_S, moments
 from pipeline.detection.operating import Operating
 from pipeline.detection.usual import FLEET, Usual
 
@@ -23,6 +24,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Shares = NDArray[np.uint8]
+
+
+FULL = 9 * 31**2  # the power of 3 x 3 cells that move wholly
+LEVEL = FLEET.operating.strength(2)  # of an event, twice a day
+EXACT: dict[str, float] = {"rtol": 1e-4, "atol": 1e-3}
 
 
 def film(share: Shares, *, step_ms: int = 100, pts: NDArray[np.int64] | None = None) -> Activity:
@@ -52,19 +58,12 @@ def activities(draw: st.DrawFn) -> Activity:
     return film(share.astype(np.uint8), pts=np.cumsum(steps).astype(np.int64))
 
 
-def in_full(part: NDArray[Any], found: Gathered) -> NDArray[np.float64]:
-    """Return what was gathered of all moments: (C, R, k) to float64 (C, R, n)."""
-    full = np.zeros((*part.shape[:2], len(found.first)))
-    full[..., found.at] = part
-    return full
-
-
 def plainly(activity: Activity) -> dict[str, NDArray[np.float64]]:
-    """Return brief, lasting and shown (C, R, n), own (C, R) and times (n,) by their words, moment by moment."""
+    """Return brief, lasting and shown (n, R, C), own (R, C) and times (n,) by their words, moment by moment."""
     seconds = [(int(pts) - int(activity.pts[0])) * float(activity.time_base) for pts in activity.pts]
     fifths = [math.floor(t / MOMENT_S + 0.01) for t in seconds]
     first = [f for f in range(len(fifths)) if f == 0 or fifths[f] > fifths[f - 1]]
-    assert first == gather(activity).first.tolist()
+    assert first == shown(activity).first.tolist()
     times = [seconds[frame] for frame in first]
     step = activity.share[first].transpose(2, 1, 0).astype(np.int64) // 8
     padded = np.pad(step**2, ((1, 1), (1, 1), (0, 0)))
@@ -83,8 +82,8 @@ def plainly(activity: Activity) -> dict[str, NDArray[np.float64]]:
         within = [m for m in range(count) if abs(times[m] - t) <= gathering._FAR_S + 0.01]
         long = (second[..., within[0]] + second[..., moment] + second[..., within[-1]]) / 3
         lasting[..., moment] = np.minimum(long, second[..., moment]) ** 2
-    shown = second**2
-    quartile = np.sort(shown, axis=2)[..., int(gathering._QUIET * (count - 1))]
+    power = second**2
+    quartile = np.sort(power, axis=2)[..., int(gathering._QUIET * (count - 1))]
     own = np.zeros((columns, rows))
     reach = range(-gathering._RING, gathering._RING + 1)
     for x, y in product(range(columns), range(rows)):
@@ -94,7 +93,10 @@ def plainly(activity: Activity) -> dict[str, NDArray[np.float64]]:
             if max(abs(right), abs(down)) > 1
         )
         own[x, y] = min(quartile[x, y], ring[len(ring) // 2])
-    return {"brief": np.minimum(now, shown), "lasting": lasting, "own": own, "shown": shown, "times": np.array(times)}
+    brief = np.minimum(now, power) * (step > 0)
+    found = {"brief": brief, "lasting": lasting, "shown": power}
+    turned = {name: part.transpose(2, 1, 0) for name, part in found.items()}
+    return turned | {"own": own.T, "times": np.array(times)}
 
 
 @settings(max_examples=120, deadline=None)
@@ -102,20 +104,17 @@ def plainly(activity: Activity) -> dict[str, NDArray[np.float64]]:
 def test_what_is_gathered_is_what_its_words_say_and_quiet_moments_that_are_passed_over_change_nothing(
     activity: Activity,
 ) -> None:
-    found, plain = gather(activity), plainly(activity)
-    assert np.allclose(in_full(found.brief, found), plain["brief"], rtol=1e-4, atol=1e-3)
-    assert np.allclose(in_full(found.lasting, found), plain["lasting"], rtol=1e-4, atol=1e-3)
-    assert np.allclose(found.own[..., 0], plain["own"], rtol=1e-4, atol=1e-3)
-    moves = activity.share[found.first].T > 0
-    assert np.array_equal(in_full(found.moves, found) > 0, moves)
-    assert 0 <= found.brief.min(initial=0) <= found.brief.max(initial=0) <= FULL * (1 + 1e-6)
+    found, plain = shown(activity), plainly(activity)
+    for name in ("brief", "lasting", "own"):
+        assert np.allclose(getattr(found, name), plain[name], **EXACT), name
+    assert 0 <= found.brief.min() <= found.brief.max() <= FULL * (1 + 1e-6)
 
 
 def unrest_plainly(activity: Activity, plain: dict[str, NDArray[np.float64]]) -> float | None:
     """Return the power that comes and goes in most parts of what was recorded, in the most restless cells but three."""
     ends = [int(end) for _, end in activity.holes]
     lacks = [float((end - start) * activity.time_base) for start, end in activity.holes]
-    pts = activity.pts[gather(activity).first]
+    pts = activity.pts[shown(activity).first]
     before = [sum(lack for lack, end in zip(lacks, ends, strict=True) if end <= at) for at in pts]
     times = plain["times"] - before
     count = int((times[-1] - times[0]) // gathering._SEGMENT_S)
@@ -124,8 +123,8 @@ def unrest_plainly(activity: Activity, plain: dict[str, NDArray[np.float64]]) ->
     part = np.minimum((times - times[0]) * (count / (times[-1] - times[0])), count - 1).astype(int)
     most, least = np.zeros((2, *plain["own"].shape, count))
     for number in set(part.tolist()):
-        most[..., number] = plain["brief"][..., part == number].max(2)
-        least[..., number] = plain["shown"][..., part == number].min(2)
+        most[..., number] = plain["brief"][part == number].max(0)
+        least[..., number] = plain["shown"][part == number].min(0)
     high, low = (np.sort(values, axis=2)[..., count // 2] for values in (most, least))
     high[low >= gathering._STILL * high] = 0
     ranked = np.sort(high.ravel())
@@ -140,28 +139,28 @@ def test_unrest_is_what_comes_again_and_again(seed: int, busy: float, pause_ms: 
     pts = np.arange(300, dtype=np.int64) * 110
     pts[150:] += pause_ms
     activity = film(share.astype(np.uint8), pts=pts)
-    assert gather(activity).unrest == pytest.approx(unrest_plainly(activity, plainly(activity)), rel=1e-4)
+    assert shown(activity).unrest == pytest.approx(unrest_plainly(activity, plainly(activity)), rel=0.01)
 
 
 def test_one_frame_and_two_are_clips_too() -> None:
     share = np.full((2, 3, 3), 255, np.uint8)
-    one, two = gather(film(share[:1])), gather(film(share, step_ms=500))
-    assert one.brief[1, 1].tolist() == pytest.approx([FULL])
-    assert two.brief[1, 1].tolist() == pytest.approx([FULL, FULL])
+    one, two = shown(film(share[:1])), shown(film(share, step_ms=500))
+    assert one.brief[:, 1, 1].tolist() == pytest.approx([FULL])
+    assert two.brief[:, 1, 1].tolist() == pytest.approx([FULL, FULL])
     assert (one.unrest, two.unrest) == (None, None)
-    assert len(gather(film(share)).first) == 1, "two frames of a tenth of a second are one moment"
-    assert len(gather(film(share * 0)).at) == 0
-    assert weigh(film(share * 0)).strength.shape == (3, 3, 0)
+    assert len(shown(film(share)).first) == 1, "two frames of a tenth of a second are one moment"
+    assert len(shown(film(share * 0)).at) == 0
+    assert not strengths(film(share * 0)).any()
 
 
 def test_an_hour_with_somebody_in_it_for_a_minute_is_gathered_as_that_minute_is() -> None:
     rng = np.random.default_rng(7)
     share = np.zeros((54_000, 9, 16), np.uint8)
     share[30_000:30_900, 3:6, 5:9] = rng.integers(100, 256, (900, 3, 4))
-    found = gather(film(share, step_ms=67))
+    found = shown(film(share, step_ms=67))
     assert len(found.at) < len(found.first) / 40
     assert found.at.min() > 9_500
-    minute = gather(film(share[29_700:31_200], step_ms=67))
+    minute = shown(film(share[29_700:31_200], step_ms=67))
     assert float(found.brief.max()) == pytest.approx(float(minute.brief.max()), rel=0.02)  # moments begin elsewhere
     assert not found.own.any()
     assert found.unrest == 0
@@ -173,10 +172,9 @@ def test_the_same_motion_is_as_strong_at_any_frame_rate(step_ms: int) -> None:
     share = np.zeros((count, 5, 6), np.uint8)
     times = np.arange(count) * step_ms
     share[(times >= 4000) & (times < 7000), 1:4, 1:4] = 160
-    found = gather(film(share, step_ms=step_ms))
+    found = shown(film(share, step_ms=step_ms))
     assert float(found.brief.max()) == 9 * 20**2
-    shown = found.brief[2, 2] > 9 * 20**2 / 2
-    at = times[found.first[found.at[shown]]] / 1000
+    at = times[found.first[found.brief[:, 2, 2] > 9 * 20**2 / 2]] / 1000
     assert at.min() == pytest.approx(4.0, abs=0.41)
     assert at.max() == pytest.approx(6.8, abs=0.41)
 
@@ -191,23 +189,18 @@ def test_a_moment_is_a_fifth_of_a_second_and_stands_for_its_first_frame() -> Non
 # Evidence -------------------------------------------------------------------------------------------------------------
 
 
-@given(activities(), st.data())
-def test_strength_is_told_of_any_moments_and_is_none_in_quiet_ones(activity: Activity, data: st.DataObject) -> None:
+@given(activities())
+def test_nothing_is_strong_in_moments_that_are_passed_over(activity: Activity) -> None:
     evidence = weigh(activity)
-    full = in_full(evidence.strength, gather(activity))
-    some = np.array(data.draw(st.lists(st.integers(0, len(evidence.first) - 1), min_size=1, unique=True)), np.int64)
-    assert np.array_equal(evidence.strength_at(some), full[..., some].astype(np.float32))
-    assert not evidence.strength_at(np.setdiff1d(np.arange(len(evidence.first)), evidence.at)).any()
+    assert not strengths_of(evidence)[np.setdiff1d(np.arange(len(evidence.pts)), evidence.at)].any()
 
 
 @given(activities())
 def test_evidence_tells_what_its_clip_shows(activity: Activity) -> None:
-    evidence = weigh(activity)
-    assert np.array_equal(evidence.share, activity.share[evidence.first].T)
+    evidence, first = weigh(activity), shown(activity).first
+    assert np.array_equal(evidence.share, activity.share[first].T)
     assert evidence.frames.sum() == len(activity.pts)
-    assert evidence.pts.tolist() == activity.pts[evidence.first].tolist()
-    widest = max((float((activity.share[frame] > 0).mean()) for frame in evidence.first), default=0.0)
-    assert evidence.widest == pytest.approx(widest)
+    assert evidence.pts.tolist() == activity.pts[first].tolist()
     assert evidence.end_pts > activity.pts[-1]
 
 
@@ -237,21 +230,19 @@ def busy(*, frames: int = 300, level: int = 120) -> Activity:
 
 def test_twice_what_is_usual_is_taken_off() -> None:
     activity = busy(frames=200)
-    found = gather(activity)
     steady = np.full((12, 9), 300.0, np.float32)
-    plain, known = (usual.strength(found) for usual in (FLEET, Usual(steady, None, Operating.known())))
+    plain, known = (strengths(activity, usual) for usual in (FLEET, Usual(steady, None, Operating.known())))
     at = np.unravel_index(plain.argmax(), plain.shape)
-    scale = FLEET.scale(found)
-    assert float(plain[at] * scale) == pytest.approx(9 * 15**2)
-    assert float(known[at] * scale) == pytest.approx(9 * 15**2 - 600)
-    assert not Usual(steady * 10, None, Operating.known()).strength(found).any()
+    scale = scale_of(activity)
+    assert float(plain[at] * scale) == pytest.approx(9 * 15**2, rel=0.01)
+    assert float(known[at] * scale) == pytest.approx(9 * 15**2 - 600, rel=0.01)
+    assert not strengths(activity, Usual(steady * 10, None, Operating.known())).any()
 
 
 @given(activities(), st.integers(0, 2**16))
 def test_more_that_is_usual_never_makes_anything_stronger(activity: Activity, seed: int) -> None:
     rng = np.random.default_rng(seed)
-    found = gather(activity)
-    steady, more, gusts = rng.integers(0, 900, (3, *found.own.shape[:2])).astype(np.float32)
+    steady, more, gusts = rng.integers(0, 900, (3, *activity.share.shape[:0:-1])).astype(np.float32)
     known = [
         FLEET,
         Usual(steady, None, Operating.known()),
@@ -259,8 +250,7 @@ def test_more_that_is_usual_never_makes_anything_stronger(activity: Activity, se
         Usual(steady + more, gusts, Operating.known()),
         Usual(steady + more, gusts, Operating.known(), unrest=1000.0),
     ]
-    strengths = [usual.strength(found) for usual in known]
-    for one, other in pairwise(strengths):
+    for one, other in pairwise(strengths(activity, usual) for usual in known):
         assert (other <= one + 1e-4).all()
 
 
@@ -270,36 +260,32 @@ def test_a_gust_that_moves_all_at_once_is_taken_off_and_a_visitor_in_it_is_not()
     leaves = (slice(40, 80), slice(0, 9), slice(8, 16))  # half of the picture, all at once
     share[leaves] = rng.integers(60, 100, share[leaves].shape)
     gusts = np.zeros((16, 9), np.float32)
-    gusts[8:] = float(gather(film(share)).brief.max())
-    known = Usual(None, gusts, Operating.known())
-    level = known.operating.strength(2)
-    assert (FLEET.strength(gather(film(share))) >= level).any()
-    assert not (known.strength(gather(film(share))) >= level).any()
+    gusts[8:] = float(shown(film(share)).brief.max())
+    known = Usual(None, gusts, Operating.known(), unrest=120.0)
+    assert strengths(film(share)).max() >= LEVEL
+    assert strengths(film(share), known).max() < LEVEL
     share[50:70, 3:6, 11:14] = 255
-    moving = (known.strength(gather(film(share))) >= level).any(2)
-    assert moving[12, 4]
-    assert not moving[:10].any()
+    moving = (strengths(film(share), known) >= LEVEL).any(0)
+    assert moving[4, 12]
+    assert not moving[:, :10].any()
     lone = np.zeros((200, 9, 16), np.uint8)
     lone[40:80, 3:6, 11:14] = 100
-    alone = gather(film(lone))
-    assert np.allclose(known.strength(alone), FLEET.strength(alone)), "where little moves at once there is no gust"
+    calm = Usual(None, None, Operating.known(), unrest=120.0)
+    assert np.allclose(strengths(film(lone), known), strengths(film(lone), calm)), "what few cells do is no gust"
 
 
 def test_a_web_in_a_corner_that_never_rests_is_usual_by_the_clip_itself_and_a_visitor_elsewhere_is_found() -> None:
     rng = np.random.default_rng(2)
     share = np.zeros((600, 9, 16), np.uint8)
     share[:, :6, :6] = rng.integers(90, 130, (600, 6, 6))
-    level = FLEET.operating.strength(2)
-    assert not (FLEET.strength(gather(film(share)))[:3, :3] >= level).any()
+    assert strengths(film(share))[:, :3, :3].max() < LEVEL
     share[200:240, 4:8, 11:13] = 255
-    found = FLEET.strength(gather(film(share)))
-    assert (found[11:13, 4:8] >= level).any()
-    assert not (found[:3, :3] >= level).any()
+    found = strengths(film(share)) >= LEVEL
+    assert found[:, 4:8, 11:13].any()
+    assert not found[:, :3, :3].any()
 
 
 def test_who_stands_in_one_place_for_most_of_a_clip_is_not_usual_there() -> None:
     share = np.zeros((600, 12, 16), np.uint8)
     share[60:, 5:7, 8] = 160
-    found = FLEET.strength(gather(film(share)))
-    level = FLEET.operating.strength(2)
-    assert (found[8, 5:7] >= level).any(0).mean() > 0.8
+    assert (strengths(film(share))[:, 5:7, 8] >= LEVEL).any(1).mean() > 0.8

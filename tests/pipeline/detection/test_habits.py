@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from evidences import strengths
 from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.activity import Activity
 from pipeline.detection.detect import detect
 from pipeline.detection.gates import Detection
-from pipeline.detection.gather import gather
 from pipeline.detection.habits import HABITS_VERSION, Habits, Learner, Past
 from pipeline.detection.operating import LEVELS
 from pipeline.detection.usual import FLEET
@@ -89,7 +89,7 @@ def hours(count: int, shares: Any, *, night: bool = False) -> list[Past]:
 
 @functools.cache
 def an_example() -> Habits:
-    return learnt([*hours(3, lambda n: walking(swaying(n))), *hours(2, lambda n: standing(still()), night=True)])
+    return learnt([*hours(3, lambda n: walking(swaying(n))), *hours(2, lambda _: standing(still()), night=True)])
 
 
 def test_what_is_written_is_read_as_the_same() -> None:
@@ -217,8 +217,8 @@ def windy_past() -> Habits:
 
 def moves(usual: Any, share: Shares) -> NDArray[np.bool_]:
     """Return which cells ever move under default settings: bool (R, C)."""
-    found: NDArray[np.bool_] = usual.strength(gather(past(share).activity)) >= usual.operating.strength(2.0)
-    return found.any(2).T
+    found: NDArray[np.bool_] = strengths(past(share).activity, usual) >= usual.operating.strength(2.0)
+    return found.any(0)
 
 
 def test_leaves_that_sway_steadily_are_usual_and_a_visitor_before_them_is_found() -> None:

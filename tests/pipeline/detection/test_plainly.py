@@ -13,13 +13,13 @@ from itertools import pairwise, product
 from typing import TypeAlias
 
 import numpy as np
+from evidences import strengths
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from pipeline.activity import Activity
 from pipeline.detection import operating
 from pipeline.detection.detect import Event, detect
-from pipeline.detection.evidence import weigh
 from pipeline.detection.gates import Detection
 from pipeline.detection.gather import MOMENT_S
 from pipeline.detection.operating import LEVELS, Operating
@@ -87,12 +87,8 @@ class Plain:
         fifths = [math.floor(t / MOMENT_S + 0.01) for t in seconds]
         self.first = [f for f in range(len(fifths)) if f == 0 or fifths[f] > fifths[f - 1]]
         # How strong a cell is is held elsewhere: `test_gather`.
-        strength = weigh(activity, known).strength_at(np.arange(len(self.first)))
-        self.strength: dict[Spot, float] = {
-            (moment, row, column): float(strength[column, row, moment])
-            for moment in range(len(self.first))
-            for row, column in self.cells
-        }
+        strength = strengths(activity, known)
+        self.strength: dict[Spot, float] = {spot: float(strength[spot]) for spot in np.ndindex(strength.shape)}
 
 
 def level_at(per_day: float) -> float:

@@ -6,6 +6,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
+from evidences import level_of, strengths_of
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -60,14 +61,14 @@ def test_an_answer_does_not_depend_on_what_was_asked_before(activity: Activity, 
 @given(activities())
 def test_the_region_of_a_moment_holds_its_strongest_cell_and_what_is_connected_to_it(activity: Activity) -> None:
     found = trace(weigh(activity), Detection(sensitivity=1000))
+    every, level = strengths_of(found.evidence), level_of(found.evidence, Detection(sensitivity=1000))
     for moment in np.flatnonzero(found.peak >= found.level).tolist():
-        strength = found.evidence.strength_at(np.array([moment]))[..., 0].T
-        region = found.region(moment)
-        assert max(strength[cell] for cell in region) == found.peak[moment] == strength.max()
-        assert all(strength[cell] >= found.level for cell in region)
+        strength, region = every[moment], found.region(moment)
+        assert max(strength[cell] for cell in region) == strength.max()
+        assert all(strength[cell] >= level for cell in region)
         around = {(row + down, column + right) for row, column in region for down in (-1, 0, 1) for right in (-1, 0, 1)}
         assert {cell for cell in around - set(region) if cell in np.ndindex(strength.shape)} <= {
-            (int(row), int(column)) for row, column in np.argwhere(strength < found.level)
+            (int(row), int(column)) for row, column in np.argwhere(strength < level)
         }
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from evidences import strengths
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
@@ -13,7 +14,6 @@ from pydantic import ValidationError
 from pipeline.activity import Activity
 from pipeline.clip import Clip, Condition
 from pipeline.detection.detect import detect
-from pipeline.detection.evidence import weigh
 from pipeline.detection.gates import Detection
 from pipeline.detection.labels import Labels
 from pipeline.detection.score import Score, missed, score
@@ -357,9 +357,9 @@ def test_rolls_reach_no_true_span() -> None:
 
 def test_the_strongest_motion_is_told_where_no_setting_finds_any() -> None:
     faint = filmed((8, 20), level=60, cells=2)
-    score = max(float(weigh(faint).strength.max()), 1 / 16)
+    strongest = float(strengths(faint).max())
     swept = sweep([Footage(a_clip(faint), faint, Detection())], [{}, {"sensitivity": 100_000}], rule=RULE)
-    assert swept.peak == FLEET.operating.score(score)
+    assert swept.peak == pytest.approx(FLEET.operating.score(strongest), abs=1e-6)
     assert swept.cells >= 2
     assert swept.cameras["cam-1"].events.tolist() == [0, 1]
 
