@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pipeline.detection.evidence import Evidence, weigh
-from pipeline.detection.gather import gather
+from pipeline.detection.gather import STEPS, gather
 from pipeline.detection.tracer import trace
 from pipeline.detection.usual import FLEET, Usual
 
@@ -34,9 +34,10 @@ class Shown:
 def shown(activity: Activity) -> Shown:
     """Return what was gathered of an activity."""
     found = gather(activity)
-    brief, lasting = (_spread(part, found.at, len(found.first)) for part in (found.brief, found.lasting))
-    moves = activity.share[found.first] > 0
-    return Shown(found.first, found.at, brief * moves, lasting, found.own[..., 0].T.astype(np.float64), found.unrest)
+    parts = (_spread(part, found.at, len(found.first)) for part in (found.brief, found.lasting))
+    brief, lasting = ((part / STEPS) ** 2 for part in parts)
+    own = found.own[:-1, :-1].T.astype(np.float64)
+    return Shown(found.first, found.at, brief, lasting, own, found.unrest)
 
 
 def strengths(activity: Activity, usual: Usual = FLEET) -> NDArray[np.float64]:
@@ -46,12 +47,12 @@ def strengths(activity: Activity, usual: Usual = FLEET) -> NDArray[np.float64]:
 
 def strengths_of(evidence: Evidence) -> NDArray[np.float64]:
     """Return the same of evidence."""
-    return _spread(evidence.strength, evidence.at, len(evidence.pts))
+    return (_spread(evidence.beyond, evidence.at, len(evidence.pts)) / STEPS) ** 2 / evidence.scale
 
 
 def level_of(evidence: Evidence, detection: Detection) -> float:
     """Return the strength from which on a cell moves."""
-    return float(np.float32(trace(evidence, detection).level))
+    return evidence.strength(trace(evidence, detection).level)
 
 
 def scale_of(activity: Activity, usual: Usual = FLEET) -> float:
@@ -60,6 +61,6 @@ def scale_of(activity: Activity, usual: Usual = FLEET) -> float:
 
 
 def _spread(part: NDArray[Any], at: NDArray[np.int64], moments: int) -> NDArray[np.float64]:
-    full = np.zeros((moments, part.shape[1], part.shape[0]))
-    full[at] = part.transpose(2, 1, 0)
+    full = np.zeros((moments, part.shape[2] - 1, part.shape[1] - 1))
+    full[at] = part[:, :-1, :-1].transpose(0, 2, 1)
     return full

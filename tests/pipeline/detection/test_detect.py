@@ -37,7 +37,7 @@ def made(share: NDArray[np.uint8], *, pts: NDArray[np.int64] | None = None, cold
         share=share,
         pts=times,
         luma=np.zeros(len(share), np.uint8),
-        time_base=Fraction(1, 1000),
+        time_base=Fraction(1, 600),
         cold=cold,
         width=16 * columns,
         height=16 * rows,
@@ -47,7 +47,7 @@ def made(share: NDArray[np.uint8], *, pts: NDArray[np.int64] | None = None, cold
 
 
 def pulses(*runs: tuple[int, int], count: int = 100, value: int = 200, cells: int = 2) -> Activity:
-    """Frames of 100 ms in which the first `cells` cells of row 1 move during each half-open run of frames.
+    """Frames of a sixth of a second, 100 ticks, in which the first `cells` cells of row 1 move during each half-open run of frames.
 
     Two of them are a moment. Of one alone no two cells are strong enough, of two in a row they are.
     """
@@ -217,22 +217,22 @@ def test_what_is_gone_in_a_moment_is_no_event_unless_it_is_very_strong() -> None
 
 def test_a_gap_is_bridged_up_to_and_including_its_length() -> None:
     activity = pulses((10, 20), (26, 30))
-    assert spans(detect(activity, changed(gap_s=0.6))) == [(1000, 3000)]
-    assert spans(detect(activity, changed(gap_s=0.599))) == [(1000, 2000), (2600, 3000)]
+    assert spans(detect(activity, changed(gap_s=1.0))) == [(1000, 3000)]
+    assert spans(detect(activity, changed(gap_s=0.999))) == [(1000, 2000), (2600, 3000)]
 
 
 def test_gaps_are_bridged_before_short_events_are_dropped() -> None:
     activity = pulses((10, 14), (18, 22), (60, 66))
-    assert spans(detect(activity, changed(gap_s=0.4, min_event_s=1.2))) == [(1000, 2200)]
-    assert spans(detect(activity, changed(min_event_s=0.6))) == [(6000, 6600)]
-    assert detect(activity, changed(min_event_s=0.601)) == []
+    assert spans(detect(activity, changed(gap_s=0.667, min_event_s=2.0))) == [(1000, 2200)]
+    assert spans(detect(activity, changed(min_event_s=1.0))) == [(6000, 6600)]
+    assert detect(activity, changed(min_event_s=1.001)) == []
 
 
 def test_rolls_are_added_clamped_and_joined() -> None:
     activity = pulses((4, 10), (20, 26), (94, 98))
-    found = detect(activity, changed(pre_roll_s=0.6, post_roll_s=0.4))
-    assert spans(found) == [(0, 3000), (8800, 10000)]
-    assert detect(activity, changed(pre_roll_s=0.5, post_roll_s=0.4))[0].end_pts == 1400
+    found = detect(activity, changed(pre_roll_s=1.0, post_roll_s=0.5))
+    assert spans(found) == [(0, 2900), (8800, 10000)]
+    assert detect(activity, changed(pre_roll_s=0.5, post_roll_s=0.5))[0].end_pts == 1300
 
 
 def test_rolls_are_exact_where_a_float_is_not() -> None:

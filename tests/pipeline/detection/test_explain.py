@@ -31,7 +31,7 @@ def an_activity(*moving: tuple[int, int, int, int], frames: int = 120, cold: int
         share=share,
         pts=100 + np.arange(frames, dtype=np.int64),
         luma=np.zeros(frames, np.uint8),
-        time_base=Fraction(1, 10),
+        time_base=Fraction(1, 6),
         cold=cold,
         width=96,
         height=64,

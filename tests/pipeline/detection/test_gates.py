@@ -66,7 +66,7 @@ def an_activity(*moving: tuple[int, int, int]) -> Activity:
     for first, last, cells in moving:
         share[first:last, 1, :cells] = 255
     pts, luma = np.arange(200, dtype=np.int64), np.full(200, 90, np.uint8)
-    return Activity(share, pts, luma, Fraction(1, 10), 0, 96, 64, "1-test", 16)
+    return Activity(share, pts, luma, Fraction(1, 6), 0, 96, 64, "1-test", 16)
 
 
 def tried(**values: Any) -> Tried:
