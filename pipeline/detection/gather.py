@@ -96,24 +96,28 @@ class Gathered:
             return None
         ends = np.searchsorted(self.recorded, self.recorded[0] + length / count * np.arange(1, count))
         parts = list(itertools.pairwise([0, *np.searchsorted(self.at, ends).tolist(), len(self.at)]))
-        wanted = np.diff([0, *ends.tolist(), len(self.recorded)]).tolist()  # moments of each, also those in which all is 0
+        wanted = np.diff(
+            [0, *ends.tolist(), len(self.recorded)]
+        ).tolist()  # moments of each, also those in which all is 0
         most, least = np.zeros((2, count, *self.brief.shape[1:]), np.uint16)
         for number, ((start, end), moments_) in enumerate(zip(parts, wanted, strict=True)):
             if start < end:
                 self.brief[start:end].max(0, out=most[number])
-            if end - start == moments_:
+            if 0 < end - start == moments_:
                 self.second[start:end].min(0, out=least[number])
         high, low = (power(np.partition(part, count // 2, axis=0)[count // 2]) for part in (most, least))
         high[low >= _STILL * high] = 0
         return float(np.partition(high.ravel(), -_SOLE - 1)[-_SOLE - 1])
 
 
-def gather(activity: Activity) -> Gathered:
-    """Gather what an activity shows, whatever the settings and whatever is known of its camera."""
+def gather(activity: Activity, watched: Bools | None = None) -> Gathered:
+    """Gather what an activity shows, whatever is known of its camera; only what `watched` cells show: bool (R, C)."""
     first, times = moments(activity)
     share = activity.share.T  # (C, R, N)
     columns, rows, _ = share.shape
     seen = share[..., :: _step(first)][..., : len(first)] if _step(first) else share.take(first, axis=2)
+    if watched is not None:
+        seen = seen * watched.T[..., None]
     blocks = _busy_blocks(seen, times)
     at = np.concatenate([np.arange(start, end) for start, end, _, _ in blocks] or [np.zeros(0, np.int64)])
     brief, second = np.empty((2, len(at), columns + 1, rows + 1), np.uint16)

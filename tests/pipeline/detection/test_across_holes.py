@@ -23,16 +23,16 @@ from pipeline.detection.trials import TuneSettings
 from pipeline.span import NS, Span
 from samples import NOON, clip, stream
 
-HOUR_MS = 3_600_000
-BASE = Fraction(1, 1000)
+HOUR = 600 * 3600
+BASE = Fraction(1, 600)  # a frame lasts 100 ticks, two of them are a moment
 
 
-def film(*parts: int, busy: dict[int, int] | None = None, pause_ms: int = HOUR_MS) -> Activity:
-    """Parts of so many frames of 100 ms with a pause between them; `busy`: frames in which a row moves, and where."""
+def film(*parts: int, busy: dict[int, int] | None = None, pause: int = HOUR) -> Activity:
+    """Parts of so many frames of a sixth of a second with a pause between them; `busy`: frames in which a row moves, and where."""
     frames = sum(parts)
     pts = np.arange(frames, dtype=np.int64) * 100
     for first in np.cumsum(parts)[:-1]:
-        pts[first:] += pause_ms
+        pts[first:] += pause
     share = np.zeros((frames, 4, 6), np.uint8)
     for frame, column in (busy or {}).items():
         share[frame, :, column : column + 2] = 255
@@ -52,19 +52,19 @@ def test_an_hours_pause_is_no_event_of_an_hour() -> None:
     both = film(50, 50, busy=still(*range(44, 56)))
     assert spans(both, gap_s=3600, pre_roll_s=600, post_roll_s=600) == [
         (0, 5000),
-        (HOUR_MS + 5000, HOUR_MS + 10_000),
+        (HOUR + 5000, HOUR + 10_000),
     ]
-    assert spans(both, pre_roll_s=0, post_roll_s=0) == [(4400, 5000), (HOUR_MS + 5000, HOUR_MS + 5600)]
+    assert spans(both, pre_roll_s=0, post_roll_s=0) == [(4400, 5000), (HOUR + 5000, HOUR + 5600)]
 
 
 def test_rolls_end_at_the_frames_beside_a_hole() -> None:
     before, after = film(50, 50, busy=still(*range(40, 46))), film(50, 50, busy=still(*range(54, 60)))
     assert spans(before) == [(2000, 5000)]
-    assert spans(after) == [(HOUR_MS + 5000, HOUR_MS + 8000)]
+    assert spans(after) == [(HOUR + 5000, HOUR + 8000)]
 
 
 def test_a_last_frame_after_a_hole_lasts_as_long_as_usual() -> None:
-    assert spans(film(50, 1, busy=still(50)), min_event_s=0) == [(HOUR_MS + 5000, HOUR_MS + 5100)]
+    assert spans(film(50, 1, busy=still(50)), min_event_s=0) == [(HOUR + 5000, HOUR + 5100)]
 
 
 def test_motion_is_not_followed_across_a_hole() -> None:
@@ -119,15 +119,15 @@ def test_a_clip_is_as_restless_as_what_was_recorded_of_it() -> None:
 def test_a_sweep_sees_a_hole_as_detect_does_and_counts_no_time_for_it() -> None:
     holed = film(50, 50, busy=still(*range(44, 56)))
     lacks = Condition(holes=holed.holes)
-    taken = clip(stream=stream(time_base=BASE, end_pts=HOUR_MS + 10_000, frames=100, condition=lacks))
+    taken = clip(stream=stream(time_base=BASE, end_pts=HOUR + 10_000, frames=100, condition=lacks))
     counts = sweep([Footage(taken, holed, Detection())], [{}, {"gap_s": 3600.0}], rule=TuneSettings()).cameras["cam-1"]
     assert counts.duration_ns == 10 * NS
     assert counts.events.tolist() == [2, 2]
 
 
 def test_a_label_inside_a_hole_is_left_out() -> None:
-    lacks = Condition(holes=((5000, HOUR_MS),))
-    taken = clip(stream=stream(time_base=BASE, end_pts=HOUR_MS + 5000, condition=lacks))
+    lacks = Condition(holes=((5000, HOUR),))
+    taken = clip(stream=stream(time_base=BASE, end_pts=HOUR + 5000, condition=lacks))
     inside, seen = Span(NOON + 60 * NS, NOON + 90 * NS), Span(NOON, NOON + NS)
     labels, (warning,) = scorable_labels({"cam-1": [inside, seen]}, {"cam-1": taken.recorded()})
     assert labels == {"cam-1": (seen,)}
@@ -138,10 +138,10 @@ def test_stretches_of_motion_are_told_apart_at_a_hole() -> None:
     found = explain(film(50, 50, busy=still(*range(46, 54))), Detection(gap_s=3600, min_event_s=1))
     assert [(run.start_pts, run.end_pts, run.dropped_by) for run in found.runs] == [
         (4600, 5000, "min_event_s"),
-        (HOUR_MS + 5000, HOUR_MS + 5400, "min_event_s"),
+        (HOUR + 5000, HOUR + 5400, "min_event_s"),
     ]
 
 
-@pytest.mark.parametrize(("pause_ms", "holes"), [(1900, 0), (1901, 1)])
-def test_a_frame_lasts_two_seconds_before_there_is_a_hole(pause_ms: int, holes: int) -> None:
-    assert len(film(30, 30, pause_ms=pause_ms).holes) == holes
+@pytest.mark.parametrize(("pause", "holes"), [(1100, 0), (1101, 1)])
+def test_a_frame_lasts_two_seconds_before_there_is_a_hole(pause: int, holes: int) -> None:
+    assert len(film(30, 30, pause=pause).holes) == holes

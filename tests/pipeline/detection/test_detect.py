@@ -149,16 +149,6 @@ def test_labelling_only_the_moments_that_matter_changes_nothing(
 
 
 @given(activities(), detections())
-def test_the_most_in_a_block_is_no_more_than_the_largest_region_and_exact_up_to_two(
-    activity: Activity, detection: Detection
-) -> None:
-    found = trace(weigh(activity), detection)
-    assert (found.block <= found.cells).all()
-    assert (found.cells <= found.count).all()
-    assert (np.minimum(found.block, 2) == np.minimum(found.cells, 2)).all()
-
-
-@given(activities(), detections())
 def test_every_active_moment_is_in_an_event_unless_it_is_too_short(activity: Activity, detection: Detection) -> None:
     evidence = weigh(activity)
     found = trace(evidence, detection)

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from pipeline.activity import Activity
 from pipeline.detection import gather as gathering
 from pipeline.detection.evidence import weigh
-from pipeline.detection.gather import MOMENT_S, moments
+from pipeline.detection.gather import MOMENT_S, STEPS, moments
 from pipeline.detection.operating import Operating
 from pipeline.detection.usual import FLEET, Usual
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 FULL = 9 * 31**2  # the power of 3 x 3 cells that move wholly
 LEVEL = FLEET.operating.strength(2)  # of an event, twice a day
-EXACT: dict[str, float] = {"rtol": 1e-4, "atol": 1e-3}
+EXACT: dict[str, float] = {"rtol": 1e-6, "atol": 1e-6}
 
 
 def film(share: Shares, *, step_ms: int = 100, pts: NDArray[np.int64] | None = None) -> Activity:
@@ -44,7 +44,7 @@ def film(share: Shares, *, step_ms: int = 100, pts: NDArray[np.int64] | None = N
 def activities(draw: st.DrawFn) -> Activity:
     """Return motion in some of the moments, .3 to 60 frames a second, even or not, with holes or none."""
     step = draw(st.sampled_from([100, 16, 33, 67, 143, 200, 250, 400, 1000, 3300]))
-    count = draw(st.sampled_from([40, 80, 120, 7, 2, 1]))
+    count = draw(st.sampled_from([40, 80, 120 if step <= 100 else 30, 7, 2, 1]))
     rows, columns = draw(st.sampled_from([3, 5, 1])), draw(st.sampled_from([4, 6, 1]))
     rng = np.random.default_rng(draw(st.integers(0, 2**16)))
     share = rng.integers(0, 256, (count, rows, columns)) * (rng.random((count, rows, columns)) < 0.4)
@@ -61,42 +61,35 @@ def activities(draw: st.DrawFn) -> Activity:
 def plainly(activity: Activity) -> dict[str, NDArray[np.float64]]:
     """Return brief, lasting and shown (n, R, C), own (R, C) and times (n,) by their words, moment by moment."""
     seconds = [(int(pts) - int(activity.pts[0])) * float(activity.time_base) for pts in activity.pts]
-    fifths = [math.floor(t / MOMENT_S + 0.01) for t in seconds]
-    first = [f for f in range(len(fifths)) if f == 0 or fifths[f] > fifths[f - 1]]
+    thirds = [math.floor(t / MOMENT_S + 0.01) for t in seconds]
+    first = [f for f in range(len(thirds)) if f == 0 or thirds[f] > thirds[f - 1]]
     assert first == shown(activity).first.tolist()
     times = [seconds[frame] for frame in first]
-    step = activity.share[first].transpose(2, 1, 0).astype(np.int64) // 8
-    padded = np.pad(step**2, ((1, 1), (1, 1), (0, 0)))
-    columns, rows, count = step.shape
+    step = activity.share[first].astype(np.int64) // 8
+    count, rows, columns = step.shape
+    padded = np.pad(step**2, ((0, 0), (1, 1), (1, 1)))
     around = product(range(3), repeat=2)
-    now = sum((padded[x : x + columns, y : y + rows] for x, y in around), np.zeros(step.shape))
-    second = np.stack(
-        [
-            np.mean([np.sqrt(now[..., m]) for m in range(count) if abs(times[m] - t) <= gathering._HALF_S], axis=0)
-            for t in times
-        ],
-        axis=2,
-    )
-    lasting = np.zeros(step.shape)
+    now = sum((padded[:, y : y + rows, x : x + columns] for y, x in around), np.zeros(step.shape, np.int64))
+    amplitude = np.floor(STEPS * np.sqrt(now)).astype(np.int64)
+    near = [[m for m in range(count) if abs(times[m] - t) <= gathering._HALF_S] for t in times]
+    second = np.stack([amplitude[which].sum(0) // len(which) for which in near])
+    lasting = second.copy()
     for moment, t in enumerate(times):
         within = [m for m in range(count) if abs(times[m] - t) <= gathering._FAR_S + 0.01]
-        long = (second[..., within[0]] + second[..., moment] + second[..., within[-1]]) / 3
-        lasting[..., moment] = np.minimum(long, second[..., moment]) ** 2
-    power = second**2
-    quartile = np.sort(power, axis=2)[..., int(gathering._QUIET * (count - 1))]
-    own = np.zeros((columns, rows))
-    reach = range(-gathering._RING, gathering._RING + 1)
-    for x, y in product(range(columns), range(rows)):
+        long = (second[within[0]] + second[moment] + second[within[-1]]) // 3
+        lasting[moment] = np.minimum(long, second[moment])
+    quartile = np.sort(second, axis=0)[int(gathering._QUIET * (count - 1))]
+    own = np.zeros((rows, columns), np.int64)
+    reach = (-gathering._RING, 0, gathering._RING)
+    for y, x in product(range(rows), range(columns)):
         ring = sorted(
-            quartile[min(max(x + right, 0), columns - 1), min(max(y + down, 0), rows - 1)]
-            for right, down in product(reach, reach)
-            if max(abs(right), abs(down)) > 1
+            quartile[min(max(y + down, 0), rows - 1), min(max(x + right, 0), columns - 1)]
+            for down, right in product(reach, reach)
+            if (down, right) != (0, 0)
         )
-        own[x, y] = min(quartile[x, y], ring[len(ring) // 2])
-    brief = np.minimum(now, power) * (step > 0)
-    found = {"brief": brief, "lasting": lasting, "shown": power}
-    turned = {name: part.transpose(2, 1, 0) for name, part in found.items()}
-    return turned | {"own": own.T, "times": np.array(times)}
+        own[y, x] = min(quartile[y, x], ring[len(ring) // 2])
+    found = {"brief": np.minimum(amplitude, second), "lasting": lasting, "own": own, "shown": second}
+    return {name: (part / STEPS) ** 2 for name, part in found.items()} | {"times": np.array(times)}
 
 
 @settings(max_examples=120, deadline=None)
@@ -120,15 +113,15 @@ def unrest_plainly(activity: Activity, plain: dict[str, NDArray[np.float64]]) ->
     count = int((times[-1] - times[0]) // gathering._SEGMENT_S)
     if count < gathering._SEGMENTS:
         return None
-    part = np.minimum((times - times[0]) * (count / (times[-1] - times[0])), count - 1).astype(int)
-    most, least = np.zeros((2, *plain["own"].shape, count))
+    part = np.searchsorted(times[0] + (times[-1] - times[0]) / count * np.arange(1, count), times, side="right")
+    most, least = np.zeros((2, count, *plain["own"].shape))
     for number in set(part.tolist()):
-        most[..., number] = plain["brief"][part == number].max(0)
-        least[..., number] = plain["shown"][part == number].min(0)
-    high, low = (np.sort(values, axis=2)[..., count // 2] for values in (most, least))
+        most[number] = plain["brief"][part == number].max(0)
+        least[number] = plain["shown"][part == number].min(0)
+    high, low = (np.sort(values, axis=0)[count // 2] for values in (most, least))
     high[low >= gathering._STILL * high] = 0
-    ranked = np.sort(high.ravel())
-    return float(ranked[-gathering._SOLE - 1] if len(ranked) > gathering._SOLE else ranked[-1])
+    ranked = [0.0] * gathering._SOLE + np.sort(high.ravel()).tolist()
+    return float(ranked[-gathering._SOLE - 1])
 
 
 @settings(max_examples=60, deadline=None)
@@ -148,7 +141,7 @@ def test_one_frame_and_two_are_clips_too() -> None:
     assert one.brief[:, 1, 1].tolist() == pytest.approx([FULL])
     assert two.brief[:, 1, 1].tolist() == pytest.approx([FULL, FULL])
     assert (one.unrest, two.unrest) == (None, None)
-    assert len(shown(film(share)).first) == 1, "two frames of a tenth of a second are one moment"
+    assert len(shown(film(share)).first) == 1, "frames of a tenth of a second make one moment"
     assert len(shown(film(share * 0)).at) == 0
     assert not strengths(film(share * 0)).any()
 
@@ -158,8 +151,8 @@ def test_an_hour_with_somebody_in_it_for_a_minute_is_gathered_as_that_minute_is(
     share = np.zeros((54_000, 9, 16), np.uint8)
     share[30_000:30_900, 3:6, 5:9] = rng.integers(100, 256, (900, 3, 4))
     found = shown(film(share, step_ms=67))
-    assert len(found.at) < len(found.first) / 40
-    assert found.at.min() > 9_500
+    assert len(found.at) < len(found.first) / 20
+    assert found.at.min() > 5_500
     minute = shown(film(share[29_700:31_200], step_ms=67))
     assert float(found.brief.max()) == pytest.approx(float(minute.brief.max()), rel=0.02)  # moments begin elsewhere
     assert not found.own.any()
@@ -175,14 +168,14 @@ def test_the_same_motion_is_as_strong_at_any_frame_rate(step_ms: int) -> None:
     found = shown(film(share, step_ms=step_ms))
     assert float(found.brief.max()) == 9 * 20**2
     at = times[found.first[found.brief[:, 2, 2] > 9 * 20**2 / 2]] / 1000
-    assert at.min() == pytest.approx(4.0, abs=0.41)
-    assert at.max() == pytest.approx(6.8, abs=0.41)
+    assert at.min() == pytest.approx(4.0, abs=0.5)
+    assert at.max() == pytest.approx(6.67, abs=0.5)
 
 
-def test_a_moment_is_a_fifth_of_a_second_and_stands_for_its_first_frame() -> None:
+def test_a_moment_is_a_third_of_a_second_and_stands_for_its_first_frame() -> None:
     first, times = moments(film(np.zeros((30, 1, 1), np.uint8), step_ms=67))
-    assert first.tolist() == [0, 3, 6, 9, 12, 15, 18, 21, 24, 27]
-    assert all(later - one == pytest.approx(0.201) for one, later in pairwise(times))
+    assert first.tolist() == [0, 5, 10, 15, 20, 25]
+    assert all(later - one == pytest.approx(0.335) for one, later in pairwise(times))
     assert moments(film(np.zeros((4, 1, 1), np.uint8), step_ms=5000))[0].tolist() == [0, 1, 2, 3]
 
 
@@ -204,10 +197,10 @@ def test_evidence_tells_what_its_clip_shows(activity: Activity) -> None:
     assert evidence.end_pts > activity.pts[-1]
 
 
-@pytest.mark.parametrize(("cold", "moments_cold"), [(0, 0), (1, 1), (2, 1), (3, 2), (9, 5), (10, 0)])
+@pytest.mark.parametrize(("cold", "moments_cold"), [(0, 0), (1, 1), (2, 1), (3, 2), (5, 3), (10, 0)])
 def test_a_moment_is_cold_when_its_first_frame_is_unless_all_are(cold: int, moments_cold: int) -> None:
     share, pts = np.zeros((10, 1, 1), np.uint8), np.arange(10, dtype=np.int64)
-    activity = Activity(share, pts, np.zeros(10, np.uint8), Fraction(1, 10), cold, 16, 16, "1", 16)
+    activity = Activity(share, pts, np.zeros(10, np.uint8), Fraction(1, 6), cold, 16, 16, "1", 16)
     assert weigh(activity).cold == moments_cold
 
 
@@ -258,7 +251,7 @@ def test_a_gust_that_moves_all_at_once_is_taken_off_and_a_visitor_in_it_is_not()
     rng = np.random.default_rng(1)
     share = np.zeros((200, 9, 16), np.uint8)
     leaves = (slice(40, 80), slice(0, 9), slice(8, 16))  # half of the picture, all at once
-    share[leaves] = rng.integers(60, 100, share[leaves].shape)
+    share[leaves] = rng.integers(60, 90, share[leaves].shape)
     gusts = np.zeros((16, 9), np.float32)
     gusts[8:] = float(shown(film(share)).brief.max())
     known = Usual(None, gusts, Operating.known(), unrest=120.0)

@@ -84,8 +84,8 @@ class Plain:
         self.activity, (_, self.rows, self.columns) = activity, activity.share.shape
         self.cells = list(product(range(self.rows), range(self.columns)))
         seconds = [(int(pts) - int(activity.pts[0])) * float(activity.time_base) for pts in activity.pts]
-        fifths = [math.floor(t / MOMENT_S + 0.01) for t in seconds]
-        self.first = [f for f in range(len(fifths)) if f == 0 or fifths[f] > fifths[f - 1]]
+        thirds = [math.floor(t / MOMENT_S + 0.01) for t in seconds]
+        self.first = [f for f in range(len(thirds)) if f == 0 or thirds[f] > thirds[f - 1]]
         # How strong a cell is is held elsewhere: `test_gather`.
         strength = strengths(activity, known)
         self.strength: dict[Spot, float] = {spot: float(strength[spot]) for spot in np.ndindex(strength.shape)}

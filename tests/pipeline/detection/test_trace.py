@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 import pytest
@@ -73,10 +74,30 @@ def test_the_region_of_a_moment_holds_its_strongest_cell_and_what_is_connected_t
 
 
 @given(activities(), st.floats(0, 1))
-def test_a_picture_that_moves_less_is_calm(activity: Activity, most: float) -> None:
+def test_moments_that_move_in_too_much_of_the_picture_are_not_calm(activity: Activity, most: float) -> None:
     found = trace(weigh(activity), Detection())
     calm = found.calm(most)
-    assert (found.area <= most).tolist() == (np.ones(len(found.area), np.bool_) if calm is None else calm).tolist()
+    over = found.peak >= found.level
+    area = activity.share[found.evidence.gathered.first].mean((1, 2)) / 255
+    assert np.allclose(found.area, area)
+    assert (found.area[over] <= most).tolist() == (over[over] if calm is None else calm[over]).tolist()
+
+
+@given(activities(), st.sampled_from([(LEFT,), (((0.5, 0.0), (1.0, 0.0), (1.0, 1.0), (0.5, 1.0)),)]))
+def test_what_moves_where_nobody_looks_moves_nothing_beside_it(activity: Activity, zone: Any) -> None:
+    if activity.share.shape[2] < 2:
+        return
+    detection = Detection(sensitivity=1000, ignore=zone)
+    watched = watched_cells(activity, detection)
+    alone = Activity(
+        np.where(watched, activity.share, 0).astype(np.uint8), activity.pts, activity.luma, activity.time_base,
+        activity.cold, activity.width, activity.height, "1", 16,
+    )  # fmt: skip
+    found, cut = trace(weigh(activity), detection), trace(weigh(alone), detection)
+    assert not found.beyond[:, ~watched.T].any()
+    assert (found.peak <= cut.peak).all() or found.evidence.scale != cut.evidence.scale
+    if not alone.share.any():
+        assert not found.peak.any()
 
 
 def test_motion_is_followed_only_where_a_gate_asks_for_it() -> None:
@@ -87,14 +108,14 @@ def test_motion_is_followed_only_where_a_gate_asks_for_it() -> None:
 def test_regions_are_followed_the_same_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     rng = np.random.default_rng(5)
     at = np.flatnonzero(rng.random(250) < 0.8)
-    strength = (rng.random((6, 4, len(at))) * (rng.random(len(at)) < 0.9)).astype(np.float32)
-    whole = follow(strength, at, level=0.5)
-    visits = travelling(strength, at, level=0.8, least=0.3, most=0.6)
+    beyond = (rng.integers(0, 1000, (len(at), 6, 4)) * (rng.random((len(at), 1, 1)) < 0.9)).astype(np.uint16)
+    whole = follow(beyond, at, level=500)
+    visits = travelling(beyond, at, level=800, least=0.3, most=0.6)
     monkeypatch.setattr(regions, "_FOLLOWED", 40)
-    for one, other in zip(whole, follow(strength, at, level=0.5), strict=True):
+    for one, other in zip(whole, follow(beyond, at, level=500), strict=True):
         assert one.tolist() == other.tolist()
     assert visits.any()
-    assert np.array_equal(travelling(strength, at, level=0.8, least=0.3, most=0.6), visits)
+    assert np.array_equal(travelling(beyond, at, level=800, least=0.3, most=0.6), visits)
 
 
 def test_how_cells_are_judged_is_found_once_for_a_layout_and_cannot_be_written_to() -> None:
