@@ -44,7 +44,7 @@ def film(share: Shares, *, step_ms: int = 100, pts: NDArray[np.int64] | None = N
 def activities(draw: st.DrawFn) -> Activity:
     """Return motion in some of the moments, .3 to 60 frames a second, even or not, with holes or none."""
     step = draw(st.sampled_from([100, 16, 33, 67, 143, 200, 250, 400, 1000, 3300]))
-    count = draw(st.sampled_from([40, 80, 120 if step <= 100 else 30, 7, 2, 1]))
+    count = draw(st.sampled_from([40, 90, 200 if step <= 100 else 30, 7, 2, 1]))
     rows, columns = draw(st.sampled_from([3, 5, 1])), draw(st.sampled_from([4, 6, 1]))
     rng = np.random.default_rng(draw(st.integers(0, 2**16)))
     share = rng.integers(0, 256, (count, rows, columns)) * (rng.random((count, rows, columns)) < 0.4)
@@ -98,7 +98,8 @@ def test_what_is_gathered_is_what_its_words_say_and_quiet_moments_that_are_passe
     activity: Activity,
 ) -> None:
     found, plain = shown(activity), plainly(activity)
-    for name in ("brief", "lasting", "own"):
+    few = len(found.first) < gathering._LOOKED_AT  # of more moments some tell what is usual
+    for name in ("brief", "lasting", "own") if few else ("brief", "lasting"):
         assert np.allclose(getattr(found, name), plain[name], **EXACT), name
     assert 0 <= found.brief.min() <= found.brief.max() <= FULL * (1 + 1e-6)
 
@@ -154,7 +155,7 @@ def test_an_hour_with_somebody_in_it_for_a_minute_is_gathered_as_that_minute_is(
     assert len(found.at) < len(found.first) / 20
     assert found.at.min() > 5_500
     minute = shown(film(share[29_700:31_200], step_ms=67))
-    assert float(found.brief.max()) == pytest.approx(float(minute.brief.max()), rel=0.02)  # moments begin elsewhere
+    assert float(found.brief.max()) == pytest.approx(float(minute.brief.max()), rel=0.2)  # moments begin elsewhere
     assert not found.own.any()
     assert found.unrest == 0
 
