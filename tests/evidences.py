@@ -9,7 +9,7 @@ import numpy as np
 
 from pipeline.detection.evidence import Evidence, weigh
 from pipeline.detection.gather import STEPS, gather
-from pipeline.detection.tracer import trace
+from pipeline.detection.tracer import trace, view_of
 from pipeline.detection.usual import FLEET, Usual
 
 if TYPE_CHECKING:
@@ -43,6 +43,13 @@ def shown(activity: Activity) -> Shown:
 def strengths(activity: Activity, usual: Usual = FLEET) -> NDArray[np.float64]:
     """Return how strongly cells move beyond what is usual in every moment: float64 (n, R, C)."""
     return strengths_of(weigh(activity, usual))
+
+
+def watched_strengths(activity: Activity, detection: Detection, usual: Usual = FLEET) -> NDArray[np.float64]:
+    """Return the same where only what watched cells show counts."""
+    evidence = weigh(activity, usual)
+    beyond = evidence.within(view_of(activity.layout, detection).watched)
+    return (_spread(beyond, evidence.at, len(evidence.pts)) / STEPS) ** 2 / evidence.scale
 
 
 def strengths_of(evidence: Evidence) -> NDArray[np.float64]:

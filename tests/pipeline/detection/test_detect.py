@@ -47,9 +47,9 @@ def made(share: NDArray[np.uint8], *, pts: NDArray[np.int64] | None = None, cold
 
 
 def pulses(*runs: tuple[int, int], count: int = 100, value: int = 200, cells: int = 2) -> Activity:
-    """Frames of a sixth of a second, 100 ticks, in which the first `cells` cells of row 1 move during each half-open run of frames.
+    """Frames of 100 ticks, a sixth of a second, in half-open runs of which the first `cells` cells of row 1 move.
 
-    Two of them are a moment. Of one alone no two cells are strong enough, of two in a row they are.
+    Two of them are a moment.
     """
     share = np.zeros((count, 4, 6), np.uint8)
     for start, stop in runs:

@@ -13,7 +13,7 @@ from itertools import pairwise, product
 from typing import TypeAlias
 
 import numpy as np
-from evidences import strengths
+from evidences import watched_strengths
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
@@ -80,14 +80,14 @@ def part_of(activity: Activity) -> list[int]:
 class Plain:
     """What was gathered of a clip: the `first` frame of each moment, the `strength` by moment, row and column."""
 
-    def __init__(self, activity: Activity, known: Usual) -> None:
+    def __init__(self, activity: Activity, known: Usual, detection: Detection) -> None:
         self.activity, (_, self.rows, self.columns) = activity, activity.share.shape
         self.cells = list(product(range(self.rows), range(self.columns)))
         seconds = [(int(pts) - int(activity.pts[0])) * float(activity.time_base) for pts in activity.pts]
         thirds = [math.floor(t / MOMENT_S + 0.01) for t in seconds]
         self.first = [f for f in range(len(thirds)) if f == 0 or thirds[f] > thirds[f - 1]]
         # How strong a cell is is held elsewhere: `test_gather`.
-        strength = strengths(activity, known)
+        strength = watched_strengths(activity, detection, known)
         self.strength: dict[Spot, float] = {spot: float(strength[spot]) for spot in np.ndindex(strength.shape)}
 
 
@@ -176,8 +176,9 @@ def plainly(plain: Plain, detection: Detection, level: float) -> list[Found]:
 
     def found(start: int, end: int, inside: list[int]) -> Found:
         # What lasts is told in its midst: what was seen of it may lie two seconds before or after.
-        seen = plain.first[max(0, inside[0] - 10) : inside[-1] + 11]
-        peak = max(1, *(int(activity.share[frame, r, c]) for frame in seen for r, c in watched))
+        begins = [*plain.first, len(activity.pts)]
+        seen = activity.share[begins[max(0, inside[0] - 8)] : begins[min(inside[-1] + 9, len(plain.first))]]
+        peak = max(1, *(int(seen[:, r, c].max()) for r, c in watched))
         most = max(plain.strength[moment, r, c] for moment in inside for r, c in watched)
         strongest = set()
         for moment in inside:
@@ -315,13 +316,13 @@ def test_detect_does_what_its_settings_say(
     data: st.DataObject, activity: Activity, wanted: float, detection: Detection
 ) -> None:
     known = data.draw(pasts(activity))
-    plain = Plain(activity, known)
+    small = activity.share.shape[1] == 1 or activity.share.shape[2] == 1  # a zone may cover none of so few cells
+    detection = detection.model_copy(update={"watch": (), "ignore": ()}) if small else detection
+    plain = Plain(activity, known, detection)
     strengths = [strength for strength in plain.strength.values() if strength]
     level = between(strengths, wanted)
     assume(all(abs(strength / level - 1) > NEAR for strength in strengths))
-    small = activity.share.shape[1] == 1 or activity.share.shape[2] == 1  # a zone may cover none of so few cells
     detection = detection.model_copy(update={"sensitivity": rate_at(level)})
-    detection = detection.model_copy(update={"watch": (), "ignore": ()}) if small else detection
     found, expected = detect(activity, detection, known), plainly(plain, detection, level)
     assert len(found) == len(expected)
     assert all(one.is_as(event) for one, event in zip(expected, found, strict=True)), (expected, found)
