@@ -204,7 +204,7 @@ def load(file: Path | None = None, *, flags: Mapping[str, Any] | None = None) ->
 
     class Layered(Settings):
         @classmethod
-        def settings_customise_sources(
+        def settings_customise_sources(  # type: ignore[override]  # the library gives them by name
             cls, settings_cls: type[BaseSettings], **_given: PydanticBaseSettingsSource
         ) -> tuple[PydanticBaseSettingsSource, ...]:
             return tuple(InitSettingsSource(settings_cls, dict(layer)) for _, layer in reversed(layers))

@@ -90,7 +90,7 @@ def test_shares_are_taken_for_rates_in_every_table_with_a_warning_that_says_what
     assert (settings.detection.sensitivity, settings.day.sensitivity, settings.night.sensitivity) == (20, 0.5, 2)
     door = settings.camera["door.1"]
     assert (door.sensitivity, door.day.sensitivity, door.night.sensitivity) == (0.1, 0.01, 5)
-    assert settings.tune.sensitivity == (20, 5, 2, 120)
+    assert settings.tune.model_dump()["sensitivity"] == (20, 5, 2, 120)
     about = [one for one in settings.warnings if ".sensitivity = " in one]
     assert len(about) == len(KEYS)
     for warning, (key, (old, new)) in zip(sorted(about), sorted(KEYS.items()), strict=True):
@@ -130,7 +130,7 @@ def test_variables_are_carried_over_and_named(monkeypatch: pytest.MonkeyPatch, f
     monkeypatch.setenv("LAMPLIGHTER_DETECTION__SENSITIVITY", "0.1")
     monkeypatch.setenv("LAMPLIGHTER_TUNE__SENSITIVITY", "[0.1, 0.2]")
     settings = load(file)
-    assert (settings.detection.sensitivity, settings.tune.sensitivity) == (20, (20, 2))
+    assert (settings.detection.sensitivity, settings.tune.model_dump()["sensitivity"]) == (20, (20, 2))
     names = [warning.partition(":")[0] for warning in settings.warnings]
     assert names == [
         "the environment variable LAMPLIGHTER_DETECTION__SENSITIVITY",
@@ -139,14 +139,14 @@ def test_variables_are_carried_over_and_named(monkeypatch: pytest.MonkeyPatch, f
     monkeypatch.setenv("LAMPLIGHTER_DETECTION__SENSITIVITY", "0.5/hour")
     monkeypatch.setenv("LAMPLIGHTER_TUNE__SENSITIVITY", '["1/week", "3/day"]')
     settings = load(file)
-    assert (settings.detection.sensitivity, settings.tune.sensitivity) == (12, (1 / 7, 3))
+    assert (settings.detection.sensitivity, settings.tune.model_dump()["sensitivity"]) == (12, (1 / 7, 3))
     assert settings.warnings == ()
 
 
 def test_in_python_a_number_is_a_days_rate() -> None:
     assert Detection(sensitivity=0.5).sensitivity == 0.5
     assert load(flags={"detection": {"sensitivity": 0.5}}).detection.sensitivity == 0.5
-    assert TuneSettings(sensitivity=(0.2, 2)).sensitivity == (0.2, 2)
+    assert TuneSettings(sensitivity=(0.2, 2)).model_dump()["sensitivity"] == (0.2, 2)
 
 
 def test_the_settings_in_force_are_shown_as_a_person_writes_them(file: Path) -> None:

@@ -84,7 +84,7 @@ def test_its_own_settings_of_detection_are_carried_over_with_a_warning_for_each_
     file.write_text("".join(one for one in sections if one.startswith(("[detection]", "[tune]"))))
     settings, now = load(file), load()
     assert settings.detection == now.detection.model_copy(update={"min_cells": 2})
-    assert settings.tune.sensitivity == (20, 5, 2, 0.5, 0.1)
+    assert settings.tune.model_dump()["sensitivity"] == (20, 5, 2, 0.5, 0.1)
     assert [re.match(r".*old\.toml: ([\w.]+) = ", one)[1] for one in settings.warnings] == [  # type: ignore[index]
         "detection.sensitivity",
         "tune.sensitivity",

@@ -28,7 +28,7 @@ BASE = Fraction(1, 600)  # a frame lasts 100 ticks, two of them are a moment
 
 
 def film(*parts: int, busy: dict[int, int] | None = None, pause: int = HOUR) -> Activity:
-    """Parts of so many frames of a sixth of a second, a pause between them; `busy`: frames in which a row moves: where."""
+    """Parts of so many frames of a sixth of a second, a pause between; `busy`: where a row moves in a frame."""
     frames = sum(parts)
     pts = np.arange(frames, dtype=np.int64) * 100
     for first in np.cumsum(parts)[:-1]:

@@ -321,5 +321,7 @@ def test_settings_refuse_what_cannot_be(wrong: dict[str, Any]) -> None:
     "wrong", [{"start_pts": 5}, {"end_pts": 4}, {"peak": 0.0}, {"peak": 1.5}, {"region": ()}, {"peak_pts": 0}]
 )
 def test_an_event_that_cannot_be_is_refused(wrong: dict[str, Any]) -> None:
+    right: dict[str, Any] = {"start_pts": 1, "end_pts": 5, "peak_pts": 4, "peak": 0.5, "score": 1.0}
+    assert Event(**right, region=((0, 0),)).cells == 1
     with pytest.raises(ValueError, match="event"):
-        Event(**({"start_pts": 1, "end_pts": 5, "peak_pts": 4, "peak": 0.5, "score": 1.0, "region": ((0, 0),)} | wrong))
+        Event(**({**right, "region": ((0, 0),)} | wrong))

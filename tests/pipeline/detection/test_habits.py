@@ -218,7 +218,8 @@ def windy_past() -> Habits:
 def moves(usual: Any, share: Shares) -> NDArray[np.bool_]:
     """Return which cells ever move under default settings: bool (R, C)."""
     found: NDArray[np.bool_] = strengths(past(share).activity, usual) >= usual.operating.strength(2.0)
-    return found.any(0)
+    moved: NDArray[np.bool_] = np.asarray(found.any(0))
+    return moved
 
 
 def test_leaves_that_sway_steadily_are_usual_and_a_visitor_before_them_is_found() -> None:

@@ -134,7 +134,7 @@ def travels(plain: Plain, motion: set[Spot]) -> float:
             [sum(w * cell[axis] for w, cell in zip(weight, cells, strict=True)) / sum(weight) for axis in (0, 1)]
         )
     down, right = (max(centre[axis] for centre in centres) - min(centre[axis] for centre in centres) for axis in (0, 1))
-    return math.hypot(down, right) / max(plain.rows, plain.columns)
+    return float(math.hypot(down, right) / max(plain.rows, plain.columns))
 
 
 @dataclass
