@@ -105,7 +105,7 @@ class Gathered:
                 self.brief[start:end].max(0, out=most[number])
             if 0 < end - start == moments_:
                 self.second[start:end].min(0, out=least[number])
-        high, low = (power(np.partition(part, count // 2, axis=0)[count // 2]) for part in (most, least))
+        high, low = (power(np.partition(part, (count - 1) // 2, axis=0)[(count - 1) // 2]) for part in (most, least))
         high[low >= _STILL * high] = 0
         return float(np.partition(high.ravel(), -_SOLE - 1)[-_SOLE - 1])
 
