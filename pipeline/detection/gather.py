@@ -47,7 +47,7 @@ class Gathered:
 
     first: int64 (n,), the frame that each moment begins with, and stands for; times: float64 (n,), when, in seconds.
     at: int64 (k,), the moments in or near which anything moves; in all others everything is 0. brief, second: uint16
-    (k, C + 1, R + 1), the amplitude that shows both now and in the second around, and the mean over that second.
+    (k, C + 1, R + 1), the amplitude that a cell that moves shows now and in the second around, and the mean of it.
     recorded: float64 (n,), as `times`, but without the holes.
     """
 
@@ -123,13 +123,14 @@ def gather(activity: Activity, watched: Bools | None = None) -> Gathered:
     brief, second = np.empty((2, len(at), columns + 1, rows + 1), np.uint16)
     done = 0
     for start, end, low, high in blocks:
-        now = _amplitudes(seen[..., low:high])
+        moves, now = _amplitudes(seen[..., low:high])
         out = slice(done, done + end - start)
         inside = slice(start - low, end - low)
         mean = _mean_around(now, times[low:high])[inside]
         mean[:, columns], mean[..., rows] = 0, 0
         second[out] = mean
         np.minimum(now[inside], mean, out=brief[out])
+        brief[out] *= moves[inside] > 0
         done += end - start
     return Gathered(first, times, at, brief, second, times - _holes_before(activity, first))
 
@@ -156,8 +157,8 @@ def _busy_blocks(seen: NDArray[np.uint8], times: Seconds) -> list[tuple[int, int
     return blocks
 
 
-def _amplitudes(seen: NDArray[np.uint8]) -> Amplitudes:
-    """Return the amplitude of the 3 x 3 around each cell: uint8 (C, R, k) to (k, C + 1, R + 1)."""
+def _amplitudes(seen: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], Amplitudes]:
+    """Return what each cell shows, in steps, and the amplitude of 3 x 3: uint8 (C, R, k) to (k, C + 1, R + 1) each."""
     columns, rows, count = seen.shape
     steps = np.zeros((count, columns + 1, rows + 1), np.uint8)
     steps[:, :columns, :rows] = seen.transpose(2, 0, 1)
@@ -168,7 +169,7 @@ def _amplitudes(seen: NDArray[np.uint8]) -> Amplitudes:
     level = np.sqrt(now, dtype=np.float32)
     level *= STEPS
     np.copyto(now, level, casting="unsafe")
-    return now
+    return steps, now
 
 
 def power(amplitude: Amplitudes) -> F32:
