@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     Ints: TypeAlias = NDArray[np.int64]
 
 
-_AROUND = 10  # moments: two seconds, as far as evidence reaches
+_AROUND = 8  # moments: more than two seconds, as far as evidence reaches
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ def detect(activity: Activity, detection: Detection, usual: Usual = FLEET) -> li
 
     usual: what is usual before its camera at its time; that of the fleet where nothing is known of it.
 
-    A cell moves when it is stronger than chance is `sensitivity` times a day. A moment, a fifth of a second, is active
+    A cell moves when it is stronger than chance is `sensitivity` times a day. A moment, a third of a second, is active
     when every gate of moments lets it pass: at least `min_cells` connected cells move, their motion travels as far as
     `travel` at some time before or after, and no more than `max_area` of the picture moves. Active moments at most
     `gap_s` apart are joined, what is then shorter than `min_event_s` is dropped, the rolls are added, clamped to the
@@ -75,17 +75,19 @@ def detect(activity: Activity, detection: Detection, usual: Usual = FLEET) -> li
 def events(traced: Trace, detection: Detection) -> list[Event]:
     """Return the events that a trace holds; what judges cells is in the trace already."""
     active, evidence = active_moments(traced, detection), traced.evidence
-    share, watched = evidence.share, traced.view.watched.T
+    first_of = np.append(evidence.gathered.first, len(evidence.activity.pts))
+    watched = traced.view.watched
     result = []
     found = event_stretches(evidence, *unbroken(active), detection)
     for start, end, first, last, _ in zip(*(ends.tolist() for ends in found), strict=True):
         moments = first + np.flatnonzero(active[first:last])
         at = traced.strongest_of(moments)
-        score = evidence.usual.operating.score(float(traced.peak[at]))
         # What lasts for seconds is told in their midst, also in a moment in which nothing is seen of it.
-        around = slice(max(0, first - _AROUND), last + _AROUND)
-        peak = max(1, int(share[..., around][watched].max())) / 255
-        result.append(Event(start, end, int(evidence.pts[at]), peak, round(score, 3), traced.region(at)))
+        around = slice(first_of[max(0, first - _AROUND)], first_of[min(last + _AROUND, len(active))])
+        share = evidence.activity.share[around].max(0)
+        peak = max(1, int(share[watched].max())) / 255
+        score = round(evidence.score(int(traced.peak[at])), 3)
+        result.append(Event(start, end, int(evidence.pts[at]), peak, score, traced.region(at)))
     return result
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
-from pipeline.detection.gather import FULL, gather
+from pipeline.detection.gather import STEPS, Gathered, gather
 from pipeline.detection.usual import FLEET, Usual
 from pipeline.holes import usual_step
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pipeline.activity import Activity
     from pipeline.layout import Layout
 
+    Amplitudes: TypeAlias = NDArray[np.uint16]
     F32: TypeAlias = NDArray[np.float32]
     Ints: TypeAlias = NDArray[np.int64]
 
@@ -29,22 +30,25 @@ if TYPE_CHECKING:
 class Evidence:
     """How strongly the cells of a clip move, in n moments.
 
-    pts: int64 (n,), when each moment begins, in units of `time_base` seconds; first: int64 (n,), with which frame.
-    strength: float32 (C, R, k), beyond what is usual (see `Usual`), of the moments `at`, int64 (k,); 0 in all others.
-    widest: the largest part of the picture's cells that move at all in any moment.
+    beyond: uint16 (k, C + 1, R + 1), the amplitude beyond what is usual (see `Gathered`) of the moments `at`, int64
+    (k,); 0 in all others. scale: the power that has the strength 1.
     """
 
     activity: Activity
     usual: Usual
-    first: Ints
-    at: Ints
-    strength: F32
-    widest: float
+    gathered: Gathered
+    beyond: Amplitudes
+    scale: float
+
+    @property
+    def at(self) -> Ints:
+        """The moments in or near which anything moves: int64 (k,)."""
+        return self.gathered.at
 
     @functools.cached_property
     def pts(self) -> Ints:
-        """When each moment begins."""
-        pts: Ints = self.activity.pts[self.first]
+        """When each moment begins, in units of `time_base` seconds: int64 (n,)."""
+        pts: Ints = self.activity.pts[self.gathered.first]
         return pts
 
     @functools.cached_property
@@ -58,18 +62,24 @@ class Evidence:
     @functools.cached_property
     def frames(self) -> Ints:
         """How many frames each moment holds: int64 (n,)."""
-        return np.diff(self.first, append=len(self.activity.pts))
+        return np.diff(self.gathered.first, append=len(self.activity.pts))
 
     @functools.cached_property
     def share(self) -> NDArray[np.uint8]:
         """What its cells show in each moment: uint8 (C, R, n)."""
-        return self.activity.share.T[..., self.first]
+        return self.activity.share.T[..., self.gathered.first]
+
+    def area(self, moments: Ints) -> NDArray[np.float64]:
+        """Return the mean share over the whole picture in some moments, 0 to 1: int64 (m,) to float64 (m,)."""
+        share = self.activity.share.T[..., self.gathered.first[moments]]
+        area: NDArray[np.float64] = share.sum((0, 1), dtype=np.uint32) / (255 * self.layout.rows * self.layout.columns)
+        return area
 
     @property
     def cold(self) -> int:
         """How many leading moments were measured before the background was known; 0 when it never was."""
         cold = self.activity.cold
-        return int(np.searchsorted(self.first, cold)) if cold < len(self.activity.pts) else 0
+        return int(np.searchsorted(self.gathered.first, cold)) if cold < len(self.activity.pts) else 0
 
     @property
     def time_base(self) -> Fraction:
@@ -86,29 +96,29 @@ class Evidence:
         """Where the cells lie."""
         return self.activity.layout
 
-    @functools.cached_property
-    def _usual(self) -> F32:
-        return self.usual.of(gather(self.activity))
+    def strength(self, amplitude: float) -> float:
+        """Return the strength that an amplitude beyond what is usual has."""
+        return (amplitude / STEPS) ** 2 / self.scale
+
+    def score(self, amplitude: float) -> float:
+        """Return how rare it is that chance is so strong (see `Event`)."""
+        return self.usual.operating.score(self.strength(amplitude))
+
+    def level(self, per_day: float) -> int:
+        """Return the least amplitude that is an event where so many false events a day are tolerable."""
+        return max(1, math.ceil(STEPS * math.sqrt(self.usual.operating.strength(per_day) * self.scale) - 1e-6))
 
     def usual_share(self, column: int, row: int, k: int) -> float:
         """Return what is usual in a cell in moment `at[k]`: the share of it that alone would be as strong."""
-        usual = self._usual
-        power = float(usual[column, row, min(k, usual.shape[2] - 1)])
-        return round(min(1.0, math.sqrt(power * 9 / FULL)), 3)
+        usual = self._usual[min(k, len(self._usual) - 1), column, row]
+        return round(min(1.0, math.sqrt(float(usual)) / 31), 3)
 
-    def strength_at(self, moments: Ints) -> F32:
-        """Return the strength of some moments: int64 (m,) to float32 (C, R, m)."""
-        where = np.searchsorted(self.at, moments)
-        there = where < len(self.at)
-        there[there] = self.at[where[there]] == moments[there]
-        found = np.zeros((*self.strength.shape[:2], len(moments)), np.float32)
-        found[..., there] = self.strength[..., where[there]]
-        return found
+    @functools.cached_property
+    def _usual(self) -> F32:
+        return self.usual.of(self.gathered)
 
 
 def weigh(activity: Activity, usual: Usual = FLEET) -> Evidence:
     """Return the evidence of an activity against what is usual before its camera at its time."""
     gathered = gather(activity)
-    columns, rows, busy = gathered.moves.shape
-    widest = int(gathered.moves.sum((0, 1), dtype=np.uint16).max()) / (columns * rows) if busy else 0.0
-    return Evidence(activity, usual, gathered.first, gathered.at, usual.strength(gathered), widest)
+    return Evidence(activity, usual, gathered, usual.beyond(gathered), usual.scale(gathered))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -154,7 +155,7 @@ class _Explainer:
         return Explanation(
             frames=len(self.activity.pts),
             cold=self.activity.cold,
-            threshold=round(self.evidence.usual.operating.score(self.trace.level), 3),
+            threshold=round(-math.log10(self.detection.sensitivity), 3),
             past_h=round(self.evidence.usual.hours, 3),
             scores=tuple(self._scores()),
             strongest=self._strongest(),
@@ -167,13 +168,13 @@ class _Explainer:
 
     def _strongest(self) -> Strongest | None:
         evidence = self.evidence
-        if not len(evidence.at) or not evidence.strength.any():
+        if not evidence.beyond.any():
             return None
-        column, row, k = (int(at) for at in np.unravel_index(evidence.strength.argmax(), evidence.strength.shape))
+        k, column, row = (int(at) for at in np.unravel_index(evidence.beyond.argmax(), evidence.beyond.shape))
         moment = int(evidence.at[k])
         share = int(evidence.share[column, row, moment]) / 255
         watched = bool(self.trace.view.watched[row, column])
-        score = round(evidence.usual.operating.score(float(evidence.strength[column, row, k])), 3)
+        score = round(evidence.score(int(evidence.beyond[k, column, row])), 3)
         usual = evidence.usual_share(column, row, k)
         return Strongest(int(evidence.pts[moment]), row, column, share, watched, score, usual)
 
@@ -181,13 +182,12 @@ class _Explainer:
         evidence = self.evidence
         seconds = (evidence.pts - evidence.pts[0]) * evidence.time_base.numerator // evidence.time_base.denominator
         starts = np.flatnonzero(np.diff(seconds, prepend=-1))
-        watched = self.trace.view.watched.T
         for first, last in zip(starts.tolist(), [*starts[1:].tolist(), len(evidence.pts)], strict=True):
             moment = first + int(self.trace.peak[first:last].argmax())
-            score, usual = evidence.usual.operating.score(float(self.trace.peak[moment])), 0.0
+            score, usual = evidence.score(int(self.trace.peak[moment])), 0.0
             if self.trace.peak[moment]:
                 k = int(np.searchsorted(evidence.at, moment))
-                seen = np.where(watched, evidence.strength[..., k], 0)
+                seen = self.trace.beyond[k]
                 column, row = (int(at) for at in np.unravel_index(seen.argmax(), seen.shape))
                 usual = evidence.usual_share(column, row, k)
             yield int(evidence.pts[first]), round(score, 3), usual

@@ -49,7 +49,7 @@ class Step(IntEnum):
     CELLS = 1
     """Cells: which count, and from where on they move. A trace is made for these."""
     MOMENTS = 2
-    """Moments, each a fifth of a second: which are active."""
+    """Moments, each a third of a second: which are active."""
     JOIN = 3
     """Active moments: which make one stretch."""
     STRETCHES = 4
@@ -155,7 +155,7 @@ class _Cold(MomentGate):
 class _Sensitivity(CellGate):
     def moments(self, trace: Trace, settings: Detection) -> Bools:
         found = np.zeros(len(trace.peak), np.bool_)  # also outside of the zones, which are told apart
-        found[trace.evidence.at] = trace.evidence.strength.max((0, 1), initial=0) >= trace.level
+        found[trace.evidence.at] = (trace.evidence.beyond >= trace.level).any((1, 2))
         return found
 
     def looser(self, setting: str, in_force: InForce, settings: Detection) -> Sequence[Value]:

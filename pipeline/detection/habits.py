@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from pipeline.detection.gather import FULL, Gathered, gather, strength
+from pipeline.detection.gather import STEPS, Gathered, gather
 from pipeline.detection.operating import LEVELS, Operating
 from pipeline.detection.regions import travelling
 from pipeline.detection.usual import FLEET, Usual
@@ -36,12 +36,12 @@ if TYPE_CHECKING:
 HABITS_VERSION: Final = 1
 """Of the document."""
 
-_EDGES = np.array([0, *(round(2 ** (half / 2)) for half in range(4, 27)), FULL])  # of a histogram: two to a doubling
-_BIN = np.searchsorted(_EDGES, np.arange(FULL + 1)).astype(np.uint8)  # of each power the first edge at or above it
+_EDGES = np.array([0, *(round(2 ** (half / 2)) for half in range(4, 27)), 9 * 31 * 31])  # powers: two to a doubling
+_BIN = np.searchsorted(_EDGES, (np.arange(93 * STEPS + 1) / STEPS) ** 2).astype(np.uint8)  # of each amplitude
 _STEADY, _GUSTS = 0.75, 0.98  # of the time a cell shows less: steadily, and but for a minute of an hour
 _TRAVELS = 0.15  # of the picture's longer side: what goes so far is a visitor ...
 _COMPACT = 0.15  # ... unless it covers more of the picture than this
-_MOVES = 16.0  # power from which something is followed
+_MOVES = 4 * STEPS  # amplitude from which something is followed
 _LASTS = 10  # moments between two chance events: 2 s, as events are joined
 _PLAIN = 4.0  # strength beyond which nothing is taken for chance: a visitor who stands
 _HOUR_S = 3600.0
@@ -177,12 +177,10 @@ class Learner:
     def look(self, past: Past) -> None:
         """Count what each cell shows, where nobody travels."""
         gathered = gather(past.activity)
-        columns, rows, _ = gathered.brief.shape
-        bins = _BIN[gathered.brief.astype(np.uint16)]  # uint8 (C, R, k)
-        still = ~_visits(gathered)
-        cells = np.arange(columns * rows).reshape(columns, rows, 1) * len(_EDGES)
-        flat = (cells + bins)[still]
-        counts = np.bincount(flat, minlength=columns * rows * len(_EDGES)).reshape(-1, len(_EDGES))
+        brief = gathered.brief[:, :-1, :-1]
+        cells = brief[0].size if len(brief) else self.layout.columns * self.layout.rows
+        flat = np.arange(cells).reshape(brief.shape[1:]) * len(_EDGES) + _BIN[brief]
+        counts = np.bincount(flat[~_visits(gathered)], minlength=cells * len(_EDGES)).reshape(-1, len(_EDGES))
         counts[:, 0] += len(gathered.first) - len(gathered.at)
         slot = past.slot
         self.seen[slot] = self.seen.get(slot, 0) + counts
@@ -213,9 +211,9 @@ class Learner:
         """Count what seems an event though nobody travels."""
         night, hour = past.slot
         gathered = gather(past.activity)
-        moves = known.usual(night=past.night, hour=hour).strength(gathered)
-        moves[_visits(gathered)] = 0
-        peak = moves.max((0, 1), initial=0)  # (k,)
+        usual = known.usual(night=past.night, hour=hour)
+        beyond = usual.beyond(gathered)[:, :-1, :-1] * ~_visits(gathered)
+        peak = (beyond.max((1, 2)).astype(np.float64) / STEPS) ** 2 / usual.scale(gathered)  # (k,): strengths
         over = np.flatnonzero(peak >= LEVELS[0])
         if not len(over):
             return
@@ -226,6 +224,6 @@ class Learner:
 
 
 def _visits(gathered: Gathered) -> NDArray[np.bool_]:
-    """Return which cells are of somebody who goes somewhere: bool (C, R, k)."""
-    moves = strength(gathered, gathered.own)
-    return travelling(moves, gathered.at, level=_MOVES, least=_TRAVELS, most=_COMPACT)
+    """Return which cells are of somebody who goes somewhere: bool (k, C, R)."""
+    beyond = FLEET.beyond(gathered)[:, :-1, :-1]
+    return travelling(beyond, gathered.at, level=_MOVES, least=_TRAVELS, most=_COMPACT)

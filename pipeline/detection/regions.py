@@ -71,42 +71,40 @@ def largest_regions(moving: NDArray[np.bool_]) -> Ints:
     return largest
 
 
-def region_of(strength: NDArray[np.float32], *, level: float) -> tuple[tuple[int, int], ...]:
+def region_of(beyond: NDArray[np.uint16], *, level: int) -> tuple[tuple[int, int], ...]:
     """Return the cells that move by `level` and are connected to the strongest: (C, R) to (row, column) each."""
-    labels, _ = _label(strength >= level, connectivity=2)
-    cells = np.argwhere((labels == labels.flat[strength.argmax()]).T)
+    labels, _ = _label(beyond >= level, connectivity=2)
+    cells = np.argwhere((labels == labels.flat[beyond.argmax()]).T)
     return tuple((int(row), int(column)) for row, column in cells)
 
 
-def follow(strength: NDArray[np.float32], at: Ints, *, level: float, resumes: Sequence[int] = ()) -> Regions:
-    """Return every region of cells that move by `level`: float32 (C, R, k), of the moments `at`, int64 (k,), in order.
+def follow(beyond: NDArray[np.uint16], at: Ints, *, level: int, resumes: Sequence[int] = ()) -> Regions:
+    """Return every region of cells that move by `level`: uint16 (k, C, R), of the moments `at`, int64 (k,), in order.
 
     `resumes` are the moments before which there is a hole, across which nothing is followed. A region moves on from
     moment to moment for as long as it touches a region of the one before; how far is the diagonal of the box that its
-    centre, weighted by strength, stays in.
+    centre, weighted by amplitude, stays in.
     """
     parts = [Regions(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0))]
-    busy = at[(strength >= level).any((0, 1))]
+    busy = at[(beyond >= level).any((1, 2))]
     between = np.split(busy, np.searchsorted(busy, resumes)) if len(resumes) else [busy]
     for part in itertools.chain.from_iterable(map(_cut_where_still, between)):
-        seen = strength[..., np.searchsorted(at, part)].transpose(2, 0, 1)
+        seen = beyond[np.searchsorted(at, part)]
         moment, cells, travel = _followed(seen, level, part)
         parts.append(Regions(part[moment], cells, travel))
     return Regions(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
 
 
-def travelling(
-    strength: NDArray[np.float32], at: Ints, *, level: float, least: float, most: float
-) -> NDArray[np.bool_]:
-    """Return which cells are part of a compact motion that goes somewhere: bool (C, R, k).
+def travelling(beyond: NDArray[np.uint16], at: Ints, *, level: int, least: float, most: float) -> NDArray[np.bool_]:
+    """Return which cells are part of a compact motion that goes somewhere: bool (k, C, R).
 
-    strength: float32 (C, R, k), of the moments `at`, int64 (k,), those that move by `level`. Such a motion travels by
+    beyond: uint16 (k, C, R), of the moments `at`, int64 (k,), those that move by `level`. Such a motion travels by
     `least` of the picture's longer side or more, and never covers more than `most` of its cells.
     """
-    found = np.zeros(strength.shape, np.bool_)
+    found = np.zeros(beyond.shape, np.bool_)
     for part in _cut_where_still(at):
         where = np.searchsorted(at, part)
-        seen = strength[..., where].transpose(2, 0, 1)
+        seen = beyond[where]
         apart = _apart(seen >= level)
         flat = np.flatnonzero(apart)
         if not len(flat):
@@ -117,7 +115,7 @@ def travelling(
         travel, cells = _journeys(motion, moment, right, down, seen[moment, right, down].astype(np.float64))
         visits = (travel >= least * max(seen.shape[1:])) & (cells <= most * seen[0].size)
         mine = visits[motion]
-        found[right[mine], down[mine], where[moment[mine]]] = True
+        found[where[moment[mine]], right[mine], down[mine]] = True
     return found
 
 
@@ -177,8 +175,8 @@ def _label(moving: NDArray[np.bool_], *, connectivity: int) -> tuple[Ints, int]:
     return labels, count
 
 
-def _followed(seen: NDArray[np.float32], level: float, index: Ints) -> tuple[Ints, Ints, NDArray[np.float64]]:
-    """Return each region's moment (a place in `index`), size and travel: float32 (n, C, R) of moments `index`."""
+def _followed(seen: NDArray[np.uint16], level: int, index: Ints) -> tuple[Ints, Ints, NDArray[np.float64]]:
+    """Return each region's moment (a place in `index`), size and travel: uint16 (n, C, R) of moments `index`."""
     apart = _apart(seen >= level)
     at, regions = _labelled(apart)
     moment, cell = np.divmod(at, apart[0].size)

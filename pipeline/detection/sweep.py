@@ -247,7 +247,7 @@ class _Plan:
             labelling = max(Labelling.EVERY, *map(labelling_for, rows.values()))
             traced = trace(evidence, next(iter(rows.values())), labelling=labelling)
             peak, cells = (
-                max(peak, evidence.usual.operating.score(float(traced.peak.max()))),
+                max(peak, evidence.score(int(traced.peak.max()))),
                 max(cells, int(traced.cells.max())),
             )
             for number, choice in rows.items():

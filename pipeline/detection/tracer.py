@@ -27,19 +27,13 @@ def trace(evidence: Evidence, detection: Detection, *, labelling: Labelling = La
     At least `labelling` is done, and what the other gates need. Raises ConfigError for a zone that covers no cell.
     """
     view = view_of(evidence.layout, detection)
-    level = evidence.usual.operating.strength(detection.sensitivity)
-    strength, at = evidence.strength, evidence.at  # (C, R, k), (k,)
-    peak = np.zeros(len(evidence.pts), np.float32)
-    block, count = np.zeros(len(peak), np.uint8), np.zeros(len(peak), np.uint16)
-    seen = strength if view.watched.all() else strength * view.watched.T[..., None]
-    peak[at] = seen.max((0, 1), initial=0)
-    busy = np.flatnonzero(peak[at] >= level)
-    if len(busy):
-        over = (seen[..., busy] >= level).view(np.uint8)
-        count[at[busy]] = over.sum((0, 1), dtype=np.uint16)
-        block[at[busy]] = _most_in_block(over)
+    beyond = evidence.beyond
+    if not view.watched.all():
+        beyond = beyond * np.pad(view.watched.T, (0, 1))
+    peak = np.zeros(len(evidence.pts), np.uint16)
+    peak[evidence.at] = beyond.reshape(len(beyond), beyond[0].size if len(beyond) else 1).max(1)
     labelling = max(labelling, labelling_for(detection))
-    return Trace(peak, block, count, evidence.cold, evidence, view, level, labelling)
+    return Trace(peak, evidence, view, evidence.level(detection.sensitivity), labelling)
 
 
 def labelling_for(detection: Detection) -> Labelling:
@@ -70,13 +64,3 @@ def _view(layout: Layout, kind: type[Detection], values: tuple[Any, ...]) -> Vie
             watched &= cells
     watched.setflags(write=False)
     return View(watched)
-
-
-def _most_in_block(moving: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Return the most moving cells in a 2 x 2: 0 or 1 (C, R, n) to uint8 (n,). Two that touch are in one."""
-    if len(moving) > 1:
-        moving = moving[1:] + moving[:-1]
-    if moving.shape[1] > 1:
-        moving = moving[:, 1:] + moving[:, :-1]
-    most: NDArray[np.uint8] = moving.max((0, 1))
-    return most
