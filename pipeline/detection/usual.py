@@ -86,9 +86,9 @@ def _less(amplitude: Amplitudes, usual: F32, told: float) -> Amplitudes:
 
     amplitude: uint16 (k, C + 1, R + 1); usual: float32 (1 or k, C + 1, R + 1), powers; told: the least power.
     """
-    flat = amplitude.reshape(len(amplitude), usual[0].size)
+    flat = amplitude.reshape(len(amplitude), usual.shape[1] * usual.shape[2])
     found = flat * (flat >= max(1, math.ceil(STEPS * math.sqrt(told))))
-    off = usual.reshape(len(usual), -1)
+    off = usual.reshape(len(usual), flat.shape[1])
     cells = np.flatnonzero(off.any(0))
     if len(cells):
         left = power(flat[:, cells])

@@ -17,9 +17,9 @@ from lamplighter.cli.app import app
 from lamplighter.desk.desk import open_desk
 from lamplighter.desk.suggestion import ByRate, Choice, Plan, tune
 from lamplighter.settings import load
+from pipeline.detection.rate import parse_rate
 from pipeline.detection.sweep import Sweep
 from pipeline.detection.trials import IN_FORCE, TuneSettings
-from pipeline.detection.tune import parse_rate
 from pipeline.errors import ConfigError, LamplighterError, NotFound
 from pipeline.media.encode import encode
 from pipeline.span import NS, iso
