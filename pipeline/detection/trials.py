@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import itertools
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, TypeAlias
@@ -29,9 +28,11 @@ def _grid_fields(kind: type[Detection]) -> dict[str, Any]:
     for name, values in swept(kind).items():
         field = kind.model_fields[name]
         said_as = [one for one in field.metadata if isinstance(one, BeforeValidator | PlainSerializer)]
-        number = functools.reduce(lambda number, one: Annotated[number, one], said_as, field.annotation)
+        number: Any = field.annotation
+        for one in said_as:
+            number = Annotated[number, one]
         said = Field(values, min_length=1, description="values to try (as in detection)")
-        fields[name] = (tuple[number, ...], said)  # type: ignore[valid-type]  # the type that the table says
+        fields[name] = (tuple[number, ...], said)
     return fields
 
 

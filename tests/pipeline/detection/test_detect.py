@@ -141,7 +141,7 @@ def test_labelling_only_the_moments_that_matter_changes_nothing(
     assert active_moments(trace(evidence, detection), detection).tolist() == active.tolist()
     stretches = event_stretches(evidence, *unbroken(active), detection)
     ends = zip(stretches.first, stretches.last, strict=True)
-    peaks = [lo + int(np.where(active[lo:hi], found.peak[lo:hi], -1).argmax()) for lo, hi in ends]
+    peaks = [lo + int(np.where(active[lo:hi], found.peak[lo:hi].astype(np.int64), -1).argmax()) for lo, hi in ends]
     assert [(one.start_pts, one.end_pts, one.peak_pts) for one in events(found, detection)] == [
         (start, end, int(evidence.pts[at]))
         for start, end, at in zip(stretches.start, stretches.end, peaks, strict=True)
