@@ -175,7 +175,7 @@ def score(course: Course) -> report.Row:
         found, cameras = {}, {camera.id: camera for camera in desk.cameras()}
         for one in desk.clips():
             activity, holds = desk.motion(cameras[one.clip.camera], one)
-            events = detect(activity, holds.detection)
+            events = detect(activity, holds.detection, holds.usual)
             spans = [Span(one.clip.time_ns(event.start_pts), one.clip.time_ns(event.end_pts)) for event in events]
             found[f"{one.clip.camera}/{one.source}"] = spans
     lines = [json.dumps(one.document()) for one in course.fed]

@@ -44,7 +44,7 @@ from pipeline.media.layouts import LAYOUTS
 from pipeline.media.profile import Profile
 from simulation.settings import FleetSettings
 from storage.access import ACCESS_KEY, SECRET_KEY, SESSION_TOKEN, UNSHOWN, StoreSettings
-from workers.settings import BatchSettings, LiveSettings, RecorderSettings
+from workers.settings import BatchSettings, HabitsSettings, LiveSettings, RecorderSettings
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 _PREFIX = "LAMPLIGHTER_"
@@ -143,6 +143,7 @@ class Settings(BaseSettings):
     night: Detection = Detection()
     camera: Mapping[Annotated[str, AfterValidator(_camera_id)], CameraLayer] = {}
     darkness: Darkness = Darkness()
+    habits: HabitsSettings = HabitsSettings()
     tune: TuneSettings = TuneSettings()
     request: Limits = Limits()
     profile: Profile = Profile()

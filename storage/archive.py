@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any, Final
 
 from pipeline.activity import Activity
 from pipeline.case.consent import Decision
@@ -18,10 +19,16 @@ from pipeline.case.released import Record
 from pipeline.case.request import Request
 from pipeline.clip import Camera, Clip, Clock, Owner
 from pipeline.errors import DamagedDocument
-from pipeline.span import NS, iso
+from pipeline.span import NS, Span, iso
 from storage.contract import MissingObject, ObjectStore
 from storage.log import Entry
 from storage.shelf import SCHEMA, Fields, Shelf, as_it_is
+
+if TYPE_CHECKING:
+    from pipeline.detection.habits import Habits
+
+_DIGITS: Final = 20  # of a SHA-256 that stand for it in a key
+_LEARNT: Final = re.compile(r"[^/]+/\d{8}T\d{6}\.\d{9}Z-[0-9a-f]{20}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +71,28 @@ class Aside:
         object.__setattr__(self, "trace", _printable(self.trace))
 
 
+@dataclass(frozen=True, slots=True)
+class Learnt:
+    """That a camera's habits were learnt: which, by the SHA-256 of their bytes, and from what; the last is in force.
+
+    span, footage_ns: of the clips that were looked at, and how long those are, holes and all. clips: how many it was
+    learnt from; left_out: how many not, for their cells lie otherwise or their activity cannot be read.
+    """
+
+    camera: str
+    learnt_ns: int
+    sha256: str
+    span: Span
+    footage_ns: int
+    clips: int
+    left_out: int
+
+    @property
+    def digest(self) -> str:
+        """What the habits are called for short."""
+        return self.sha256[:_DIGITS]
+
+
 class Archive:
     """The documents and bytes of one fleet in one object store.
 
@@ -79,6 +108,9 @@ class Archive:
         )
         self.sources = Shelf(store, Mark, "sources", name=lambda mark: mark.source)
         self.aside = Shelf(store, Aside, "aside", name=lambda aside: short(aside.source), since=(as_it_is, as_it_is))
+        self.learnt = Shelf(
+            store, Learnt, "learnt", name=lambda one: f"{one.camera}/{_stamp(one.learnt_ns)}-{one.digest}"
+        )
         self.requests = Shelf(store, Request, "requests", name=lambda request: request.id)
         self.decisions = Shelf(
             store,
@@ -122,10 +154,35 @@ class Archive:
 
     def activity(self, ingested: Ingested) -> Activity:
         """Return the stored activity of a clip. Raises DamagedDocument when it is gone or damaged."""
+        return self.activity_at(ingested.activity)
+
+    def activity_at(self, key: str) -> Activity:
+        """Return the activity under a key. Raises DamagedDocument when it is gone or damaged."""
         try:
-            return Activity.from_bytes(self.store.get(ingested.activity))
+            return Activity.from_bytes(self.store.get(key))
         except (MissingObject, ValueError) as error:
-            raise DamagedDocument(f"{ingested.activity} in {self.store.url} cannot be read: {error}") from error
+            raise DamagedDocument(f"{key} in {self.store.url} cannot be read: {error}") from error
+
+    def last_learnt(self, camera: str) -> str:
+        """Return the name of what says which habits of a camera are in force, "" for none.
+
+        That is the last one in order of time; of two of one instant, the one of the higher digest. Who wrote it first
+        or last does not matter, and what else lies there does not either.
+        """
+        return max(filter(_LEARNT.fullmatch, self.learnt.names(f"{camera}/")), default="")
+
+    def habits(self, camera: str, digest: str) -> Habits:
+        """Return a camera's habits by their digest. Raises DamagedDocument when they are gone or other bytes."""
+        from pipeline.detection.habits import Habits  # noqa: PLC0415 - with all of detection, which few operations need
+
+        key = habits_key(camera, digest)
+        try:
+            data = self.store.get(key)
+            if not (found := hashlib.sha256(data).hexdigest()).startswith(digest):
+                raise ValueError(f"its SHA-256 begins with {found[:_DIGITS]}")  # noqa: TRY301 - told as the others are
+            return Habits.from_bytes(data)
+        except (MissingObject, ValueError) as error:
+            raise DamagedDocument(f"{key} in {self.store.url} cannot be read: {error}") from error
 
 
 def short(text: str) -> str:
@@ -138,6 +195,16 @@ def _printable(text: str) -> str:
     return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()
 
 
+def habits_key(camera: str, digest: str) -> str:
+    """Return the key of a camera's habits; the digest begins the SHA-256 of their bytes."""
+    return f"habits/{camera}/{digest}.npz"
+
+
+def digest_of(learnt: str) -> str:
+    """Return the digest in the name of what was learnt, "" of none."""
+    return learnt.rpartition("-")[2]
+
+
 def clip_name(clip: Clip) -> str:
     """Return where a clip's objects stand below their prefix: by camera, then by time, then by content."""
     return f"{clip_prefix(clip.camera, clip.start_ns)}{clip.id}"
@@ -145,8 +212,12 @@ def clip_name(clip: Clip) -> str:
 
 def clip_prefix(camera: str, start_ns: int) -> str:
     """Return what the names of all clips of `camera` that start at `start_ns` begin with."""
-    second = iso(start_ns - start_ns % NS).translate(str.maketrans("", "", "-:Z"))
-    return f"{camera}/{second}.{start_ns % NS:09d}Z-"
+    return f"{camera}/{_stamp(start_ns)}-"
+
+
+def _stamp(t_ns: int) -> str:
+    second = iso(t_ns - t_ns % NS).translate(str.maketrans("", "", "-:Z"))
+    return f"{second}.{t_ns % NS:09d}Z"
 
 
 def released_key(request: str, name: str) -> str:

@@ -18,7 +18,7 @@ from pipeline.media.profile import Profile
 from pipeline.media.template import PathTemplate, Readable
 from pipeline.roster import Roster
 from pipeline.span import NS, Span, parse_iso
-from storage.archive import Aside, Ingested, Mark, clip_name, released_key, short
+from storage.archive import Aside, Ingested, Learnt, Mark, clip_name, released_key, short
 from storage.log import GENESIS, Entry
 
 NOON = parse_iso("2026-03-01T12:00:00Z")
@@ -125,6 +125,10 @@ DOCUMENTS: dict[str, tuple[Any, str]] = {
     ),
     "sources": (Mark(short("/a/b.mp4"), "cam-1/x"), "sources/"),
     "aside": (Aside("/a/ü b.mp4", "bug", "KeyError", "Traceback"), "aside/"),
+    "learnt": (
+        Learnt("cam-1", NOON + DAY, DIGEST, Span(NOON, NOON + MINUTE), MINUTE, 3, 1),
+        "learnt/cam-1/20260302T120000.000000000Z-",
+    ),
     "requests": (ONE, f"requests/{ONE.id}.json"),
     "decisions": (decision(ONE, clips=("b", "a")), f"decisions/{ONE.id}/owner-1.json"),
     "owners": (Owner("olga", "Olga", "olga@example.org", "nl", (Disclosure.NAME,)), "owners/olga.json"),

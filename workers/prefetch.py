@@ -9,34 +9,34 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pipeline.activity import Activity
 from pipeline.errors import DamagedDocument
 from storage.access import StoreSettings
-from storage.archive import Archive, Ingested
+from storage.archive import Archive
 from workers.patience import Patient
 
 _AT_ONCE = 16
 
 
-def activities(clips: Iterable[Ingested], store: StoreSettings) -> Iterator[Activity | DamagedDocument]:
-    """Yield the stored activity of each clip, in their order; at most some dozens are held in memory.
+def activities(keys: Iterable[str], store: StoreSettings) -> Iterator[Activity | DamagedDocument]:
+    """Yield the activity under each key, in their order; at most some dozens are held in memory.
 
     Of one that is gone or damaged, yield the error that says so. Raises StoreUnavailable or StoreRefused when the store
     is.
     """
-    stored = Archive(Patient.open(store)).activity
+    stored = Archive(Patient.open(store)).activity_at
 
-    def read(ingested: Ingested) -> Activity | DamagedDocument:
+    def read(key: str) -> Activity | DamagedDocument:
         try:
-            return stored(ingested)
+            return stored(key)
         except DamagedDocument as error:
             return error
 
     if store.kind == "directory":  # it answers at once, and threads would only take turns
-        yield from map(read, clips)
+        yield from map(read, keys)
         return
     pool = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="reading")
     ahead: deque[Future[Activity | DamagedDocument]] = deque()
     try:
-        for ingested in clips:
-            ahead.append(pool.submit(read, ingested))
+        for key in keys:
+            ahead.append(pool.submit(read, key))
             if len(ahead) == 2 * _AT_ONCE:
                 yield ahead.popleft().result()
         while ahead:

@@ -45,6 +45,19 @@ class LiveSettings(BaseModel):
     metrics_port: int = Field(0, ge=0, le=65_535, description="port the metrics are served at; 0 = not served")
 
 
+class HabitsSettings(BaseModel):
+    """When and from what the habits of cameras are learnt."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    days: float = Field(
+        14.0, gt=0, le=366, description="how far back, from its last clip on, a camera's habits are learnt (days)"
+    )
+    learn: bool = Field(
+        True, description="learn them after ingest, and daily while watching, of cameras with enough new footage"
+    )
+
+
 class RecorderSettings(BaseModel):
     """How cameras are recorded by their URL."""
 

@@ -22,6 +22,7 @@ from lamplighter.cli.demo import demo
 from lamplighter.cli.doctor import doctor
 from lamplighter.cli.explain import explain_clip
 from lamplighter.cli.fleet import fleet_app
+from lamplighter.cli.habits import habits_app
 from lamplighter.cli.ingest import ingest
 from lamplighter.cli.match import match
 from lamplighter.cli.measure import measure
@@ -53,6 +54,7 @@ app.command("explain")(explain_clip)
 for name, group in {
     "cameras": cameras_app,
     "owners": owners_app,
+    "habits": habits_app,
     "request": request_app,
     "case": case_app,
     "catalog": catalog_app,

@@ -59,7 +59,7 @@ def ingest(
             clips = sorted(map(clip_document, tally.results), key=lambda clip: str(clip["source"]))
             counts: dict[str, Any] = {"not_whole": len(tally.not_whole)}
             if not remeasure:
-                counts |= {"found": tally.found, "left_out": tally.left.document()}
+                counts |= {"found": tally.found, "left_out": tally.left.document(), "habits_learnt": tally.learnt}
             tables.write_json({**tables.tally_document(tally), **counts, "clips": clips})
         elif remeasure and not tally.planned:
             tables.say("Every clip is up to date.")
@@ -67,4 +67,5 @@ def ingest(
             tables.print_tally(f"Remeasured in {desk.store_url}", tally)
         else:
             tables.print_found(f"Ingested into {desk.store_url}", tally)
+        tables.tell_learnt(tally)
     exit_code(tally)

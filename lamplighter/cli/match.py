@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from enum import StrEnum
 from typing import Annotated
 
 import typer
@@ -9,10 +11,18 @@ import typer
 from lamplighter.cli.options import Json, RequestId, desk_of
 
 
+class Order(StrEnum):
+    """In which order matches are shown."""
+
+    TIME = "time"
+    SCORE = "score"
+
+
 def match(
     context: typer.Context,
     request: RequestId,
     owner: Annotated[str | None, typer.Option(help="Only this owner's cameras.")] = None,
+    by: Annotated[Order, typer.Option(help="Order: by camera and time, or the highest score first.")] = Order.TIME,
     as_json: Json = False,
 ) -> None:
     """Show what matches, what does not and why, and what waits for an owner. For operators and owners only.
@@ -26,6 +36,8 @@ def match(
             tables.warn(warning)
         rows = [row for row in desk.match(desk.request(request)) if owner in {None, row.match.camera.owner}]
         tables.warn_of_deaf(rows)
+    if by is Order.SCORE:
+        rows.sort(key=lambda row: -math.inf if row.score is None else row.score, reverse=True)
     if as_json:
         tables.write_json(tables.match_document(rows))
     else:

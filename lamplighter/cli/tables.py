@@ -166,6 +166,21 @@ def tell_bugs(bugs: Mapping[str, str]) -> None:
         err.print(_plain(f"\n{trace.rstrip()}\nThis is a bug, please report it: {place}"))
 
 
+def tell_learnt(tally: Tally) -> None:
+    """Tell on standard error of which cameras a run learnt the habits, and of which it could not."""
+    if tally.learnt:
+        tell(f"Habits learnt of {listed(tally.learnt, 'camera')}")
+    if tally.habits is not None:
+        warn_of_unlearnt(tally.habits)
+
+
+def warn_of_unlearnt(tally: Tally) -> None:
+    """Warn of cameras whose habits were not learnt, with the reason."""
+    for receipt in _sorted(tally.aside):
+        warn(f"camera {receipt.job.name}: its habits were not learnt: {receipt.station}: {receipt.reason}")
+    tell_bugs({receipt.place: receipt.trace for receipt in reversed(tally.bugs)})
+
+
 def tally_document(tally: Tally) -> dict[str, Any]:
     """Return what a run came to, for --json."""
     return {
@@ -184,7 +199,7 @@ def print_match(rows: Sequence[Row]) -> None:
     found = [row for row in rows if row.standing]
     table(
         "Clips that match",
-        *("camera", "owner", "clip", "asked time", "events", "consent"),
+        *("camera", "owner", "clip", "asked time", "events", "score", "consent"),
         rows=[
             (
                 row.match.camera.id,
@@ -192,11 +207,12 @@ def print_match(rows: Sequence[Row]) -> None:
                 row.match.clip.id if row.match.clip else "",
                 short_spans(row.match.recorded),
                 len(row.match.events),
+                "" if row.score is None else f"{row.score:.1f}",
                 row.standing.value if row.standing else "",
             )
             for row in found
         ],
-        right=("events",),
+        right=("events", "score"),
     )
     reasons = Counter(row.match.verdict for row in rows if not row.standing)
     if reasons:
@@ -237,6 +253,8 @@ def match_document(rows: Sequence[Row]) -> list[dict[str, Any]]:
             "span": str(row.match.span) if row.match.span else None,
             "recorded": [str(part) for part in row.match.recorded],
             "events": [str(event) for event in row.match.events],
+            "score": row.score,
+            "habits": row.habits or None,
         }
         for row in rows
     ]

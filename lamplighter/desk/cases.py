@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from lamplighter.desk.habits import in_force
 from lamplighter.desk.holdings import Holdings
 from lamplighter.desk.kept import find
 from lamplighter.desk.register import check_owner
@@ -26,13 +27,25 @@ _AHEAD_NS = 60 * NS  # how far the clock of who asks may be ahead of ours
 class Row:
     """One line of a match: the verdict, what moved in its clip, and how the owner of one that matches stands to it.
 
-    damage: why what moved cannot be told.
+    damage: why what moved cannot be told. habits: the digest of the camera's habits that it was found by, "" for none.
     """
 
     match: Match
     standing: Standing | None = None
     kept: KeptEvents | None = None
     damage: str = ""
+    habits: str = ""
+
+    @property
+    def score(self) -> float | None:
+        """The score of the strongest event in the asked time, None where nothing moved or nobody knows.
+
+        The operator's and the owner's: a requester learns of no clip how strongly something moved in it.
+        """
+        if self.kept is None or not self.match.events:
+            return None
+        scores = dict(zip(self.kept.events, self.kept.scores, strict=True))
+        return max(scores[event] for event in self.match.events)
 
 
 def new_request(holdings: Holdings, request: Request) -> Request:
@@ -137,7 +150,9 @@ def _rows(holdings: Holdings, asked: Request, cameras: list[Camera], near: list[
         for record in ingested[camera.id].values()
         if record.clip.recorded(asked.span)
     ]
-    found = find(asked, looked_at, layers=holdings.settings.layers, store=holdings.store, catalog=holdings.catalog)
+    habits = in_force(holdings, {camera.id for camera, _ in looked_at})
+    layers, store = holdings.settings.layers, holdings.store
+    found = find(asked, looked_at, layers=layers, habits=habits, store=store, catalog=holdings.catalog)
 
     def clips(camera: Camera) -> list[Clip]:
         return [record.clip for record in ingested.get(camera.id, {}).values()]
@@ -152,5 +167,6 @@ def _rows(holdings: Holdings, asked: Request, cameras: list[Camera], near: list[
         if one.verdict is Verdict.MATCH and one.clip is not None:
             camera = one.camera
             stands = standing(camera, one.clip.id, decisions.get(camera.owner), withheld=withheld)
-        rows.append(Row(one, stands, kept, found.damaged.get(name, "")))
+        used = habits.name(one.camera.id) if kept else ""
+        rows.append(Row(one, stands, kept, found.damaged.get(name, ""), used))
     return rows

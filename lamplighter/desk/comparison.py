@@ -10,11 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lamplighter.desk.desk import Desk
+from lamplighter.desk.habits import InForce
 from lamplighter.desk.register import without_camera
 from pipeline.activity import Activity
 from pipeline.clip import Camera, Clip
 from pipeline.detection.detect import Event, detect
 from pipeline.detection.gates import Detection
+from pipeline.detection.habits import Habits
 from pipeline.detection.layers import Resolved
 from pipeline.detection.tracer import watched_cells
 from pipeline.errors import ConfigError, NotFound
@@ -22,8 +24,8 @@ from pipeline.span import Span
 from storage.archive import Ingested
 
 _IN_FORCE = "in force"
-Side: TypeAlias = Callable[[Camera, Clip, Activity], Resolved]
-"""What the settings that are compared say of a clip."""
+Side: TypeAlias = Callable[[Camera, Clip, Activity, Habits | None], Resolved]
+"""What the settings that are compared say of a clip of a camera with such habits."""
 
 
 class Follow(Protocol):
@@ -112,23 +114,24 @@ def looks(
 ) -> Iterator[Look]:
     """Yield what each side finds in one clip after the other, one activity in memory at a time."""
     footage: dict[str, int] = {}
+    habits = desk.in_force()
     for one in clips:
         footage[one.clip.camera] = footage.get(one.clip.camera, 0) + one.clip.footage_ns
-    for camera, one, activity, in_force in read(desk, clips, follow=follow, what=what):
-        holds = (in_force, *(side(camera, one.clip, activity) for side in others))
-        events = tuple(tuple(detect(activity, side.detection)) for side in holds)
+    for camera, one, activity, in_force in read(desk, clips, habits, follow=follow, what=what):
+        holds = (in_force, *(side(camera, one.clip, activity, habits.of(camera.id)) for side in others))
+        events = tuple(tuple(detect(activity, side.detection, side.usual)) for side in holds)
         watched = watched_cells(activity, in_force.detection)
         yield Look(one.clip, activity, holds, events, watched, footage[one.clip.camera])
 
 
 def read(
-    desk: Desk, clips: Sequence[Ingested], *, follow: Follow, what: str
+    desk: Desk, clips: Sequence[Ingested], habits: InForce, *, follow: Follow, what: str
 ) -> Iterator[tuple[Camera, Ingested, Activity, Resolved]]:
-    """Yield each clip with its camera, its stored activity and the settings in force for it."""
+    """Yield each clip with its camera, its stored activity, and the settings and habits in force for it."""
     cameras = {camera.id: camera for camera in desk.cameras()}
     for one in follow(clips, what):
         camera = cameras.get(one.clip.camera) or camera_of(desk, one)
-        yield camera, one, *desk.motion(camera, one)
+        yield camera, one, *desk.motion(camera, one, habits)
 
 
 def camera_of(desk: Desk, ingested: Ingested) -> Camera:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 # What an operation alone needs is imported in it: decoding and measuring cost a second, and most do neither.
 from lamplighter.desk import register
+from lamplighter.desk.habits import InForce, in_force
 from lamplighter.desk.holdings import Holdings, opened, operator
 from lamplighter.desk.roles import operation
 from lamplighter.desk.tally import Saw, Tally, nobody
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from lamplighter.desk.board import Board
     from lamplighter.desk.cases import Row
     from lamplighter.desk.earlier import Renamed
+    from lamplighter.desk.habits import Known
     from pipeline.activity import Activity
     from pipeline.case.consent import Decision
     from pipeline.case.request import Request
@@ -50,11 +52,8 @@ def open_desk(settings: Settings, actor: Actor | None = None) -> Iterator[Desk]:
         yield Desk(holdings)
 
 
-class Desk:
-    """The operations over one fleet, for one actor. Open it with `open_desk`.
-
-    Each raises NotAllowed to a role that may not do it (`lamplighter.desk.roles.MAY`), before anything is done.
-    """
+class Reception:
+    """Whom a desk serves, and the operations on what it knows of the fleet."""
 
     def __init__(self, holdings: Holdings) -> None:
         self._holdings = holdings
@@ -73,13 +72,6 @@ class Desk:
     def store_url(self) -> str:
         """Where the store is, for people."""
         return self._holdings.archive.store.url
-
-    @operation
-    def acting_as(self, actor: Actor) -> Desk:
-        """Return this desk for another actor, over the same store and catalogue; it is closed with this one."""
-        return Desk(replace(self._holdings, actor=actor))
-
-    # The fleet
 
     @operation
     def import_cameras(self, cameras: Sequence[Camera]) -> None:
@@ -119,6 +111,18 @@ class Desk:
         from lamplighter.desk.show import show
 
         return show(self._holdings, thing)
+
+
+class Desk(Reception):
+    """The operations over one fleet, for one actor. Open it with `open_desk`.
+
+    Each raises NotAllowed to a role that may not do it (`lamplighter.desk.roles.MAY`), before anything is done.
+    """
+
+    @operation
+    def acting_as(self, actor: Actor) -> Desk:
+        """Return this desk for another actor, over the same store and catalogue; it is closed with this one."""
+        return Desk(replace(self._holdings, actor=actor))
 
     # Footage
 
@@ -192,10 +196,43 @@ class Desk:
         return found
 
     @operation
-    def motion(self, camera: Camera, ingested: Ingested) -> tuple[Activity, Resolved]:
-        """Return a clip's stored activity, and the detection settings that hold for it."""
+    def in_force(self) -> InForce:
+        """Return which habits are in force for each camera, each asked for once: for one operation of several steps."""
+        return in_force(self._holdings)
+
+    @operation
+    def motion(self, camera: Camera, ingested: Ingested, habits: InForce | None = None) -> tuple[Activity, Resolved]:
+        """Return a clip's stored activity, and the detection settings and habits that hold for it.
+
+        Whoever asks for several clips gives the `habits` in force: they are then asked for once.
+        """
         activity = self._holdings.archive.activity(ingested)
-        return activity, self.settings.layers.for_clip(camera, ingested.clip, activity)
+        known = (habits or self.in_force()).of(camera.id)
+        return activity, self.settings.layers.for_clip(camera, ingested.clip, activity, known)
+
+    @operation
+    def learn(
+        self, cameras: Sequence[str] = (), *, days: float | None = None, until_ns: int | None = None, saw: Saw = nobody
+    ) -> Tally:
+        """Learn the habits of these cameras, or of all, from stored activity; return what came of each camera.
+
+        From the clips of the `days` (by default those of the settings) before the last one that starts before
+        `until_ns`. What was learnt is then in force. Raises NotFound for a camera there is none of, ConfigError for one
+        without clips.
+        """
+        from lamplighter.desk.habits import learn
+
+        return learn(self._holdings, cameras, days=days, until_ns=until_ns, saw=saw)
+
+    @operation
+    def habits(self, camera: str) -> Known:
+        """Return the habits of a camera that are in force, with what they were learnt from.
+
+        Raises NotFound for a camera there is none of, or none learnt of; DamagedDocument when they cannot be read.
+        """
+        from lamplighter.desk.habits import known
+
+        return known(self._holdings, camera)
 
     @operation
     def still(

@@ -13,18 +13,20 @@ from pipeline.detection.layers import Resolved
 
 @dataclass(frozen=True, slots=True)
 class Explained:
-    """A clip, the settings that hold for it, and what they made of its motion."""
+    """A clip, what holds for it, and what that made of its motion; habits: the digest of the camera's, "" for none."""
 
     clip: Clip
     holds: Resolved
     found: Explanation
+    habits: str = ""
 
 
 def explain_clip(desk: Desk, clip: str) -> Explained:
     """Return why a clip has these events, or none, from its stored activity. Raises NotFound when there is no such."""
-    ingested = desk.clip(clip)
-    activity, holds = desk.motion(camera_of(desk, ingested), ingested)
-    return Explained(ingested.clip, holds, explain(activity, holds.detection))
+    ingested, habits = desk.clip(clip), desk.in_force()
+    camera = camera_of(desk, ingested)
+    activity, holds = desk.motion(camera, ingested, habits)
+    return Explained(ingested.clip, holds, explain(activity, holds.detection, holds.usual), habits.name(camera.id))
 
 
 def never_fires(desk: Desk, camera: Camera) -> list[str]:

@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from contextlib import nullcontext
+from typing import Never
 
 from lamplighter.desk import register
 from lamplighter.desk.books import Books, carry_out
+from lamplighter.desk.habits import learn_due
 from lamplighter.desk.holdings import Holdings
 from lamplighter.desk.naming import naming_of
 from lamplighter.desk.tally import Saw, Tally
 from pipeline.roster import Roster
 from storage.archive import Ingested
 from storage.catalog.rows import KeptEvents
+from workers.batch import session
 from workers.ingest import RemeasureJob
 from workers.ingest import ingest as ingest_clip
 from workers.ingest import remeasure as remeasure_clip
 from workers.names import LeftOut
-from workers.receipt import Receipt
+from workers.receipt import Outcome, Receipt
 from workers.sources import IngestJob, ingest_jobs
 
-_UNKNOWN = KeptEvents("", night=False, events=(), never=())
+_UNKNOWN = KeptEvents("", night=False, events=(), scores=())
 
 
 def ingest(holdings: Holdings, where: Sequence[str], *, camera: str | None, saw: Saw) -> Tally:
@@ -27,15 +31,23 @@ def ingest(holdings: Holdings, where: Sequence[str], *, camera: str | None, saw:
     naming = naming_of(holdings.settings.ingest, Roster(holdings.catalog.cameras()), camera)
     left, open_bucket = LeftOut(), holdings.context.open_bucket
     jobs, refused = ingest_jobs(where, naming, open_bucket=open_bucket, left=left)
+    with session(holdings.settings.batch) if jobs else nullcontext():
+        tally = _taken(holdings, jobs, refused, saw)
+        tally.habits = learn_due(holdings, {one.clip.camera for one in tally.results})
+    tally.left = left
+    return tally
+
+
+def _taken(
+    holdings: Holdings, jobs: Sequence[IngestJob], refused: Iterable[Receipt[IngestJob, Never]], saw: Saw
+) -> Tally:
     with Books[None](holdings, "clips ingested") as books:
 
         def enter(receipt: Receipt[IngestJob, Ingested]) -> None:
             books.add(receipt)
             books.flush()
 
-        tally = carry_out(jobs, ingest_clip, holdings, saw=saw, enter=enter, refused=refused)
-    tally.left = left
-    return tally
+        return carry_out(jobs, ingest_clip, holdings, saw=saw, enter=enter, refused=refused)
 
 
 def remeasure(holdings: Holdings, camera: str | None, *, everything: bool, saw: Saw) -> Tally:
@@ -59,10 +71,17 @@ def remeasure(holdings: Holdings, camera: str | None, *, everything: bool, saw: 
                 holdings.archive.store.delete(old.activity)
 
     # A clip that cannot be measured again is in the store all the same: it gets no account, unless it met a bug.
-    with Books(holdings, "clips remeasured", note=f"by {version}", accounts=False, cleared=delete_old) as books:
+    books = Books(holdings, "clips remeasured", note=f"by {version}", accounts=False, cleared=delete_old)
+    anew: set[str] = set()
 
-        def enter(receipt: Receipt[RemeasureJob, Ingested]) -> None:
-            books.add(receipt, (receipt.job.known, receipt.result) if receipt.result is not None else None)
-            books.flush()
+    def enter(receipt: Receipt[RemeasureJob, Ingested]) -> None:
+        books.add(receipt, (receipt.job.known, receipt.result) if receipt.result is not None else None)
+        if receipt.outcome is Outcome.DONE:
+            anew.add(receipt.job.known.clip.camera)
+        books.flush()
 
-        return carry_out(jobs, remeasure_clip, holdings, saw=saw, enter=enter)
+    with session(holdings.settings.batch) if jobs else nullcontext():
+        with books:
+            tally = carry_out(jobs, remeasure_clip, holdings, saw=saw, enter=enter)
+        tally.habits = learn_due(holdings, anew, remeasured=True)
+    return tally

@@ -12,14 +12,14 @@ from typing import NamedTuple
 
 import numpy as np
 
+from lamplighter.desk.habits import InForce
 from pipeline.activity import Activity
 from pipeline.case.request import Request
 from pipeline.clip import Camera, Clip
-from pipeline.detection.detect import event_times
+from pipeline.detection.detect import detect
 from pipeline.detection.explain import obstacles
 from pipeline.detection.layers import Layers
 from pipeline.detection.night import is_night
-from pipeline.detection.tracer import trace
 from pipeline.errors import ConfigError, DamagedDocument, StoreUnavailable
 from storage.access import StoreSettings
 from storage.archive import Ingested
@@ -40,17 +40,18 @@ def find(
     clips: Iterable[tuple[Camera, Ingested]],
     *,
     layers: Layers,
+    habits: InForce,
     store: StoreSettings,
     catalog: Catalog,
 ) -> Found:
     """Return what moved in each of these clips of the request's area and span, by clip.
 
-    The catalogue is asked first. What it does not know, or knows by other settings, of another activity or from other
-    code, is found from the stored activity; of a clip where that is gone or damaged, only that is known. Raises
-    ConfigError for a zone that covers no cell of it.
+    The catalogue is asked first. What it does not know, or knows by other settings or habits, of another activity or
+    from other code, is found from the stored activity; of a clip where that is gone or damaged, only that is known.
+    Raises ConfigError for a zone that covers no cell of it.
     """
     kept = catalog.kept_events(request.area, request.span)
-    state = _State(layers)
+    state = _State(layers, habits)
     found, damaged = dict[str, KeptEvents](), dict[str, str]()
     unknown: list[tuple[Camera, Ingested, str]] = []
     for camera, ingested in clips:
@@ -61,13 +62,14 @@ def find(
             unknown.append((camera, ingested, by))
     fresh: list[tuple[Clip, KeptEvents]] = []
     try:
-        read = activities([ingested for _, ingested, _ in unknown], store)
+        read = activities([ingested.activity for _, ingested, _ in unknown], store)
         for (camera, ingested, by), activity in zip(unknown, read, strict=True):
             if isinstance(activity, DamagedDocument):
                 damaged[ingested.clip.id] = str(activity)
                 continue
-            motion = _look(camera, ingested.clip, activity, by=by, layers=layers)
-            fresh.append((ingested.clip, motion))
+            motion = _look(camera, ingested.clip, activity, by=by, layers=layers, habits=habits)
+            if habits.name(camera.id) == habits.digest(camera.id):  # else it is not what `by` says
+                fresh.append((ingested.clip, motion))
             found[ingested.clip.id] = motion
     finally:
         # The answer stands without: a catalogue that is busy or may only be read costs the next request its time.
@@ -76,18 +78,19 @@ def find(
     return Found(found, damaged)
 
 
-def _look(camera: Camera, clip: Clip, activity: Activity, *, by: str, layers: Layers) -> KeptEvents:
-    holds = layers.for_clip(camera, clip, activity)
-    times = event_times(activity, trace(activity, holds.detection), holds.detection)
-    spans = tuple(clip.between(start, end) for start, end in times)
-    return KeptEvents(by, holds.night, spans, () if spans else tuple(obstacles(activity.layout, holds.detection)))
+def _look(camera: Camera, clip: Clip, activity: Activity, *, by: str, layers: Layers, habits: InForce) -> KeptEvents:
+    holds = layers.for_clip(camera, clip, activity, habits.of(camera.id))
+    found = detect(activity, holds.detection, holds.usual)
+    spans = tuple(clip.between(event.start_pts, event.end_pts) for event in found)
+    never = () if spans else tuple(obstacles(activity.layout, holds.detection))
+    return KeptEvents(by, holds.night, spans, tuple(event.score for event in found), never)
 
 
 class _State:
-    """Tells for any clip by one digest what its motion follows from: settings, stored activity, and our own code."""
+    """Tells for any clip by one digest what its motion follows from: settings, habits, activity, and our own code."""
 
-    def __init__(self, layers: Layers) -> None:
-        self._layers = layers
+    def __init__(self, layers: Layers, habits: InForce) -> None:
+        self._layers, self._habits = layers, habits
         self._settings: dict[tuple[str, tuple[bool, ...]], str] = {}
 
     def by(self, camera: Camera, ingested: Ingested) -> str:
@@ -101,7 +104,8 @@ class _State:
         if (table, halves) not in self._settings:
             held = [self._layers.of(table, night=night).detection.model_dump_json() for night in halves]
             self._settings[table, halves] = "\n".join([_code(), darkness.model_dump_json(), repr(halves), *held])
-        return hashlib.sha256(f"{self._settings[table, halves]}\n{ingested.activity}".encode()).hexdigest()
+        facts = (self._settings[table, halves], self._habits.digest(camera.id), ingested.activity)
+        return hashlib.sha256("\n".join(facts).encode()).hexdigest()
 
 
 _UNSEEN = np.zeros(0, np.uint8)

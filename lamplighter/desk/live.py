@@ -6,10 +6,12 @@ import fcntl
 import threading
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from lamplighter.desk.board import Board
 from lamplighter.desk.books import Books
+from lamplighter.desk.habits import learn_due
 from lamplighter.desk.holdings import Holdings
 from lamplighter.desk.metrics import Metrics
 from lamplighter.desk.naming import LiveRoster, naming_of
@@ -28,6 +30,7 @@ from workers.watch import Watched, open_watched
 
 _FLUSH_S, _FLUSH = 0.5, 100  # the books are written this often, and for so many clips at most
 _LOOK_S = 1.0
+_LEARN_S = 86_400.0
 
 
 def run_watch(
@@ -69,12 +72,14 @@ def run_watch(
         for name in sorted(left | set(urls)):
             live.record(name, urls.get(name), spool=spool, settings=settings.recorder, ahead=_ahead(holdings, name))
         shown(board)
-        with _looking(board, live), books[0]:
+        with _looking(board, live), _learning(holdings), books[0]:
             for held, receipt in live.run(stop=stop, tick=books[0].flush, for_s=for_s):
                 board.finished(held, receipt)
                 if receipt.trace:
                     spared.add(held.key)
                 books[0].add(receipt, held)
+        if not stop.is_set():  # who ends it by hand wants it to end
+            learn_due(holdings)
     return board
 
 
@@ -122,6 +127,31 @@ def _looking(board: Board, live: Live) -> Iterator[None]:
         over.set()
         thread.join()
         board.look(live)
+
+
+@contextmanager
+def _learning(holdings: Holdings) -> Iterator[None]:
+    """Learn once when it begins, and then daily, the habits of the cameras of which that is due; here, beside the rest.
+
+    What keeps it from learning is a warning, and the end of the run does not wait for more than the camera in work.
+    """
+    over = threading.Event()
+    batch = holdings.settings.batch.model_copy(update={"workers": 0})
+    mine = replace(holdings, settings=holdings.settings.model_copy(update={"batch": batch}))
+
+    def learn() -> None:
+        while True:
+            learn_due(mine, over=over)
+            if over.wait(_LEARN_S):
+                return
+
+    thread = threading.Thread(target=learn, name="learn", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
 
 
 @contextmanager

@@ -28,7 +28,10 @@ MAY: Final[Mapping[str, frozenset[Role]]] = {
     "session": _OPERATOR,
     "clips": _OPERATOR,
     "clip": _OPERATOR,
+    "in_force": _OPERATOR,
     "motion": _OPERATOR,
+    "learn": _OPERATOR,
+    "habits": _OPERATOR,
     "still": _OPERATOR,
     # Cases. An owner sees what is theirs, an officer what they asked for.
     "new_request": frozenset({Role.OFFICER}),

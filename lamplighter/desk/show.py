@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
+from lamplighter.desk.habits import in_force
 from lamplighter.desk.holdings import Holdings
 from lamplighter.desk.register import without_camera
 from pipeline.case.request import Request
@@ -114,12 +115,14 @@ def _clip(holdings: Holdings, ingested: Ingested) -> dict[str, Any]:
     if camera is None:
         raise without_camera(clip)
     activity = holdings.archive.activity(ingested)
-    holds = holdings.settings.layers.for_clip(camera, clip, activity)
-    spans = [clip.between(event.start_pts, event.end_pts) for event in detect(activity, holds.detection)]
+    holds = holdings.settings.layers.for_clip(camera, clip, activity, in_force(holdings).of(camera.id))
+    events = detect(activity, holds.detection, holds.usual)
     return clip_document(ingested) | {
         "detection": f"of the {holds.half}",
         "cold frames": activity.cold,
-        "events": [{"event": str(span)} for span in spans],
+        "events": [
+            {"event": str(clip.between(event.start_pts, event.end_pts)), "score": event.score} for event in events
+        ],
     }
 
 

@@ -14,6 +14,7 @@ from pipeline.activity import Activity
 from pipeline.clip import Camera, Clip
 from pipeline.detection.detect import Event
 from pipeline.detection.gates import written
+from pipeline.detection.habits import Habits
 from pipeline.detection.labels import Labels, listed, scorable_labels
 from pipeline.detection.layers import Resolved, header
 from pipeline.detection.score import Score, missed
@@ -223,10 +224,10 @@ class Suggestion:
         kept = [line for line in revised(base, self.revision()).split("\n") if not line.startswith(_HEAD)]
         return "\n".join([head, *kept]).rstrip() + "\n"
 
-    def for_clip(self, camera: Camera, clip: Clip, activity: Activity) -> Resolved:
+    def for_clip(self, camera: Camera, clip: Clip, activity: Activity, habits: Habits | None = None) -> Resolved:
         """Return what would hold for a clip."""
-        holds = self.settings.layers.for_clip(camera, clip, activity)
-        footage = Footage(clip, activity, holds.detection, holds.pinned)
+        holds = self.settings.layers.for_clip(camera, clip, activity, habits)
+        footage = Footage(clip, activity, holds.detection, holds.pinned, holds.usual)
         return replace(holds, detection=footage.under(self.swept.trials[self.choice.of(camera.id)]))
 
 
@@ -298,8 +299,8 @@ def _noticed(desk: Desk, clips: Sequence[Ingested]) -> list[str]:
 
 def _sweep(desk: Desk, clips: Sequence[Ingested], truth: Labels, follow: Follow) -> Sweep:
     def footage() -> Iterator[Footage]:
-        for _, one, activity, holds in read(desk, clips, follow=follow, what="Trying settings"):
-            yield Footage(one.clip, activity, holds.detection, holds.pinned)
+        for _, one, activity, holds in read(desk, clips, desk.in_force(), follow=follow, what="Trying settings"):
+            yield Footage(one.clip, activity, holds.detection, holds.pinned, holds.usual)
 
     rule = desk.settings.tune
     swept = sweep(footage(), rule.trials(), rule=rule, labels=truth or None)
@@ -310,8 +311,8 @@ def _sweep(desk: Desk, clips: Sequence[Ingested], truth: Labels, follow: Follow)
         raise ConfigError(f"no setting of the grid can ever fire: {never[0]}; mend [tune] in the settings file")
     raise ConfigError(
         "no setting of the grid gives any event in this footage: "
-        f"the strongest motion moved {swept.peak:.2f} of a cell, and at most {swept.cells} connected cells; "
-        "give [tune] lower values"
+        f"the strongest motion has a score of {swept.peak:.2f}, and at most {swept.cells} connected cells moved; "
+        "give [tune] a higher sensitivity, or lower values of the others"
     )
 
 

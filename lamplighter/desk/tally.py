@@ -17,6 +17,7 @@ class Tally:
     """Units planned, receipts by outcome, and the seconds all workers together spent at each station.
 
     aside: the receipts of what was set aside; results: what the others hold. left: what was found and is no clip.
+    habits: of the run that learnt cameras' habits from what came in, if any did.
     """
 
     planned: int = 0
@@ -25,6 +26,7 @@ class Tally:
     aside: list[Receipt[Any, Any]] = field(default_factory=list)
     results: list[Any] = field(default_factory=list)
     left: LeftOut = field(default_factory=LeftOut)
+    habits: Tally | None = None
 
     def add(self, receipt: Receipt[Any, Any]) -> None:
         """Count one receipt."""
@@ -50,6 +52,11 @@ class Tally:
     def not_whole(self) -> list[Ingested]:
         """The clips it took in, or knew, of which there is something to tell: holes, damage, notes."""
         return [one for one in self.results if isinstance(one, Ingested) and one.clip.stream.condition != WHOLE]
+
+    @property
+    def learnt(self) -> list[str]:
+        """The cameras whose habits the run learnt, in order."""
+        return [] if self.habits is None else sorted(one.camera for one in self.habits.results)
 
     @property
     def finished(self) -> int:

@@ -75,12 +75,13 @@ def _differences(found: Sequence[Found]) -> str:
 
 
 def _events(found: Sequence[Found]) -> list[Sequence[object]]:
-    rows: list[Sequence[object]] = [("settings", "start (UTC)", "length (s)", "peak (%)", "cells", "clip")]
+    rows: list[Sequence[object]] = [("settings", "start (UTC)", "length (s)", "score", "peak (%)", "cells", "clip")]
     for one in found:
         for (clip, event), span in list(zip(one.events, one.spans, strict=True))[:_LISTED]:
             length = round(span.duration_ns / NS, 1)
-            rows.append((one.name, second(span.start_ns), length, round(100 * event.peak), event.cells, clip.id))
-    return rows if len(rows) > 1 else [*rows, ("none were found", *[""] * 5)]
+            score, peak = f"{event.score:.1f}", round(100 * event.peak)
+            rows.append((one.name, second(span.start_ns), length, score, peak, event.cells, clip.id))
+    return rows if len(rows) > 1 else [*rows, ("none were found", *[""] * 6)]
 
 
 def _clips(comparison: Comparison) -> list[Sequence[object]]:

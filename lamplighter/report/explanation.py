@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import textwrap
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
@@ -17,12 +18,19 @@ from pipeline.detection.layers import Resolved, header
 from pipeline.span import iso
 
 _LISTED = 30  # runs of motion that are listed; the document has all
+_WIDE = 96  # characters of a line of prose
+_SECONDS = 12  # the strongest, of which the score is listed; the document has all
 
 
 def explanation_document(explained: Explained, settings: Settings) -> dict[str, Any]:
     """Return everything for --json."""
     clip, holds = explained.clip, explained.holds
     document = asdict(explained.found)
+    for part, event in zip(document["events"], explained.found.events, strict=True):
+        part["cells"] = event.cells
+    document["scores"] = [
+        {"at": iso(clip.time_ns(pts)), "score": score, "usual": usual} for pts, score, usual in document["scores"]
+    ]
     for part in [*document["runs"], *document["events"]]:
         start, end = part.pop("start_pts"), part.pop("end_pts")
         part["span"] = str(clip.between(start, end))
@@ -35,6 +43,7 @@ def explanation_document(explained: Explained, settings: Settings) -> dict[str, 
     facts: dict[str, Any] = {"clip": clip.id, "camera": clip.camera, "span": str(clip.span), "profile": holds.half}
     condition = clip.stream.condition
     facts |= {
+        "habits": explained.habits or None,
         "holes": [str(hole) for hole in clip.holes],
         "damaged": condition.damaged,
         "missing": condition.missing,
@@ -61,12 +70,15 @@ def explanation_sections(explained: Explained, settings: Settings) -> list[Secti
         return sections
     if count:
         rows = [
-            (_clock(clip, one.start_pts), _length(clip, one.start_pts, one.end_pts), one.cells, f"{one.peak:.2f}")
+            (
+                *(_clock(clip, one.start_pts), _length(clip, one.start_pts, one.end_pts)),
+                *(f"{one.score:.2f}", one.cells, f"{one.peak:.2f}"),
+            )
             for one in found.events
         ]
-        head = ("start", "length", "connected cells", "peak")
+        head = ("start", "length", "score", "connected cells", "peak")
         sections.append(Section("Events, rolls included", table=[head, *rows], right=head[1:]))
-    sections += [_steps(explained, settings), _runs(explained)]
+    sections += [_scores(explained), _steps(explained, settings), _runs(explained)]
     if found.remedies:
         sections.append(_remedies(explained))
     elif not count:
@@ -102,11 +114,33 @@ def _strongest(explained: Explained) -> str:
     text = (
         f"The strongest motion is {strongest.share:.2f} of the cell in row {strongest.row + 1}, column "
         f"{strongest.column + 1} at {_clock(clip, strongest.pts)}"
-        f"{'' if strongest.watched else ', which no zone watches'}."
+        f"{'' if strongest.watched else ', which no zone watches'}; {strongest.usual:.2f} is usual there.\n"
+        f"Its score is {strongest.score:.2f}, and somebody moves from {found.threshold:.2f} on."
     )
     if found.cold == found.frames:
         text += "\nThe clip is too short to know the background well; all of its frames count for lack of others."
     return text
+
+
+def _scores(explained: Explained) -> Section:
+    """Return the strongest seconds in order of time, and what the score is measured by."""
+    clip, found = explained.clip, explained.found
+    strongest = sorted(found.scores, key=lambda one: -one[1])[:_SECONDS]
+    rows: list[Sequence[object]] = [("second from", "score", "", "usual there")]
+    for pts, score, usual in sorted(strongest):
+        rows.append((_clock(clip, pts), f"{score:.2f}", "moves" if score >= found.threshold else "", f"{usual:.2f}"))
+    rate = _shown(explained.holds.detection, "sensitivity")
+    known = (
+        f"{found.past_h:,.1f} hours of the camera's past by {explained.holds.half} (habits {explained.habits})"
+        if found.past_h
+        else "the clip itself and all cameras together: of this camera's past nothing is known"
+    )
+    text = (
+        f"A score of 0 comes once a day by chance, of 1 once in ten days. Decided from {found.threshold:.2f} on: "
+        f"sensitivity {rate}. What is usual is told by {known}."
+    )
+    rest = f" (the {_SECONDS} strongest seconds of {len(found.scores):,})" if len(found.scores) > _SECONDS else ""
+    return Section(f"Score over time{rest}", textwrap.fill(text, _WIDE), table=rows, right=("score", "usual there"))
 
 
 def _steps(explained: Explained, settings: Settings) -> Section:
@@ -126,8 +160,8 @@ def _runs(explained: Explained) -> Section:
     clip, runs = explained.clip, explained.found.runs
     title = "Stretches in which watched cells moved"
     if not runs:
-        sensitivity = _shown(explained.holds.detection, "sensitivity")
-        return Section(title, f"No watched cell moves as strongly as sensitivity {sensitivity} asks, in any frame.")
+        least = explained.found.threshold
+        return Section(title, f"No watched cell has a score of {least:.2f} in any second.")
     rest = f" (the first {_LISTED} of {len(runs):,})" if len(runs) > _LISTED else ""
     holes = [(start, end, "a hole: no frame, so no motion") for start, end in clip.stream.condition.holes]
     told = [(run.start_pts, run.end_pts, run.why or "in an event") for run in runs[:_LISTED]]

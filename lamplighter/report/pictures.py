@@ -267,10 +267,13 @@ def heat(
     *,
     title: str,
     watched: NDArray[np.bool_] | None = None,
+    measure: str = "mean share of the cell in motion (%)",
+    note: str = "",
 ) -> bytes:
     """Draw how much each cell moved (mean share over the frames) over `still`, uint8 (H, W) luma, as PNG.
 
-    `watched`: bool (R, C), the cells that count; their outline is drawn and the others are hatched.
+    `watched`: bool (R, C), the cells that count; their outline is drawn and the others are hatched. measure, note: what
+    the colours stand for and what they are of, where they are no mean over frames.
     Raises ValueError when the still or `watched` has another size than the activity.
     """
     warm = warmth(activity) if isinstance(activity, Activity) else activity
@@ -298,7 +301,9 @@ def heat(
         np.searchsorted(warm.columns, np.arange(width) + 0.5) - 1,
     )
     axes.imshow(colours[np.ix_(*at)], extent=extent, aspect="auto", interpolation="nearest")
-    note = f"{warm.frames:,} frames; {mean.shape[1]} x {mean.shape[0]} cells over {width} x {height} pixels"
+    note = (
+        f"{note or f'{warm.frames:,} frames'}; {mean.shape[1]} x {mean.shape[0]} cells over {width} x {height} pixels"
+    )
     if watched is not None and not watched.all():
         _zones(axes, warm, watched)
         note += f"; {int(watched.sum())} cells are watched (outlined), the hatched ones are not"
@@ -307,7 +312,7 @@ def heat(
     shades = ListedColormap(colormaps["inferno"](np.linspace(0.25, 1, 256)))
     ticks = [top * (part / 5) ** 2 for part in range(6)]
     drawn = figure.colorbar(ScalarMappable(scale, shades), cax=bar, ticks=ticks, format="{x:.2g}")
-    drawn.set_label("mean share of the cell in motion (%)", fontsize=11, color=_INK)
+    drawn.set_label(measure, fontsize=11, color=_INK)
     figure.text(24 / WIDTH, 22 / (tall + _TOP + 62), note, fontsize=10.5, color=_FAINT)
     _title(figure, title, left=24 / WIDTH)
     return _png(figure)

@@ -191,7 +191,10 @@ class _Rated:
         return events | {"new": change.gained, "lost": len(change.lost)}
 
     def document(self) -> dict[str, Any]:
-        lost = [{"camera": camera, "span": str(span), **asdict(event)} for camera, span, event in self._lost()]
+        lost = [
+            {"camera": camera, "span": str(span), "cells": event.cells, **asdict(event)}
+            for camera, span, event in self._lost()
+        ]
         return {"events_per_day": float(self.goal.per_day), "lost": lost}
 
     def sections(self) -> list[Section]:
@@ -203,8 +206,9 @@ class _Rated:
         ]
         if lost:
             title = f"Events that would be lost, the strongest first{_first(len(lost))}"
-            rows: Rows = [("camera", "event", "cells", "peak")]
-            rows += [(camera, short_span(span), one.cells, f"{one.peak:.2f}") for camera, span, one in lost[:_LISTED]]
+            rows: Rows = [("camera", "event", "score", "cells", "peak")]
+            for camera, span, one in lost[:_LISTED]:
+                rows.append((camera, short_span(span), f"{one.score:.1f}", one.cells, f"{one.peak:.2f}"))
             sections.append(_table(title, rows))
         return sections
 
@@ -217,7 +221,7 @@ class _Rated:
     def _lost(self) -> list[tuple[str, Span, Event]]:
         changes = self.suggestion.changes
         lost = [(camera, span, event) for camera, change in changes.items() for span, event in change.lost]
-        return sorted(lost, key=lambda row: (-row[2].peak * row[2].cells, row[0], row[1]))
+        return sorted(lost, key=lambda row: (-row[2].score, row[0], row[1]))
 
     def _camera_table(self) -> Rows:
         rows: Rows = [("camera", "hours", "events now", "a day", "then", "a day then", "lost", "new", "settings")]

@@ -69,9 +69,8 @@ class Catalog:
 
     def owners(self) -> list[Owner]:
         """Return all owners, in order of id."""
-        query = sa.select(tables.owners.c.document).order_by(tables.owners.c.id)
         with self._database.transaction() as run:
-            return [self._archive.owners.load(text) for text in run.scalars(query)]
+            return [self._archive.owners.load(text) for text in run.scalars(search.owners())]
 
     def owner(self, owner: str) -> Owner | None:
         """Return the owner of that id, or None."""
@@ -85,11 +84,8 @@ class Catalog:
 
     def cameras(self, area: Area | None = None) -> list[Camera]:
         """Return all cameras, or those in the bounds of `area` (a superset of those inside it), in order of id."""
-        query = sa.select(*CAMERA).order_by(tables.cameras.c.id)
-        if area is not None:
-            query = query.where(search.in_bounds(area))
         with self._database.transaction() as run:
-            return [read_camera(row) for row in run.execute(query)]
+            return [read_camera(row) for row in run.execute(search.cameras(area))]
 
     def camera(self, camera: str) -> Camera | None:
         """Return the camera of that id, or None."""
@@ -108,13 +104,20 @@ class Catalog:
 
     def clips(self, camera: str | None = None, span: Span | None = None) -> list[Ingested]:
         """Return the clips of one camera or of all, those that overlap `span` or all, by camera and time."""
-        query = sa.select(*INGESTED).order_by(tables.clips.c.camera, tables.clips.c.start_ns, tables.clips.c.id)
-        if camera is not None:
-            query = query.where(tables.clips.c.camera == _asked(camera))
-        if span is not None:
-            query = query.where(tables.clips.c.start_ns < span.end_ns, tables.clips.c.end_ns > span.start_ns)
+        query = search.clips(None if camera is None else _asked(camera), span)
         with self._database.transaction() as run:
             return [read_clip(row) for row in run.execute(query)]
+
+    def last_start_ns(self, camera: str, *, before_ns: int | None = None) -> int | None:
+        """Return when the last clip of a camera starts, of all or of those before an instant; None without any."""
+        with self._database.transaction() as run:
+            start_ns: int | None = run.scalar(search.last_start(_asked(camera), before_ns))
+        return start_ns
+
+    def recorded_ns(self, camera: str, span: Span) -> int:
+        """Return how long the clips of a camera that start in `span` are, holes and all, added up."""
+        with self._database.transaction() as run:
+            return int(run.scalar(search.recorded(_asked(camera), span)) or 0)
 
     def candidates(self, area: Area, span: Span) -> list[tuple[Camera, Ingested]]:
         """Return the clips that overlap `span`, of the cameras in the bounds of `area`, by camera and time.
@@ -220,10 +223,8 @@ class Catalog:
 
     def deliveries(self, request: str) -> list[Delivery]:
         """Return what was delivered for a request."""
-        mine = tables.deliveries.c.request == request
-        query = sa.select(tables.deliveries.c.document).where(mine).order_by(tables.deliveries.c.cut)
         with self._database.transaction() as run:
-            return [self._archive.deliveries.load(text) for text in run.scalars(query)]
+            return [self._archive.deliveries.load(text) for text in run.scalars(search.deliveries(request))]
 
     def append(self, at_ns: int, actor: str, *, action: str, subject: str, detail: str = "") -> Entry:
         """Append one line to the audit log, chained to the last, in the bucket before the transaction ends."""
@@ -244,9 +245,7 @@ class Catalog:
         with self._database.turn() as run:
             counts = self._read_back(run, set(self._sources()))
             run.execute(tables.kept_events.delete())
-            clips = tables.clips.c
-            longest = sa.select(sa.func.coalesce(sa.func.max(clips.end_ns - clips.start_ns), 0)).scalar_subquery()
-            run.execute(tables.turn.update().values(longest_ns=longest))
+            run.execute(tables.turn.update().values(longest_ns=search.longest()))
         return counts
 
     def _read_back(self, run: sa.Connection, names: set[str]) -> dict[str, int]:

@@ -28,12 +28,14 @@ class KeptEvents:
     """When something moved in one clip, kept so that it need not be found again.
 
     by: a digest of everything the answer follows from besides the clip's own bytes; under another one it is stale.
-    night: which half of the day's settings held. never: why those can find nothing in any picture of this size.
+    night: which half of the day's settings held. scores: of each event (see Event). never: why those settings can find
+    nothing in any picture of this size.
     """
 
     by: str
     night: bool
     events: tuple[Span, ...]
+    scores: tuple[float, ...]
     never: tuple[str, ...] = ()
 
 

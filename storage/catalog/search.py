@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from pipeline.case.request import Area
 from pipeline.span import Span
 from storage.catalog import tables
-from storage.catalog.rows import INGESTED
+from storage.catalog.rows import CAMERA, INGESTED
 
 _cameras, _clips = tables.cameras, tables.clips
 
@@ -21,6 +21,50 @@ def in_bounds(area: Area) -> sa.ColumnElement[bool]:
     edge = [-180.0, 180.0] if west == -180 or east == 180 else []
     inside = sa.or_(_cameras.c.lon.between(west, east), _cameras.c.lon.in_(edge))
     return _cameras.c.lat.between(south, north) & inside
+
+
+def owners() -> sa.Select[Any]:
+    """Ask for the documents of all owners, in order of id."""
+    return sa.select(tables.owners.c.document).order_by(tables.owners.c.id)
+
+
+def cameras(area: Area | None) -> sa.Select[Any]:
+    """Ask for all cameras, or those in the bounds of `area`, in order of id."""
+    query = sa.select(*CAMERA).order_by(_cameras.c.id)
+    return query if area is None else query.where(in_bounds(area))
+
+
+def clips(camera: str | None, span: Span | None) -> sa.Select[Any]:
+    """Ask for the clips of one camera or of all, those that overlap `span` or all, by camera and time."""
+    query = sa.select(*INGESTED).order_by(_clips.c.camera, _clips.c.start_ns, _clips.c.id)
+    if camera is not None:
+        query = query.where(_clips.c.camera == camera)
+    if span is not None:
+        query = query.where(_clips.c.start_ns < span.end_ns, _clips.c.end_ns > span.start_ns)
+    return query
+
+
+def last_start(camera: str, before_ns: int | None) -> sa.Select[Any]:
+    """Ask when the last clip of a camera starts, of all or of those before an instant."""
+    query = sa.select(sa.func.max(_clips.c.start_ns)).where(_clips.c.camera == camera)
+    return query if before_ns is None else query.where(_clips.c.start_ns < before_ns)
+
+
+def recorded(camera: str, span: Span) -> sa.Select[Any]:
+    """Ask how long the clips of a camera are that start in `span`, added up."""
+    mine = (_clips.c.camera == camera, _clips.c.start_ns >= span.start_ns, _clips.c.start_ns < span.end_ns)
+    return sa.select(sa.func.sum(_clips.c.end_ns - _clips.c.start_ns)).where(*mine)
+
+
+def longest() -> sa.ScalarSelect[Any]:
+    """Ask how long the longest clip is."""
+    return sa.select(sa.func.coalesce(sa.func.max(_clips.c.end_ns - _clips.c.start_ns), 0)).scalar_subquery()
+
+
+def deliveries(request: str) -> sa.Select[Any]:
+    """Ask for the accounts of what was delivered for a request."""
+    made = tables.deliveries.c
+    return sa.select(made.document).where(made.request == request).order_by(made.cut)
 
 
 def candidates(area: Area, span: Span) -> sa.Select[Any]:

@@ -45,7 +45,7 @@ PURE_BUT = {("pipeline/media/transcode.py", "subprocess")}
 # What people come in by. They call the desk and import from below it no more than these nouns.
 DOORS = ("lamplighter/cli/", "lamplighter/report/", "lamplighter/web/")
 NOUNS = {
-    "storage.archive": {"Ingested"},
+    "storage.archive": {"Ingested", "Learnt"},
     "workers.receipt": {"Outcome", "Receipt"},
 }
 # What a desk holds, and none but the desk itself touches.

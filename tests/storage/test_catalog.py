@@ -201,8 +201,9 @@ def test_what_moved_is_kept_of_each_candidate_in_place_of_what_was_before(catalo
     for one in (into, after, far):
         archive.clips.put(ingested(one))
     catalog.put_clips(map(ingested, (into, after, far)))
-    old = KeptEvents("a", night=False, events=(), never=("min_cells 9 is more than the 4 'ü'",))
-    new = KeptEvents("b", night=True, events=(Span(start, start + 1), Span(start + 5, 2**63 - 1)))
+    old = KeptEvents("a", night=False, events=(), scores=(), never=("min_cells 9 is more than the 4 'ü'",))
+    events = (Span(start, start + 1), Span(start + 5, 2**63 - 1))
+    new = KeptEvents("b", night=True, events=events, scores=(-0.3, 7.25))
     catalog.keep_events([])
     catalog.keep_events([(into, old), (after, old), (far, old)])
     assert catalog.kept_events(REQUEST.area, REQUEST.span) == {into.id: old}

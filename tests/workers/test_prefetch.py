@@ -22,6 +22,7 @@ from workers.prefetch import activities
 pytestmark = pytest.mark.whole
 
 CLIPS = [ingested(clip(start_ns=NOON + number * MINUTE)) for number in range(80)]
+KEYS = [one.activity for one in CLIPS]
 
 
 @pytest.fixture(params=["directory", "s3"])
@@ -52,7 +53,8 @@ def readers() -> list[str]:
 
 def test_activities_come_in_the_order_they_were_asked_for(store: tuple[StoreSettings, object]) -> None:
     for clips in (CLIPS, CLIPS[::-1], CLIPS[:1], list[Ingested]()):
-        found = [int(one.luma[0]) for one in activities(clips, store[0]) if isinstance(one, Activity)]
+        keys = [one.activity for one in clips]
+        found = [int(one.luma[0]) for one in activities(keys, store[0]) if isinstance(one, Activity)]
         assert found == [CLIPS.index(one) for one in clips]
     assert not readers()
 
@@ -62,7 +64,7 @@ def test_one_that_is_missing_is_told_in_its_turn_and_the_others_are_read(
 ) -> None:
     settings, opened = store
     opened.delete(CLIPS[50].activity)
-    found = list(activities(CLIPS, settings))
+    found = list(activities(KEYS, settings))
     missing = found.pop(50)
     assert isinstance(missing, DamagedDocument)
     assert CLIPS[50].activity in str(missing)
@@ -71,7 +73,7 @@ def test_one_that_is_missing_is_told_in_its_turn_and_the_others_are_read(
 
 
 def test_who_stops_early_leaves_no_thread_behind(store: tuple[StoreSettings, object]) -> None:
-    reading = activities(CLIPS, store[0])
+    reading = activities(KEYS, store[0])
     next(reading)
     reading.close()  # type: ignore[attr-defined]
     assert not readers()

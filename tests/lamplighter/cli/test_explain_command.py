@@ -19,7 +19,7 @@ SETTINGS = """
 [detection]
 min_cells = 3
 [night]
-sensitivity = 0.3
+sensitivity = "5/day"
 [camera."ask-1"]
 gap_s = 9
 [camera."ask-1".night]
@@ -64,7 +64,7 @@ def test_the_deciding_values_are_told_with_their_tables_by_day_and_by_night(clip
     assert (day["profile"], night["profile"]) == ("day", "night")
     for key, by_day, by_night in (
         ("min_cells", (3, "[detection]"), (5, '[camera."ask-1".night]')),
-        ("sensitivity", (0.2, "[detection]"), (0.3, "[night]")),
+        ("sensitivity", ("2/day", "[detection]"), ("5/day", "[night]")),
         ("gap_s", (9, '[camera."ask-1"]'), (9, '[camera."ask-1"]')),
     ):
         assert (day["settings"][key]["value"], day["settings"][key]["table"]) == by_day
@@ -89,7 +89,7 @@ def test_show_match_and_explain_agree_on_the_events_of_a_clip(clips: dict[str, s
 @pytest.mark.parametrize(
     ("settings", "reason", "words"),
     [
-        ({"min_cells": 9}, "min_cells", "connected cells moved, min_cells wants 9"),
+        ({"min_cells": 45}, "min_cells", "connected cells moved, min_cells wants 45"),
         ({"max_area": 0.01}, "max_area", "of the picture moved, max_area allows 0.01"),
         ({"travel": 0.9}, "travel", "of the picture's longer side, travel wants 0.9"),
         ({"min_event_s": 60}, "min_event_s", " s, min_event_s wants 60 s"),
@@ -116,8 +116,8 @@ def test_what_moved_where_nobody_looks_and_what_did_not_move_at_all(clips: dict[
     (tmp_path / "top.toml").write_text(f"[detection]\nwatch = {top}\n")
     text = shown("--config", "top.toml", "explain", clips["day"])
     assert "which no zone watches" in text
-    assert "No watched cell moves by 0.2, the sensitivity, in any frame." in text
-    (tmp_path / "deaf.toml").write_text("[detection]\nmin_cells = 9\nmin_event_s = 60\n")
+    assert "No watched cell has a score of -0.30 in any second." in text
+    (tmp_path / "deaf.toml").write_text("[detection]\nmin_cells = 45\nmin_event_s = 60\n")
     assert "No setting changed alone would give an event" in shown("--config", "deaf.toml", "explain", clips["day"])
     assert said("explain", clips["still"])["remedies"] == []
 

@@ -22,12 +22,13 @@ from fleet_fixtures import Films, a_request, ask, change, put_film
 from lamplighter.desk import kept
 from lamplighter.desk.cases import Row
 from lamplighter.desk.desk import Desk
+from lamplighter.desk.habits import InForce
 from lamplighter.desk.kept import Found, code_digest, find
 from pipeline.activity import Activity
 from pipeline.case.request import Request, Verdict
 from pipeline.clip import Camera
 from pipeline.detection.detect import detect
-from pipeline.detection.gates import Detection, FrameGate
+from pipeline.detection.gates import Detection, MomentGate
 from pipeline.detection.layers import CameraLayer, Layers
 from pipeline.detection.night import Darkness
 from pipeline.detection.trace import Trace
@@ -61,7 +62,8 @@ class Street:
 
     def look(self, layers: Layers) -> Found:
         near = self.catalog.candidates(ASKED.area, ASKED.span)
-        return find(ASKED, near, layers=layers, store=self.store, catalog=self.catalog)
+        habits = InForce(self.archive)
+        return find(ASKED, near, layers=layers, habits=habits, store=self.store, catalog=self.catalog)
 
     def afresh(self, layers: Layers) -> dict[str, tuple[bool, tuple[Span, ...]]]:
         found = {}
@@ -129,7 +131,7 @@ def detections(draw: st.DrawFn) -> Detection:
         st.fixed_dictionaries(
             {},
             optional={
-                "sensitivity": st.sampled_from([0.1, 0.45, 0.9]),
+                "sensitivity": st.sampled_from([0.01, 2.0, 2000.0]),
                 "min_cells": st.sampled_from([1, 4, 200]),
                 "gap_s": st.sampled_from([0.0, 20.0]),
                 "watch": st.sampled_from([(), (((0.0, 0.0), (1.0, 0.0), (1.0, 0.5), (0.0, 0.5)),)]),
@@ -173,7 +175,7 @@ def test_the_second_time_no_activity_is_read_and_by_other_settings_it_is(street:
     street.lose_activities()
     assert street.find(Layers()) == found
     for other in (
-        Layers(Detection(sensitivity=0.21)),
+        Layers(Detection(sensitivity=2.5)),
         Layers(night=Detection(min_cells=3)),
         Layers(cameras={"yard": CameraLayer(gap_s=3)}),
         Layers(darkness=Darkness(by="picture")),
@@ -209,7 +211,8 @@ def test_a_camera_that_moves_into_the_night_is_looked_at_by_the_settings_of_the_
         (camera(by.id, lon=by.lon - 180), one) for by, one in street.catalog.candidates(ASKED.area, ASKED.span)
     ]
     at_noon = [(by, one) for by, one in asked if one.clip.start_ns >= NOON]
-    found = find(ASKED, at_noon, layers=layers, store=street.store, catalog=street.catalog)
+    habits = InForce(street.archive)
+    found = find(ASKED, at_noon, layers=layers, habits=habits, store=street.store, catalog=street.catalog)
     assert [(motion.night, motion.events) for motion in found.motions.values()] == [(True, ())] * 4
 
 
@@ -221,10 +224,10 @@ def test_other_code_finds_it_anew(street: Street, monkeypatch: pytest.MonkeyPatc
     assert len(street.look(Layers()).damaged) == 8
 
 
-class _MaxCells(FrameGate):
+class _MaxCells(MomentGate):
     """A gate that there is not, as somebody would enter it into the table."""
 
-    def frames(self, trace: Trace, settings: Detection) -> NDArray[np.bool_]:
+    def moments(self, trace: Trace, settings: Detection) -> NDArray[np.bool_]:
         small: NDArray[np.bool_] = trace.cells <= cast("Tried", settings).max_cells
         return small
 
@@ -237,7 +240,7 @@ def test_a_gate_entered_into_the_table_makes_what_is_kept_stale_and_holds_for_wh
     street: Street,
 ) -> None:
     counts = []
-    for most in (10_000, 4, 2):
+    for most in (10_000, 15, 8):
         layers = Layers(Tried(max_cells=most), Tried(), Tried())
         found = street.find(layers)
         assert short(found) == street.afresh(layers)

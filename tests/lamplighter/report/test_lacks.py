@@ -116,11 +116,13 @@ def test_an_explanation_tells_holes_among_what_moved_and_damage_above() -> None:
     sections = {one.heading: one for one in explanation_sections(explained(activity, of), load(flags={}))}
     assert "Damaged: 4 of 100 frames" in sections["What the recording lacks"].text
     rows = [tuple(row) for row in sections["Stretches in which watched cells moved"].table or ()]
-    assert [(row[1], row[2]) for row in rows[1:]] == [
-        ("1.00 s", "in an event"),
-        ("3600.00 s", "a hole: no frame, so no motion"),
-        ("1.00 s", "in an event"),
-    ]
+    hole = "a hole: no frame, so no motion"
+    assert [row[2] for row in rows[1:]] == ["in an event", hole, "in an event"]
+    before, between, after = (float(str(row[1]).removesuffix(" s")) for row in rows[1:])
+    assert between == 3600
+    # A second of motion on each side, and a moment or two around it in which its evidence lasts.
+    assert 1 <= before <= 1.4
+    assert 1 <= after <= 1.4
     document = explanation_document(explained(activity, of), load(flags={}))
     assert document["holes"] == [str(of.holes[0])]
     assert (document["damaged"], document["missing"], document["notes"]) == (4, 0, ())
