@@ -21,8 +21,9 @@ from docs import formats
 from docs.house import ROOT
 from lamplighter.answers import EXIT_CODES, answer_to
 from lamplighter.desk.metrics import Metrics
-from lamplighter.settings import knobs
+from lamplighter.settings import defaults, knobs
 from pipeline import errors
+from pipeline.detection.rate import SAID
 
 PAGES = ROOT / "docs" / "reference"
 _BLOCK = re.compile(r"(<!-- made:([a-z]+) -->\n).*?(<!-- /made -->)", re.DOTALL)
@@ -43,22 +44,24 @@ def bounds(knob: FieldInfo) -> str:
     if get_origin(knob.annotation) is Literal:
         return " or ".join(map(json.dumps, kinds))
     names = ("ge", "gt", "le", "lt")
+    unit = " a day" if SAID in knob.metadata else ""
     limit = {name: f"{getattr(rule, name):_}" for rule in knob.metadata for name in names if hasattr(rule, name)}
     high = f"<= {limit['le']}" if "le" in limit else f"< {limit['lt']}" if "lt" in limit else ""
     if not high and limit:
         return f"x >= {limit['ge']}" if "ge" in limit else f"x > {limit['gt']}"
     if limit:
         low = f"{limit['ge']} <= " if "ge" in limit else f"{limit['gt']} < " if "gt" in limit else ""
-        return f"{low}x {high}"
+        return f"{low}x {high}{unit}"
     return "true or false" if kinds == [bool] else "text" if kinds in ([str], [Path]) else "lists"
 
 
 def settings() -> str:
     """Return every setting by section, with its unit, its range and its default."""
     sections: dict[str, list[Sequence[str]]] = {}
+    said = defaults()
     for name, knob in knobs().items():
         section, _, key = name.rpartition(".")
-        default = _default(knob.get_default(call_default_factory=True))
+        default = _default(said[name])
         sections.setdefault(section, []).append((f"`{key}`", str(knob.description), f"`{bounds(knob)}`", default))
     head = ("setting", "what it is (unit)", "takes", "default")
     titles = {section: f"### `[{section}]`" if section else "### Before any section" for section in sections}

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import difflib
+import functools
 import json
 import os
 import tomllib
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import Annotated, Any, Literal, NoReturn, get_origin
@@ -25,11 +26,12 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import (
     BaseSettings,
     EnvSettingsSource,
+    InitSettingsSource,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
-    TomlConfigSettingsSource,
 )
 
+from lamplighter.former import carried
 from pipeline.case.request import Limits
 from pipeline.clip import check_id, check_zone
 from pipeline.detection.gates import Detection
@@ -148,12 +150,18 @@ class Settings(BaseSettings):
     fleet: FleetSettings = FleetSettings()
 
     _sources: list[tuple[str, Mapping[str, Any]]] = PrivateAttr(default_factory=list)
+    _warnings: list[str] = PrivateAttr(default_factory=list)
 
     @field_serializer("day", "night", "camera", mode="wrap")
     def _as_given(self, value: Any, _handler: Any) -> Any:  # noqa: ANN401 - what pydantic hands over
         if isinstance(value, BaseModel):
             return value.model_dump(mode="json", exclude_unset=True)
         return {name: layer.model_dump(mode="json", exclude_unset=True) for name, layer in value.items()}
+
+    @property
+    def warnings(self) -> Sequence[str]:
+        """What no longer means the same as where it was written, with what to write instead."""
+        return tuple(self._warnings)
 
     @property
     def layers(self) -> Layers:
@@ -183,37 +191,51 @@ def load(file: Path | None = None, *, flags: Mapping[str, Any] | None = None) ->
     files = [CONFIGS / "default.toml"]
     if chosen := file or os.environ.get("LAMPLIGHTER_CONFIG"):
         files.append(Path(chosen))
-    layers: list[tuple[str, Mapping[str, Any]]] = [(str(path), _read(path)) for path in files]
-    layers += [(_ENVIRONMENT, _environment()), ("the command line", flags or {})]
-    for name, layer in layers:
+    written = [(str(path), _read(path)) for path in files] + [(_ENVIRONMENT, _environment())]
+    layers: list[tuple[str, Mapping[str, Any]]] = []
+    warnings: list[str] = []
+    for name, layer in [*written, ("the command line", flags or {})]:
         for key in _keys(layer):
             _check_known(name, key)
         _check_layers(name, layer)
+        if len(layers) < len(written):
+            layer, noticed = carried(layer, functools.partial(_called, name))  # noqa: PLW2901
+            warnings += noticed
+        layers.append((name, layer))
 
     class Layered(Settings):
         @classmethod
         def settings_customise_sources(  # type: ignore[override]  # the library gives them by name
-            cls,
-            settings_cls: type[BaseSettings],
-            init_settings: PydanticBaseSettingsSource,
-            env_settings: PydanticBaseSettingsSource,
-            **_others: PydanticBaseSettingsSource,
+            cls, settings_cls: type[BaseSettings], **_given: PydanticBaseSettingsSource
         ) -> tuple[PydanticBaseSettingsSource, ...]:
-            return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, files, deep_merge=True)
+            return tuple(InitSettingsSource(settings_cls, dict(layer)) for _, layer in reversed(layers))
 
     try:
-        settings = Layered(**(flags or {}))
-        settings._sources = layers[1:]  # noqa: SLF001 - it is our own; what the default file says is the default
+        settings = Layered()
+        # Both are our own; what the default file says is the default.
+        settings._sources, settings._warnings = layers[1:], warnings  # noqa: SLF001
     except ValidationError as error:
         first = error.errors()[0]
         path = tuple(str(part) for part in first["loc"])
         source = next((name for name, layer in reversed(layers) if _holds(layer, path)), "the settings")
-        if source == _ENVIRONMENT:
-            source = f"the environment variable {_PREFIX}{'__'.join(path[:2]).upper()}"
+        source = _called(source, ".".join(path[:2]))
         unsaid = isinstance(first["input"], dict) or first["type"] == UNSHOWN
         got = "" if unsaid else f", got {first['input']!r}"
         raise ConfigError(f"{source}: {'.'.join(path)}: {first['msg']}{got}") from error
     return settings
+
+
+def defaults() -> dict[str, Any]:
+    """Return the default of every knob by its dotted name, as a settings file writes it."""
+    found = {}
+    for name, knob in knobs().items():
+        section, _, key = name.rpartition(".")
+        default = knob.get_default(call_default_factory=True)
+        if section:
+            written = Settings.model_fields[section].default.model_dump(mode="json")[key]
+            default = default if written == (list(default) if isinstance(default, tuple) else default) else written
+        found[name] = default
+    return found
 
 
 def revised(text: str, tables: Mapping[tuple[str, ...], Mapping[str, Any]]) -> str:
@@ -272,6 +294,11 @@ def knobs() -> dict[str, FieldInfo]:
         else:
             found[name] = field
     return found
+
+
+def _called(source: str, key: str) -> str:
+    """Return what is said for people of where a key stands: the file, the variable, or the command line."""
+    return f"the environment variable {_PREFIX}{key.replace('.', '__').upper()}" if source == _ENVIRONMENT else source
 
 
 def _check_known(source: str, key: str) -> None:

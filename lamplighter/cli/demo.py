@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lamplighter.cli.options import Json, Workers, exit_code
+from lamplighter.cli.options import Json, Workers, exit_code, settings_in
 from pipeline.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -66,14 +66,12 @@ class _Story:
 
 
 def _settings(config: Path | None, data: Path, *, store: str, workers: int | None) -> Settings:
-    from lamplighter.settings import load
-
     flags: dict[str, Any] = {
         "data": data,
         "store": {"kind": "s3" if store == "minio" else "directory"},
         "ingest": {"template": "{camera}/{start:%Y%m%dT%H%M%SZ}.mp4"},
     }
-    return load(config, flags=flags if workers is None else flags | {"batch": {"workers": workers}})
+    return settings_in(config, flags if workers is None else flags | {"batch": {"workers": workers}})
 
 
 def _tell(settings: Settings, footage: Path, *, seed: int, seconds: int, quiet: bool) -> _Story:

@@ -16,6 +16,8 @@ from pipeline.errors import ConfigError
 from pipeline.span import NS
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from lamplighter.desk.desk import Desk
     from lamplighter.desk.tally import Tally
     from lamplighter.settings import Settings
@@ -44,13 +46,22 @@ RequestId = Annotated[str, typer.Argument(help="The request's id.")]
 
 def settings_of(context: typer.Context, **sections: Mapping[str, Any]) -> Settings:
     """Return the settings in force under the common options, with the flags given (None: not given) by section."""
-    from lamplighter.settings import load
-
     config, flags = context.obj
     given = {
         name: {key: value for key, value in section.items() if value is not None} for name, section in sections.items()
     }
-    return load(config, flags=flags | {name: section for name, section in given.items() if section})
+    return settings_in(config, flags | {name: section for name, section in given.items() if section})
+
+
+def settings_in(config: Path | None, flags: Mapping[str, Any]) -> Settings:
+    """Return the settings in force with a file and flags, having said what in them no longer means the same."""
+    from lamplighter.cli import tables
+    from lamplighter.settings import load
+
+    settings = load(config, flags=flags)
+    for warning in settings.warnings:
+        tables.warn(warning)
+    return settings
 
 
 def naming_flags(layout: str | None, template: str | None, zone: str | None) -> dict[str, object]:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from lamplighter.cli.options import Json, settings_of
+from lamplighter.cli.options import Json, settings_in, settings_of
 
 _FEW = 20  # clips that are read before anybody looks for a progress bar
 
@@ -33,10 +33,9 @@ def picture(
     from lamplighter.report.camera import CameraPictures
     from lamplighter.report.comparison import draw_comparison
     from lamplighter.report.wording import clip_count
-    from lamplighter.settings import load
 
     settings = settings_of(context)
-    others = {} if compare is None else {compare.name: load(compare, flags=context.obj[1]).layers.for_clip}
+    others = {} if compare is None else {compare.name: settings_in(compare, context.obj[1]).layers.for_clip}
     pictures = CameraPictures()
     with open_desk(settings) as desk:
         follow = reports.follow_clips(quiet=as_json, few=_FEW)

@@ -102,11 +102,14 @@ def _tune(settings: Settings, plan: Plan, output: _Output) -> None:
 def _goal(labels: Path | None, target: str | None) -> Goal:
     from lamplighter.desk.suggestion import ByLabels, ByRate
     from pipeline.detection.labels import read_labels
-    from pipeline.detection.tune import parse_rate
+    from pipeline.detection.rate import parse_rate
     from pipeline.errors import ConfigError
 
     if target is not None and labels is None:
-        return ByRate(parse_rate(target))
+        try:
+            return ByRate(parse_rate(target))
+        except ValueError as error:
+            raise ConfigError(f"--target: {error}, got {target!r}") from error
     if labels is None or target is not None:
         raise ConfigError("wanted a file of labels, or --target such as 6/day, and not both")
     try:

@@ -110,19 +110,25 @@ def learn(holdings: Holdings, cameras: Sequence[str], *, days: float | None, unt
     return _carry_out(holdings, windows, saw=saw)
 
 
-def learn_due(holdings: Holdings, cameras: Iterable[str] | None = None, *, over: Event | None = None) -> Tally:
+def learn_due(
+    holdings: Holdings,
+    cameras: Iterable[str] | None = None,
+    *,
+    remeasured: bool = False,
+    over: Event | None = None,
+) -> Tally:
     """Learn the habits of those of these cameras, or of all, that have enough footage that is not in theirs yet.
 
     That is an hour, and a seventh of what is: what learning costs stays a small part of measuring, however often it
-    is asked for. What keeps it from learning is a warning, and what was not learnt is due the next time; so is the rest
-    when it is `over`.
+    is asked for. Where clips were `remeasured`, what was known of them is due too. What keeps it from learning is a
+    warning, and what was not learnt is due the next time; so is the rest when it is `over`.
     """
     wanted = None if cameras is None else set(cameras)
     if not holdings.settings.habits.learn or wanted == set():
         return Tally()
     try:
         known = [one for one in holdings.catalog.cameras() if wanted is None or one.id in wanted]
-        windows = [(one, window) for one in known if (window := _due(holdings, one.id))]
+        windows = [(one, window) for one in known if (window := _due(holdings, one.id, remeasured=remeasured))]
         return _carry_out(holdings, windows, saw=nobody, over=over)
     except LamplighterError as error:
         _warn(f"habits were not learnt, which is tried again with the next footage: {error}")
@@ -162,7 +168,7 @@ def _window(holdings: Holdings, camera: str, *, days: float, until_ns: int | Non
     return None if last_ns is None else Span(max(0, last_ns + 1 - round(days * _DAY_NS)), last_ns + 1)
 
 
-def _due(holdings: Holdings, camera: str) -> Span | None:
+def _due(holdings: Holdings, camera: str, *, remeasured: bool) -> Span | None:
     """Return when the clips start that a camera's habits are to be learnt from anew, None when little of it is new."""
     window = _window(holdings, camera, days=holdings.settings.habits.days)
     if window is None:
@@ -170,6 +176,8 @@ def _due(holdings: Holdings, camera: str) -> Span | None:
     recorded_ns, known = holdings.catalog.recorded_ns, last(holdings.archive, camera)
     if known is None:
         return window if recorded_ns(camera, window) >= _HOUR_NS else None
+    if remeasured:
+        return window
     later = window & Span(known.span.end_ns, _END_NS)
     new_ns = recorded_ns(camera, later) if later else 0
     # What came in late of the time that was looked at. That clips leave the window is no reason to learn anew.

@@ -20,7 +20,7 @@ from workers.ingest import RemeasureJob
 from workers.ingest import ingest as ingest_clip
 from workers.ingest import remeasure as remeasure_clip
 from workers.names import LeftOut
-from workers.receipt import Receipt
+from workers.receipt import Outcome, Receipt
 from workers.sources import IngestJob, ingest_jobs
 
 _UNKNOWN = KeptEvents("", night=False, events=(), scores=())
@@ -71,10 +71,17 @@ def remeasure(holdings: Holdings, camera: str | None, *, everything: bool, saw: 
                 holdings.archive.store.delete(old.activity)
 
     # A clip that cannot be measured again is in the store all the same: it gets no account, unless it met a bug.
-    with Books(holdings, "clips remeasured", note=f"by {version}", accounts=False, cleared=delete_old) as books:
+    books = Books(holdings, "clips remeasured", note=f"by {version}", accounts=False, cleared=delete_old)
+    anew: set[str] = set()
 
-        def enter(receipt: Receipt[RemeasureJob, Ingested]) -> None:
-            books.add(receipt, (receipt.job.known, receipt.result) if receipt.result is not None else None)
-            books.flush()
+    def enter(receipt: Receipt[RemeasureJob, Ingested]) -> None:
+        books.add(receipt, (receipt.job.known, receipt.result) if receipt.result is not None else None)
+        if receipt.outcome is Outcome.DONE:
+            anew.add(receipt.job.known.clip.camera)
+        books.flush()
 
-        return carry_out(jobs, remeasure_clip, holdings, saw=saw, enter=enter)
+    with session(holdings.settings.batch) if jobs else nullcontext():
+        with books:
+            tally = carry_out(jobs, remeasure_clip, holdings, saw=saw, enter=enter)
+        tally.habits = learn_due(holdings, anew, remeasured=True)
+    return tally

@@ -13,6 +13,7 @@ from lamplighter.settings import Settings, revised
 from pipeline.activity import Activity
 from pipeline.clip import Camera, Clip
 from pipeline.detection.detect import Event
+from pipeline.detection.gates import written
 from pipeline.detection.habits import Habits
 from pipeline.detection.labels import Labels, listed, scorable_labels
 from pipeline.detection.layers import Resolved, header
@@ -204,12 +205,11 @@ class Suggestion:
         """How many camera-hours of footage it rests on."""
         return sum(counts.duration_ns for counts in self.swept.cameras.values()) / _HOUR_NS
 
-    def values(self, trial: int) -> dict[str, float]:
-        """Return the value of each swept setting under a trial, for the fleet."""
-        changes = self.swept.trials[trial]
-        return {name: changes.get(name, getattr(self.settings.detection, name)) for name in SWEPT}
+    def values(self, trial: int) -> dict[str, float | str]:
+        """Return the value of each swept setting under a trial, for the fleet, as a settings file writes it."""
+        return written(self.settings.detection.model_copy(update={**self.swept.trials[trial]}), *SWEPT)
 
-    def revision(self) -> dict[tuple[str, ...], dict[str, float]]:
+    def revision(self) -> dict[tuple[str, ...], dict[str, float | str]]:
         """Return the values to write, by table of the settings file; none where those in force stay."""
         now = self.values(IN_FORCE)
         own = {camera: self.values(trial) for camera, trial in self.choice.cameras.items()}

@@ -13,7 +13,7 @@ from lamplighter.report.page import Section
 from lamplighter.report.wording import lacks, short_span
 from lamplighter.settings import Settings
 from pipeline.clip import Clip
-from pipeline.detection.gates import Detection
+from pipeline.detection.gates import Detection, Value, written
 from pipeline.detection.layers import Resolved, header
 from pipeline.span import iso
 
@@ -35,6 +35,8 @@ def explanation_document(explained: Explained, settings: Settings) -> dict[str, 
         start, end = part.pop("start_pts"), part.pop("end_pts")
         part["span"] = str(clip.between(start, end))
     strongest = [document["strongest"]] if explained.found.strongest else []
+    for part in document["remedies"]:
+        part["value"] = _would_do(holds.detection, part["setting"], part["value"])
     for part in [*document["events"], *document["remedies"], *strongest]:
         for name in [name for name in part if name.endswith("pts")]:
             part[name.replace("pts", "at")] = iso(clip.time_ns(part.pop(name)))
@@ -127,7 +129,7 @@ def _scores(explained: Explained) -> Section:
     rows: list[Sequence[object]] = [("second from", "score", "", "usual there")]
     for pts, score, usual in sorted(strongest):
         rows.append((_clock(clip, pts), f"{score:.2f}", "moves" if score >= found.threshold else "", f"{usual:.2f}"))
-    rate = explained.holds.detection.sensitivity
+    rate = _shown(explained.holds.detection, "sensitivity")
     known = (
         f"{found.past_h:,.1f} hours of the camera's past by {explained.holds.half} (habits {explained.habits})"
         if found.past_h
@@ -135,7 +137,7 @@ def _scores(explained: Explained) -> Section:
     )
     text = (
         f"A score of 0 comes once a day by chance, of 1 once in ten days. Decided from {found.threshold:.2f} on: "
-        f"{rate:g} false events a day are tolerable. What is usual is told by {known}."
+        f"sensitivity {rate}. What is usual is told by {known}."
     )
     rest = f" (the {_SECONDS} strongest seconds of {len(found.scores):,})" if len(found.scores) > _SECONDS else ""
     return Section(f"Score over time{rest}", textwrap.fill(text, _WIDE), table=rows, right=("score", "usual there"))
@@ -173,21 +175,26 @@ def _remedies(explained: Explained) -> Section:
     clip, holds = explained.clip, explained.holds
     rows: list[Sequence[object]] = [("setting", "now", "would do", "event from")]
     for one in explained.found.remedies:
-        would_do = "none" if one.value == () else f"{one.value:g}"
-        rows.append((one.setting, _shown(holds.detection, one.setting), would_do, _clock(clip, one.start_pts)))
+        would_do = _would_do(holds.detection, one.setting, one.value)
+        shown = "none" if would_do == [] else would_do
+        rows.append((one.setting, _shown(holds.detection, one.setting), shown, _clock(clip, one.start_pts)))
     return Section("Each of these alone would give an event", table=rows)
 
 
 def _values(settings: Settings, holds: Resolved) -> dict[str, dict[str, Any]]:
     return {
         key: {"value": value, "table": header(holds.tables[key]), "from": settings.origin(*holds.tables[key], key)}
-        for key, value in holds.detection.model_dump(mode="json").items()
+        for key, value in written(holds.detection).items()
     }
 
 
+def _would_do(detection: Detection, key: str, value: Value) -> Any:  # noqa: ANN401 - of any setting
+    return written(detection.model_copy(update={key: value}), key)[key]
+
+
 def _shown(detection: Detection, key: str) -> str:
-    value = getattr(detection, key)
-    return json.dumps(value) if value != () else "none"
+    value = written(detection, key)[key]
+    return "none" if value == [] else value if isinstance(value, str) else json.dumps(value)
 
 
 def _length(clip: Clip, start_pts: int, end_pts: int) -> str:

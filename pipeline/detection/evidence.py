@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from pipeline.layout import Layout
 
     Amplitudes: TypeAlias = NDArray[np.uint16]
+    Bools: TypeAlias = NDArray[np.bool_]
     F32: TypeAlias = NDArray[np.float32]
     Ints: TypeAlias = NDArray[np.int64]
 
@@ -95,6 +96,23 @@ class Evidence:
     def layout(self) -> Layout:
         """Where the cells lie."""
         return self.activity.layout
+
+    def within(self, watched: Bools) -> Amplitudes:
+        """Return `beyond` of watched cells, bool (R, C): what others show counts in none, also not in those beside."""
+        if watched.all():
+            return self.beyond
+        key = watched.tobytes()
+        if key not in self._within:
+            gathered = gather(self.activity, watched)
+            found = np.zeros_like(self.beyond)
+            found[np.searchsorted(self.at, gathered.at)] = self.usual.beyond(gathered)
+            found *= np.pad(watched.T, (0, 1))
+            self._within[key] = np.minimum(found, self.beyond, out=found)
+        return self._within[key]
+
+    @functools.cached_property
+    def _within(self) -> dict[bytes, Amplitudes]:
+        return {}
 
     def strength(self, amplitude: float) -> float:
         """Return the strength that an amplitude beyond what is usual has."""

@@ -16,11 +16,12 @@ import functools
 import math
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import TYPE_CHECKING, Annotated, ClassVar, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, NamedTuple, TypeAlias
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
+from pipeline.detection.rate import PerDay
 from pipeline.detection.regions import Labelling
 from pipeline.detection.stretches import ticks
 from pipeline.detection.zones import Zone, covered_cells
@@ -299,8 +300,11 @@ class Detection(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    sensitivity: Annotated[float, _Sensitivity(tries=(0.2, 2.0, 20.0, 200.0, 2000.0))] = Field(
-        2.0, gt=0, le=100_000, description="false events that are tolerable; more finds more (a camera and day)"
+    sensitivity: Annotated[PerDay, _Sensitivity(tries=(0.2, 2.0, 20.0, 200.0, 2000.0))] = Field(
+        2.0,
+        gt=0,
+        le=100_000,
+        description="false events that are tolerable; more finds more (of a camera: 2/day, 1/week, 0.5/hour)",
     )
     min_cells: Annotated[int, _MinCells(tries=(1, 2, 4, 8, 16))] = Field(
         1, ge=1, le=10_000, description="connected moving cells that are needed (count)"
@@ -328,6 +332,11 @@ class Detection(BaseModel):
     )
     pre_roll_s: Annotated[float, _ROLLS] = Field(2.0, ge=0, le=600, description="kept before an event (s)")
     post_roll_s: Annotated[float, _ROLLS] = Field(2.0, ge=0, le=600, description="kept after an event (s)")
+
+
+def written(settings: Detection, *keys: str) -> dict[str, Any]:
+    """Return settings by name, of all or some keys, as a settings file writes them."""
+    return settings.model_dump(mode="json", include=set(keys) or None)
 
 
 class Judging(NamedTuple):

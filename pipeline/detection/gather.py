@@ -47,7 +47,8 @@ class Gathered:
 
     first: int64 (n,), the frame that each moment begins with, and stands for; times: float64 (n,), when, in seconds.
     at: int64 (k,), the moments in or near which anything moves; in all others everything is 0. brief, second: uint16
-    (k, C + 1, R + 1), the amplitude that shows both now and in the second around, and the mean over that second.
+    (k, C + 1, R + 1), the amplitude that a cell that moves shows now and in the second around, and the mean of it.
+    recorded: float64 (n,), as `times`, but without the holes.
     """
 
     first: Ints
@@ -55,6 +56,7 @@ class Gathered:
     at: Ints
     brief: Amplitudes
     second: Amplitudes
+    recorded: Seconds
 
     @functools.cached_property
     def lasting(self) -> Amplitudes:
@@ -88,44 +90,59 @@ class Gathered:
 
         A visitor is not there in most segments, or stays; leaves are, and come and go. None of a clip without enough.
         """
-        length = float(self.times[-1] - self.times[0])
+        length = float(self.recorded[-1] - self.recorded[0])
         count = int(length // _SEGMENT_S)
         if count < _SEGMENTS:
             return None
-        ends = np.searchsorted(self.times, self.times[0] + length / count * np.arange(1, count))
+        ends = np.searchsorted(self.recorded, self.recorded[0] + length / count * np.arange(1, count))
         parts = list(itertools.pairwise([0, *np.searchsorted(self.at, ends).tolist(), len(self.at)]))
-        wanted = np.diff([0, *ends.tolist(), len(self.times)]).tolist()  # moments of each, also those in which all is 0
+        wanted = np.diff(
+            [0, *ends.tolist(), len(self.recorded)]
+        ).tolist()  # moments of each, also those in which all is 0
         most, least = np.zeros((2, count, *self.brief.shape[1:]), np.uint16)
         for number, ((start, end), moments_) in enumerate(zip(parts, wanted, strict=True)):
             if start < end:
                 self.brief[start:end].max(0, out=most[number])
-            if end - start == moments_:
+            if 0 < end - start == moments_:
                 self.second[start:end].min(0, out=least[number])
-        high, low = (power(np.partition(part, count // 2, axis=0)[count // 2]) for part in (most, least))
+        high, low = (power(np.partition(part, (count - 1) // 2, axis=0)[(count - 1) // 2]) for part in (most, least))
         high[low >= _STILL * high] = 0
         return float(np.partition(high.ravel(), -_SOLE - 1)[-_SOLE - 1])
 
 
-def gather(activity: Activity) -> Gathered:
-    """Gather what an activity shows, whatever the settings and whatever is known of its camera."""
+def gather(activity: Activity, watched: Bools | None = None) -> Gathered:
+    """Gather what an activity shows, whatever is known of its camera; only what `watched` cells show: bool (R, C)."""
     first, times = moments(activity)
     share = activity.share.T  # (C, R, N)
     columns, rows, _ = share.shape
     seen = share[..., :: _step(first)][..., : len(first)] if _step(first) else share.take(first, axis=2)
+    if watched is not None:
+        seen = seen * watched.T[..., None]
     blocks = _busy_blocks(seen, times)
     at = np.concatenate([np.arange(start, end) for start, end, _, _ in blocks] or [np.zeros(0, np.int64)])
     brief, second = np.empty((2, len(at), columns + 1, rows + 1), np.uint16)
     done = 0
     for start, end, low, high in blocks:
-        now = _amplitudes(seen[..., low:high])
+        moves, now = _amplitudes(seen[..., low:high])
         out = slice(done, done + end - start)
         inside = slice(start - low, end - low)
         mean = _mean_around(now, times[low:high])[inside]
         mean[:, columns], mean[..., rows] = 0, 0
         second[out] = mean
         np.minimum(now[inside], mean, out=brief[out])
+        brief[out] *= moves[inside] > 0
         done += end - start
-    return Gathered(first, times, at, brief, second)
+    return Gathered(first, times, at, brief, second, times - _holes_before(activity, first))
+
+
+def _holes_before(activity: Activity, first: Ints) -> Seconds:
+    """Return how many seconds of holes lie before each moment, float64 (n,): nobody knows how restless they were."""
+    if not activity.holes:
+        return np.zeros(len(first))
+    starts, ends = np.array(activity.holes, np.int64).T
+    missing = np.concatenate(([0], np.cumsum(ends - starts)))
+    seconds: Seconds = missing[np.searchsorted(ends, activity.pts[first], side="right")] * float(activity.time_base)
+    return seconds
 
 
 def _busy_blocks(seen: NDArray[np.uint8], times: Seconds) -> list[tuple[int, int, int, int]]:
@@ -140,8 +157,8 @@ def _busy_blocks(seen: NDArray[np.uint8], times: Seconds) -> list[tuple[int, int
     return blocks
 
 
-def _amplitudes(seen: NDArray[np.uint8]) -> Amplitudes:
-    """Return the amplitude of the 3 x 3 around each cell: uint8 (C, R, k) to (k, C + 1, R + 1)."""
+def _amplitudes(seen: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], Amplitudes]:
+    """Return what each cell shows, in steps, and the amplitude of 3 x 3: uint8 (C, R, k) to (k, C + 1, R + 1) each."""
     columns, rows, count = seen.shape
     steps = np.zeros((count, columns + 1, rows + 1), np.uint8)
     steps[:, :columns, :rows] = seen.transpose(2, 0, 1)
@@ -152,7 +169,7 @@ def _amplitudes(seen: NDArray[np.uint8]) -> Amplitudes:
     level = np.sqrt(now, dtype=np.float32)
     level *= STEPS
     np.copyto(now, level, casting="unsafe")
-    return now
+    return steps, now
 
 
 def power(amplitude: Amplitudes) -> F32:

@@ -18,7 +18,7 @@ import numpy as np
 from pipeline.detection.gather import STEPS, Gathered, gather
 from pipeline.detection.operating import LEVELS, Operating
 from pipeline.detection.regions import travelling
-from pipeline.detection.usual import FLEET, Usual
+from pipeline.detection.usual import FLEET, UNREST, Usual
 from pipeline.layout import Layout
 from pipeline.span import Span
 
@@ -97,7 +97,7 @@ class Habits:
         return Usual(
             steady=(sure * steady).astype(np.float32),
             gusts=(sure * gusts).astype(np.float32),
-            unrest=float((hours * self.unrest[same]).sum() / hours.sum()),
+            unrest=sure * float((hours * self.unrest[same]).sum() / hours.sum()) + (1 - sure) * UNREST[0],
             operating=Operating.known(self.chance[int(night)], float(hours.sum()) / 24),
             hours=float(hours.sum()),
         )

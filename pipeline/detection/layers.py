@@ -103,14 +103,14 @@ class Layers:
         return _seen(known.of("", night=night), activity, whose=name)
 
     def revision(
-        self, fleet: Mapping[str, float], cameras: Mapping[str, Mapping[str, float]]
-    ) -> dict[tuple[str, ...], dict[str, float]]:
+        self, fleet: Mapping[str, float | str], cameras: Mapping[str, Mapping[str, float | str]]
+    ) -> dict[tuple[str, ...], dict[str, float | str]]:
         """Return what to write into which table so that these values hold where no narrower table has a key of its own.
 
         `fleet` has the values of all cameras, `cameras` those of single ones. Written into a camera's own table, a
         value would outweigh what `[day]` or `[night]` holds for that key: it goes into the other half of the day alone.
         """
-        tables: dict[tuple[str, ...], dict[str, float]] = {("detection",): dict(fleet)}
+        tables: dict[tuple[str, ...], dict[str, float | str]] = {("detection",): dict(fleet)}
         for camera, values in cameras.items():
             by_day, by_night = (self.of(camera, night=night).pinned for night in (False, True))
             for key, value in values.items():

@@ -48,7 +48,9 @@ class Operating:
         prior = _RATE * LEVELS ** (-1 / math.log10(_TENFOLD))
         if chance is None:
             return cls(prior)
-        rates = (prior * _PRIOR_DAYS + chance) / (_PRIOR_DAYS + days)
+        # A visitor who stands counts as well: no more is believed than what so many cannot be by themselves.
+        sure = np.maximum(0, chance - 2 * np.sqrt(chance) - 1)
+        rates = (prior * _PRIOR_DAYS + sure) / (_PRIOR_DAYS + days)
         return cls(np.minimum.accumulate(rates))
 
     def strength(self, per_day: float) -> float:

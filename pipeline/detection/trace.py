@@ -69,8 +69,7 @@ class Trace:
     @functools.cached_property
     def beyond(self) -> Amplitudes:
         """The amplitudes of watched cells: uint16 (k, C, R), of the moments `evidence.at`."""
-        beyond = self.evidence.beyond[:, :-1, :-1]
-        return beyond if self.view.watched.all() else beyond * self.view.watched.T
+        return self.evidence.within(self.view.watched)[:, :-1, :-1]
 
     @functools.cached_property
     def area(self) -> NDArray[np.float64]:

@@ -27,9 +27,7 @@ def trace(evidence: Evidence, detection: Detection, *, labelling: Labelling = La
     At least `labelling` is done, and what the other gates need. Raises ConfigError for a zone that covers no cell.
     """
     view = view_of(evidence.layout, detection)
-    beyond = evidence.beyond
-    if not view.watched.all():
-        beyond = beyond * np.pad(view.watched.T, (0, 1))
+    beyond = evidence.within(view.watched)
     peak = np.zeros(len(evidence.pts), np.uint16)
     peak[evidence.at] = beyond.reshape(len(beyond), beyond[0].size if len(beyond) else 1).max(1)
     labelling = max(labelling, labelling_for(detection))

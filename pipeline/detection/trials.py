@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping
-from typing import Any, ClassVar, TypeAlias
+from typing import Annotated, Any, ClassVar, TypeAlias
 
-from pydantic import ConfigDict, Field, ValidationError, create_model, model_validator
+from pydantic import BeforeValidator, ConfigDict, Field, PlainSerializer, ValidationError, create_model, model_validator
 
 from pipeline.detection.gates import Detection, swept
 
@@ -26,9 +26,13 @@ def _grid_fields(kind: type[Detection]) -> dict[str, Any]:
     """Return the fields of a grid: the values to try of each setting that the table of gates lets a sweep vary."""
     fields: dict[str, Any] = {}
     for name, values in swept(kind).items():
-        number = kind.model_fields[name].annotation
+        field = kind.model_fields[name]
+        said_as = [one for one in field.metadata if isinstance(one, BeforeValidator | PlainSerializer)]
+        number: Any = field.annotation
+        for one in said_as:
+            number = Annotated[number, one]
         said = Field(values, min_length=1, description="values to try (as in detection)")
-        fields[name] = (tuple[number, ...], said)  # type: ignore[valid-type]  # the type that the table says
+        fields[name] = (tuple[number, ...], said)
     return fields
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from fractions import Fraction
 
@@ -11,10 +10,7 @@ import numpy as np
 from pipeline.detection.score import Score
 from pipeline.detection.sweep import Counts
 from pipeline.detection.trials import GRID, IN_FORCE, TuneSettings
-from pipeline.errors import ConfigError
 from pipeline.span import NS
-
-_PER_DAY = {"hour": Fraction(24), "day": Fraction(1), "week": Fraction(1, 7)}
 
 
 def front(scores: Sequence[Score]) -> list[int]:
@@ -57,14 +53,6 @@ def best(scores: Sequence[Score], settings: TuneSettings, *, than: int = IN_FORC
             for part in (slice(None, -2), slice(2, None)):
                 around = around + padded[(*inner[:axis], part, *inner[axis + 1 :])]
     return GRID + int(np.where(f1 == f1.max(), around, -1).argmax())
-
-
-def parse_rate(text: str) -> Fraction:
-    """Return events a day from a text such as 6/day, 0.5/hour or 20/week. Raises ConfigError for any other."""
-    found = re.fullmatch(r"\s*([0-9]{1,9}(?:\.[0-9]{1,9})?)\s*(?:/|per)\s*(hour|day|week)\s*", text, re.IGNORECASE)
-    if found is None or not Fraction(found[1]):
-        raise ConfigError(f"--target: wanted a number above 0 per hour, day or week, such as 6/day, got {text!r}")
-    return Fraction(found[1]) * _PER_DAY[found[2].lower()]
 
 
 def nearest(cameras: Sequence[Counts], per_day: Fraction, settings: TuneSettings, *, than: int = IN_FORCE) -> int:

@@ -26,7 +26,8 @@ _WIDE = 0.05  # of the picture's cells take part at least: a doorstep does not b
 _SOME = 16.0  # power from which a cell can be said to move in gusts
 _LEAST = 8.0  # power that is an event where nothing is restless: noise of a sensor comes to half of it, ...
 _RESTLESS = 3.0  # ... and times the unrest, where something is: leaves have gusts
-_UNREST = (30.0, 120.0)  # power: of a camera and a clip that say nothing of it, and at most: people come again too
+UNREST: Final = (20.0, 120.0)
+"""Power: the unrest of a camera and a clip that say nothing of it, and the highest that counts: people come again too."""
 _TOLD = 1 / 16  # of the strength that is an event: what is less strong is nothing
 _LASTS, _AT_MOST = 3, 40.0  # times counts what lasts for seconds, up to this power: only what is hardly seen at all
 
@@ -62,8 +63,8 @@ class Usual:
 
         It is what makes an event of a fleet of which nothing else is known.
         """
-        known = [unrest for unrest in (gathered.unrest, self.unrest) if unrest is not None]
-        return _LEAST + _RESTLESS * min(max(known, default=_UNREST[0]), _UNREST[1])
+        unrest = self.unrest if gathered.unrest is None else gathered.unrest
+        return _LEAST + _RESTLESS * min(UNREST[0] if unrest is None else unrest, UNREST[1])
 
     def of(self, gathered: Gathered) -> F32:
         """Return the power that is usual, by the camera's past and the clip itself: float32 (1 or k, C + 1, R + 1)."""
@@ -86,9 +87,9 @@ def _less(amplitude: Amplitudes, usual: F32, told: float) -> Amplitudes:
 
     amplitude: uint16 (k, C + 1, R + 1); usual: float32 (1 or k, C + 1, R + 1), powers; told: the least power.
     """
-    flat = amplitude.reshape(len(amplitude), usual[0].size)
+    flat = amplitude.reshape(len(amplitude), usual.shape[1] * usual.shape[2])
     found = flat * (flat >= max(1, math.ceil(STEPS * math.sqrt(told))))
-    off = usual.reshape(len(usual), -1)
+    off = usual.reshape(len(usual), flat.shape[1])
     cells = np.flatnonzero(off.any(0))
     if len(cells):
         left = power(flat[:, cells])

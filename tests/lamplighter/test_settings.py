@@ -15,7 +15,7 @@ from pydantic.fields import FieldInfo
 
 from docs.inventory import bounds
 from lamplighter.desk.holdings import opened
-from lamplighter.settings import CONFIGS, Settings, knobs, load, revised
+from lamplighter.settings import CONFIGS, Settings, defaults, knobs, load, revised
 from pipeline.actor import Actor, Role
 from pipeline.errors import ConfigError
 
@@ -75,14 +75,14 @@ def default_file() -> str:
         "# zones is replaced whole. [darkness] says when it is night.",
         "",
     ]
-    section = ""
+    section, values = "", defaults()
     for name, knob in knobs().items():
         head, _, key = name.rpartition(".")
         if head != section:
             section = head
             said += ["", f"[{section}]"]
         said.append(comment(knob))
-        default = knob.get_default(call_default_factory=True)
+        default = values[name]
         if isinstance(default, Mapping):
             said += [f"[{name}]", *(f"{json.dumps(one)} = {literal(words)}" for one, words in default.items())]
         else:
@@ -107,10 +107,9 @@ def test_the_default_file_holds_every_knob_with_default_unit_and_range() -> None
     wanted = default_file()
     assert DEFAULT.read_text(encoding="utf-8") == wanted, "python -m tests.lamplighter.test_settings"
     document = tomllib.loads(wanted)
-    for name, knob in knobs().items():
+    for name, default in defaults().items():
         *section, key = name.split(".")
         values: dict[str, Any] = document[section[0]] if section else document
-        default = knob.get_default(call_default_factory=True)
         got = values.get(key)
         if isinstance(default, Mapping):
             assert got == {one: list(words) for one, words in default.items()}
@@ -362,7 +361,7 @@ LAYERED = """
 [detection]
 min_cells = 3
 [night]
-sensitivity = 0.3
+sensitivity = "3/week"
 [camera."door.1"]
 gap_s = 9
 [camera."door.1".night]
@@ -373,7 +372,7 @@ min_cells = 5
 def test_layers_are_partial_tables_over_the_fleet_s_settings(file: Path) -> None:
     file.write_text(LAYERED)
     found = load(file).layers.of("door.1", night=True)
-    assert (found.detection.min_cells, found.detection.sensitivity, found.detection.gap_s) == (5, 0.3, 9)
+    assert (found.detection.min_cells, found.detection.sensitivity, found.detection.gap_s) == (5, 3 / 7, 9)
     assert found.detection.max_area == load().detection.max_area
     assert load(file).layers.of("yard", night=False).detection == load(file).detection
 
@@ -381,7 +380,7 @@ def test_layers_are_partial_tables_over_the_fleet_s_settings(file: Path) -> None
 def test_the_layers_are_shown_as_they_were_given(file: Path) -> None:
     file.write_text(LAYERED)
     shown = load(file).model_dump(mode="json")
-    assert (shown["day"], shown["night"]) == ({}, {"sensitivity": 0.3})
+    assert (shown["day"], shown["night"]) == ({}, {"sensitivity": "3/week"})
     assert shown["camera"] == {"door.1": {"gap_s": 9.0, "night": {"min_cells": 5}}}
 
 
@@ -418,7 +417,7 @@ def test_an_unknown_key_of_a_layer_is_named_with_the_nearest(file: Path, text: s
     ("text", "key", "got"),
     [
         ("[day]\nmin_cells = 0\n", "day.min_cells", "got 0"),
-        ("[camera.a]\nsensitivity = 2\n", "camera.a.sensitivity", "got 2"),
+        ("[camera.a]\nsensitivity = 2\n", "camera.a.sensitivity", 'such as "2/day", got 2'),
         ("[camera.a.night]\nwatch = [[[0, 0], [2, 0], [1, 1]]]\n", "camera.a.night.watch", "got 2"),
         ('[camera."a b"]\ngap_s = 2\n', "camera.a b", "a camera id is"),
         ("camera = 3\n", "camera", "got 3"),
@@ -469,8 +468,8 @@ def test_whence_tells_table_and_source(file: Path, monkeypatch: pytest.MonkeyPat
 def test_a_revised_file_has_the_new_values_and_all_that_was_there(file: Path, text: str) -> None:
     file.write_text(text)
     before = load(file)
-    tables: dict[tuple[str, ...], dict[str, float]] = {
-        ("camera", "door.1", "day"): {"sensitivity": 0.3},
+    tables: dict[tuple[str, ...], dict[str, float | str]] = {
+        ("camera", "door.1", "day"): {"sensitivity": "1/week"},
         ("detection",): {"min_cells": 4, "gap_s": 3.5},
         ("camera", "door.1"): {"min_cells": 7},
     }
@@ -479,7 +478,7 @@ def test_a_revised_file_has_the_new_values_and_all_that_was_there(file: Path, te
     after = load(file)
     assert (after.detection.min_cells, after.detection.gap_s) == (4, 3.5)
     assert after.camera["door.1"].min_cells == 7
-    assert after.camera["door.1"].day.sensitivity == 0.3
+    assert after.camera["door.1"].day.sensitivity == 1 / 7
     assert after.batch == before.batch
     for name, old in before.camera.items():
         assert after.camera[name].night == old.night

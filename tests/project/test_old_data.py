@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from old_version import COMMIT, OldData, write_old_data
+from old_version import COMMIT, ROOT, OldData, write_old_data
 
 from conftest import cannot_run
 from lamplighter.cli.app import app
+from lamplighter.settings import load
 from storage.archive import Archive
 from storage.directory import DirectoryStore
 
@@ -70,6 +71,26 @@ def test_it_opens_and_answers_the_same(old: OldData, say: Say) -> None:
         assert shown[fact] == before[fact], fact
     delivered = {one["sha256"] for one in say("show", old.request)["delivered"]}
     assert delivered == {one["sha256"] for one in moved["request"]["delivered"]}
+
+
+def test_its_own_settings_of_detection_are_carried_over_with_a_warning_for_each_that_means_another_thing(
+    written: OldData,  # it has told whether git has that version
+    tmp_path: Path,
+) -> None:
+    assert written.said
+    whole = subprocess.run(["git", "show", f"{COMMIT}:configs/default.toml"], cwd=ROOT, capture_output=True, check=True)
+    sections = re.split(r"(?m)^(?=\[)", whole.stdout.decode())
+    file = tmp_path / "old.toml"
+    file.write_text("".join(one for one in sections if one.startswith(("[detection]", "[tune]"))))
+    settings, now = load(file), load()
+    assert settings.detection == now.detection.model_copy(update={"min_cells": 2})
+    assert settings.tune.model_dump()["sensitivity"] == (20, 5, 2, 0.5, 0.1)
+    assert [re.match(r".*old\.toml: ([\w.]+) = ", one)[1] for one in settings.warnings] == [  # type: ignore[index]
+        "detection.sensitivity",
+        "tune.sensitivity",
+        "detection.min_cells",
+        "tune.min_cells",
+    ]
 
 
 def test_a_rebuild_from_its_bucket_gives_the_same(old: OldData, say: Say) -> None:

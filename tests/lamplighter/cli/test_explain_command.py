@@ -19,7 +19,7 @@ SETTINGS = """
 [detection]
 min_cells = 3
 [night]
-sensitivity = 0.3
+sensitivity = "5/day"
 [camera."ask-1"]
 gap_s = 9
 [camera."ask-1".night]
@@ -64,7 +64,7 @@ def test_the_deciding_values_are_told_with_their_tables_by_day_and_by_night(clip
     assert (day["profile"], night["profile"]) == ("day", "night")
     for key, by_day, by_night in (
         ("min_cells", (3, "[detection]"), (5, '[camera."ask-1".night]')),
-        ("sensitivity", (2.0, "[detection]"), (0.3, "[night]")),
+        ("sensitivity", ("2/day", "[detection]"), ("5/day", "[night]")),
         ("gap_s", (9, '[camera."ask-1"]'), (9, '[camera."ask-1"]')),
     ):
         assert (day["settings"][key]["value"], day["settings"][key]["table"]) == by_day

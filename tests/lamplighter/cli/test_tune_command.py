@@ -17,9 +17,9 @@ from lamplighter.cli.app import app
 from lamplighter.desk.desk import open_desk
 from lamplighter.desk.suggestion import ByRate, Choice, Plan, tune
 from lamplighter.settings import load
+from pipeline.detection.rate import parse_rate
 from pipeline.detection.sweep import Sweep
 from pipeline.detection.trials import IN_FORCE, TuneSettings
-from pipeline.detection.tune import parse_rate
 from pipeline.errors import ConfigError, LamplighterError, NotFound
 from pipeline.media.encode import encode
 from pipeline.span import NS, iso
@@ -94,7 +94,7 @@ def test_what_is_written_scores_as_promised_when_it_is_used(fleet: Path) -> None
     assert [found["in_force"][key] for key in COUNTS] == [0, 5, 0, 0]
     assert [found["suggested"][key] for key in COUNTS] == [5, 0, 1, pytest.approx(10 / 11)]
     assert found["suggested"]["false_alarms_per_hour"] == pytest.approx(1 / HOURS)
-    assert found["shipped_default"]["settings"]["min_cells"] == 2
+    assert found["shipped_default"]["settings"]["min_cells"] == 1
     text = (fleet / "street.toml").read_text()
     assert found["toml"] == text
     for kept in ("# our street", "# a lorry", "# no lorries"):
@@ -135,7 +135,7 @@ def test_a_camera_gets_settings_of_its_own_where_it_gains_by_them(fleet: Path) -
 
 def test_what_the_night_holds_is_kept_and_a_camera_s_own_value_goes_into_its_day(fleet: Path) -> None:
     # By night min_cells is held at what only vehicles reach, so that the grid moves it by day alone.
-    grid = "[tune]\nmin_labels = 1\nmin_cells = [1, 6]\nsensitivity = [0.2]\nmin_event_s = [0.3]\n"
+    grid = "[tune]\nmin_labels = 1\nmin_cells = [1, 6]\nsensitivity = [2.0]\nmin_event_s = [0.3]\n"
     (fleet / "street.toml").write_text(f"[detection]\nmin_cells = 6\n[night]\nmin_cells = 6\n{grid}")
     labels = [*WALKS[:2], *DRIVES]
     (fleet / "labels.csv").write_text(labelled(labels))
@@ -189,7 +189,7 @@ def test_a_camera_s_own_settings_are_those_its_events_are_compared_by(fleet: Pat
 @pytest.mark.usefixtures("fleet")
 def test_what_would_be_lost_is_told_the_strongest_first_and_too_little_footage_is_a_warning() -> None:
     found = said("tune", "--target", "1/week")
-    weights = [one["peak"] * one["cells"] for one in found["lost"]]
+    weights = [one["score"] for one in found["lost"]]
     assert len(weights) >= 4
     assert weights == sorted(weights, reverse=True)
     assert any("too little to tell settings apart" in warning for warning in found["warnings"])

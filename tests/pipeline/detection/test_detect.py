@@ -8,16 +8,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from evidences import level_of, scale_of, strengths, strengths_of
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from pipeline.activity import Activity
-from pipeline.detection.detect import Event, active_frames, detect, event_stretches, events
+from pipeline.detection.detect import Event, active_moments, detect, event_stretches, events
+from pipeline.detection.evidence import weigh
 from pipeline.detection.gates import Detection
 from pipeline.detection.stretches import unbroken
-from pipeline.detection.trace import Trace
 from pipeline.detection.tracer import trace, watched_cells
+from pipeline.detection.usual import FLEET
 from pipeline.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
 
 EVERYWHERE = ((0.0, 0.0), (1.0, 0.0), (1.0, 1.0), (0.0, 1.0))
 LEFT = ((0.0, 0.0), (0.5, 0.0), (0.5, 1.0), (0.0, 1.0))
-PLAIN = Detection(sensitivity=0.5, min_cells=1, max_area=1, min_event_s=0, gap_s=0, pre_roll_s=0, post_roll_s=0)
+PLAIN = Detection(min_cells=1, max_area=1, min_event_s=0, gap_s=0, pre_roll_s=0, post_roll_s=0)
 
 
 def made(share: NDArray[np.uint8], *, pts: NDArray[np.int64] | None = None, cold: int = 0) -> Activity:
@@ -35,7 +37,7 @@ def made(share: NDArray[np.uint8], *, pts: NDArray[np.int64] | None = None, cold
         share=share,
         pts=times,
         luma=np.zeros(len(share), np.uint8),
-        time_base=Fraction(1, 1000),
+        time_base=Fraction(1, 600),
         cold=cold,
         width=16 * columns,
         height=16 * rows,
@@ -45,7 +47,10 @@ def made(share: NDArray[np.uint8], *, pts: NDArray[np.int64] | None = None, cold
 
 
 def pulses(*runs: tuple[int, int], count: int = 100, value: int = 200, cells: int = 2) -> Activity:
-    """Frames of 100 ms in which the first `cells` cells of row 1 move during each half-open run of frames."""
+    """Frames of 100 ticks, a sixth of a second, in half-open runs of which the first `cells` cells of row 1 move.
+
+    Two of them are a moment.
+    """
     share = np.zeros((count, 4, 6), np.uint8)
     for start, stop in runs:
         share[start:stop, 1, :cells] = value
@@ -70,13 +75,14 @@ def activities(draw: st.DrawFn) -> Activity:
     return made(share, pts=pts, cold=draw(st.integers(0, count)))
 
 
+rates = st.floats(-2, 5).map(lambda power: 10.0**power)
 seconds = st.floats(0, 3).map(lambda x: round(x, 2))
 
 
 @st.composite
 def detections(draw: st.DrawFn) -> Detection:
     return Detection(
-        sensitivity=draw(st.floats(0.01, 1)),
+        sensitivity=draw(rates),
         min_cells=draw(st.integers(1, 6)),
         max_area=draw(st.floats(0.1, 1)),
         watch=draw(st.sampled_from([(), (EVERYWHERE,)])),
@@ -90,25 +96,24 @@ def detections(draw: st.DrawFn) -> Detection:
 @given(activities(), detections())
 def test_events_lie_within_the_clip_in_order_and_apart(activity: Activity, detection: Detection) -> None:
     found = detect(activity, detection)
+    operating = FLEET.operating
+    loudest = round(operating.score(operating.strength(100_000)), 3)  # beyond which nothing is quieter
     step = activity.pts[-1] - activity.pts[-2] if len(activity.pts) > 1 else 1
     for event in found:
         assert activity.pts[0] <= event.start_pts <= event.peak_pts < event.end_pts <= activity.pts[-1] + step
         assert event.peak_pts in activity.pts
-        assert event.cells >= detection.min_cells
-        assert event.peak >= detection.sensitivity
+        assert event.score >= round(-np.log10(detection.sensitivity), 3) - 0.002 or event.score == loudest
     assert all(one.end_pts < other.start_pts for one, other in pairwise(found))
 
 
-@given(activities(), detections(), st.floats(0.01, 1))
-def test_a_higher_sensitivity_bound_never_gives_more_active_frames(
+@given(activities(), detections(), rates)
+def test_tolerating_more_false_events_never_gives_fewer_active_moments(
     activity: Activity, detection: Detection, other: float
 ) -> None:
-    low, high = sorted((detection.sensitivity, other))
-    cells = [
-        trace(activity, Detection.model_validate(detection.model_dump() | {"sensitivity": s})).cells
-        for s in (low, high)
-    ]
-    assert (cells[0] >= cells[1]).all()
+    less, more = (detection.model_copy(update={"sensitivity": rate}) for rate in sorted((detection.sensitivity, other)))
+    evidence = weigh(activity)
+    few, many = (active_moments(trace(evidence, settings), settings) for settings in (less, more))
+    assert (many >= few).all()
 
 
 @given(activities(), detections())
@@ -124,43 +129,33 @@ def test_watching_everything_is_watching_without_zones(activity: Activity, detec
 
 
 @given(activities(), detections(), st.sampled_from([0.0, 0.3]), st.sampled_from([(), (LEFT,)]))
-def test_labelling_only_the_frames_that_matter_changes_nothing(
+def test_labelling_only_the_moments_that_matter_changes_nothing(
     activity: Activity, detection: Detection, travel: float, ignore: tuple[Any, ...]
 ) -> None:
     detection = Detection.model_validate(detection.model_dump() | {"travel": travel, "ignore": ignore})
-    found = trace(activity, detection)
-    size = found.travelling(travel)  # every frame's regions
-    active = (size >= detection.min_cells) & (found.area <= detection.max_area)
-    if activity.cold < len(active):
-        active[: activity.cold] = False
-    assert active_frames(trace(activity, detection), detection).tolist() == active.tolist()
-    spans = zip(*event_stretches(activity, *unbroken(active), detection), strict=True)
-    peaks = [(lo + int(np.where(active[lo:hi], size[lo:hi], 0).argmax())) for _, _, lo, hi, _ in spans]
-    assert [(event.peak_pts, event.cells) for event in events(activity, found, detection)] == [
-        (int(activity.pts[at]), int(size[at])) for at in peaks
+    evidence = weigh(activity)
+    found = trace(evidence, detection)
+    active = found.travelling(travel) >= detection.min_cells  # every moment's regions
+    active &= found.area <= detection.max_area
+    active[: evidence.cold] = False
+    assert active_moments(trace(evidence, detection), detection).tolist() == active.tolist()
+    stretches = event_stretches(evidence, *unbroken(active), detection)
+    ends = zip(stretches.first, stretches.last, strict=True)
+    peaks = [lo + int(np.where(active[lo:hi], found.peak[lo:hi].astype(np.int64), -1).argmax()) for lo, hi in ends]
+    assert [(one.start_pts, one.end_pts, one.peak_pts) for one in events(found, detection)] == [
+        (start, end, int(evidence.pts[at]))
+        for start, end, at in zip(stretches.start, stretches.end, peaks, strict=True)
     ]
 
 
 @given(activities(), detections())
-def test_bounds_are_no_less_than_the_largest_region_and_exact_up_to_two(
-    activity: Activity, detection: Detection
-) -> None:
-    found = trace(activity, detection)
-    every = np.arange(len(found.cells))
-    assert (found.closer(every) >= found.cells).all()
-    assert (found.bound >= found.cells).all()
-    assert (np.minimum(found.bound, 2) == np.minimum(found.cells, 2)).all()
-    assert (found.block <= found.cells).all()
-
-
-@given(activities(), detections())
-def test_every_active_frame_is_in_an_event_unless_it_is_too_short(activity: Activity, detection: Detection) -> None:
-    found = trace(activity, detection)
-    kept = events(activity, found, Detection.model_validate(detection.model_dump() | {"min_event_s": 0}))
+def test_every_active_moment_is_in_an_event_unless_it_is_too_short(activity: Activity, detection: Detection) -> None:
+    evidence = weigh(activity)
+    found = trace(evidence, detection)
+    kept = events(found, detection.model_copy(update={"min_event_s": 0}))
     active = (found.cells >= detection.min_cells) & (found.area <= detection.max_area)
-    if activity.cold < len(active):
-        active[: activity.cold] = False
-    for pts in activity.pts[active]:
+    active[: evidence.cold] = False
+    for pts in evidence.pts[active]:
         assert any(event.start_pts <= pts < event.end_pts for event in kept)
 
 
@@ -186,74 +181,91 @@ def regions_by_walking(moving: NDArray[np.bool_]) -> int:
     return largest
 
 
-@given(activities(), st.floats(0.01, 1))
-def test_regions_are_connected_within_their_frame_only(activity: Activity, sensitivity: float) -> None:
-    found = trace(activity, changed(sensitivity=sensitivity))
-    level = sensitivity * 255
-    assert found.cells.tolist() == [regions_by_walking(frame >= level) for frame in activity.share]
-    assert isinstance(found, Trace)
+@given(activities(), rates)
+def test_regions_are_connected_within_their_moment_only(activity: Activity, sensitivity: float) -> None:
+    evidence = weigh(activity)
+    found = trace(evidence, changed(sensitivity=sensitivity))
+    moving = strengths_of(evidence) >= level_of(evidence, changed(sensitivity=sensitivity))
+    assert found.cells.tolist() == [regions_by_walking(moment) for moment in moving]
 
 
-def test_an_event_ends_when_the_frame_after_it_begins() -> None:
+def test_an_event_ends_when_the_moment_after_it_begins() -> None:
     assert spans(detect(pulses((10, 20)), PLAIN)) == [(1000, 2000)]
-    assert spans(detect(pulses((0, 1)), PLAIN)) == [(0, 100)]
-    assert spans(detect(pulses((99, 100)), PLAIN)) == [(9900, 10000)]
+    assert spans(detect(pulses((11, 19)), PLAIN)) == [(1200, 2000)], "a moment is its first frame"
+    assert spans(detect(pulses((0, 4)), PLAIN)) == [(0, 400)]
+    assert spans(detect(pulses((96, 100)), PLAIN)) == [(9600, 10000)]
     assert detect(pulses(), PLAIN) == []
 
 
+def test_what_is_gone_in_a_moment_is_no_event_unless_it_is_strong() -> None:
+    assert detect(pulses((10, 12), value=120), PLAIN) == []
+    assert spans(detect(pulses((10, 14), value=120), PLAIN)) == [(1000, 1400)]
+    assert spans(detect(pulses((10, 12)), PLAIN)) == [(1000, 1200)]
+
+
 def test_a_gap_is_bridged_up_to_and_including_its_length() -> None:
-    activity = pulses((10, 20), (25, 30))
-    assert spans(detect(activity, changed(gap_s=0.5))) == [(1000, 3000)]
-    assert spans(detect(activity, changed(gap_s=0.499))) == [(1000, 2000), (2500, 3000)]
+    activity = pulses((10, 20), (26, 30))
+    assert spans(detect(activity, changed(gap_s=1.0))) == [(1000, 3000)]
+    assert spans(detect(activity, changed(gap_s=0.999))) == [(1000, 2000), (2600, 3000)]
 
 
 def test_gaps_are_bridged_before_short_events_are_dropped() -> None:
-    activity = pulses((10, 12), (14, 16), (40, 43))
-    assert spans(detect(activity, changed(gap_s=0.2, min_event_s=0.6))) == [(1000, 1600)]
-    assert spans(detect(activity, changed(min_event_s=0.3))) == [(4000, 4300)]
-    assert detect(activity, changed(min_event_s=0.301)) == []
+    activity = pulses((10, 14), (18, 22), (60, 66))
+    assert spans(detect(activity, changed(gap_s=0.667, min_event_s=2.0))) == [(1000, 2200)]
+    assert spans(detect(activity, changed(min_event_s=1.0))) == [(6000, 6600)]
+    assert detect(activity, changed(min_event_s=1.001)) == []
 
 
 def test_rolls_are_added_clamped_and_joined() -> None:
-    activity = pulses((5, 10), (20, 25), (95, 97))
-    found = detect(activity, changed(pre_roll_s=0.6, post_roll_s=0.4))
-    assert spans(found) == [(0, 2900), (8900, 10000)]
-    assert detect(activity, changed(pre_roll_s=0.5, post_roll_s=0.4))[0].end_pts == 1400
+    activity = pulses((4, 10), (20, 26), (94, 98))
+    found = detect(activity, changed(pre_roll_s=1.2, post_roll_s=0.5))
+    assert spans(found) == [(0, 2900), (8680, 10000)]
+    assert detect(activity, changed(pre_roll_s=0.5, post_roll_s=0.5))[0].end_pts == 1300
 
 
 def test_rolls_are_exact_where_a_float_is_not() -> None:
-    share = np.array([0, 255, 255], np.uint8).reshape(3, 1, 1)
-    pts = np.array([0, 3_000_000_000, 3_000_000_001], np.int64)
-    activity = Activity(share, pts, np.zeros(3, np.uint8), Fraction(1, 10**9), 0, 16, 16, "test", 16)
-    assert detect(activity, changed(pre_roll_s=0.1))[0].start_pts == 2_900_000_000
+    share = np.zeros((4, 9, 9), np.uint8)
+    share[1:, 4, 4] = 255
+    pts = np.array([0, 1_500_000_000, 1_700_000_000, 1_700_000_001], np.int64)
+    activity = Activity(share, pts, np.zeros(4, np.uint8), Fraction(1, 10**9), 0, 144, 144, "test", 16)
+    assert detect(activity, changed(pre_roll_s=0.1))[0].start_pts == 1_400_000_000
 
 
-def test_a_frame_with_too_much_in_motion_is_a_lamp() -> None:
-    share = np.zeros((30, 4, 6), np.uint8)
-    share[10:15] = 255
-    share[15:20, 1, 1] = 255
+def test_a_moment_with_too_much_in_motion_is_a_lamp() -> None:
+    share = np.zeros((60, 4, 6), np.uint8)
+    share[10:16] = 255
+    share[16:22, 1, 1:3] = 255
     activity = made(share)
-    assert spans(detect(activity, changed(max_area=0.6))) == [(1500, 2000)]
-    assert spans(detect(activity, PLAIN)) == [(1000, 2000)]
+    assert spans(detect(activity, changed(max_area=0.6))) == [(1600, 2200)]
+    assert spans(detect(activity, PLAIN)) == [(1000, 2200)]
     watching = changed(max_area=0.6, watch=(LEFT,))
-    assert spans(detect(activity, watching)) == [(1500, 2000)]
+    assert spans(detect(activity, watching)) == [(1600, 2200)]
 
 
 def test_connected_cells_count_and_scattered_ones_do_not() -> None:
-    share = np.zeros((3, 4, 6), np.uint8)
-    share[0, [0, 0, 3], [0, 2, 5]] = 255  # three apart
-    share[1, [0, 1, 2], [0, 1, 2]] = 255  # a diagonal
-    share[2, 0, :2] = 255
-    assert trace(made(share), PLAIN).cells.tolist() == [1, 3, 2]
-    assert spans(detect(made(share), changed(min_cells=3))) == [(100, 200)]
+    share = np.zeros((90, 9, 12), np.uint8)
+    share[20:26, [1, 1, 7], [1, 5, 10]] = 255  # three apart: what is beside each is gathered too
+    share[40:46, [2, 3, 4], [2, 3, 4]] = 255  # a diagonal
+    share[60:66, 4, 4:6] = 255
+    assert trace(weigh(made(share)), PLAIN).cells[[11, 21, 31]].tolist() == [9, 19, 12]
+    assert spans(detect(made(share), changed(min_cells=13))) == [(4000, 4600)]
 
 
-def test_an_event_tells_its_peak() -> None:
-    share = np.zeros((10, 4, 6), np.uint8)
-    share[2:8, 1, 1] = 255
-    share[4, 1, 1:4] = 200
+def test_an_event_tells_its_peak_its_score_and_the_cells_that_move_then() -> None:
+    share = np.zeros((140, 9, 12), np.uint8)
+    share[20:50, 2, 2] = 160
+    share[30:40, 2, 2:5] = 200
+    share[34:40, 7, 10] = 180  # apart from the strongest
     (event,) = detect(made(share), PLAIN)
-    assert event == Event(start_pts=200, end_pts=800, peak_pts=400, peak=1.0, cells=3)
+    assert (event.start_pts, event.end_pts, event.peak) == (2000, 5000, 200 / 255)
+    assert 3000 <= event.peak_pts < 4000
+    assert event.region == tuple((row, column) for row in (1, 2, 3) for column in range(1, 6))
+    assert event.cells == 15
+    power = 3 * (200 // 8) ** 2  # of the cell in their middle
+    most = float(strengths(made(share)).max())
+    assert event.score == pytest.approx(FLEET.operating.score(most), abs=1e-3)
+    assert most == pytest.approx(power / scale_of(made(share)), rel=0.01)
+    assert event.score > -np.log10(PLAIN.sensitivity)
 
 
 def test_zones_choose_cells() -> None:
@@ -274,9 +286,12 @@ def test_a_zone_that_covers_no_cell_is_named() -> None:
 
 
 def test_cold_frames_start_no_event_unless_there_is_nothing_else() -> None:
-    share = np.full((10, 1, 1), 255, np.uint8)
+    share = np.zeros((40, 6, 6), np.uint8)
+    share[:10, :3, :3] = 255
     assert spans(detect(made(share, cold=4), PLAIN)) == [(400, 1000)]
-    assert spans(detect(made(share, cold=10), PLAIN)) == [(0, 1000)]
+    assert spans(detect(made(share, cold=5), PLAIN)) == [(600, 1000)], "a moment is its first frame"
+    assert detect(made(share, cold=39), PLAIN) == []
+    assert spans(detect(made(share, cold=40), PLAIN)) == [(0, 1000)]
 
 
 def test_an_hour_of_stillness_costs_next_to_nothing_and_gives_nothing() -> None:
@@ -287,7 +302,7 @@ def test_an_hour_of_stillness_costs_next_to_nothing_and_gives_nothing() -> None:
     "wrong",
     [
         {"sensitivity": 0},
-        {"sensitivity": 1.1},
+        {"sensitivity": 100_001},
         {"min_cells": 0},
         {"max_area": 0},
         {"gap_s": -1},
@@ -303,8 +318,10 @@ def test_settings_refuse_what_cannot_be(wrong: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"start_pts": 5}, {"end_pts": 4}, {"peak": 0.0}, {"peak": 1.5}, {"cells": 0}, {"peak_pts": 0}]
+    "wrong", [{"start_pts": 5}, {"end_pts": 4}, {"peak": 0.0}, {"peak": 1.5}, {"region": ()}, {"peak_pts": 0}]
 )
 def test_an_event_that_cannot_be_is_refused(wrong: dict[str, Any]) -> None:
+    right: dict[str, Any] = {"start_pts": 1, "end_pts": 5, "peak_pts": 4, "peak": 0.5, "score": 1.0}
+    assert Event(**right, region=((0, 0),)).cells == 1
     with pytest.raises(ValueError, match="event"):
-        Event(**({"start_pts": 1, "end_pts": 5, "peak_pts": 4, "peak": 0.5, "cells": 2} | wrong))
+        Event(**({**right, "region": ((0, 0),)} | wrong))

@@ -14,7 +14,7 @@ from pydantic import Field, ValidationError
 from pipeline.activity import Activity
 from pipeline.detection.detect import detect
 from pipeline.detection.explain import explain, obstacles
-from pipeline.detection.gates import Detection, FrameGate, InForce, Step, Value, higher, settings_at, swept, table
+from pipeline.detection.gates import Detection, InForce, MomentGate, Step, Value, higher, settings_at, swept, table
 from pipeline.detection.layers import CameraLayer, Layers
 from pipeline.detection.sweep import Footage, sweep
 from pipeline.detection.trace import Trace, View
@@ -25,15 +25,15 @@ from samples import clip, stream
 # configs/default.toml, is this class and its entry in the table.
 
 
-class _MaxCells(FrameGate):
+class _MaxCells(MomentGate):
     words = "{got:g} connected cells moved, max_cells allows {wanted:g}"
 
-    def frames(self, trace: Trace, settings: Detection) -> NDArray[np.bool_]:
+    def moments(self, trace: Trace, settings: Detection) -> NDArray[np.bool_]:
         small: NDArray[np.bool_] = trace.cells <= cast("Tried", settings).max_cells
         return small
 
-    def nearest(self, trace: Trace, settings: Detection, frames: NDArray[np.int64]) -> float:  # noqa: ARG002
-        return float(trace.cells[frames].min())
+    def nearest(self, trace: Trace, settings: Detection, moments: NDArray[np.int64]) -> float:  # noqa: ARG002
+        return float(trace.cells[moments].min())
 
     def looser(self, setting: str, in_force: InForce, settings: Detection) -> Sequence[Value]:
         return higher(in_force.trace.cells.tolist(), than=getattr(settings, setting), most=10_000)
@@ -44,16 +44,16 @@ class _MaxCells(FrameGate):
 
 
 class Tried(Detection):
-    max_cells: Annotated[int, _MaxCells(tries=(4, 9))] = Field(10_000, ge=1, description="not more than this (count)")
+    max_cells: Annotated[int, _MaxCells(tries=(14, 20))] = Field(10_000, ge=1, description="not more than this (count)")
 
 
 ENTRIES = {
     "": Step.COLD,
     "sensitivity": Step.CELLS,
     "watch, ignore": Step.CELLS,
-    "min_cells": Step.FRAMES,
-    "max_area": Step.FRAMES,
-    "travel": Step.FRAMES,
+    "min_cells": Step.MOMENTS,
+    "max_area": Step.MOMENTS,
+    "travel": Step.MOMENTS,
     "gap_s": Step.JOIN,
     "min_event_s": Step.STRETCHES,
     "pre_roll_s, post_roll_s": Step.ROLLS,
@@ -61,12 +61,15 @@ ENTRIES = {
 
 
 def an_activity(*moving: tuple[int, int, int]) -> Activity:
-    """Return 60 frames, 10 a second, over 4 x 6 cells; (first, last, cells) moves so many of the second row."""
-    share = np.zeros((60, 4, 6), np.uint8)
+    """Return 120 frames, 6 a second, over 9 x 12 cells; (first, last, cells) moves so many at the left of a row.
+
+    Three rows of one more are then strong, as what is beside them is gathered too.
+    """
+    share = np.zeros((120, 9, 12), np.uint8)
     for first, last, cells in moving:
-        share[first:last, 1, :cells] = 200
-    pts, luma = np.arange(60, dtype=np.int64), np.full(60, 90, np.uint8)
-    return Activity(share, pts, luma, Fraction(1, 10), 0, 96, 64, "1-test", 16)
+        share[first:last, 4, :cells] = 255
+    pts, luma = np.arange(120, dtype=np.int64), np.full(120, 90, np.uint8)
+    return Activity(share, pts, luma, Fraction(1, 6), 0, 192, 144, "1-test", 16)
 
 
 def tried(**values: Any) -> Tried:
@@ -78,7 +81,7 @@ def test_every_setting_has_its_gate_and_the_gates_are_applied_step_by_step() -> 
     assert sorted(name for names, _ in table(Detection) for name in names) == sorted(Detection.model_fields)
     steps = [gate.step for _, gate in table(Detection)]
     assert steps == sorted(steps)
-    assert settings_at(Detection, Step.FRAMES, Step.CELLS) == (
+    assert settings_at(Detection, Step.MOMENTS, Step.CELLS) == (
         *("sensitivity", "watch", "ignore"),
         *("min_cells", "max_area", "travel"),
     )
@@ -94,38 +97,40 @@ def test_a_sweep_varies_what_the_table_has_values_for() -> None:
 def test_explain_tells_every_gate_in_order_of_its_step() -> None:
     told = [left.setting for left in explain(an_activity((10, 20, 3)), Detection()).steps]
     judging = [
-        name or "cold" for name, step in ENTRIES.items() if step in {Step.COLD, Step.CELLS, Step.FRAMES, Step.STRETCHES}
+        name or "cold"
+        for name, step in ENTRIES.items()
+        if step in {Step.COLD, Step.CELLS, Step.MOMENTS, Step.STRETCHES}
     ]
     assert told == judging
 
 
 def test_a_gate_entered_into_the_table_is_applied_by_detect() -> None:
-    activity = an_activity((10, 20, 3), (30, 40, 5))
-    assert [event.start_pts for event in detect(activity, tried())] == [10, 30]
-    assert [event.start_pts for event in detect(activity, tried(max_cells=4))] == [10]
-    assert detect(activity, tried(max_cells=2)) == []
+    activity = an_activity((20, 40, 3), (60, 80, 5))
+    assert [event.start_pts for event in detect(activity, tried())] == [20, 60]
+    assert [event.start_pts for event in detect(activity, tried(max_cells=14))] == [20]
+    assert detect(activity, tried(max_cells=10)) == []
 
 
 def test_a_gate_entered_into_the_table_is_told_by_explain() -> None:
-    activity = an_activity((10, 20, 3), (30, 40, 5))
-    some = explain(activity, tried(max_cells=4))
-    assert {left.setting: left.frames for left in some.steps}["max_cells"] == 10
+    activity = an_activity((20, 40, 3), (60, 80, 5))
+    some = explain(activity, tried(max_cells=14))
+    assert {left.setting: left.frames for left in some.steps}["max_cells"] == 20
     assert [(run.dropped_by, run.got, run.wanted, run.why) for run in some.runs] == [
         ("", 0, 0, ""),
-        ("max_cells", 5, 4, "5 connected cells moved, max_cells allows 4"),
+        ("max_cells", 18, 14, "18 connected cells moved, max_cells allows 14"),
     ]
-    none = explain(activity, tried(max_cells=2))
-    assert [(one.setting, one.value, one.start_pts) for one in none.remedies] == [("max_cells", 3, 10)]
+    none = explain(activity, tried(max_cells=10))
+    assert [(one.setting, one.value, one.start_pts) for one in none.remedies] == [("max_cells", 12, 20)]
     assert obstacles(activity.layout, tried(max_cells=2, min_cells=3)) == ["max_cells 2 is less than min_cells 3"]
 
 
 def test_a_gate_entered_into_the_table_is_swept_by_tune() -> None:
-    settings = TuneSettings.of(Tried)(min_cells=(1, 4), gap_s=(0.0,), sensitivity=(0.2,), min_event_s=(0.3,))
+    settings = TuneSettings.of(Tried)(min_cells=(1, 16), gap_s=(0.0,), sensitivity=(0.2,), min_event_s=(0.3,))
     assert (settings.shape(), len(settings.grid())) == ((1, 2, 1, 2, 1, 1, 2), 8)
-    assert [trial["max_cells"] for trial in settings.trials()[1:4]] == [10_000, 4, 9]
-    activity = an_activity((10, 20, 3), (30, 40, 5))
-    timed = {"time_base": activity.time_base, "first_pts": 0, "end_pts": 60, "frames": 60}
-    item = Footage(clip(stream=stream(width=96, height=64, **timed)), activity, tried())
+    assert [trial["max_cells"] for trial in settings.trials()[1:4]] == [10_000, 14, 20]
+    activity = an_activity((20, 40, 3), (60, 80, 5))
+    timed = {"time_base": activity.time_base, "first_pts": 0, "end_pts": 120, "frames": 120}
+    item = Footage(clip(stream=stream(width=192, height=144, **timed)), activity, tried())
     counts = sweep([item], settings.trials(), rule=settings).cameras["cam-1"]
     for number, changes in enumerate(settings.trials()):
         assert counts.events[number] == len(detect(activity, item.under(changes)))

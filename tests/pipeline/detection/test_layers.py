@@ -79,7 +79,7 @@ def test_a_camera_that_is_not_in_the_catalogue_is_named() -> None:
     assert FULL.strangers({"door", "other"}) == ["lane", "yard"]
 
 
-@pytest.mark.parametrize("table", [{"day": {"sensitivity": 2}}, {"dusk": {}}, {"min_cells": 0}])
+@pytest.mark.parametrize("table", [{"day": {"sensitivity": 0}}, {"dusk": {}}, {"min_cells": 0}])
 def test_a_camera_table_takes_detection_settings_alone(table: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         CameraLayer.model_validate(table)

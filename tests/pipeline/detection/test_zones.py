@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pipeline.detection.zones import Zone
     from pipeline.layout import Layout
 
-PLAIN = Detection(min_cells=1, pre_roll_s=0, post_roll_s=0)
+PLAIN = Detection(pre_roll_s=0, post_roll_s=0)
 
 
 def around(layout: Layout, row: int, column: int) -> Zone:
@@ -53,7 +53,7 @@ def test_what_moves_in_the_last_cell_of_a_large_picture_is_in_the_zone_around_it
     for number in range(30):
         frame = ground.copy()
         if 12 <= number < 20:
-            frame[2352:, 2360 + 4 * number : 2460 + 4 * number] = 255
+            frame[2352:, 2352 + number : 2532 + number] = 255
         frames.append((number, frame))
     activity = measure(frames, time_base=Fraction(1, 10))
     moved = activity.share.max(0)

@@ -339,6 +339,21 @@ def test_ingest_learns_the_habits_of_the_cameras_it_took_in_and_says_so(
     assert desk.ingest([str(tmp_path / "in")]).learnt == []
 
 
+def test_what_was_learnt_from_clips_that_are_measured_again_is_learnt_again(
+    desk: Desk, films: Films, tmp_path: Path
+) -> None:
+    put_film(films.moving, tmp_path / "in", CAMERA)
+    put_film(films.moving, tmp_path / "in", "ask-2")
+    desk.ingest([str(tmp_path / "in")])
+    first = learn(desk)
+    change(desk, measure=desk.settings.measure.model_copy(update={"full": 16}))
+    tally = desk.remeasure()
+    assert tally.outcomes == {Outcome.DONE: 2}
+    assert tally.learnt == [CAMERA], "of the other camera nothing was known"
+    assert desk.in_force().digest(CAMERA) != first.digest
+    assert desk.remeasure().learnt == []
+
+
 def test_what_keeps_it_from_learning_never_fails_an_ingest(
     desk: Desk, films: Films, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
