@@ -94,6 +94,12 @@ def test_the_best_point_of_one_half_is_shown_on_the_other() -> None:
     assert [row["recall"] for row in elsewhere] == [1]
 
 
+def test_false_events_of_a_kind_are_those_of_the_versions_without_visitors() -> None:
+    with_, without = (Said(_stored(seen), _s(1, 2), None) for seen in (((100, 150),), ()))
+    (row,) = decisions.by_kind({decisions.OURS: [with_, without], "another": [with_]})
+    assert (row["false"], row["false_per_day"], row["false_per_day, another"]) == (2, 1440, None)
+
+
 def test_a_half_depends_on_the_name_alone() -> None:
     assert half_of("hall") == half_of("hall")
     assert {half_of(f"cam-{n}") for n in range(9)} == {"chosen", "shown"}
