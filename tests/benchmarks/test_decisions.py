@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from benchmarks import decisions, rules
-from benchmarks.material import Truth, half_of, jobs, ranges
+from benchmarks.material import FileJob, Truth, half_of, jobs, ranges
 from benchmarks.verdicts import Said, Stored, at_point, decided, figures
 from pipeline.activity import Activity
 from pipeline.detection.gates import Detection
@@ -103,6 +103,12 @@ def test_false_events_of_a_kind_are_those_of_the_versions_without_visitors() -> 
 def test_a_half_depends_on_the_name_alone() -> None:
     assert half_of("hall") == half_of("hall")
     assert {half_of(f"cam-{n}") for n in range(9)} == {"chosen", "shown"}
+
+
+def test_a_file_that_cannot_be_read_costs_itself_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "video.mp4").write_bytes(b"still being written")
+    assert list(FileJob("labelled", tmp_path / "video.mp4").clips()) == []
+    assert "left out" in capsys.readouterr().out
 
 
 def test_ranges_are_half_open() -> None:
