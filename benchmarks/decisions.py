@@ -59,17 +59,25 @@ def overview(everybody: dict[str, list[Said]]) -> Iterator[report.Row]:
 
 
 def by_kind(everybody: dict[str, list[Said]]) -> Iterator[report.Row]:
-    """Yield a row for each kind of nuisance, with visitors and without: ours, and beside it what the others come to."""
+    """Yield a row for each kind of nuisance: ours, and beside it what the others come to.
+
+    False events a camera-day are those of the versions without visitors: there none can lie beside a visit.
+    """
     for kind, ours in _parted([one for one in everybody[OURS] if one.clip.truth.group == "nuisances"], _kind).items():
-        row = {"what": kind} | figures(ours)
+        row: report.Row = {"what": kind} | _of_kind(ours)
+        for half, part in sorted(_parted(ours, lambda truth: truth.half).items()):
+            row[f"frame_ap, {half}"] = figures(part)["frame_ap"]
         for who, said in everybody.items():
             mine = [one for one in said if _kind(one.clip.truth) == kind]
             if who != OURS and mine:
-                held = figures(mine)
+                held = _of_kind(mine)
                 row |= {f"{name}, {who}": held[name] for name in ("recall", "precision", "false_per_day", "frame_ap")}
-        for half, part in sorted(_parted(ours, lambda truth: truth.half).items()):
-            row[f"frame_ap, {half}"] = figures(part)["frame_ap"]
         yield row
+
+
+def _of_kind(said: Sequence[Said]) -> report.Row:
+    empty = figures([one for one in said if not one.clip.truth.visible])
+    return figures(said) | {"false_per_day": empty.get("false_per_day"), "hours_of_nobody": empty.get("hours")}
 
 
 def _kind(truth: Truth) -> str:
@@ -197,6 +205,9 @@ def main() -> None:
 
 def _write(name: str, rows: list[report.Row], *, out: Path, quick: bool) -> None:
     columns = {key: head for key, head in COLUMNS.items() if key != "half" or name == "decisions"}
+    if name == "kinds":
+        beside = dict.fromkeys(key for row in rows for key in row if key.startswith(("recall, ", "precision, ")))
+        columns |= {key: key for key in beside}
     report.draw(report.write(name, rows, folder=out, quick=quick, columns=columns))
 
 

@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 
 from benchmarks import composites, nuisances, quality, report
 from pipeline.activity import Activity
+from pipeline.errors import ClipError
 from pipeline.measure.motion import measure
 from pipeline.media.decode import open_video
 from pipeline.span import NS, Span, parse_iso
@@ -224,7 +225,11 @@ class FileJob:
 
     def clips(self) -> Iterator[Clip]:
         """See Job."""
-        pts, time_base = self._open(lambda frames, base: ([at for at, _ in frames], base))
+        try:
+            pts, time_base = self._open(lambda frames, base: ([at for at, _ in frames], base))
+        except ClipError as error:
+            print(f"left out {self.path}: {error}", flush=True)
+            return
         count, seen, scored = len(pts), None, (0, len(pts))
         length_s = float((pts[-1] - pts[0]) * time_base) * count / max(count - 1, 1)
         if (self.path.parent / "groundtruth").is_dir():

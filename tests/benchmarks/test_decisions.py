@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from benchmarks import decisions, rules
-from benchmarks.material import Truth, half_of, jobs, ranges
+from benchmarks.material import FileJob, Truth, half_of, jobs, ranges
 from benchmarks.verdicts import Said, Stored, at_point, decided, figures
 from pipeline.activity import Activity
 from pipeline.detection.gates import Detection
@@ -94,9 +94,21 @@ def test_the_best_point_of_one_half_is_shown_on_the_other() -> None:
     assert [row["recall"] for row in elsewhere] == [1]
 
 
+def test_false_events_of_a_kind_are_those_of_the_versions_without_visitors() -> None:
+    with_, without = (Said(_stored(seen), _s(1, 2), None) for seen in (((100, 150),), ()))
+    (row,) = decisions.by_kind({decisions.OURS: [with_, without], "another": [with_]})
+    assert (row["false"], row["false_per_day"], row["false_per_day, another"]) == (2, 1440, None)
+
+
 def test_a_half_depends_on_the_name_alone() -> None:
     assert half_of("hall") == half_of("hall")
     assert {half_of(f"cam-{n}") for n in range(9)} == {"chosen", "shown"}
+
+
+def test_a_file_that_cannot_be_read_costs_itself_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "video.mp4").write_bytes(b"still being written")
+    assert list(FileJob("labelled", tmp_path / "video.mp4").clips()) == []
+    assert "left out" in capsys.readouterr().out
 
 
 def test_ranges_are_half_open() -> None:
