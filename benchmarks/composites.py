@@ -138,7 +138,7 @@ def _shifted(plane: F32, down: float, right: float) -> F32:
     return plane
 
 
-def _paste(canvas: F32, mask: U8, cutout: Cutout) -> None:
+def paste(canvas: F32, mask: U8, cutout: Cutout) -> None:
     canvas += (cutout.luma - canvas) * cutout.alpha
     mask[cutout.label] = _MOVES
 
@@ -152,12 +152,12 @@ def _compose(background: Callable[[int], F32], shows: list[Show], *, noise: floa
         canvas = background(n).copy()
         for show in shows:
             if (seen := show[n]) is not None:
-                _paste(canvas, masks[n], seen)
-        frames[n] = _exposed(canvas, rng, noise)
+                paste(canvas, masks[n], seen)
+        frames[n] = exposed(canvas, rng, noise)
     return Case(frames, masks)
 
 
-def _exposed(canvas: F32, rng: np.random.Generator, noise: float) -> U8:
+def exposed(canvas: F32, rng: np.random.Generator, noise: float) -> U8:
     return (canvas + rng.normal(0, noise, SIZE).astype(np.float32)).round().clip(0, 255).astype(np.uint8)
 
 
@@ -189,14 +189,14 @@ def _standing(track: list[Cutout], first: int, last: int, *, enter: bool = True,
     return show
 
 
-def _people(footage: Footage) -> list[list[Cutout]]:
+def people(footage: Footage) -> list[list[Cutout]]:
     """Return the walkers of two sequences, one after the other, also mirrored."""
     tracks = footage.tracks("pedestrians", 60) + footage.tracks("hall", 30)
     return [*tracks, *([cutout.mirrored() for cutout in track] for track in tracks)]
 
 
 def _walks(footage: Footage, every_s: float, *, start_s: float = 3) -> list[Show]:
-    people = _people(footage)
+    people = people(footage)
     starts = np.arange(start_s, COUNT / RATE - 3, every_s)
     return [_passing(people[i % len(people)], round(float(start) * RATE)) for i, start in enumerate(starts)]
 
@@ -301,7 +301,7 @@ def _stands(
     name: str, first: float, last: float, *, enter: bool = True, leave: bool = True
 ) -> Callable[[Footage], Case]:
     def made(footage: Footage) -> Case:
-        people = _people(footage)
+        people = people(footage)
         person = people[0] if name == "hall" else people[2]
         plate = footage.plate(name)
         show = _standing(person, round(first * COUNT), round(last * COUNT), enter=enter, leave=leave)
@@ -325,8 +325,8 @@ def shadows(footage: Footage) -> Case:
             canvas *= 1 - np.float32(0.45) * cast
             masks[n][cast > 0.5] = _SHADOW
         for cutout in seen:
-            _paste(canvas, masks[n], cutout)
-        frames[n] = _exposed(canvas, rng, 2)
+            paste(canvas, masks[n], cutout)
+        frames[n] = exposed(canvas, rng, 2)
     return Case(frames, masks)
 
 
@@ -353,7 +353,7 @@ def lamps(footage: Footage) -> Case:
     slant = np.linspace(-0.12, 0.12, WIDTH, dtype=np.float32)
     case = _compose(lambda _: footage.plate("hall"), _walks(footage, 8), noise=0)
     gains = [np.float32(s) * (1 + slant * math.sin(n / 40)) for n, s in enumerate(switched)]
-    frames = np.stack([_exposed(f * g, rng, 2) for f, g in zip(case.frames, gains, strict=True)])
+    frames = np.stack([exposed(f * g, rng, 2) for f, g in zip(case.frames, gains, strict=True)])
     return Case(frames, case.masks)
 
 
@@ -361,7 +361,7 @@ def night(footage: Footage) -> Case:
     """Leave a quarter of the light, and give the sensor three times the noise."""
     rng = np.random.default_rng(9)
     case = _compose(lambda _: footage.plate("hall"), _walks(footage, 8), noise=0)
-    return Case(np.stack([_exposed(frame * np.float32(0.25), rng, 6) for frame in case.frames]), case.masks)
+    return Case(np.stack([exposed(frame * np.float32(0.25), rng, 6) for frame in case.frames]), case.masks)
 
 
 def shake(footage: Footage) -> Case:
@@ -401,8 +401,8 @@ def shop(footage: Footage) -> Case:
                 source = slice(foot, foot - high if foot >= high else None, -1)
                 canvas[mirror] += (cutout.luma[source] - canvas[mirror]) * cutout.alpha[source] * np.float32(0.22)
         for cutout in seen:
-            _paste(canvas, masks[n], cutout)
-        frames[n] = _exposed(canvas, rng, 2)
+            paste(canvas, masks[n], cutout)
+        frames[n] = exposed(canvas, rng, 2)
         _clock(frames[n], n // RATE)
     return Case(frames, masks)
 

@@ -19,6 +19,8 @@ import numpy as np
 from pipeline.measure.grid import around
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from numpy.typing import NDArray
 
     U8: TypeAlias = NDArray[np.uint8]
@@ -32,6 +34,10 @@ _REGION_MORE = 0.15  # by what a region's light differs from the picture's at mo
 _SAME_LIGHT = 1 / 32  # gains this near are one: leaves sway a median so far; of most surfaces it is below `contrast`
 _LASTS = 8  # what shows in an eighth of the samples, and in one after another, lasts: half a minute of four
 _THING = 24  # working pixels, a third of a cell: of anything smaller too little outline is seen
+_MOST = 0.5  # of a thing is seen, or what is behind it: else it is on its way
+_TWICE = 2  # samples at least with a thing, and without: one is a chance
+_AT_ONCE = 6  # groups of things that come and go at times of their own are told apart, the largest first
+_TOGETHER = 6  # pixels of one thing change at the same times but for a sixth of the samples: who sways, and noise
 _OUTLINE = 0.5  # three quarters of what changes along a rim must vanish: half would by chance, sun and shade do more
 _TREMBLES = (0.5, 2)  # times `contrast`: below it is noise of a sensor, above leaves or water, between both in part
 _TAIL = 20  # the value beyond which a twentieth of the samples lies bounds what is restless, but for its outliers
@@ -215,40 +221,40 @@ def _uncovered(samples: U8, ranked: U8, usual: U8, near: int) -> U8:
 
     Where two values of a pixel last, the longer-lasting is not always the scene: somebody may sit there for most of a
     clip. What stands before a scene has an outline; the scene behind it has none in the same place. So of every
-    region in which the two pictures differ, the other is taken when it has less gradient along the region's rim. The
-    test is that by which abandoned objects are told from removed ones, e.g. San Miguel and Martinez, "Robust
-    unattended and stolen object detection by fusing simple algorithms", 2008.
+    thing that comes or goes as one, the pictures with it and without are compared, and that which has less gradient
+    along the thing's rim is the scene. The test is that by which abandoned objects are told from removed ones, e.g.
+    San Miguel and Martinez, "Robust unattended and stolen object detection by fusing simple algorithms", 2008.
     """
     second = _second_value(samples, ranked, usual, near)
     if second is None:
         return usual
-    thing = ~_grown(~_grown(second.differs)) | second.differs  # closed: noise leaves holes
-    from skimage.measure import label  # noqa: PLC0415 - brings SciPy, which settings and readers never use
-
-    # The number of the thing a pixel is of, 0 for none: uint16 (rows, columns); then also of one next to it.
-    regions = label(thing.view(np.uint8), connectivity=2).astype(np.uint16)  # type: ignore[no-untyped-call]
-    near_by = around(regions, np.maximum)
-    rim = (near_by > 0) & _grown(~thing)  # one pixel inside and one outside of the outline
-    without = np.where(second.differs, second.value, usual)
-    drop = (_edges(usual) - _edges(without))[rim]  # float32 (pixels of all rims,): gradient that goes with the thing
-    # For each thing, by its number: the sum over its rim, and what it would be if all gradients went.
-    count = int(regions.max()) + 1
-    weaker, change = (np.bincount(near_by[rim], weight, minlength=count) for weight in (drop, abs(drop)))
-    before = (weaker > _OUTLINE * change) & (np.bincount(regions.ravel()) >= _THING)  # bool (count,)
-    before[0] = False
-    return np.where(before[near_by] & second.known, second.value, usual)
+    scene = usual.copy()
+    for thing in _things(second, usual.shape):  # bool (rows, columns)
+        of_it = thing.ravel()[second.at]  # bool (m,)
+        first, other = (shows[:, of_it].mean(1) for shows in (second.first, second.other))  # (n,): part of it that is
+        # Whole pictures are taken when most of the thing is there, or away: who sways has a rim of neither value.
+        with_it, without = first > np.maximum(other, _MOST), other > np.maximum(first, _MOST)  # bool (n,)
+        if min(np.count_nonzero(with_it), np.count_nonzero(without)) < _TWICE:
+            continue
+        box = _box(thing)
+        part, (now, then) = thing[box], (_median(samples[which][:, *box]) for which in (with_it, without))
+        rim = _grown(part) & _grown(~part)  # one pixel inside and one outside of the outline
+        drop = (_edges(now) - _edges(then))[rim]  # float32 (pixels of the rim,): gradient that goes with the thing
+        if drop.sum() > _OUTLINE * abs(drop).sum():
+            np.copyto(scene[box], then, where=_grown(part))
+    return scene
 
 
 class _Second(NamedTuple):
-    """What pixels show besides the usual, all (rows, columns).
+    """What m pixels show that show two values clearly apart, each for long.
 
-    value: uint8, the usual one where there is no other. known: bool, where it shows in enough of the samples. differs:
-    bool, where it is clearly another, and shows mostly in one sample after the other.
+    at: int64 (m,), their flat indices; first, other: bool (n, m), in which samples they show the usual value, and the
+    other one.
     """
 
-    value: U8
-    known: Bool
-    differs: Bool
+    at: NDArray[np.int64]
+    first: Bool
+    other: Bool
 
 
 def _second_value(samples: U8, ranked: U8, usual: U8, near: int) -> _Second | None:
@@ -260,16 +266,46 @@ def _second_value(samples: U8, ranked: U8, usual: U8, near: int) -> _Second | No
         return None
     seen, first = _only(ranked, where), usual[where]  # (n, m), (m,)
     value = _most(seen, near, distance(seen, first) > near)  # (m,)
-    member = _only(away, where) & (
-        distance(_only(samples, where), value) <= near
-    )  # bool (n, m): who shows it, and when
+    differs = _only(away, where)  # bool (n, m)
+    member = differs & (distance(_only(samples, where), value) <= near)  # bool (n, m): who shows it, and when
     votes = member.sum(0)  # int64 (m,)
-    known = votes >= least
-    lasts = known & (2 * (member[1:] & member[:-1]).sum(0) >= votes)
-    found = _Second(usual.copy(), np.zeros(usual.shape, np.bool_), np.zeros(usual.shape, np.bool_))
-    found.value[where], found.known[where] = value, known
-    found.differs[where] = lasts & (distance(value, first) > 2 * near)
-    return found
+    lasts = (votes >= least) & (2 * (member[1:] & member[:-1]).sum(0) >= votes)
+    lasts &= distance(value, first) > 2 * near
+    if np.count_nonzero(lasts) < _THING:
+        return None
+    return _Second(np.flatnonzero(where)[lasts], ~differs[:, lasts], member[:, lasts])
+
+
+def _things(second: _Second, shape: tuple[int, int]) -> Iterator[Bool]:
+    """Yield the things that come or go as one, each as a mask (rows, columns): pixels that change at the same times.
+
+    A bag that stays and its owner who leaves touch each other, and are two.
+    """
+    from skimage.measure import label  # noqa: PLC0415 - brings SciPy, which settings and readers never use
+
+    # When each pixel shows the other value, as the bits of a word: uint64 (m,), of at most 64 samples.
+    some = second.other[:: -(-len(second.other) // 64)]  # bool (k, m)
+    when = (some * (np.uint64(1) << np.arange(len(some), dtype=np.uint64))[:, None]).sum(0, dtype=np.uint64)
+    at = second.at
+    for _ in range(_AT_ONCE):
+        if len(at) < _THING:
+            return
+        times, counts = np.unique(when, return_counts=True)
+        together = np.bitwise_count(when ^ times[counts.argmax()]) <= max(2, len(some) // _TOGETHER)  # bool (m,)
+        mask = np.zeros(shape, np.bool_)
+        mask.ravel()[at[together]] = True
+        at, when = at[~together], when[~together]
+        mask |= ~_grown(~_grown(mask))  # closed: noise leaves holes
+        regions = label(mask.view(np.uint8), connectivity=2)  # type: ignore[no-untyped-call]
+        for number in np.flatnonzero(np.bincount(regions.ravel()) >= _THING).tolist():
+            if number:
+                yield regions == number
+
+
+def _box(mask: Bool) -> tuple[slice, slice]:
+    """Return the rows and columns that a mask (rows, columns) and three pixels around it are in."""
+    down, right = (np.flatnonzero(mask.any(axis)) for axis in (1, 0))
+    return slice(max(0, down[0] - 3), down[-1] + 4), slice(max(0, right[0] - 3), right[-1] + 4)
 
 
 def _only(pictures: Pictures, where: Bool) -> Pictures:
