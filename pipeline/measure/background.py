@@ -36,6 +36,7 @@ _LASTS = 8  # what shows in an eighth of the samples, and in one after another, 
 _THING = 24  # working pixels, a third of a cell: of anything smaller too little outline is seen
 _MOST = 0.5  # of a thing is seen, or what is behind it: else it is on its way
 _TWICE = 2  # samples at least with a thing, and without: one is a chance
+_INTERRUPTED = 16  # samples with a thing for one in their midst without it: noise, and no coming back
 _AT_ONCE = 6  # groups of things that come and go at times of their own are told apart, the largest first
 _TOGETHER = 6  # pixels of one thing change at the same times but for a sixth of the samples: who sways, and noise
 _OUTLINE = 0.5  # three quarters of what changes along a rim must vanish: half would by chance, sun and shade do more
@@ -234,7 +235,7 @@ def _uncovered(samples: U8, ranked: U8, usual: U8, near: int) -> U8:
         first, other = (shows[:, of_it].mean(1) for shows in (second.first, second.other))  # (n,): part of it that is
         # Whole pictures are taken when most of the thing is there, or away: who sways has a rim of neither value.
         with_it, without = first > np.maximum(other, _MOST), other > np.maximum(first, _MOST)  # bool (n,)
-        if min(np.count_nonzero(with_it), np.count_nonzero(without)) < _TWICE:
+        if min(np.count_nonzero(with_it), np.count_nonzero(without)) < _TWICE or not _once(with_it, without):
             continue
         box = _box(thing)
         part, (now, then) = thing[box], (_median(samples[which][:, *box]) for which in (with_it, without))
@@ -243,6 +244,15 @@ def _uncovered(samples: U8, ranked: U8, usual: U8, near: int) -> U8:
         if drop.sum() > _OUTLINE * abs(drop).sum():
             np.copyto(scene[box], then, where=_grown(part))
     return scene
+
+
+def _once(with_it: Bool, without: Bool) -> bool:
+    """Tell whether a thing is there for one stretch of the samples, bool (n,) each, hardly interrupted.
+
+    What shows again and again is what is behind others that come and go: nobody returns to the very same place.
+    """
+    there = np.flatnonzero(with_it)
+    return bool(_INTERRUPTED * np.count_nonzero(without[there[0] : there[-1]]) <= len(there))
 
 
 class _Second(NamedTuple):
@@ -296,7 +306,7 @@ def _things(second: _Second, shape: tuple[int, int]) -> Iterator[Bool]:
         mask.ravel()[at[together]] = True
         at, when = at[~together], when[~together]
         mask |= ~_grown(~_grown(mask))  # closed: noise leaves holes
-        regions = label(mask.view(np.uint8), connectivity=2)  # type: ignore[no-untyped-call]
+        regions = label(_grown(_grown(mask)).view(np.uint8), connectivity=2) * mask  # type: ignore[no-untyped-call]
         for number in np.flatnonzero(np.bincount(regions.ravel()) >= _THING).tolist():
             if number:
                 yield regions == number
