@@ -32,7 +32,7 @@ _REGIONS = (3, 4)  # of light, down and across: a cloud is larger than this, a c
 _REGION_PIXELS = 49  # of a region are looked at: a median of so many is good to a sixth of their spread
 _REGION_MORE = 0.15  # by what a region's light differs from the picture's at most: what covers more is no cloud
 _SAME_LIGHT = 1 / 32  # gains this near are one: leaves sway a median so far; of most surfaces it is below `contrast`
-_LASTS = 8  # what shows in an eighth of the samples, and in one after another, lasts: half a minute of four
+_LASTS = 6  # what shows in a sixth of the samples, and in one after another, lasts: who comes last is no scene
 _THING = 24  # working pixels, a third of a cell: of anything smaller too little outline is seen
 _MOST = 0.5  # of a thing is seen, or what is behind it: else it is on its way
 _TWICE = 2  # samples at least with a thing, and without: one is a chance
@@ -41,6 +41,8 @@ _AT_ONCE = 6  # groups of things that come and go at times of their own are told
 _TOGETHER = 6  # pixels of one thing change at the same times but for a sixth of the samples: who sways, and noise
 _OUTLINE = 0.5  # three quarters of what changes along a rim must vanish: half would by chance, sun and shade do more
 _TREMBLES = (0.5, 2)  # times `contrast`: below it is noise of a sensor, above leaves or water, between both in part
+_RANGE = 60  # grey levels between the tenths of a scene: less than most show by day, where nothing shall change
+_FAINTEST = 0.3  # two grey levels: below is the noise of compression
 _TAIL = 20  # the value beyond which a twentieth of the samples lies bounds what is restless, but for its outliers
 
 
@@ -50,12 +52,14 @@ class Background:
 
     All uint8 (rows, columns), or (n, rows, columns) for n images that see it otherwise; in grey levels.
     trembles: uint8 (rows, columns), how surely a pixel is of leaves or water: 0 not at all, 255 quite.
+    faint: what differences count for here, of those of a picture from black to white: 1 by day, less at night.
     """
 
     usual: U8
     below: U8
     above: U8
     trembles: U8
+    faint: float = 1.0
 
     @property
     def lowest(self) -> U8:
@@ -84,7 +88,8 @@ def find_background(samples: U8, restless: U8, *, same_levels: int, contrast: in
         samples, ranked, _usual(ranked, same_levels), same_levels
     )  # (rows, columns), as all that follows
     noise = np.minimum(_median(restless), _median(distance(samples, usual))).astype(np.float32)
-    room = contrast + unrest * noise
+    faint = _faint(usual)
+    room = faint * contrast + unrest * noise
     trembles = np.clip((noise / max(contrast, 1) - _TREMBLES[0]) / (_TREMBLES[1] - _TREMBLES[0]), 0, 1)
     below = above = room
     if trembles.any():
@@ -94,7 +99,16 @@ def find_background(samples: U8, restless: U8, *, same_levels: int, contrast: in
         below = np.maximum(room, trembles * (contrast + usual.astype(np.float32) - lowest))
         above = np.maximum(room, trembles * (contrast + highest.astype(np.float32) - usual))
     limits = (limit.clip(0, 255).round().astype(np.uint8) for limit in (below, above, 255 * trembles))
-    return Background(usual, *limits)
+    return Background(usual, *limits, faint)
+
+
+def _faint(usual: U8) -> float:
+    """Return what differences count for before a scene: at night and to infrared, all of it is within few grey levels.
+
+    Who comes there is as faint as all else, so what must differ, and what counts fully, is by the scene's own range.
+    """
+    darkest, brightest = np.percentile(usual[::2, ::2], (10, 90))
+    return float(np.clip((brightest - darkest) / _RANGE, _FAINTEST, 1))
 
 
 def distance(a: U8, b: U8) -> U8:

@@ -52,7 +52,7 @@ _SHADE = 0.5  # of its light is the least that a shadow leaves: the sky lights i
 _SHADE_BITS = 2  # a difference that may be a shadow's is a quarter: a plain coat before a plain wall looks the same
 _SUNLIT = 50  # grey levels: what is darker in the background casts no shadow that can be told from noise
 _SAME_FACTOR = 0.05  # factors this near are one: two grey levels of 40, or sensor noise would hide a shadow
-_SUPPORT = 4  # cells' worth of difference within 3 x 3 that let a share stand: a thing of 2 x 2 cells
+_SUPPORT = 2  # cells' worth of difference within 2 x 2 that let a share stand: a thing on the border of two cells
 _STEP = 8  # of a stored share: finer ones are noise, and would take twice the space
 _UNSEEN = 32  # grey levels: the `contrast` at an edge that shaking brings into the picture
 _UNIT = 8192  # of a factor in sixteen bits
@@ -92,8 +92,8 @@ def measure(
     working pixels from the top left corner; what remains at the right and bottom edge belongs to the last cell.
 
     A cell's share is the mean over its working pixels of how far each is from the background (0 below the pixel's own
-    noise, 1 at `contrast + full` grey levels), damped where the cells around do not agree: the geometric mean with a
-    quarter of the sum over 3 x 3 cells, which halves a single cell and leaves a thing of 2 x 2 cells as it is.
+    noise, 1 at `contrast + full` grey levels), damped where the cells around do not agree: the geometric mean with half
+    of the sum over that square of 2 x 2 cells around it which holds most. A single cell keeps 0.7, two keep it all.
     Changes of light and shaking of the camera are taken out first. Of cells of leaves and water the mean is looked at
     too, and what they usually show is taken off. Shares are stored in steps of 1/32. What comes after a hole longer
     than `horizon_s` is measured as a clip of its own: nothing of the light before it is left.
@@ -343,6 +343,7 @@ def _steadied(images: U8, shake: Shake) -> U8:
 def _compare(block: _Block, scene: _Scene, grid: Grid, full: int) -> list[U8]:
     """Return the raw cells of every working image of a block, chunk by chunk: uint8 (up to _CHUNK, R, C) each."""
     known, shake, _, whole = scene
+    full = max(1, round(full * known.faint))
     steady = known.lowest, known.highest
     most = np.full_like(known.usual, full)  # a scalar in its place would take twenty times as long
     scale = np.float32(255.01 / full) / grid.area  # beyond 255, or a full cell might be rounded down to 254
@@ -385,7 +386,8 @@ def _shaken(known: Background, shifts: list[tuple[float, float]]) -> Background:
     below, above = (
         np.stack([moved(room, *shift, outside=_UNSEEN) for shift in shifts]) for room in (known.below, known.above)
     )
-    return Background(np.stack([moved(known.usual, *shift) for shift in shifts]), below, above, known.trembles)
+    usual = np.stack([moved(known.usual, *shift) for shift in shifts])
+    return replace(known, usual=usual, below=below, above=above)
 
 
 def _lift_shadows(darker: U8, images: U8, usual: U8) -> None:
@@ -449,7 +451,12 @@ def _finish(cells: U8, times: Seconds, settings: MeasureSettings) -> U8:
 def _damped(cells: U8) -> F32:
     """Return cells (n, R, C) where what is around agrees, less of those that stand alone; see `measure`: float32."""
     level = cells.astype(np.uint16)
-    support = np.minimum(around(level) / np.float32(_SUPPORT), np.float32(255))
+    # Sums of squares of 2 x 2 cells, (n, R + 1, C + 1), those beyond an edge being 0: each cell is in four of them.
+    squares = np.pad(level, ((0, 0), (1, 1), (1, 1)))
+    squares = squares[:, 1:] + squares[:, :-1]
+    squares = squares[:, :, 1:] + squares[:, :, :-1]
+    squares = np.maximum(squares[:, 1:], squares[:, :-1])
+    support = np.minimum(np.maximum(squares[:, :, 1:], squares[:, :, :-1]) / np.float32(_SUPPORT), np.float32(255))
     damped: F32 = np.sqrt(level * support)
     return damped
 
