@@ -40,6 +40,7 @@ _INTERRUPTED = 16  # samples with a thing for one in their midst without it: noi
 _AT_ONCE = 6  # groups of things that come and go at times of their own are told apart, the largest first
 _TOGETHER = 6  # pixels of one thing change at the same times but for a sixth of the samples: who sways, and noise
 _OUTLINE = 0.5  # three quarters of what changes along a rim must vanish: half would by chance, sun and shade do more
+_VANISHES = 0.25  # of all gradient along a rim at least: a scene has edges of its own there, and noise moves them
 _TREMBLES = (0.5, 2)  # times `contrast`: below it is noise of a sensor, above leaves or water, between both in part
 _RANGE = 60  # grey levels between the tenths of a scene: less than most show by day, where nothing shall change
 _FAINTEST = 0.3  # two grey levels: below is the noise of compression
@@ -254,8 +255,9 @@ def _uncovered(samples: U8, ranked: U8, usual: U8, near: int) -> U8:
         box = _box(thing)
         part, (now, then) = thing[box], (_median(samples[which][:, *box]) for which in (with_it, without))
         rim = _grown(part) & _grown(~part)  # one pixel inside and one outside of the outline
-        drop = (_edges(now) - _edges(then))[rim]  # float32 (pixels of the rim,): gradient that goes with the thing
-        if drop.sum() > _OUTLINE * abs(drop).sum():
+        along = _edges(now)[rim]  # float32 (pixels of the rim,)
+        drop = along - _edges(then)[rim]  # gradient that goes with the thing
+        if drop.sum() > max(_OUTLINE * abs(drop).sum(), _VANISHES * along.sum()):
             np.copyto(scene[box], then, where=_grown(part))
     return scene
 
