@@ -42,6 +42,7 @@ _TOGETHER = 6  # pixels of one thing change at the same times but for a sixth of
 _OUTLINE = 0.5  # three quarters of what changes along a rim must vanish: half would by chance, sun and shade do more
 _VANISHES = 0.25  # of all gradient along a rim at least: a scene has edges of its own there, and noise moves them
 _TREMBLES = (0.5, 2)  # times `contrast`: below it is noise of a sensor, above leaves or water, between both in part
+_BUSY = (6, 4)  # times the nearer quarter's distance, and grey levels: of leaves the middle is nearer than this
 _RANGE = 60  # grey levels between the tenths of a scene: less than most show by day, where nothing shall change
 _FAINTEST = 0.3  # two grey levels: below is the noise of compression
 _TAIL = 20  # the value beyond which a twentieth of the samples lies bounds what is restless, but for its outliers
@@ -88,7 +89,7 @@ def find_background(samples: U8, restless: U8, *, same_levels: int, contrast: in
     usual = _uncovered(
         samples, ranked, _usual(ranked, same_levels), same_levels
     )  # (rows, columns), as all that follows
-    noise = np.minimum(_median(restless), _median(distance(samples, usual))).astype(np.float32)
+    noise = _noise(samples, restless, usual)
     faint = _faint(usual)
     room = faint * contrast + unrest * noise
     trembles = np.clip((noise / max(contrast, 1) - _TREMBLES[0]) / (_TREMBLES[1] - _TREMBLES[0]), 0, 1)
@@ -101,6 +102,20 @@ def find_background(samples: U8, restless: U8, *, same_levels: int, contrast: in
         above = np.maximum(room, trembles * (contrast + highest.astype(np.float32) - usual))
     limits = (limit.clip(0, 255).round().astype(np.uint8) for limit in (below, above, 255 * trembles))
     return Background(usual, *limits, faint)
+
+
+def _noise(samples: U8, restless: U8, usual: U8) -> F32:
+    """Return how far each pixel strays by itself, in grey levels: float32 (rows, columns).
+
+    On a busy road most samples show cars, and both medians do. But there the scene's own values lie close together,
+    as those of leaves never do: a quarter of the samples that is far nearer than the middle one tells of the scene.
+    """
+    ranked = _ranked(distance(samples, usual))
+    middle = np.minimum(_median(restless), ranked[(len(ranked) - 1) // 2]).astype(np.float32)
+    quarter = ranked[(len(ranked) - 1) // 4].astype(np.float32)
+    busy = middle > _BUSY[0] * quarter + _BUSY[1]
+    # Half of a normal distribution lies within twice of what a quarter does; 1: levels are whole.
+    return np.where(busy, np.minimum(middle, 2 * quarter + 1), middle)
 
 
 def _faint(usual: U8) -> float:

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     F32: TypeAlias = NDArray[np.float32]
     Seconds: TypeAlias = NDArray[np.float64]
 
-VERSION = 5
+VERSION = 6
 """Raised whenever the same frames and settings would give another Activity.
 
 Not when clips with holes began to be measured part by part: no other clip's changed, and whole archives would have been
@@ -53,6 +53,8 @@ _SHADE_BITS = 2  # a difference that may be a shadow's is a quarter: a plain coa
 _SUNLIT = 50  # grey levels: what is darker in the background casts no shadow that can be told from noise
 _SAME_FACTOR = 0.05  # factors this near are one: two grey levels of 40, or sensor noise would hide a shadow
 _SUPPORT = 2  # cells' worth of difference within 2 x 2 that let a share stand: a thing on the border of two cells
+_KNOWN = 5  # frames, of which three agree on the scene: below it all of a clip is cold, however long it lasts
+_A_BLOCK = 100  # frames at least are of one block, and by twice as many around it: a slow camera has few in a minute
 _STEP = 8  # of a stored share: finer ones are noise, and would take twice the space
 _UNSEEN = 32  # grey levels: the `contrast` at an edge that shaking brings into the picture
 _UNIT = 8192  # of a factor in sixteen bits
@@ -98,8 +100,8 @@ def measure(
     too, and what they usually show is taken off. Shares are stored in steps of 1/32. What comes after a hole longer
     than `horizon_s` is measured as a clip of its own: nothing of the light before it is left.
 
-    Deterministic. Memory is bounded by `horizon_s` times `rate_hz` working images (about 15 to 28 kB each) besides
-    the result. Raises ClipError when there are no frames, when their size changes or when time runs backwards.
+    Deterministic. Memory is bounded by `horizon_s` times `rate_hz` working images (about 15 to 28 kB each), or some
+    hundreds of a camera with less than two frames a second, besides the result. Raises ClipError when there are no frames, when their size changes or when time runs backwards.
     """
     settings = settings or MeasureSettings()
     second = float(time_base)
@@ -125,7 +127,7 @@ def measure(
         pts=pts,
         luma=np.concatenate(reader.luma)[before],
         time_base=time_base,
-        cold=len(pts) if longest < settings.known_s else 0,
+        cold=len(pts) if longest < settings.known_s or len(measured) < _KNOWN else 0,
         width=layout.width,
         height=layout.height,
         version=settings.version(),
@@ -204,7 +206,7 @@ class _Reader:
                 self.pts.append(pts)
                 continue
             paused = self._paused(pts)
-            if pts - started >= length or paused:
+            if (pts - started >= length and not 0 < len(times) < _A_BLOCK) or paused:
                 if times:
                     yield self._block(times)
                     times = []
@@ -259,7 +261,7 @@ def _with_background(blocks: Iterator[_Block], reader: _Reader, settings: Measur
     current = 0
     finder = _Finder(settings)
     while True:
-        while current == len(held) or held[-1].times[-1] - held[current].times[-1] < settings.horizon_s:
+        while current == len(held) or held[-1].times[-1] - held[current].times[-1] < _reach_s(held, settings):
             ahead = next(blocks, None)
             if ahead is None:
                 break
@@ -267,13 +269,20 @@ def _with_background(blocks: Iterator[_Block], reader: _Reader, settings: Measur
         if current == len(held) or reader.grid is None:
             return
         block = held[current]
-        while held[0].times[-1] < block.times[0] - settings.horizon_s:
+        reach = _reach_s(held, settings)
+        while held[0].times[-1] < block.times[0] - reach:
             del held[0]
             current -= 1
         scene = finder(block, held, reader.grid)
         yield np.concatenate(_compare(block, scene, reader.grid, settings.full)), scene.leaves
         block.chunks.clear()  # the past is needed for its samples only
         current += 1
+
+
+def _reach_s(held: list[_Block], settings: MeasureSettings) -> float:
+    """Return how far before and after a block its background is from: longer where frames are far apart."""
+    step = (held[-1].times[-1] - held[0].times[0]) / max(1, sum(len(block.times) for block in held) - 1)
+    return settings.horizon_s * max(1.0, float(step) * _A_BLOCK / settings.block_s)
 
 
 class _Scene(NamedTuple):
@@ -313,8 +322,8 @@ class _Finder:
     def _samples(self, block: _Block, held: list[_Block]) -> tuple[Seconds, U8, U8]:
         """Return times (k,), images and their unrest (k, rows, columns), evenly spread over the horizon of a block."""
         times = np.concatenate([b.kept_times for b in held])
-        first = max(times[0], block.times[0] - self.settings.horizon_s)
-        last = min(times[-1], block.times[-1] + self.settings.horizon_s)
+        reach = _reach_s(held, self.settings)
+        first, last = max(times[0], block.times[0] - reach), min(times[-1], block.times[-1] + reach)
         picked = _spread(times, self.settings.samples, first, last)
         pool = [pair for b in held for pair in zip(b.kept, b.unrest, strict=True)]
         samples, restless = (np.stack(images) for images in zip(*(pool[i] for i in picked), strict=True))
@@ -427,6 +436,8 @@ def _lift_shadows(darker: U8, images: U8, usual: U8) -> None:
 def _finish(cells: U8, times: Seconds, settings: MeasureSettings) -> U8:
     """Damp what no neighbour in space supports, average neighbours in time, drop what is below the floor.
 
+    Of an average of three frames half is kept even where neither the middle one nor two of the three show as much.
+
     cells: uint8 (n, R, C); times: float64 (n,). Returns uint8 (n, R, C).
     """
     share = np.zeros_like(cells)
@@ -443,6 +454,10 @@ def _finish(cells: U8, times: Seconds, settings: MeasureSettings) -> U8:
         earlier, now, later = _damped(cells[frames])[back].reshape(3, len(here), *cells.shape[1:])  # (k, R, C) each
         before, after = (near[here + n].astype(np.float32)[:, None, None] for n in (0, 1))  # (k, 1, 1): 0 or 1
         total = (now + earlier * before + later * after) / (1 + before + after)
+        # A mean smears over the frames beside it what is there for one of them, and what has just left.
+        middle = np.maximum(np.minimum(earlier, later), np.minimum(np.maximum(earlier, later), now))
+        most = np.where(before * after > 0, np.maximum(middle, now), total)
+        total = (total + np.minimum(total, most)) / 2  # by half: leaves are told by what is there again and again
         total *= total >= np.float32(settings.floor * 255)
         share[here] = _stepped(total)
     return share
