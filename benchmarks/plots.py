@@ -201,6 +201,8 @@ _PANELS: Final[Mapping[str, Sequence[tuple[Callable[[Axes, Rows], None], Callabl
         (_TIMES_FASTER, _has("times_faster")),
     ),
     "composites": ((_by_case, _has("ours", "ours, frames")),),
+    "rates": ((_by_case, _has("ours", "ours, frames")),),
+    "harder": ((_by_case, _has("ours", "ours, frames")),),
     "constants": ((_by_constant, _has("labelled", "hard cases")),),
     "quality": ((_by_sequence, lambda row: "mean" in row and " " not in str(row["what"])),),
 }

@@ -42,7 +42,7 @@ _TOGETHER = 6  # pixels of one thing change at the same times but for a sixth of
 _OUTLINE = 0.5  # three quarters of what changes along a rim must vanish: half would by chance, sun and shade do more
 _VANISHES = 0.25  # of all gradient along a rim at least: a scene has edges of its own there, and noise moves them
 _TREMBLES = (0.5, 2)  # times `contrast`: below it is noise of a sensor, above leaves or water, between both in part
-_BUSY = (6, 4)  # times the nearer quarter's distance, and grey levels: of leaves the middle is nearer than this
+_BUSY = (3, 3)  # times the nearer quarter of 3 x 3 pixels, and grey levels: of leaves the middle is nearer than this
 _RANGE = 60  # grey levels between the tenths of a scene: less than most show by day, where nothing shall change
 _FAINTEST = 0.3  # two grey levels: below is the noise of compression
 _TAIL = 20  # the value beyond which a twentieth of the samples lies bounds what is restless, but for its outliers
@@ -100,8 +100,10 @@ def find_background(samples: U8, restless: U8, *, same_levels: int, contrast: in
         lowest, highest = ~around(~low, np.maximum), around(high, np.maximum)  # of a pixel and its neighbours
         below = np.maximum(room, trembles * (contrast + usual.astype(np.float32) - lowest))
         above = np.maximum(room, trembles * (contrast + highest.astype(np.float32) - usual))
-    limits = (limit.clip(0, 255).round().astype(np.uint8) for limit in (below, above, 255 * trembles))
-    return Background(usual, *limits, faint)
+    low_room, high_room, leaves = (
+        part.clip(0, 255).round().astype(np.uint8) for part in (below, above, 255 * trembles)
+    )
+    return Background(usual, low_room, high_room, leaves, faint)
 
 
 def _noise(samples: U8, restless: U8, usual: U8) -> F32:
@@ -113,9 +115,10 @@ def _noise(samples: U8, restless: U8, usual: U8) -> F32:
     ranked = _ranked(distance(samples, usual))
     middle = np.minimum(_median(restless), ranked[(len(ranked) - 1) // 2]).astype(np.float32)
     quarter = ranked[(len(ranked) - 1) // 4].astype(np.float32)
-    busy = middle > _BUSY[0] * quarter + _BUSY[1]
+    busy = middle > _BUSY[0] * around(quarter, np.maximum) + _BUSY[1]  # of a pixel and its neighbours: leaves by chance
     # Half of a normal distribution lies within twice of what a quarter does; 1: levels are whole.
-    return np.where(busy, np.minimum(middle, 2 * quarter + 1), middle)
+    noise: F32 = np.where(busy, np.minimum(middle, 2 * quarter + 1), middle)
+    return noise
 
 
 def _faint(usual: U8) -> float:

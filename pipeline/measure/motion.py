@@ -24,7 +24,7 @@ from pipeline.activity import Activity, Depth
 from pipeline.errors import ClipError
 from pipeline.holes import longest_step, usual_step
 from pipeline.measure.background import Background, bent, distance, find_background, light, usual_picture
-from pipeline.measure.grid import Grid, around
+from pipeline.measure.grid import Grid
 from pipeline.measure.leaves import Whole, calmed, leaves_of
 from pipeline.measure.shake import Shake, moved, shakes
 
@@ -101,7 +101,8 @@ def measure(
     than `horizon_s` is measured as a clip of its own: nothing of the light before it is left.
 
     Deterministic. Memory is bounded by `horizon_s` times `rate_hz` working images (about 15 to 28 kB each), or some
-    hundreds of a camera with less than two frames a second, besides the result. Raises ClipError when there are no frames, when their size changes or when time runs backwards.
+    hundreds of a camera with less than two frames a second, besides the result. Raises ClipError when there are no
+    frames, when their size changes or when time runs backwards.
     """
     settings = settings or MeasureSettings()
     second = float(time_base)
