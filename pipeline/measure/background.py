@@ -100,10 +100,9 @@ def find_background(samples: U8, restless: U8, *, same_levels: int, contrast: in
         lowest, highest = ~around(~low, np.maximum), around(high, np.maximum)  # of a pixel and its neighbours
         below = np.maximum(room, trembles * (contrast + usual.astype(np.float32) - lowest))
         above = np.maximum(room, trembles * (contrast + highest.astype(np.float32) - usual))
-    low_room, high_room, leaves = (
-        part.clip(0, 255).round().astype(np.uint8) for part in (below, above, 255 * trembles)
-    )
-    return Background(usual, low_room, high_room, leaves, faint)
+    limits = (below, above, 255 * trembles)
+    low, high, leaves = (limit.clip(0, 255).round().astype(np.uint8) for limit in limits)
+    return Background(usual, low, high, leaves, faint)
 
 
 def _noise(samples: U8, restless: U8, usual: U8) -> F32:
