@@ -455,7 +455,6 @@ def _finish(cells: U8, times: Seconds, settings: MeasureSettings) -> U8:
         earlier, now, later = _damped(cells[frames])[back].reshape(3, len(here), *cells.shape[1:])  # (k, R, C) each
         before, after = (near[here + n].astype(np.float32)[:, None, None] for n in (0, 1))  # (k, 1, 1): 0 or 1
         total = (now + earlier * before + later * after) / (1 + before + after)
-        # A mean smears over the frames beside it what is there for one of them, and what has just left.
         middle = np.maximum(np.minimum(earlier, later), np.minimum(np.maximum(earlier, later), now))
         most = np.where(before * after > 0, np.maximum(middle, now), total)
         total = (total + np.minimum(total, most)) / 2  # by half: leaves are told by what is there again and again
