@@ -126,12 +126,12 @@ def changed(name: str, value: Any) -> Iterator[MeasureSettings]:  # noqa: ANN401
     module = MODULES[home]
     before = getattr(module, constant)
     setattr(module, constant, value)
-    background._looked_at.cache_clear()  # noqa: SLF001 - it depends on constants
+    background.looked_at.cache_clear()  # it depends on constants
     try:
         yield MeasureSettings()
     finally:
         setattr(module, constant, before)
-        background._looked_at.cache_clear()  # noqa: SLF001
+        background.looked_at.cache_clear()
 
 
 def variants() -> Iterator[tuple[str, Any]]:

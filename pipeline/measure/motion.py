@@ -26,6 +26,7 @@ from pipeline.holes import longest_step, usual_step
 from pipeline.measure.background import Background, bent, distance, find_background, light, usual_picture
 from pipeline.measure.grid import Grid, around
 from pipeline.measure.leaves import Whole, calmed, leaves_of
+from pipeline.measure.lights import Lights, Lit, halves, lights_of, misfits, varied
 from pipeline.measure.shake import Shake, moved, shakes
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
     F32: TypeAlias = NDArray[np.float32]
     Seconds: TypeAlias = NDArray[np.float64]
 
-VERSION = 5
+VERSION = 6
 """Raised whenever the same frames and settings would give another Activity.
 
 Not when clips with holes began to be measured part by part: no other clip's changed, and whole archives would have been
@@ -231,14 +232,20 @@ class _Reader:
             self._reduce(self.grid)
         chunks, self.chunks = self.chunks, []
         at = np.array(times)
-        kept = _spread(at, self.settings.samples, at[0], at[-1])  # (k,), as are all indices below
-        # Each is compared with the image `unrest_lag_s` later, or the block's last; that one with the image before it.
-        later = np.minimum(np.searchsorted(at, at[kept] + self.settings.unrest_lag_s - 1e-6), len(at) - 1)
-        earlier = np.where(later > kept, kept, np.maximum(kept - 1, 0))
-        pictures, after, before = (
-            np.stack([chunks[i // _CHUNK][i % _CHUNK] for i in index.tolist()]) for index in (kept, later, earlier)
-        )
-        return _Block(chunks, at, pictures, at[kept], distance(after, before), self.recording)
+        kept = _spread(at, self.settings.samples, at[0], at[-1])  # (k,)
+        pictures, unrest = _taken(chunks, at, kept, lag=self.settings.unrest_lag_s)
+        return _Block(chunks, at, pictures, at[kept], unrest, self.recording)
+
+
+def _taken(chunks: list[U8], times: Seconds, index: NDArray[np.int64], *, lag: float) -> tuple[U8, U8]:
+    """Return images of a block and how much each pixel changes within `lag` seconds then: (k, rows, columns) both."""
+    # Each is compared with the image `lag` later, or the block's last; that one with the image before it.
+    later = np.minimum(np.searchsorted(times, times[index] + lag - 1e-6), len(times) - 1)  # (k,)
+    earlier = np.where(later > index, index, np.maximum(index - 1, 0))
+    pictures, after, before = (
+        np.stack([chunks[i // _CHUNK][i % _CHUNK] for i in at.tolist()]) for at in (index, later, earlier)
+    )
+    return pictures, distance(after, before)
 
 
 def _spread(times: Seconds, count: int, first: float, last: float) -> NDArray[np.int64]:
@@ -277,12 +284,16 @@ def _with_background(blocks: Iterator[_Block], reader: _Reader, settings: Measur
 
 
 class _Scene(NamedTuple):
-    """What a block is compared with. leaves: float32 (R, C), see `leaves_of`; whole: what to see before them with."""
+    """What a block is compared with. leaves: float32 (R, C), see `leaves_of`; whole: what to see before them with.
+
+    lights: those of the block, where there are several.
+    """
 
     background: Background
     shake: Shake | None
     leaves: F32
     whole: Whole | None
+    lights: Lights | None = None
 
 
 @dataclass(slots=True)
@@ -299,16 +310,49 @@ class _Finder:
         if shake is not None:
             samples = _steadied(samples, shake)
         elif self.scene is not None and np.array_equal(times, self.times):
-            return self.scene
-        settings = self.settings
-        known = find_background(
-            samples, restless, same_levels=settings.same_levels, contrast=settings.contrast, unrest=settings.unrest
-        )
+            return self._in_lights(self.scene, block, held, grid)
+        known = self._background(samples, restless)
         leaves = leaves_of(known, grid)
         whole = Whole.find(samples, known, leaves, grid) if leaves.any() and not shake else None
         found = _Scene(known, shake, leaves, whole)
         self.times, self.scene = times, None if shake else found
-        return found
+        return found if shake else self._in_lights(found, block, held, grid)
+
+    def _background(self, samples: U8, restless: U8) -> Background:
+        settings = self.settings
+        return find_background(
+            samples, restless, same_levels=settings.same_levels, contrast=settings.contrast, unrest=settings.unrest
+        )
+
+    def _in_lights(self, scene: _Scene, block: _Block, held: list[_Block], grid: Grid) -> _Scene:
+        """Return the scene of a block in its lights, where it has several: the same where it has one."""
+        # One a second: a light that stays must cost no more than seconds.
+        seconds = 1 + math.ceil(block.times[-1] - block.times[0])
+        index = _spread(block.times, seconds, block.times[0], block.times[-1])
+        pictures, restless = _taken(block.chunks, block.times, index, lag=self.settings.unrest_lag_s)
+        if not varied(scene.background, pictures):
+            return scene
+        reach = self.settings.horizon_s
+        parts = [
+            (pictures, restless) if b is block else (b.kept, b.unrest)
+            for b in held
+            if b.times[-1] >= block.times[0] - reach and b.times[0] <= block.times[-1] + reach
+        ]
+        pictures, restless = (np.concatenate(images) for images in zip(*parts, strict=True))
+        groups = lights_of(halves(pictures))
+        if len(groups) < 2:
+            return scene
+        chosen = [
+            group[_spread(group.astype(np.float64), self.settings.samples, group[0], group[-1])] for group in groups
+        ]
+        known = [self._background(pictures[some], restless[some]) for some in chosen]
+        leaves = leaves_of(known[0], grid)
+        found = []
+        for background, some in zip(known, chosen, strict=True):
+            whole = Whole.find(pictures[some], background, leaves, grid) if leaves.any() else None
+            usually = float(np.median(misfits(background.usual, pictures[some])))
+            found.append(Lit(background, whole, usually))
+        return _Scene(known[0], None, leaves, found[0].whole, Lights(tuple(found)))
 
     def _samples(self, block: _Block, held: list[_Block]) -> tuple[Seconds, U8, U8]:
         """Return times (k,), images and their unrest (k, rows, columns), evenly spread over the horizon of a block."""
@@ -342,13 +386,15 @@ def _steadied(images: U8, shake: Shake) -> U8:
 
 def _compare(block: _Block, scene: _Scene, grid: Grid, full: int) -> list[U8]:
     """Return the raw cells of every working image of a block, chunk by chunk: uint8 (up to _CHUNK, R, C) each."""
-    known, shake, _, whole = scene
+    known, shake, _, whole, lights = scene
     steady = known.lowest, known.highest
     most = np.full_like(known.usual, full)  # a scalar in its place would take twenty times as long
     scale = np.float32(255.01 / full) / grid.area  # beyond 255, or a full cell might be rounded down to 254
     out = []
     for images in block.chunks:  # (n, rows, columns), as all below that is not said to be of cells
         here, (lowest, highest) = known, steady
+        if lights is not None:
+            here, whole = lights.seen(images)
         if shake is not None:
             here = _shaken(known, [shake.shift(image) for image in images])
         gain = light(here.usual, images)

@@ -1,0 +1,234 @@
+"""Tells lights apart: which pictures of a clip were taken in one light, and what the scene shows in each.
+
+A light that differs from another by more than a gain has a background of its own, found from the pictures in it. A light
+changes many cells and leaves their texture; a thing takes its place, however large it is and however long it stands.
+
+Shapes: n pictures uint8 (n, rows, columns) of working pixels; halves float32 (n, h, w), means of 2 x 2 of them, whose
+cells of light are (n, a, b), squares of 4 x 4 halves.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from pipeline.measure.background import Background, bent, light, looked_at
+
+if TYPE_CHECKING:
+    from typing import TypeAlias
+
+    from numpy.typing import NDArray
+
+    from pipeline.measure.leaves import Whole
+
+    U8: TypeAlias = NDArray[np.uint8]
+    F32: TypeAlias = NDArray[np.float32]
+    Bool: TypeAlias = NDArray[np.bool_]
+    Index: TypeAlias = NDArray[np.int64]
+
+_SIDE = 4  # halves: of a cell of light, as large as a cell of the grid
+_CHANGES = 6  # grey levels: a cell that differs by less on average hardly counts as moving
+_TEXTURE = 4  # grey levels from one half to the next but one: four times what a sensor's noise leaves there
+_KEPT = 0.5  # correlation of gradients: noise in the dark leaves that much of a texture, a thing next to nothing
+_PART = 1 / 25  # of the picture that one lamp lights at least; the shadow of a walker is smaller
+_SURER = 2  # cells whose texture stays against one whose texture goes: a thing keeps some by chance
+_LEAST = 3  # pictures that make a light: two may be one passing change
+_MOST = 6  # lights of a minute; more are steps on the way from one of these to another
+_PLAIN = 12  # grey levels by which lights differ where a mixture of both is told from noise
+_CLIPPED = 32  # grey levels: a visitor of any contrast must not outweigh the scene
+_POORLY = 1.5  # times the usual misfit of a light: a picture that fits worse is between two lights
+_BETTER = 0.8  # of that misfit is left at most where a mixture explains a picture
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Lit:
+    """What the scene shows in one light; whole: see `leaves.Whole`. misfit: how far its pictures usually are from it."""
+
+    background: Background
+    whole: Whole | None
+    misfit: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Lights:
+    """Two or more lights of one scene."""
+
+    all: tuple[Lit, ...]
+
+    def seen(self, images: U8) -> tuple[Background, Whole | None]:
+        """Return what images (n, rows, columns), one after another, are compared with.
+
+        In one light that is its background. Between two it is a mixture of both for each image and region of light,
+        usual (n, rows, columns).
+        """
+        misfit = np.stack([misfits(lit.background.usual, images) for lit in self.all])  # (lights, n)
+        best = misfit.argmin(0)
+        first = int(np.bincount(best).argmax())
+        lit = self.all[first]
+        if (misfit[first] <= np.maximum(misfit.min(0), _POORLY * lit.misfit)).all():
+            return lit.background, lit.whole
+        found, left = lit, misfit[first].sum()
+        mixed: F32 | None = None
+        for one in range(len(self.all)):
+            for other in range(one):
+                a, b = self.all[one].background.usual, self.all[other].background.usual
+                usual = mixture(a, b, images)
+                after = misfits(usual, images).sum()
+                if after < left * (_BETTER if mixed is None else 1):
+                    found, left, mixed, pair = lit, after, usual, (one, other)
+        if mixed is None:
+            return found.background, found.whole
+        one, other = (self.all[n].background for n in pair)
+        below, above = np.maximum(one.below, other.below), np.maximum(one.above, other.above)
+        return Background(mixed, below, above, lit.background.trembles), None
+
+
+def mixture(a: U8, b: U8, images: U8) -> U8:
+    """Return the mixture of two backgrounds that fits each image best, region by region: uint8 (n, rows, columns)."""
+    rows, columns = a.shape
+    at = looked_at(rows, columns)  # (down, across, k)
+    one, other = (part.reshape(-1).take(at).astype(np.float32) for part in (a, b))  # (down, across, k)
+    now = images.reshape(len(images), -1).take(at, axis=1)  # (n, down, across, k)
+    apart = other - one
+    tells = abs(apart) > _PLAIN
+    if not tells.any():
+        return np.broadcast_to(a, images.shape)
+    part = ((now - one) / np.where(tells, apart, 1)).clip(0, 1)
+    part[:, ~tells] = np.nan
+    whole = np.nanmedian(part.reshape(len(images), -1), axis=1)  # (n,)
+    few = tells.sum(2) < at.shape[2] // 8  # (down, across): regions that hardly tell
+    regions = np.broadcast_to(whole[:, None, None], part.shape[:3]).astype(np.float32)
+    if not few.all():
+        regions = regions.copy()
+        regions[:, ~few] = np.nanmedian(part[:, ~few], axis=2)
+    mixed = a + bent(regions, rows, columns) * (b - a.astype(np.float32))
+    return (mixed + np.float32(0.5)).clip(0, 255).astype(np.uint8)
+
+
+def misfits(usual: U8, images: U8) -> F32:
+    """Return by how much images (n, rows, columns) differ from a background in their light: grey levels, (n,)."""
+    at = looked_at(*images.shape[1:])
+    gain = light(usual, images)
+    expected = usual.reshape(-1, usual.shape[-2] * usual.shape[-1]).take(at, axis=1).astype(np.float32)
+    if gain is not None:
+        expected = expected * gain[..., None]
+    away = abs(images.reshape(len(images), -1).take(at, axis=1) - expected)  # (n, down, across, k)
+    misfit: F32 = np.minimum(away, np.float32(_CLIPPED)).mean((1, 2, 3))
+    return misfit
+
+
+def varied(known: Background, pictures: U8) -> bool:
+    """Tell whether pictures (n, rows, columns) may show lights of more than one background; visitors may, too."""
+    count, rows, columns = pictures.shape
+    if min(rows, columns) < 2 * _SIDE:
+        return False
+    at = looked_at(rows, columns)
+    gain = light(known.usual, pictures)
+    usual, below, above = (part.reshape(-1).take(at) for part in (known.usual, known.below, known.above))
+    lit = usual * (np.float32(1) if gain is None else gain[..., None])  # (n, down, across, k)
+    now = pictures.reshape(count, -1).take(at, axis=1)
+    away = (now < lit - below) | (now > lit + above)
+    return int((away.mean((1, 2, 3)) > _PART).sum()) >= _LEAST
+
+
+def halves(pictures: U8) -> U8:
+    """Return means of 2 x 2: uint8 (n, rows, columns) to (n, rows // 2, columns // 2)."""
+    rows, columns = (length // 2 * 2 for length in pictures.shape[1:])
+    tall = pictures[:, :rows:2, :columns].astype(np.uint16) + pictures[:, 1:rows:2, :columns]
+    return ((tall[:, :, ::2] + tall[:, :, 1::2] + np.uint16(2)) >> np.uint16(2)).astype(np.uint8)
+
+
+def _cells(level: F32) -> F32:
+    """Return the means of cells of light: (n, h, w) to (n, h // 4, w // 4)."""
+    count, rows, columns = len(level), level.shape[1] // _SIDE, level.shape[2] // _SIDE
+    level = level[:, : rows * _SIDE, : columns * _SIDE].reshape(count, rows, _SIDE, columns, _SIDE)
+    means: F32 = level.mean((2, 4))
+    return means
+
+
+def _gradients(level: F32) -> tuple[F32, F32]:
+    down, right = np.zeros_like(level), np.zeros_like(level)
+    down[:, 1:-1] = level[:, 2:] - level[:, :-2]
+    right[:, :, 1:-1] = level[:, :, 2:] - level[:, :, :-2]
+    return down, right
+
+
+def differ(expected: U8, pictures: U8) -> F32:
+    """Return the part of each picture that another light changes, 0 for one that a gain explains or a thing does.
+
+    expected: (h, w) or (n, h, w); pictures: (n, h, w), both halves. Returns float32 (n,), 0 to 1.
+
+    A cell whose texture stays has gradients that go along with those of before, whatever gain and offset they got;
+    to tell light from thing by that: Ohta, "A statistical approach to background subtraction for surveillance
+    systems", 2001, and the normalised cross-correlation of many after it.
+    """
+    gain = light(expected, pictures)
+    lit = expected.reshape(-1, *pictures.shape[1:]).astype(np.float32)
+    if gain is not None:
+        lit = np.minimum(lit * bent(gain, *pictures.shape[1:]), np.float32(255))
+    level = pictures.astype(np.float32)
+    changed = _cells(abs(level - lit)) > _CHANGES  # bool (n, a, b)
+    (down, right), (was_down, was_right) = _gradients(level), _gradients(lit)
+    now, was = _cells(down * down + right * right), _cells(was_down * was_down + was_right * was_right)
+    along = _cells(down * was_down + right * was_right)
+    textured = np.maximum(now, was) > _TEXTURE**2
+    kept = along > _KEPT * np.sqrt(now * was)
+    stays = (changed & textured & kept).sum((1, 2))
+    goes = (changed & textured & ~kept).sum((1, 2))
+    part = changed.mean((1, 2), dtype=np.float32)
+    found: F32 = np.where(stays > _SURER * goes, part, np.float32(0))
+    found[found < _PART] = 0
+    return found
+
+
+def lights_of(pictures: U8) -> list[Index]:
+    """Return which of some pictures were taken in each light: positions int64, the light of most pictures first.
+
+    pictures: uint8 (n, h, w), halves, in order of time. What is on the way from one light to another is in none.
+    """
+    groups = _groups(pictures)
+    typical = [np.median(pictures[_some(group)], axis=0).astype(np.uint8) for group in groups]
+    chosen: list[int] = []
+    while len(chosen) < _MOST:
+        apart = [_unexplained(typical[n], [typical[k] for k in chosen]) for n in range(len(groups))]
+        # The first is that of most pictures; then always the one that those there are explain worst.
+        n = int(np.argmax(apart)) if chosen else 0
+        if not groups or (chosen and apart[n] == 0):
+            break
+        chosen.append(n)
+    if len(chosen) < 2:
+        return []
+    away = np.stack([differ(typical[n], pictures) for n in chosen])  # (lights, n)
+    fits = np.stack([misfits(typical[n], pictures) for n in chosen])
+    best = np.where(away.min(0) == 0, np.where(away == 0, fits, np.inf).argmin(0), -1)
+    found = [np.flatnonzero(best == n) for n in range(len(chosen))]
+    return sorted((one for one in found if len(one) >= _LEAST), key=len, reverse=True)
+
+
+def _some(group: list[int]) -> list[int]:
+    return group[:: len(group) // 9 + 1]
+
+
+def _groups(pictures: U8) -> list[list[int]]:
+    """Return groups of pictures in one light, the largest first; each has its first picture for a measure."""
+    groups: list[list[int]] = []
+    last = -1
+    for n, picture in enumerate(pictures):
+        if last >= 0 and differ(pictures[groups[last][0]], picture[None])[0] == 0:
+            groups[last].append(n)
+            continue
+        others = [k for k in range(len(groups)) if k != last]
+        same = [k for k in others if differ(pictures[groups[k][0]], picture[None])[0] == 0]
+        last = same[0] if same else len(groups)
+        if not same:
+            groups.append([])
+        groups[last].append(n)
+    return sorted((group for group in groups if len(group) >= _LEAST), key=len, reverse=True)
+
+
+def _unexplained(picture: U8, known: list[U8]) -> float:
+    """Return by what part of it a picture (h, w) differs from known lights and from mixtures of two of them, at least."""
+    explained = [*known, *(mixture(a, b, picture[None])[0] for n, a in enumerate(known) for b in known[:n])]
+    return min((float(differ(one, picture[None])[0]) for one in explained), default=1.0)
