@@ -198,9 +198,9 @@ def people(footage: Footage) -> list[list[Cutout]]:
 
 
 def walks(footage: Footage, every_s: float, *, start_s: float = 3) -> list[Show]:
-    people = people(footage)
+    crowd = people(footage)
     starts = np.arange(start_s, COUNT / RATE - 3, every_s)
-    return [passing(people[i % len(people)], round(float(start) * RATE)) for i, start in enumerate(starts)]
+    return [passing(crowd[i % len(crowd)], round(float(start) * RATE)) for i, start in enumerate(starts)]
 
 
 def smooth(rng: np.random.Generator, scale: float) -> F32:
@@ -303,8 +303,8 @@ def _stands(
     name: str, first: float, last: float, *, enter: bool = True, leave: bool = True
 ) -> Callable[[Footage], Case]:
     def made(footage: Footage) -> Case:
-        people = people(footage)
-        person = people[0] if name == "hall" else people[2]
+        crowd = people(footage)
+        person = crowd[0] if name == "hall" else crowd[2]
         plate = footage.plate(name)
         show = standing(person, round(first * COUNT), round(last * COUNT), enter=enter, leave=leave)
         return _compose(lambda _: plate, [show])

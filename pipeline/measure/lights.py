@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pipeline.measure.background import Background, bent, light, looked_at
+from pipeline.measure.grid import around
 
 if TYPE_CHECKING:
     from typing import TypeAlias
@@ -31,6 +32,9 @@ if TYPE_CHECKING:
 _SIDE = 4  # halves: of a cell of light, as large as a cell of the grid
 _CHANGES = 6  # grey levels: a cell that differs by less on average hardly counts as moving
 _TEXTURE = 4  # grey levels from one half to the next but one: four times what a sensor's noise leaves there
+_GONE = 0.2  # of it is less than a new shadow leaves beside its edge
+_TREMBLES = 128  # of 255: where leaves cover half of a cell its texture tells nothing
+_NEAR = 4  # cells: the light of a thing's place is that of so far around
 _KEPT = 0.5  # correlation of gradients: noise in the dark leaves that much of a texture, a thing next to nothing
 _PART = 1 / 25  # of the picture that one lamp lights at least; the shadow of a walker is smaller
 _SURER = 2  # cells whose texture stays against one whose texture goes: a thing keeps some by chance
@@ -38,51 +42,59 @@ _LEAST = 3  # pictures that make a light: two may be one passing change
 _MOST = 6  # lights of a minute; more are steps on the way from one of these to another
 _PLAIN = 12  # grey levels by which lights differ where a mixture of both is told from noise
 _CLIPPED = 32  # grey levels: a visitor of any contrast must not outweigh the scene
-_POORLY = 1.5  # times the usual misfit of a light: a picture that fits worse is between two lights
 _BETTER = 0.8  # of that misfit is left at most where a mixture explains a picture
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Lit:
-    """What the scene shows in one light; whole: see `leaves.Whole`. misfit: how far its pictures usually are from it."""
+    """What the scene shows in one light; whole: see `leaves.Whole`."""
 
     background: Background
     whole: Whole | None
-    misfit: float
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Lights:
-    """Two or more lights of one scene."""
+    """Two or more lights of one scene. still: bool (a, b), the cells of light where no leaves move."""
 
     all: tuple[Lit, ...]
+    still: Bool
 
     def seen(self, images: U8) -> tuple[Background, Whole | None]:
         """Return what images (n, rows, columns), one after another, are compared with.
 
-        In one light that is its background. Between two it is a mixture of both for each image and region of light,
-        usual (n, rows, columns).
+        In one light that is its background. Between two it is a mixture of both, usual (n, rows, columns).
         """
         misfit = np.stack([misfits(lit.background.usual, images) for lit in self.all])  # (lights, n)
         best = misfit.argmin(0)
-        first = int(np.bincount(best).argmax())
-        lit = self.all[first]
-        if (misfit[first] <= np.maximum(misfit.min(0), _POORLY * lit.misfit)).all():
+        lit = self.all[int(np.bincount(best).argmax())]
+        some = np.array(sorted({0, len(images) // 2, len(images) - 1}))
+        seen = halves(images[some])
+        if (best == best[0]).all() and not differ(halves(lit.background.usual[None])[0], seen, self.still).any():
             return lit.background, lit.whole
-        found, left = lit, misfit[first].sum()
-        mixed: F32 | None = None
-        for one in range(len(self.all)):
-            for other in range(one):
-                a, b = self.all[one].background.usual, self.all[other].background.usual
-                usual = mixture(a, b, images)
-                after = misfits(usual, images).sum()
-                if after < left * (_BETTER if mixed is None else 1):
-                    found, left, mixed, pair = lit, after, usual, (one, other)
-        if mixed is None:
-            return found.background, found.whole
-        one, other = (self.all[n].background for n in pair)
-        below, above = np.maximum(one.below, other.below), np.maximum(one.above, other.above)
+        pairs = [(one, other) for n, one in enumerate(self.all) for other in self.all[:n]]
+        tried = [mixture(one.background.usual, other.background.usual, images) for one, other in pairs]
+        after = [float(misfits(mixed, images).sum()) for mixed in tried]
+        n = int(np.argmin(after))
+        one, other, mixed = *pairs[n], tried[n]
+        if differ(halves(mixed[some]), seen, self.still).any():
+            finer = [fine_mixture(one.background.usual, other.background.usual, images) for one, other in pairs]
+            left = [float(misfits(mixed, images).sum()) for mixed in finer]
+            if min(left) < _BETTER * after[n]:
+                n = int(np.argmin(left))
+                one, other, mixed = *pairs[n], finer[n]
+        below = np.maximum(one.background.below, other.background.below)
+        above = np.maximum(one.background.above, other.background.above)
         return Background(mixed, below, above, lit.background.trembles), None
+
+
+def fine_mixture(a: U8, b: U8, images: U8) -> U8:
+    """Return a `mixture` that is fitted cell by cell, of images that no light explains: who is there fades, for once."""
+    one = a.astype(np.float32)
+    apart = b - one
+    part = _cells(apart * (images - one), 2 * _SIDE) / np.maximum(_cells((apart * apart)[None], 2 * _SIDE), 1)
+    mixed = one + bent(part.clip(0, 1), *a.shape) * apart
+    return (mixed + np.float32(0.5)).clip(0, 255).astype(np.uint8)
 
 
 def mixture(a: U8, b: U8, images: U8) -> U8:
@@ -140,11 +152,11 @@ def halves(pictures: U8) -> U8:
     return ((tall[:, :, ::2] + tall[:, :, 1::2] + np.uint16(2)) >> np.uint16(2)).astype(np.uint8)
 
 
-def _cells(level: F32) -> F32:
-    """Return the means of cells of light: (n, h, w) to (n, h // 4, w // 4)."""
-    count, rows, columns = len(level), level.shape[1] // _SIDE, level.shape[2] // _SIDE
-    level = level[:, : rows * _SIDE, : columns * _SIDE].reshape(count, rows, _SIDE, columns, _SIDE)
-    means: F32 = level.mean((2, 4))
+def _cells(level: F32, side: int = _SIDE) -> F32:
+    """Return the means of cells of light: (n, h, w) to (n, h // side, w // side)."""
+    count, rows, columns = len(level), level.shape[1] // side, level.shape[2] // side
+    level = level[:, : rows * side, : columns * side].reshape(count, rows, side, columns, side)
+    means: F32 = level.mean((2, 4), dtype=np.float32)
     return means
 
 
@@ -155,10 +167,10 @@ def _gradients(level: F32) -> tuple[F32, F32]:
     return down, right
 
 
-def differ(expected: U8, pictures: U8) -> F32:
+def differ(expected: U8, pictures: U8, still: Bool) -> F32:
     """Return the part of each picture that another light changes, 0 for one that a gain explains or a thing does.
 
-    expected: (h, w) or (n, h, w); pictures: (n, h, w), both halves. Returns float32 (n,), 0 to 1.
+    expected: (h, w) or (n, h, w); pictures: (n, h, w), both halves; still: bool (a, b), where no leaves move. Returns float32 (n,), 0 to 1.
 
     A cell whose texture stays has gradients that go along with those of before, whatever gain and offset they got;
     to tell light from thing by that: Ohta, "A statistical approach to background subtraction for surveillance
@@ -170,29 +182,62 @@ def differ(expected: U8, pictures: U8) -> F32:
         lit = np.minimum(lit * bent(gain, *pictures.shape[1:]), np.float32(255))
     level = pictures.astype(np.float32)
     changed = _cells(abs(level - lit)) > _CHANGES  # bool (n, a, b)
-    (down, right), (was_down, was_right) = _gradients(level), _gradients(lit)
-    now, was = _cells(down * down + right * right), _cells(was_down * was_down + was_right * was_right)
-    along = _cells(down * was_down + right * was_right)
-    textured = np.maximum(now, was) > _TEXTURE**2
-    kept = along > _KEPT * np.sqrt(now * was)
-    stays = (changed & textured & kept).sum((1, 2))
-    goes = (changed & textured & ~kept).sum((1, 2))
+    changed &= still
+    textured, along = _texture(lit, level)
+    stays = (changed & textured & (along > _KEPT)).sum((1, 2))
+    goes = (changed & textured & (along < _GONE)).sum((1, 2))
     part = changed.mean((1, 2), dtype=np.float32)
     found: F32 = np.where(stays > _SURER * goes, part, np.float32(0))
     found[found < _PART] = 0
     return found
 
 
-def lights_of(pictures: U8) -> list[Index]:
+def still_cells(trembles: U8) -> Bool:
+    """Return the cells of light where no leaves move: uint8 (rows, columns), see `Background`, to bool (a, b)."""
+    return _cells(halves(trembles[None]).astype(np.float32))[0] < _TREMBLES
+
+
+def _texture(was: F32, now: F32) -> tuple[Bool, F32]:
+    """Return which cells have a texture, and how far it stays: bool and -1 to 1, (n, a, b), of halves (n, h, w)."""
+    (down, right), (was_down, was_right) = _gradients(now), _gradients(was)
+    energy, was_energy = _cells(down * down + right * right), _cells(was_down * was_down + was_right * was_right)
+    along = _cells(down * was_down + right * was_right) / np.sqrt(energy * was_energy + np.float32(1e-3))
+    return np.maximum(energy, was_energy) > _TEXTURE**2, along
+
+
+def carried(other: U8, own: U8) -> tuple[U8, Bool] | None:
+    """Return a background in the light of another, and where a thing is in one of them: (rows, columns) both.
+
+    None where there is no thing.
+    """
+    was, now = (halves(picture[None]).astype(np.float32) for picture in (other, own))
+    textured, along = _texture(was, now)
+    stays = (~textured | (along > _GONE)).astype(np.float32)
+    means, was_means = _cells(now) * stays, _cells(was) * stays
+    for _ in range(_NEAR):
+        means, was_means = around(means), around(was_means)
+    gain = (means + np.float32(1e-3)) / (was_means + np.float32(1e-3))
+    expected = (other * bent(gain, *own.shape)[0]).clip(0, 255)  # float32 (rows, columns)
+    away = _cells(abs(expected - own)[None], 2 * _SIDE) > _CHANGES
+    thing = around((away & (stays == 0)).view(np.uint8), np.maximum).astype(np.bool_)[0]
+    if not thing.any():
+        return None
+    where = np.zeros(own.shape, np.bool_)
+    part = np.kron(thing, np.ones((2 * _SIDE, 2 * _SIDE), np.bool_))
+    where[: part.shape[0], : part.shape[1]] = part
+    return expected.astype(np.uint8), where
+
+
+def lights_of(pictures: U8, still: Bool) -> list[Index]:
     """Return which of some pictures were taken in each light: positions int64, the light of most pictures first.
 
-    pictures: uint8 (n, h, w), halves, in order of time. What is on the way from one light to another is in none.
+    pictures: uint8 (n, h, w), halves, in order of time; still: see `Lights`. What is on the way from one light to another is in none.
     """
-    groups = _groups(pictures)
+    groups = _groups(pictures, still)
     typical = [np.median(pictures[_some(group)], axis=0).astype(np.uint8) for group in groups]
     chosen: list[int] = []
     while len(chosen) < _MOST:
-        apart = [_unexplained(typical[n], [typical[k] for k in chosen]) for n in range(len(groups))]
+        apart = [_unexplained(typical[n], [typical[k] for k in chosen], still) for n in range(len(groups))]
         # The first is that of most pictures; then always the one that those there are explain worst.
         n = int(np.argmax(apart)) if chosen else 0
         if not groups or (chosen and apart[n] == 0):
@@ -200,7 +245,7 @@ def lights_of(pictures: U8) -> list[Index]:
         chosen.append(n)
     if len(chosen) < 2:
         return []
-    away = np.stack([differ(typical[n], pictures) for n in chosen])  # (lights, n)
+    away = np.stack([differ(typical[n], pictures, still) for n in chosen])  # (lights, n)
     fits = np.stack([misfits(typical[n], pictures) for n in chosen])
     best = np.where(away.min(0) == 0, np.where(away == 0, fits, np.inf).argmin(0), -1)
     found = [np.flatnonzero(best == n) for n in range(len(chosen))]
@@ -211,16 +256,16 @@ def _some(group: list[int]) -> list[int]:
     return group[:: len(group) // 9 + 1]
 
 
-def _groups(pictures: U8) -> list[list[int]]:
+def _groups(pictures: U8, still: Bool) -> list[list[int]]:
     """Return groups of pictures in one light, the largest first; each has its first picture for a measure."""
     groups: list[list[int]] = []
     last = -1
     for n, picture in enumerate(pictures):
-        if last >= 0 and differ(pictures[groups[last][0]], picture[None])[0] == 0:
+        if last >= 0 and differ(pictures[groups[last][0]], picture[None], still)[0] == 0:
             groups[last].append(n)
             continue
         others = [k for k in range(len(groups)) if k != last]
-        same = [k for k in others if differ(pictures[groups[k][0]], picture[None])[0] == 0]
+        same = [k for k in others if differ(pictures[groups[k][0]], picture[None], still)[0] == 0]
         last = same[0] if same else len(groups)
         if not same:
             groups.append([])
@@ -228,7 +273,7 @@ def _groups(pictures: U8) -> list[list[int]]:
     return sorted((group for group in groups if len(group) >= _LEAST), key=len, reverse=True)
 
 
-def _unexplained(picture: U8, known: list[U8]) -> float:
+def _unexplained(picture: U8, known: list[U8], still: Bool) -> float:
     """Return by what part of it a picture (h, w) differs from known lights and from mixtures of two of them, at least."""
     explained = [*known, *(mixture(a, b, picture[None])[0] for n, a in enumerate(known) for b in known[:n])]
-    return min((float(differ(one, picture[None])[0]) for one in explained), default=1.0)
+    return min((float(differ(one, picture[None], still)[0]) for one in explained), default=1.0)

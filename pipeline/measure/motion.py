@@ -26,7 +26,7 @@ from pipeline.holes import longest_step, usual_step
 from pipeline.measure.background import Background, bent, distance, find_background, light, usual_picture
 from pipeline.measure.grid import Grid, around
 from pipeline.measure.leaves import Whole, calmed, leaves_of
-from pipeline.measure.lights import Lights, Lit, halves, lights_of, misfits, varied
+from pipeline.measure.lights import Lights, Lit, carried, halves, lights_of, still_cells, varied
 from pipeline.measure.shake import Shake, moved, shakes
 
 if TYPE_CHECKING:
@@ -41,6 +41,8 @@ if TYPE_CHECKING:
     F32: TypeAlias = NDArray[np.float32]
     Seconds: TypeAlias = NDArray[np.float64]
 
+import os
+FREE=os.environ.get("FREE")
 VERSION = 6
 """Raised whenever the same frames and settings would give another Activity.
 
@@ -339,20 +341,40 @@ class _Finder:
             if b.times[-1] >= block.times[0] - reach and b.times[0] <= block.times[-1] + reach
         ]
         pictures, restless = (np.concatenate(images) for images in zip(*parts, strict=True))
-        groups = lights_of(halves(pictures))
+        still = still_cells(scene.background.trembles)
+        groups = lights_of(halves(pictures), still)
         if len(groups) < 2:
             return scene
-        chosen = [
-            group[_spread(group.astype(np.float64), self.settings.samples, group[0], group[-1])] for group in groups
-        ]
-        known = [self._background(pictures[some], restless[some]) for some in chosen]
+        of_each = []
+        for group in groups:
+            some = group[_spread(group.astype(np.float64), self.settings.samples, group[0], group[-1])]
+            of_each.append((pictures[some], restless[some]))
+        known = [self._background(*each) for each in of_each]
+        if FREE: known = self._freed(of_each, known)
         leaves = leaves_of(known[0], grid)
         found = []
-        for background, some in zip(known, chosen, strict=True):
-            whole = Whole.find(pictures[some], background, leaves, grid) if leaves.any() else None
-            usually = float(np.median(misfits(background.usual, pictures[some])))
-            found.append(Lit(background, whole, usually))
-        return _Scene(known[0], None, leaves, found[0].whole, Lights(tuple(found)))
+        for background, (samples, _) in zip(known, of_each, strict=True):
+            whole = Whole.find(samples, background, leaves, grid) if leaves.any() else None
+            found.append(Lit(background, whole))
+        return _Scene(known[0], None, leaves, found[0].whole, Lights(tuple(found), still))
+
+    def _freed(self, of_each: list[tuple[U8, U8]], known: list[Background]) -> list[Background]:
+        """Return the backgrounds of lights freed of who stands there for the whole of one of them.
+
+        What others show where a thing is in one of two is put to the vote like something that lasts.
+        """
+        freed = []
+        for n, (samples, restless) in enumerate(of_each):
+            others = [carried(other.usual, known[n].usual) for k, other in enumerate(known) if k != n]
+            votes = [np.arange(len(samples))]
+            more = []
+            for picture, where in [other for other in others if other is not None][:2]:
+                index = np.arange(max(3, len(samples) // 4)) % len(samples)
+                votes.append(index)
+                more.append(np.where(where, picture, samples[index]))
+            index = np.concatenate(votes)
+            freed.append(self._background(np.concatenate([samples, *more]), restless[index]) if more else known[n])
+        return freed
 
     def _samples(self, block: _Block, held: list[_Block]) -> tuple[Seconds, U8, U8]:
         """Return times (k,), images and their unrest (k, rows, columns), evenly spread over the horizon of a block."""
