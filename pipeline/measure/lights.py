@@ -18,6 +18,7 @@ from pipeline.measure.background import Background, bent, light, looked_at
 from pipeline.measure.grid import around
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from typing import TypeAlias
 
     from numpy.typing import NDArray
@@ -39,6 +40,7 @@ _KEPT = 0.5  # correlation of gradients: noise in the dark leaves that much of a
 _PART = 1 / 25  # of the picture that one lamp lights at least; the shadow of a walker is smaller
 _SURER = 2  # cells whose texture stays against one whose texture goes: a thing keeps some by chance
 _LEAST = 3  # pictures that make a light: two may be one passing change
+_WORTH = 0.5  # of what strays from one background is left at most when several are told apart
 _MOST = 6  # lights of a minute; more are steps on the way from one of these to another
 _PLAIN = 12  # grey levels by which lights differ where a mixture of both is told from noise
 _CLIPPED = 32  # grey levels: a visitor of any contrast must not outweigh the scene
@@ -133,16 +135,28 @@ def misfits(usual: U8, images: U8) -> F32:
 
 def varied(known: Background, pictures: U8) -> bool:
     """Tell whether pictures (n, rows, columns) may show lights of more than one background; visitors may, too."""
-    count, rows, columns = pictures.shape
-    if min(rows, columns) < 2 * _SIDE:
+    if min(pictures.shape[1:]) < 2 * _SIDE:
         return False
+    return int((_strays(known, pictures) > _PART).sum()) >= _LEAST
+
+
+def worth(lights: Sequence[Lit], known: Background, pictures: U8) -> bool:
+    """Tell whether lights explain pictures clearly better than what is known without them."""
+    left = np.min([_strays(lit.background, pictures) for lit in lights], axis=0)
+    return float(left.sum()) < _WORTH * float(_strays(known, pictures).sum())
+
+
+def _strays(known: Background, pictures: U8) -> F32:
+    """Return what part of pictures (n, rows, columns) is not background in any gain: float32 (n,), 0 to 1."""
+    count, rows, columns = pictures.shape
     at = looked_at(rows, columns)
     gain = light(known.usual, pictures)
     usual, below, above = (part.reshape(-1).take(at) for part in (known.usual, known.below, known.above))
     lit = usual * (np.float32(1) if gain is None else gain[..., None])  # (n, down, across, k)
     now = pictures.reshape(count, -1).take(at, axis=1)
     away = (now < lit - below) | (now > lit + above)
-    return int((away.mean((1, 2, 3)) > _PART).sum()) >= _LEAST
+    part: F32 = away.mean((1, 2, 3), dtype=np.float32)
+    return part
 
 
 def halves(pictures: U8) -> U8:
@@ -249,7 +263,12 @@ def lights_of(pictures: U8, still: Bool) -> list[Index]:
     fits = np.stack([misfits(typical[n], pictures) for n in chosen])
     best = np.where(away.min(0) == 0, np.where(away == 0, fits, np.inf).argmin(0), -1)
     found = [np.flatnonzero(best == n) for n in range(len(chosen))]
-    return sorted((one for one in found if len(one) >= _LEAST), key=len, reverse=True)
+    return sorted((one for one in found if _lasts(one)), key=len, reverse=True)
+
+
+def _lasts(group: Index) -> bool:
+    """Tell whether pictures are enough for a light, and mostly come one after another."""
+    return len(group) >= _LEAST and 2 * int((np.diff(group) == 1).sum()) >= len(group)
 
 
 def _some(group: list[int]) -> list[int]:

@@ -26,7 +26,7 @@ from pipeline.holes import longest_step, usual_step
 from pipeline.measure.background import Background, bent, distance, find_background, light, usual_picture
 from pipeline.measure.grid import Grid, around
 from pipeline.measure.leaves import Whole, calmed, leaves_of
-from pipeline.measure.lights import Lights, Lit, carried, halves, lights_of, still_cells, varied
+from pipeline.measure.lights import Lights, Lit, carried, halves, lights_of, still_cells, varied, worth
 from pipeline.measure.shake import Shake, moved, shakes
 
 if TYPE_CHECKING:
@@ -356,6 +356,8 @@ class _Finder:
         for background, (samples, _) in zip(known, of_each, strict=True):
             whole = Whole.find(samples, background, leaves, grid) if leaves.any() else None
             found.append(Lit(background, whole))
+        if not worth(found, scene.background, pictures):
+            return scene
         return _Scene(known[0], None, leaves, found[0].whole, Lights(tuple(found), still))
 
     def _freed(self, of_each: list[tuple[U8, U8]], known: list[Background]) -> list[Background]:
