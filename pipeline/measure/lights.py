@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pipeline.measure.background import Background, bent, light, looked_at
+from pipeline.measure.background import Background, bent, distance, light, looked_at
 from pipeline.measure.grid import around
 
 if TYPE_CHECKING:
@@ -219,27 +219,36 @@ def _texture(was: F32, now: F32) -> tuple[Bool, F32]:
     return np.maximum(energy, was_energy) > _TEXTURE**2, along
 
 
-def carried(other: U8, own: U8) -> tuple[U8, Bool] | None:
-    """Return a background in the light of another, and where a thing is in one of them: (rows, columns) both.
+def carried(samples: U8, was: U8, now: U8) -> U8:
+    """Return samples (n, rows, columns) of one light in another, by what the scene shows in both: (rows, columns) each.
 
-    None where there is no thing.
+    Each pixel by its own gain; where a thing stands in one of the two, by the gain around it.
     """
-    was, now = (halves(picture[None]).astype(np.float32) for picture in (other, own))
-    textured, along = _texture(was, now)
-    stays = (~textured | (along > _GONE)).astype(np.float32)
-    means, was_means = _cells(now) * stays, _cells(was) * stays
+    coarse_was, coarse = (halves(picture[None]).astype(np.float32) for picture in (was, now))
+    textured, along = _texture(coarse_was, coarse)
+    thing = around((textured & (along < _GONE)).view(np.uint8), np.maximum).astype(np.bool_)  # (1, a, b)
+    means, was_means = _cells(coarse) * ~thing, _cells(coarse_was) * ~thing
     for _ in range(_NEAR):
         means, was_means = around(means), around(was_means)
     gain = (means + np.float32(1e-3)) / (was_means + np.float32(1e-3))
-    expected = (other * bent(gain, *own.shape)[0]).clip(0, 255)  # float32 (rows, columns)
-    away = _cells(abs(expected - own)[None], 2 * _SIDE) > _CHANGES
-    thing = around((away & (stays == 0)).view(np.uint8), np.maximum).astype(np.bool_)[0]
-    if not thing.any():
-        return None
-    where = np.zeros(own.shape, np.bool_)
-    part = np.kron(thing, np.ones((2 * _SIDE, 2 * _SIDE), np.bool_))
-    where[: part.shape[0], : part.shape[1]] = part
-    return expected.astype(np.uint8), where
+    cover = bent(thing.astype(np.float32), *now.shape)[0]
+    own = (now + np.float32(1)) / (was + np.float32(1))
+    return (samples * (own + (bent(gain, *now.shape)[0] - own) * cover)).clip(0, 255).astype(np.uint8)
+
+
+def votes(samples: U8, others: U8, near: int) -> U8:
+    """Return what others (m, rows, columns) say of the values that samples (n, rows, columns) show, as more samples.
+
+    What no sample shows is what only another light shows: there a sample speaks for itself again.
+    """
+    more = samples[np.arange(len(others)) % len(samples)]
+    for n, other in enumerate(others):
+        agrees = distance(samples, other) <= near  # bool (n, rows, columns)
+        count = agrees.sum(0, dtype=np.uint16)
+        known = count >= _LEAST
+        mean = np.sum(samples * agrees.view(np.uint8), axis=0, dtype=np.uint16) // np.maximum(count, 1)
+        more[n][known] = mean[known].astype(np.uint8)
+    return more
 
 
 def lights_of(pictures: U8, still: Bool) -> list[Index]:

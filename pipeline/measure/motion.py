@@ -26,7 +26,7 @@ from pipeline.holes import longest_step, usual_step
 from pipeline.measure.background import Background, bent, distance, find_background, light, usual_picture
 from pipeline.measure.grid import Grid, around
 from pipeline.measure.leaves import Whole, calmed, leaves_of
-from pipeline.measure.lights import Lights, Lit, carried, halves, lights_of, still_cells, varied, worth
+from pipeline.measure.lights import Lights, Lit, carried, halves, lights_of, still_cells, varied, votes, worth
 from pipeline.measure.shake import Shake, moved, shakes
 
 if TYPE_CHECKING:
@@ -320,10 +320,12 @@ class _Finder:
         self.times, self.scene = times, None if shake else found
         return found if shake else self._in_lights(found, block, held, grid)
 
-    def _background(self, samples: U8, restless: U8) -> Background:
+    def _background(self, samples: U8, restless: U8, *, contrast: float = 1) -> Background:
+        """Return the background of samples; contrast: theirs beside that of the scene's best light, 0 to 1."""
         settings = self.settings
+        near = round(settings.same_levels * max(contrast, 0.5))
         return find_background(
-            samples, restless, same_levels=settings.same_levels, contrast=settings.contrast, unrest=settings.unrest
+            samples, restless, same_levels=near, contrast=settings.contrast, unrest=settings.unrest
         )
 
     def _in_lights(self, scene: _Scene, block: _Block, held: list[_Block], grid: Grid) -> _Scene:
@@ -349,8 +351,9 @@ class _Finder:
         for group in groups:
             some = group[_spread(group.astype(np.float64), self.settings.samples, group[0], group[-1])]
             of_each.append((pictures[some], restless[some]))
-        known = [self._background(*each) for each in of_each]
-        if FREE: known = self._freed(of_each, known)
+        spread = np.array([np.ptp(np.percentile(samples[:: len(samples) // 3], (10, 90))) for samples, _ in of_each])
+        known = [self._background(*each, contrast=c) for each, c in zip(of_each, spread / spread.max(), strict=True)]
+        if FREE: known = self._freed(of_each, [len(g) for g in groups], known, spread / spread.max())
         leaves = leaves_of(known[0], grid)
         found = []
         for background, (samples, _) in zip(known, of_each, strict=True):
@@ -360,22 +363,22 @@ class _Finder:
             return scene
         return _Scene(known[0], None, leaves, found[0].whole, Lights(tuple(found), still))
 
-    def _freed(self, of_each: list[tuple[U8, U8]], known: list[Background]) -> list[Background]:
-        """Return the backgrounds of lights freed of who stands there for the whole of one of them.
-
-        What others show where a thing is in one of two is put to the vote like something that lasts.
-        """
+    def _freed(self, of_each, lengths, known, contrast) -> list[Background]:
+        """Return the backgrounds of lights freed of who stands there for most of one of them, but not of all."""
         freed = []
         for n, (samples, restless) in enumerate(of_each):
-            others = [carried(other.usual, known[n].usual) for k, other in enumerate(known) if k != n]
-            votes = [np.arange(len(samples))]
-            more = []
-            for picture, where in [other for other in others if other is not None][:2]:
-                index = np.arange(max(3, len(samples) // 4)) % len(samples)
-                votes.append(index)
-                more.append(np.where(where, picture, samples[index]))
-            index = np.concatenate(votes)
-            freed.append(self._background(np.concatenate([samples, *more]), restless[index]) if more else known[n])
+            near = round(self.settings.same_levels * max(contrast[n], 0.5))
+            others = []
+            for k, (other, _) in enumerate(of_each):
+                if k == n: continue
+                # As many as its time is worth beside that of this light.
+                count = min(len(other), round(len(samples) * lengths[k] / lengths[n]))
+                if count:
+                    index = _spread(np.arange(len(other), dtype=np.float64), count, 0, len(other) - 1)
+                    others.append(carried(other[index], known[k].usual, known[n].usual))
+            more = votes(samples, np.concatenate(others), near)
+            index = np.concatenate([np.arange(len(samples)), np.arange(len(more)) % len(samples)])
+            freed.append(self._background(np.concatenate([samples, more]), restless[index], contrast=contrast[n]))
         return freed
 
     def _samples(self, block: _Block, held: list[_Block]) -> tuple[Seconds, U8, U8]:
