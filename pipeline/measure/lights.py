@@ -35,6 +35,8 @@ _CHANGES = 6  # grey levels: a cell that differs by less on average hardly count
 _TEXTURE = 4  # grey levels from one half to the next but one: four times what a sensor's noise leaves there
 _GONE = 0.2  # of it is less than a new shadow leaves beside its edge
 _TREMBLES = 128  # of 255: where leaves cover half of a cell its texture tells nothing
+import os
+TOL=float(os.environ.get("TOL","3"))
 _NEAR = 4  # cells: the light of a thing's place is that of so far around
 _KEPT = 0.5  # correlation of gradients: noise in the dark leaves that much of a texture, a thing next to nothing
 _PART = 1 / 25  # of the picture that one lamp lights at least; the shadow of a walker is smaller
@@ -228,9 +230,15 @@ def carried(samples: U8, was: U8, now: U8) -> U8:
     textured, along = _texture(coarse_was, coarse)
     thing = around((textured & (along < _GONE)).view(np.uint8), np.maximum).astype(np.bool_)  # (1, a, b)
     means, was_means = _cells(coarse) * ~thing, _cells(coarse_was) * ~thing
-    for _ in range(_NEAR):
-        means, was_means = around(means), around(was_means)
-    gain = (means + np.float32(1e-3)) / (was_means + np.float32(1e-3))
+    gain = np.ones_like(means)
+    open_ = thing.copy()
+    gain[~thing] = (means[~thing] + 1) / (was_means[~thing] + 1)
+    while open_.any() and not open_.all():
+        weight = around((~open_).astype(np.float32))
+        near = around(gain * ~open_) / np.maximum(weight, 1)
+        found = open_ & (weight > 0)
+        gain[found] = near[found]
+        open_ &= ~found
     cover = bent(thing.astype(np.float32), *now.shape)[0]
     own = (now + np.float32(1)) / (was + np.float32(1))
     return (samples * (own + (bent(gain, *now.shape)[0] - own) * cover)).clip(0, 255).astype(np.uint8)
@@ -243,11 +251,10 @@ def votes(samples: U8, others: U8, near: int) -> U8:
     """
     more = samples[np.arange(len(others)) % len(samples)]
     for n, other in enumerate(others):
-        agrees = distance(samples, other) <= near  # bool (n, rows, columns)
-        count = agrees.sum(0, dtype=np.uint16)
-        known = count >= _LEAST
-        mean = np.sum(samples * agrees.view(np.uint8), axis=0, dtype=np.uint16) // np.maximum(count, 1)
-        more[n][known] = mean[known].astype(np.uint8)
+        away = distance(samples, other)  # (n, rows, columns)
+        nearest = np.take_along_axis(samples, away.argmin(0)[None], axis=0)[0]
+        known = (away.min(0) <= TOL * near) & ((distance(samples, nearest) <= near).sum(0) >= _LEAST)
+        more[n][known] = nearest[known]
     return more
 
 

@@ -353,7 +353,7 @@ class _Finder:
             of_each.append((pictures[some], restless[some]))
         spread = np.array([np.ptp(np.percentile(samples[:: len(samples) // 3], (10, 90))) for samples, _ in of_each])
         known = [self._background(*each, contrast=c) for each, c in zip(of_each, spread / spread.max(), strict=True)]
-        if FREE: known = self._freed(of_each, [len(g) for g in groups], known, spread / spread.max())
+        for _ in range(int(FREE or 1)): known = self._freed(of_each, [len(g) for g in groups], known, spread / spread.max())
         leaves = leaves_of(known[0], grid)
         found = []
         for background, (samples, _) in zip(known, of_each, strict=True):
