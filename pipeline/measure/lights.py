@@ -200,9 +200,10 @@ def differ(expected: U8, pictures: U8, still: Bool) -> F32:
     changed = _cells(abs(level - lit)) > _CHANGES  # bool (n, a, b)
     changed &= still
     textured, along = _texture(lit, level)
-    stays = (changed & textured & (along > _KEPT)).sum((1, 2))
+    kept = changed & textured & (along > _KEPT)
+    stays = kept.sum((1, 2))
     goes = (changed & textured & (along < _GONE)).sum((1, 2))
-    part = changed.mean((1, 2), dtype=np.float32)
+    part = (kept | (changed & ~textured)).mean((1, 2), dtype=np.float32)
     found: F32 = np.where(stays > _SURER * goes, part, np.float32(0))
     found[found < _PART] = 0
     return found
@@ -228,7 +229,7 @@ def carried(samples: U8, was: U8, now: U8) -> U8:
     """
     coarse_was, coarse = (halves(picture[None]).astype(np.float32) for picture in (was, now))
     textured, along = _texture(coarse_was, coarse)
-    thing = around((textured & (along < _GONE)).view(np.uint8), np.maximum).astype(np.bool_)  # (1, a, b)
+    thing = around((textured & (along < _KEPT)).view(np.uint8), np.maximum).astype(np.bool_)  # (1, a, b)
     means, was_means = _cells(coarse) * ~thing, _cells(coarse_was) * ~thing
     gain = np.ones_like(means)
     open_ = thing.copy()
