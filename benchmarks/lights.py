@@ -26,7 +26,6 @@ from benchmarks.composites import (
     passing,
     paste,
     people,
-    smooth,
     standing,
 )
 
@@ -181,12 +180,11 @@ def _exposure() -> Lighting:
 
 
 def _infrared() -> Lighting:
-    """A camera takes its filter away: other brightness, other contrast, and each surface has an albedo of its own."""
-    albedo = np.float32(0.8) + np.float32(0.25) * smooth(np.random.default_rng(13), 20)
+    """A camera takes its filter away: less contrast, leaves and clothes brighter, and a lamp of its own in the middle."""
+    lamp = np.float32(0.7) + np.float32(0.5) * gaussian(_spot(130, 170, 60), 30).astype(np.float32)  # type: ignore[no-untyped-call]
 
     def light(picture: F32, at: float) -> F32:
-        coarse = gaussian(picture, 6).astype(np.float32)  # type: ignore[no-untyped-call]
-        by_night = 30 + np.float32(0.5) * albedo * coarse + np.float32(0.6) * albedo * (picture - coarse)
+        by_night = (50 + np.float32(0.45) * picture + 8 * np.sin(picture / np.float32(40))) * lamp
         part = np.float32(_progress(at, 25, 0.5))
         return picture + (by_night - picture) * part
 

@@ -39,7 +39,7 @@ import os
 TOL=float(os.environ.get("TOL","3"))
 _NEAR = 4  # cells: the light of a thing's place is that of so far around
 _KEPT = 0.5  # correlation of gradients: noise in the dark leaves that much of a texture, a thing next to nothing
-_PART = 1 / 25  # of the picture that one lamp lights at least; the shadow of a walker is smaller
+_PART = 1 / 20  # of the picture that one lamp lights at least; the shadow of a walker is smaller
 _SURER = 2  # cells whose texture stays against one whose texture goes: a thing keeps some by chance
 _LEAST = 3  # pictures that make a light: two may be one passing change
 _WORTH = 0.5  # of what strays from one background is left at most when several are told apart
@@ -200,9 +200,9 @@ def differ(expected: U8, pictures: U8, still: Bool) -> F32:
     changed = _cells(abs(level - lit)) > _CHANGES  # bool (n, a, b)
     changed &= still
     textured, along = _texture(lit, level)
+    gone = changed & textured & (along < _GONE)
     kept = changed & textured & (along > _KEPT)
-    stays = kept.sum((1, 2))
-    goes = (changed & textured & (along < _GONE)).sum((1, 2))
+    stays, goes = (cells.sum((1, 2)) for cells in (kept, gone))
     part = (kept | (changed & ~textured)).mean((1, 2), dtype=np.float32)
     found: F32 = np.where(stays > _SURER * goes, part, np.float32(0))
     found[found < _PART] = 0
@@ -274,13 +274,16 @@ def lights_of(pictures: U8, still: Bool) -> list[Index]:
         if not groups or (chosen and apart[n] == 0):
             break
         chosen.append(n)
-    if len(chosen) < 2:
-        return []
-    away = np.stack([differ(typical[n], pictures, still) for n in chosen])  # (lights, n)
-    fits = np.stack([misfits(typical[n], pictures) for n in chosen])
-    best = np.where(away.min(0) == 0, np.where(away == 0, fits, np.inf).argmin(0), -1)
-    found = [np.flatnonzero(best == n) for n in range(len(chosen))]
-    return sorted((one for one in found if _lasts(one)), key=len, reverse=True)
+    while len(chosen) > 1:
+        away = np.stack([differ(typical[n], pictures, still) for n in chosen])  # (lights, n)
+        fits = np.stack([misfits(typical[n], pictures) for n in chosen])
+        best = np.where(away.min(0) == 0, np.where(away == 0, fits, np.inf).argmin(0), -1)
+        found = [np.flatnonzero(best == n) for n in range(len(chosen))]
+        lasting = [n for n, one in zip(chosen, found, strict=True) if _lasts(one)]
+        if lasting == chosen:
+            return sorted(found, key=len, reverse=True)
+        chosen = lasting
+    return []
 
 
 def _lasts(group: Index) -> bool:
