@@ -184,7 +184,7 @@ def _infrared() -> Lighting:
     lamp = np.float32(0.7) + np.float32(0.5) * gaussian(_spot(130, 170, 60), 30).astype(np.float32)  # type: ignore[no-untyped-call]
 
     def light(picture: F32, at: float) -> F32:
-        by_night = (50 + np.float32(0.45) * picture + 8 * np.sin(picture / np.float32(40))) * lamp
+        by_night = (35 + np.float32(0.6) * picture + 20 * np.exp(-picture / np.float32(40))) * lamp
         part = np.float32(_progress(at, 25, 0.5))
         return picture + (by_night - picture) * part
 

@@ -43,6 +43,7 @@ _PART = 1 / 20  # of the picture that one lamp lights at least; the shadow of a 
 _SURER = 2  # cells whose texture stays against one whose texture goes: a thing keeps some by chance
 _LEAST = 3  # pictures that make a light: two may be one passing change
 _WORTH = 0.5  # of what strays from one background is left at most when several are told apart
+_LOOKED_AT = 12  # pictures tell whether there may be another light
 _MOST = 6  # lights of a minute; more are steps on the way from one of these to another
 _PLAIN = 12  # grey levels by which lights differ where a mixture of both is told from noise
 _CLIPPED = 32  # grey levels: a visitor of any contrast must not outweigh the scene
@@ -139,7 +140,11 @@ def varied(known: Background, pictures: U8) -> bool:
     """Tell whether pictures (n, rows, columns) may show lights of more than one background; visitors may, too."""
     if min(pictures.shape[1:]) < 2 * _SIDE:
         return False
-    return int((_strays(known, pictures) > _PART).sum()) >= _LEAST
+    strays = np.flatnonzero(_strays(known, pictures) > _PART)
+    if len(strays) < _LEAST:
+        return False
+    some = halves(pictures[strays[:: len(strays) // _LOOKED_AT + 1]])
+    return bool(differ(halves(known.usual[None])[0], some, still_cells(known.trembles)).any())
 
 
 def worth(lights: Sequence[Lit], known: Background, pictures: U8) -> bool:
@@ -156,7 +161,7 @@ def _strays(known: Background, pictures: U8) -> F32:
     usual, below, above = (part.reshape(-1).take(at) for part in (known.usual, known.below, known.above))
     lit = usual * (np.float32(1) if gain is None else gain[..., None])  # (n, down, across, k)
     now = pictures.reshape(count, -1).take(at, axis=1)
-    away = (now < lit - below) | (now > lit + above)
+    away = ((now < lit - below) | (now > lit + above)) & (known.trembles.reshape(-1).take(at) == 0)
     part: F32 = away.mean((1, 2, 3), dtype=np.float32)
     return part
 

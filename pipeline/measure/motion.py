@@ -333,9 +333,10 @@ class _Finder:
         # One a second: a light that stays must cost no more than seconds.
         seconds = 1 + math.ceil(block.times[-1] - block.times[0])
         index = _spread(block.times, seconds, block.times[0], block.times[-1])
-        pictures, restless = _taken(block.chunks, block.times, index, lag=self.settings.unrest_lag_s)
+        pictures = np.stack([block.chunks[i // _CHUNK][i % _CHUNK] for i in index.tolist()])
         if not varied(scene.background, pictures):
             return scene
+        pictures, restless = _taken(block.chunks, block.times, index, lag=self.settings.unrest_lag_s)
         reach = self.settings.horizon_s
         parts = [
             (pictures, restless) if b is block else (b.kept, b.unrest)
