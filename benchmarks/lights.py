@@ -131,7 +131,7 @@ def _lamp() -> Lighting:
 
 
 def _steps() -> Lighting:
-    """Three lamps go off one after another and on again, over a light that stays."""
+    """Let three lamps go off one after another and on again, over a light that stays."""
     cones = [_spot(60, 60, 90), _spot(120, 260, 100), _spot(210, 120, 80)]
     spans = [(20, 45), (22, 47), (24, 48)]
 
@@ -145,7 +145,7 @@ def _steps() -> Lighting:
 
 
 def _drift(start: float, length: float, seconds: int = 60) -> Lighting:
-    """The sun goes from where it lights the left and throws shadows to where it lights the right, half as bright."""
+    """Let the sun go from where it lights the left and throws shadows to the right, half as bright."""
     slant = np.linspace(0.3, -0.3, WIDTH, dtype=np.float32)
     bright = (1 + slant) * (1 - np.float32(0.4) * _bars())
     dull = np.float32(0.55) * (1 - slant)
@@ -157,7 +157,7 @@ def _drift(start: float, length: float, seconds: int = 60) -> Lighting:
 
 
 def _clouds() -> Lighting:
-    """Clouds take the sun and the shadows it throws, three times."""
+    """Take the sun, and the shadows it throws, three times."""
     shade = _bars()
 
     def light(picture: F32, at: float) -> F32:
@@ -168,7 +168,7 @@ def _clouds() -> Lighting:
 
 
 def _exposure() -> Lighting:
-    """A camera steps through exposures every seven seconds, and its brightest parts burn out."""
+    """Step through exposures every seven seconds; the brightest parts burn out."""
     gains = (1.0, 1.7, 1.2, 0.6, 0.9, 1.7, 0.6, 1.2, 1.0)
 
     def light(picture: F32, at: float) -> F32:
@@ -180,7 +180,7 @@ def _exposure() -> Lighting:
 
 
 def _infrared() -> Lighting:
-    """A camera takes its filter away: less contrast, leaves and clothes brighter, and a lamp of its own in the middle."""
+    """Take the filter from a camera: less contrast, the dark is brighter, and a lamp of its own is in the middle."""
     lamp = np.float32(0.7) + np.float32(0.5) * gaussian(_spot(130, 170, 60), 30).astype(np.float32)  # type: ignore[no-untyped-call]
 
     def light(picture: F32, at: float) -> F32:

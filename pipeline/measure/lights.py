@@ -18,7 +18,7 @@ from pipeline.measure.background import Background, bent, distance, light, looke
 from pipeline.measure.grid import around
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from typing import TypeAlias
 
     from numpy.typing import NDArray
@@ -35,9 +35,7 @@ _CHANGES = 6  # grey levels: a cell that differs by less on average hardly count
 _TEXTURE = 4  # grey levels from one half to the next but one: four times what a sensor's noise leaves there
 _GONE = 0.2  # of it is less than a new shadow leaves beside its edge
 _TREMBLES = 128  # of 255: where leaves cover half of a cell its texture tells nothing
-import os
-TOL=float(os.environ.get("TOL","3"))
-_NEAR = 4  # cells: the light of a thing's place is that of so far around
+_FAR = 3  # times as near as one surface: a value that another light tells is so far from what is seen at most
 _KEPT = 0.5  # correlation of gradients: noise in the dark leaves that much of a texture, a thing next to nothing
 _PART = 1 / 20  # of the picture that one lamp lights at least; the shadow of a walker is smaller
 _SURER = 2  # cells whose texture stays against one whose texture goes: a thing keeps some by chance
@@ -141,15 +139,17 @@ def varied(known: Background, pictures: U8) -> bool:
     if min(pictures.shape[1:]) < 2 * _SIDE:
         return False
     strays = np.flatnonzero(_strays(known, pictures) > _PART)
-    if len(strays) < _LEAST:
+    if len(strays) < 2:  # of which one may be on the way
         return False
     some = halves(pictures[strays[:: len(strays) // _LOOKED_AT + 1]])
     return bool(differ(halves(known.usual[None])[0], some, still_cells(known.trembles)).any())
 
 
-def worth(lights: Sequence[Lit], known: Background, pictures: U8) -> bool:
-    """Tell whether lights explain pictures clearly better than what is known without them."""
-    left = np.min([_strays(lit.background, pictures) for lit in lights], axis=0)
+def worth(found: Sequence[Background], known: Background, pictures: U8) -> bool:
+    """Tell whether several backgrounds explain pictures clearly better than the one that is known without them."""
+    if len(found) < 2:
+        return False
+    left = np.min([_strays(background, pictures) for background in found], axis=0)
     return float(left.sum()) < _WORTH * float(_strays(known, pictures).sum())
 
 
@@ -227,6 +227,35 @@ def _texture(was: F32, now: F32) -> tuple[Bool, F32]:
     return np.maximum(energy, was_energy) > _TEXTURE**2, along
 
 
+def backgrounds(
+    of_each: list[tuple[int, U8, U8]],
+    *,
+    find: Callable[[U8, U8, float], Background],
+    near: Callable[[float], int],
+) -> list[Background]:
+    """Return what the scene shows in each light, freed of who stands there for most of one light but not of all.
+
+    of_each: how many pictures a light has, and some of those with their unrest, uint8 (n, rows, columns) both. find:
+    gives the background of samples of a contrast, 0 to 1; near: how near values are one surface at a contrast.
+    """
+    spread = np.array([np.ptp(np.percentile(samples[:: len(samples) // 3], (10, 90))) for _, samples, _ in of_each])
+    contrast = [float(one) for one in spread / max(1, *spread)] if len(of_each) > 1 else []
+    known = [find(samples, restless, c) for (_, samples, restless), c in zip(of_each, contrast, strict=False)]
+    freed = []
+    for n, (c, (length, samples, restless)) in enumerate(zip(contrast, of_each, strict=False)):
+        others = []
+        for k, (other_length, other, _) in enumerate(of_each):
+            # As many votes as its time is worth beside that of this light.
+            count = min(len(other), round(len(samples) * other_length / length))
+            if k != n and count:
+                index = np.linspace(0, len(other) - 1, count).round().astype(np.int64)
+                others.append(carried(other[index], known[k].usual, known[n].usual))
+        more = votes(samples, np.concatenate(others), near(c)) if others else samples[:0]
+        index = np.concatenate([np.arange(len(samples)), np.arange(len(more)) % len(samples)])
+        freed.append(find(np.concatenate([samples, more]), restless[index], c))
+    return freed
+
+
 def carried(samples: U8, was: U8, now: U8) -> U8:
     """Return samples (n, rows, columns) of one light in another, by what the scene shows in both: (rows, columns) each.
 
@@ -237,14 +266,14 @@ def carried(samples: U8, was: U8, now: U8) -> U8:
     thing = around((textured & (along < _KEPT)).view(np.uint8), np.maximum).astype(np.bool_)  # (1, a, b)
     means, was_means = _cells(coarse) * ~thing, _cells(coarse_was) * ~thing
     gain = np.ones_like(means)
-    open_ = thing.copy()
+    unknown = thing.copy()
     gain[~thing] = (means[~thing] + 1) / (was_means[~thing] + 1)
-    while open_.any() and not open_.all():
-        weight = around((~open_).astype(np.float32))
-        near = around(gain * ~open_) / np.maximum(weight, 1)
-        found = open_ & (weight > 0)
+    while unknown.any() and not unknown.all():
+        weight = around((~unknown).astype(np.float32))
+        near = around(gain * ~unknown) / np.maximum(weight, 1)
+        found = unknown & (weight > 0)
         gain[found] = near[found]
-        open_ &= ~found
+        unknown &= ~found
     cover = bent(thing.astype(np.float32), *now.shape)[0]
     own = (now + np.float32(1)) / (was + np.float32(1))
     return (samples * (own + (bent(gain, *now.shape)[0] - own) * cover)).clip(0, 255).astype(np.uint8)
@@ -259,7 +288,7 @@ def votes(samples: U8, others: U8, near: int) -> U8:
     for n, other in enumerate(others):
         away = distance(samples, other)  # (n, rows, columns)
         nearest = np.take_along_axis(samples, away.argmin(0)[None], axis=0)[0]
-        known = (away.min(0) <= TOL * near) & ((distance(samples, nearest) <= near).sum(0) >= _LEAST)
+        known = (away.min(0) <= _FAR * near) & ((distance(samples, nearest) <= near).sum(0) >= _LEAST)
         more[n][known] = nearest[known]
     return more
 

@@ -26,7 +26,7 @@ from pipeline.holes import longest_step, usual_step
 from pipeline.measure.background import Background, bent, distance, find_background, light, usual_picture
 from pipeline.measure.grid import Grid, around
 from pipeline.measure.leaves import Whole, calmed, leaves_of
-from pipeline.measure.lights import Lights, Lit, carried, halves, lights_of, still_cells, varied, votes, worth
+from pipeline.measure.lights import Lights, Lit, backgrounds, halves, lights_of, still_cells, varied, worth
 from pipeline.measure.shake import Shake, moved, shakes
 
 if TYPE_CHECKING:
@@ -41,8 +41,6 @@ if TYPE_CHECKING:
     F32: TypeAlias = NDArray[np.float32]
     Seconds: TypeAlias = NDArray[np.float64]
 
-import os
-FREE=os.environ.get("FREE")
 VERSION = 6
 """Raised whenever the same frames and settings would give another Activity.
 
@@ -320,67 +318,42 @@ class _Finder:
         self.times, self.scene = times, None if shake else found
         return found if shake else self._in_lights(found, block, held, grid)
 
-    def _background(self, samples: U8, restless: U8, *, contrast: float = 1) -> Background:
+    def _background(self, samples: U8, restless: U8, contrast: float = 1) -> Background:
         """Return the background of samples; contrast: theirs beside that of the scene's best light, 0 to 1."""
-        settings = self.settings
-        near = round(settings.same_levels * max(contrast, 0.5))
-        return find_background(
-            samples, restless, same_levels=near, contrast=settings.contrast, unrest=settings.unrest
-        )
+        near, knobs = self._near(contrast), self.settings
+        return find_background(samples, restless, same_levels=near, contrast=knobs.contrast, unrest=knobs.unrest)
+
+    def _near(self, contrast: float) -> int:
+        """Return how near values are one surface in a light: at half the contrast, half as near; below is noise."""
+        return round(self.settings.same_levels * max(contrast, 0.5))
 
     def _in_lights(self, scene: _Scene, block: _Block, held: list[_Block], grid: Grid) -> _Scene:
         """Return the scene of a block in its lights, where it has several: the same where it has one."""
+        if not varied(scene.background, block.kept):
+            return scene
         # One a second: a light that stays must cost no more than seconds.
-        seconds = 1 + math.ceil(block.times[-1] - block.times[0])
-        index = _spread(block.times, seconds, block.times[0], block.times[-1])
-        pictures = np.stack([block.chunks[i // _CHUNK][i % _CHUNK] for i in index.tolist()])
-        if not varied(scene.background, pictures):
-            return scene
-        pictures, restless = _taken(block.chunks, block.times, index, lag=self.settings.unrest_lag_s)
+        first, last = block.times[0], block.times[-1]
+        index = _spread(block.times, 1 + math.ceil(last - first), first, last)
+        dense = _taken(block.chunks, block.times, index, lag=self.settings.unrest_lag_s)
         reach = self.settings.horizon_s
-        parts = [
-            (pictures, restless) if b is block else (b.kept, b.unrest)
-            for b in held
-            if b.times[-1] >= block.times[0] - reach and b.times[0] <= block.times[-1] + reach
-        ]
+        near = [b for b in held if b.times[-1] >= first - reach and b.times[0] <= last + reach]
+        parts = [dense if b is block else (b.kept, b.unrest) for b in near]
         pictures, restless = (np.concatenate(images) for images in zip(*parts, strict=True))
-        still = still_cells(scene.background.trembles)
-        groups = lights_of(halves(pictures), still)
-        if len(groups) < 2:
-            return scene
-        of_each = []
-        for group in groups:
-            some = group[_spread(group.astype(np.float64), self.settings.samples, group[0], group[-1])]
-            of_each.append((pictures[some], restless[some]))
-        spread = np.array([np.ptp(np.percentile(samples[:: len(samples) // 3], (10, 90))) for samples, _ in of_each])
-        known = [self._background(*each, contrast=c) for each, c in zip(of_each, spread / spread.max(), strict=True)]
-        for _ in range(int(FREE or 1)): known = self._freed(of_each, [len(g) for g in groups], known, spread / spread.max())
-        leaves = leaves_of(known[0], grid)
-        found = []
-        for background, (samples, _) in zip(known, of_each, strict=True):
-            whole = Whole.find(samples, background, leaves, grid) if leaves.any() else None
-            found.append(Lit(background, whole))
+        of_each = [
+            (len(group), pictures[some], restless[some])
+            for group in lights_of(halves(pictures), still_cells(scene.background.trembles))
+            if len(some := group[:: math.ceil(len(group) / self.settings.samples)])
+        ]
+        found = backgrounds(of_each, find=self._background, near=self._near)
         if not worth(found, scene.background, pictures):
             return scene
-        return _Scene(known[0], None, leaves, found[0].whole, Lights(tuple(found), still))
-
-    def _freed(self, of_each, lengths, known, contrast) -> list[Background]:
-        """Return the backgrounds of lights freed of who stands there for most of one of them, but not of all."""
-        freed = []
-        for n, (samples, restless) in enumerate(of_each):
-            near = round(self.settings.same_levels * max(contrast[n], 0.5))
-            others = []
-            for k, (other, _) in enumerate(of_each):
-                if k == n: continue
-                # As many as its time is worth beside that of this light.
-                count = min(len(other), round(len(samples) * lengths[k] / lengths[n]))
-                if count:
-                    index = _spread(np.arange(len(other), dtype=np.float64), count, 0, len(other) - 1)
-                    others.append(carried(other[index], known[k].usual, known[n].usual))
-            more = votes(samples, np.concatenate(others), near)
-            index = np.concatenate([np.arange(len(samples)), np.arange(len(more)) % len(samples)])
-            freed.append(self._background(np.concatenate([samples, more]), restless[index], contrast=contrast[n]))
-        return freed
+        leaves = leaves_of(found[0], grid)
+        wholes = [
+            Whole.find(samples, known, leaves, grid) if leaves.any() else None
+            for known, (_, samples, _) in zip(found, of_each, strict=True)
+        ]
+        lights = Lights(tuple(map(Lit, found, wholes)), still_cells(scene.background.trembles))
+        return _Scene(found[0], None, leaves, wholes[0], lights)
 
     def _samples(self, block: _Block, held: list[_Block]) -> tuple[Seconds, U8, U8]:
         """Return times (k,), images and their unrest (k, rows, columns), evenly spread over the horizon of a block."""
