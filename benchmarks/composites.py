@@ -139,6 +139,7 @@ def _shifted(plane: F32, down: float, right: float) -> F32:
 
 
 def paste(canvas: F32, mask: U8, cutout: Cutout) -> None:
+    """Put a cutout into a picture float32 (H, W) and its label into the mask, in place."""
     canvas += (cutout.luma - canvas) * cutout.alpha
     mask[cutout.label] = _MOVES
 
@@ -158,6 +159,7 @@ def _compose(background: Callable[[int], F32], shows: list[Show], *, noise: floa
 
 
 def exposed(canvas: F32, rng: np.random.Generator, noise: float) -> U8:
+    """Return what a sensor with so much noise makes of a picture."""
     return (canvas + rng.normal(0, noise, SIZE).astype(np.float32)).round().clip(0, 255).astype(np.uint8)
 
 
@@ -198,6 +200,7 @@ def people(footage: Footage) -> list[list[Cutout]]:
 
 
 def walks(footage: Footage, every_s: float, *, start_s: float = 3) -> list[Show]:
+    """Return walkers, one every so many seconds."""
     crowd = people(footage)
     starts = np.arange(start_s, COUNT / RATE - 3, every_s)
     return [passing(crowd[i % len(crowd)], round(float(start) * RATE)) for i, start in enumerate(starts)]

@@ -6,10 +6,11 @@ with people who walk, with people who stand, and with nobody: 255 moves, and all
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 from skimage.filters import gaussian
 
 from benchmarks.composites import (
@@ -29,8 +30,9 @@ from benchmarks.composites import (
     standing,
 )
 
-VISITORS = "walk", "stand", "nobody"
+VISITORS = "walk", "stand"
 SETTLED_S = 4  # after its change a light may cost this long
+_MOVES = 26  # of 255: a tenth of a cell
 _SLOW = 5  # frames a second of a drift that lasts longer than a minute
 
 Light = Callable[[F32, float], F32]  # a picture float32 (H, W) and the second: the picture in the light of then
@@ -53,7 +55,10 @@ class Lighting:
     def settled(self) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
         """Tell which frames are in a light that began to stay more than `SETTLED_S` before: bool (N,)."""
         at = np.arange(self.seconds * self.rate) / self.rate
-        return ~np.any([(start <= at) & (at < end + SETTLED_S) for start, end in self.changes], axis=0)
+        changing: np.ndarray[tuple[int], np.dtype[np.bool_]] = np.any(
+            [(start <= at) & (at < end + SETTLED_S) for start, end in self.changes], axis=0
+        )
+        return ~changing
 
 
 def case(name: str, visitors: str, footage: Footage) -> Case:
@@ -78,6 +83,7 @@ def _shows(visitors: str, footage: Footage, count: int, rate: int) -> list[Show]
     starts = range(3 * rate, count - 3 * rate, 8 * rate)
     step = 25 // rate if rate < RATE else 2
     walk = [passing(crowd[i % len(crowd)], start, step=step, count=count) for i, start in enumerate(starts)]
+    """Return who is seen: "walk", "stand", or nobody."""
     if visitors == "walk":
         return walk
     if visitors == "nobody":
@@ -151,7 +157,8 @@ def _drift(start: float, length: float, seconds: int = 60) -> Lighting:
     dull = np.float32(0.55) * (1 - slant)
 
     def light(picture: F32, at: float) -> F32:
-        return picture * (bright + (dull - bright) * np.float32(_progress(at, start, length)))
+        lit: F32 = picture * (bright + (dull - bright) * np.float32(_progress(at, start, length)))
+        return lit
 
     return Lighting("highway", light, ((start, start + length),), seconds)
 
@@ -186,7 +193,8 @@ def _infrared() -> Lighting:
     def light(picture: F32, at: float) -> F32:
         by_night = (35 + np.float32(0.6) * picture + 20 * np.exp(-picture / np.float32(40))) * lamp
         part = np.float32(_progress(at, 25, 0.5))
-        return picture + (by_night - picture) * part
+        lit: F32 = picture + (by_night - picture) * part
+        return lit
 
     return Lighting("highway", light, ((25, 25.5),))
 
@@ -206,14 +214,7 @@ LIGHTS: dict[str, Lighting] = {
 }
 
 
-def quiet(share: np.ndarray, lighting: Lighting) -> float:
+def quiet(share: NDArray[np.uint8], lighting: Lighting) -> float:
     """Return the part of all cells that a light makes move once it is settled, with nobody there: 0 to 1."""
-    return float((share[lighting.settled()] >= _MOVES).mean())
-
-
-_MOVES = 26  # of 255: a tenth of a cell
-
-
-def names() -> Sequence[tuple[str, str]]:
-    """Return every light with every kind of visitors."""
-    return [(name, visitors) for name in LIGHTS for visitors in VISITORS]
+    settled = lighting.settled()
+    return float((share[settled] >= _MOVES).mean()) if settled.any() else 0.0

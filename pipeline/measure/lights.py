@@ -1,6 +1,6 @@
 """Tells lights apart: which pictures of a clip were taken in one light, and what the scene shows in each.
 
-A light that differs from another by more than a gain has a background of its own, found from the pictures in it. A light
+A light that differs from another by more than a gain has a background of its own, found from the pictures in it. It
 changes many cells and leaves their texture; a thing takes its place, however large it is and however long it stands.
 
 Shapes: n pictures uint8 (n, rows, columns) of working pixels; halves float32 (n, h, w), means of 2 x 2 of them, whose
@@ -92,7 +92,7 @@ class Lights:
 
 
 def fine_mixture(a: U8, b: U8, images: U8) -> U8:
-    """Return a `mixture` that is fitted cell by cell, of images that no light explains: who is there fades, for once."""
+    """Return a `mixture` fitted cell by cell, for images that no other explains: who is there fades for that moment."""
     one = a.astype(np.float32)
     apart = b - one
     part = _cells(apart * (images - one), 2 * _SIDE) / np.maximum(_cells((apart * apart)[None], 2 * _SIDE), 1)
@@ -191,7 +191,8 @@ def _gradients(level: F32) -> tuple[F32, F32]:
 def differ(expected: U8, pictures: U8, still: Bool) -> F32:
     """Return the part of each picture that another light changes, 0 for one that a gain explains or a thing does.
 
-    expected: (h, w) or (n, h, w); pictures: (n, h, w), both halves; still: bool (a, b), where no leaves move. Returns float32 (n,), 0 to 1.
+    expected: (h, w) or (n, h, w); pictures: (n, h, w), both halves; still: bool (a, b), where no leaves move.
+    Returns float32 (n,), 0 to 1.
 
     A cell whose texture stays has gradients that go along with those of before, whatever gain and offset they got;
     to tell light from thing by that: Ohta, "A statistical approach to background subtraction for surveillance
@@ -216,7 +217,8 @@ def differ(expected: U8, pictures: U8, still: Bool) -> F32:
 
 def still_cells(trembles: U8) -> Bool:
     """Return the cells of light where no leaves move: uint8 (rows, columns), see `Background`, to bool (a, b)."""
-    return _cells(halves(trembles[None]).astype(np.float32))[0] < _TREMBLES
+    still: Bool = _cells(halves(trembles[None]).astype(np.float32))[0] < _TREMBLES
+    return still
 
 
 def _texture(was: F32, now: F32) -> tuple[Bool, F32]:
@@ -276,7 +278,8 @@ def carried(samples: U8, was: U8, now: U8) -> U8:
         unknown &= ~found
     cover = bent(thing.astype(np.float32), *now.shape)[0]
     own = (now + np.float32(1)) / (was + np.float32(1))
-    return (samples * (own + (bent(gain, *now.shape)[0] - own) * cover)).clip(0, 255).astype(np.uint8)
+    lit: U8 = (samples * (own + (bent(gain, *now.shape)[0] - own) * cover)).clip(0, 255).astype(np.uint8)
+    return lit
 
 
 def votes(samples: U8, others: U8, near: int) -> U8:
@@ -296,7 +299,8 @@ def votes(samples: U8, others: U8, near: int) -> U8:
 def lights_of(pictures: U8, still: Bool) -> list[Index]:
     """Return which of some pictures were taken in each light: positions int64, the light of most pictures first.
 
-    pictures: uint8 (n, h, w), halves, in order of time; still: see `Lights`. What is on the way from one light to another is in none.
+    pictures: uint8 (n, h, w), halves, in order of time; still: see `Lights`. What is on the way from one light to
+    another is in none.
     """
     groups = _groups(pictures, still)
     typical = [np.median(pictures[_some(group)], axis=0).astype(np.uint8) for group in groups]
@@ -347,6 +351,6 @@ def _groups(pictures: U8, still: Bool) -> list[list[int]]:
 
 
 def _unexplained(picture: U8, known: list[U8], still: Bool) -> float:
-    """Return by what part of it a picture (h, w) differs from known lights and from mixtures of two of them, at least."""
+    """Return by what part a picture (h, w) differs from known lights and mixtures of two of them, at least."""
     explained = [*known, *(mixture(a, b, picture[None])[0] for n, a in enumerate(known) for b in known[:n])]
     return min((float(differ(one, picture[None], still)[0]) for one in explained), default=1.0)

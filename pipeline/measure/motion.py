@@ -27,6 +27,7 @@ from pipeline.measure.background import Background, bent, distance, find_backgro
 from pipeline.measure.grid import Grid, around
 from pipeline.measure.leaves import Whole, calmed, leaves_of
 from pipeline.measure.lights import Lights, Lit, backgrounds, halves, lights_of, still_cells, varied, worth
+from pipeline.measure.shadows import lift_shadows
 from pipeline.measure.shake import Shake, moved, shakes
 
 if TYPE_CHECKING:
@@ -49,14 +50,9 @@ out of date. `ingest --remeasure --all` measures them anew.
 """
 
 _CHUNK = 16  # working images done by one NumPy call: as many as stay in the second-level cache
-_SHADE = 0.5  # of its light is the least that a shadow leaves: the sky lights it still
-_SHADE_BITS = 2  # a difference that may be a shadow's is a quarter: a plain coat before a plain wall looks the same
-_SUNLIT = 50  # grey levels: what is darker in the background casts no shadow that can be told from noise
-_SAME_FACTOR = 0.05  # factors this near are one: two grey levels of 40, or sensor noise would hide a shadow
 _SUPPORT = 4  # cells' worth of difference within 3 x 3 that let a share stand: a thing of 2 x 2 cells
 _STEP = 8  # of a stored share: finer ones are noise, and would take twice the space
 _UNSEEN = 32  # grey levels: the `contrast` at an edge that shaking brings into the picture
-_UNIT = 8192  # of a factor in sixteen bits
 _FRAMES = 64  # of cells that are done by one NumPy call: they are smaller than working images
 
 
@@ -406,7 +402,7 @@ def _compare(block: _Block, scene: _Scene, grid: Grid, full: int) -> list[U8]:
         # By how much each pixel is darker than the darkest, and brighter than the brightest, that is background.
         darker = np.maximum(images, lowest)
         np.subtract(darker, images, out=darker)
-        _lift_shadows(darker, images, here.usual)
+        lift_shadows(darker, images, here.usual)
         brighter = np.maximum(images, highest)
         np.subtract(brighter, highest, out=brighter)
         away = np.maximum(darker, brighter, out=darker)  # one of the two is 0
@@ -433,40 +429,6 @@ def _shaken(known: Background, shifts: list[tuple[float, float]]) -> Background:
         np.stack([moved(room, *shift, outside=_UNSEEN) for shift in shifts]) for room in (known.below, known.above)
     )
     return Background(np.stack([moved(known.usual, *shift) for shift in shifts]), below, above, known.trembles)
-
-
-def _lift_shadows(darker: U8, images: U8, usual: U8) -> None:
-    """Let shadows weigh little, in place: `darker` is by how much each working pixel is darker than its background.
-
-    darker, images: uint8 (n, rows, columns); usual: uint8 (rows, columns) or (n, rows, columns).
-
-    A shadow darkens what is there by a factor and adds no edge: inside of it those on both sides of a pixel are that
-    much darker, by the same factor. Its rim is what is next to that.
-    """
-    if not darker.any():
-        return
-    # Pictures are laid out flat, (n, rows * columns): the pixel below is `columns` farther, and every step is one pass.
-    columns = images.shape[2]
-    shown, shade = (part.reshape(len(images), -1) for part in (images, darker))
-    scene = usual.reshape(-1, shown.shape[1])  # (1 or n, rows * columns)
-    # How much of its light is left, in units of 1 / _UNIT: uint16, which holds the factor of any scene of 29 grey
-    # levels and more. 4 grey levels more on both sides: in the dark a ratio is all noise.
-    factor = (_UNIT / (scene + np.float32(4))).clip(0, 252).astype(np.uint16) * (shown + np.uint16(4))
-    may = factor >= round(_SHADE * _UNIT)  # bool, as all below
-    may &= shade > 0
-    may &= scene >= _SUNLIT
-    inside = may.copy()
-    same = np.uint16(round(_SAME_FACTOR * _UNIT))
-    for beside in (1, columns):  # left and right, then above and below
-        apart = factor[:, 2 * beside :] - factor[:, : -2 * beside]
-        apart += same  # -same to same becomes 0 to 2 * same; what is below wraps around to something large
-        inside[:, beside:-beside] &= apart <= 2 * same
-    shadow = inside.copy()
-    for beside in (1, columns):
-        shadow[:, beside:] |= inside[:, :-beside]
-        shadow[:, :-beside] |= inside[:, beside:]
-    shadow &= may
-    np.copyto(shade, shade >> np.uint8(_SHADE_BITS), where=shadow)
 
 
 def _finish(cells: U8, times: Seconds, settings: MeasureSettings) -> U8:
