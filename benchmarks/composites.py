@@ -139,7 +139,7 @@ def _shifted(plane: F32, down: float, right: float) -> F32:
 
 
 def paste(canvas: F32, mask: U8, cutout: Cutout) -> None:
-    """Put a cutout onto a picture, and its label onto the picture's labels, both in place."""
+    """Put a cutout into a picture float32 (H, W) and its label into the mask, in place."""
     canvas += (cutout.luma - canvas) * cutout.alpha
     mask[cutout.label] = _MOVES
 
@@ -159,7 +159,7 @@ def _compose(background: Callable[[int], F32], shows: list[Show], *, noise: floa
 
 
 def exposed(canvas: F32, rng: np.random.Generator, noise: float) -> U8:
-    """Return a picture as a sensor with so much noise gives it."""
+    """Return what a sensor with so much noise makes of a picture."""
     return (canvas + rng.normal(0, noise, SIZE).astype(np.float32)).round().clip(0, 255).astype(np.uint8)
 
 
@@ -200,7 +200,7 @@ def people(footage: Footage) -> list[list[Cutout]]:
 
 
 def walks(footage: Footage, every_s: float, *, start_s: float = 3) -> list[Show]:
-    """Let somebody walk through the picture every so many seconds."""
+    """Return walkers, one every so many seconds."""
     crowd = people(footage)
     starts = np.arange(start_s, COUNT / RATE - 3, every_s)
     return [passing(crowd[i % len(crowd)], round(float(start) * RATE)) for i, start in enumerate(starts)]
