@@ -105,7 +105,7 @@ def light(expected: U8, images: U8) -> F32 | None:
     Where the images differ among themselves by less than what counts they have one gain.
     """
     count, rows, columns = images.shape
-    at = _looked_at(rows, columns)  # (3, 4, k), k pixels of each region
+    at = looked_at(rows, columns)  # (3, 4, k), k pixels of each region
     now, usual = (part.reshape(-1, rows * columns).take(at, axis=1) for part in (images, expected))  # (n or 1, 3, 4, k)
     # 8 grey levels more on both sides: in the dark a ratio is all noise.
     ratio = (now + np.uint16(8)) / (usual + np.float32(8))  # float32 (n, 3, 4, k)
@@ -126,7 +126,7 @@ def bent(gain: F32, rows: int, columns: int) -> F32:
 
 
 @lru_cache(8)
-def _looked_at(rows: int, columns: int) -> NDArray[np.int64]:
+def looked_at(rows: int, columns: int) -> NDArray[np.int64]:
     """Return the flat indices of the pixels of each region that are looked at: int64 (down, across, k)."""
     down, across = min(_REGIONS[0], rows), min(_REGIONS[1], columns)
     high, wide = rows // down, columns // across
