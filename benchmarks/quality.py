@@ -22,18 +22,28 @@ from numpy.typing import NDArray
 from PIL import Image
 from skimage.transform import resize
 
-from benchmarks import composites, report
+from benchmarks import composites, lights, report
 from pipeline import layout
-from pipeline.measure import background, grid, leaves, motion, shake
+from pipeline.measure import background, grid, leaves, motion, shadows, shake
+from pipeline.measure import lights as measured_lights
 from pipeline.measure.motion import MeasureSettings, measure
 from pipeline.media.decode import open_video
 
 _CELL = 16  # pixels of the labelled picture: the cell that is scored
-MODULES = {"motion": motion, "background": background, "grid": grid, "layout": layout, "leaves": leaves, "shake": shake}
+MODULES = {
+    "motion": motion,
+    "background": background,
+    "grid": grid,
+    "layout": layout,
+    "leaves": leaves,
+    "lights": measured_lights,
+    "shadows": shadows,
+    "shake": shake,
+}
 _CONSTANT = re.compile(r"_[A-Z_]+")
 # On the result: how much is done at once, and what the arithmetic of words is made of.
 _WITHOUT_EFFECT = {
-    *("motion._CHUNK", "motion._FRAMES", "motion._UNIT"),
+    *("motion._CHUNK", "motion._FRAMES", "shadows._UNIT"),
     *(f"grid.{name}" for name in ("_EVEN_BYTES", "_ONE_A_LANE", "_EIGHTH", "_KEEP_EVEN", "_GATHER")),
 }
 
@@ -126,12 +136,12 @@ def changed(name: str, value: Any) -> Iterator[MeasureSettings]:  # noqa: ANN401
     module = MODULES[home]
     before = getattr(module, constant)
     setattr(module, constant, value)
-    background._looked_at.cache_clear()  # noqa: SLF001 - it depends on constants
+    background.looked_at.cache_clear()  # it depends on constants
     try:
         yield MeasureSettings()
     finally:
         setattr(module, constant, before)
-        background._looked_at.cache_clear()  # noqa: SLF001
+        background.looked_at.cache_clear()
 
 
 def variants() -> Iterator[tuple[str, Any]]:
@@ -172,6 +182,7 @@ def main() -> None:
         report.against(results[0], "mean", at_least=0.94)
     report.draw(report.write("quality", results, folder=options.out, quick=options.quick))
     report.draw(report.write("composites", _cases(quick=options.quick), folder=options.out, quick=options.quick))
+    report.draw(report.write("lights", _lights(quick=options.quick), folder=options.out, quick=options.quick))
     if options.constants:
         table = _constants(folders, quick=options.quick)
         report.draw(report.write("constants", table, folder=options.out, quick=options.quick))
@@ -186,6 +197,28 @@ def _cases(*, quick: bool) -> list[report.Row]:
     keys = [key for key in results[0] if key != "what"]
     results.append({"what": "mean"} | {key: round(float(np.nanmean([row[key] for row in results])), 3) for key in keys})
     return results
+
+
+def _lights(*, quick: bool) -> list[report.Row]:
+    """Return a row for each light that changes and each kind of visitors: ours, MOG2 and KNN, over cells and frames."""
+    names = [(name, visitors) for name in lights.LIGHTS for visitors in lights.VISITORS][: 1 if quick else None]
+    with ProcessPoolExecutor(mp_context=get_context("spawn")) as pool:
+        results: list[report.Row] = list(pool.map(_light, names))
+    return results
+
+
+def _light(named: tuple[str, str]) -> report.Row:
+    name, visitors = named
+    made, rate = lights.case(name, visitors, _footage()), lights.LIGHTS[name].rate
+    grids = {"ours": measure(enumerate(made.frames), time_base=Fraction(1, rate)).share}
+    for peer in ("MOG2", "KNN"):
+        grids[peer] = subtracted(made.frames, f"createBackgroundSubtractor{peer}")
+    row: report.Row = {"what": f"{name}, {visitors}"}
+    for who, share in grids.items():
+        cell, frame = scores(share, *labelled(made.masks))
+        row |= {who: round(cell, 3), f"{who}, frames": round(frame, 3)}
+    empty = measure(enumerate(lights.case(name, "nobody", _footage()).frames), time_base=Fraction(1, rate)).share
+    return row | {"ours, cells that move with nobody there": round(lights.quiet(empty, lights.LIGHTS[name]), 4)}
 
 
 def _case(name: str) -> report.Row:
