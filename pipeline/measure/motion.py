@@ -50,7 +50,7 @@ out of date. `ingest --remeasure --all` measures them anew.
 """
 
 _CHUNK = 16  # working images done by one NumPy call: as many as stay in the second-level cache
-_SUPPORT = 2  # cells' worth of difference within 2 x 2 that let a share stand: a thing on the border of two cells
+_SUPPORT = 4  # cells' worth of difference within 2 x 2 that let a share stand: a thing on the border of two cells
 _KNOWN = 5  # frames, of which three agree on the scene: below it all of a clip is cold, however long it lasts
 _A_BLOCK = 100  # frames at least are of one block, and by twice as many around it: a slow camera has few in a minute
 _STEP = 8  # of a stored share: finer ones are noise, and would take twice the space
@@ -91,8 +91,8 @@ def measure(
     working pixels from the top left corner; what remains at the right and bottom edge belongs to the last cell.
 
     A cell's share is the mean over its working pixels of how far each is from the background (0 below the pixel's own
-    noise, 1 at `contrast + full` grey levels), damped where the cells around do not agree: the geometric mean with half
-    of the sum over that square of 2 x 2 cells around it which holds most. A single cell keeps 0.7, two keep it all.
+    noise, 1 at `contrast + full` grey levels), damped where the cells around do not agree: the geometric mean with a
+    quarter of the sum over that square of 2 x 2 cells around it which holds most. A single cell keeps half of it.
     Changes of light and shaking of the camera are taken out first. Of cells of leaves and water the mean is looked at
     too, and what they usually show is taken off. Shares are stored in steps of 1/32. What comes after a hole longer
     than `horizon_s` is measured as a clip of its own: nothing of the light before it is left.

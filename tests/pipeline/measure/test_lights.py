@@ -34,7 +34,8 @@ def scene(seed: int = 1) -> F64:
 
 def shade() -> F64:
     """What a lamp on the left lights, 0 to 1."""
-    return np.broadcast_to(1 / (1 + np.exp((np.arange(W) - 70) / 4)), (H, W))
+    lit: F64 = np.tile(1 / (1 + np.exp((np.arange(W) - 70) / 4)), (H, 1))
+    return lit
 
 
 def within(second: float, first: float, last: float, length: float = 0.2) -> float:
@@ -56,11 +57,13 @@ def steps(picture: F64, second: float) -> F64:
 
 def drifts(picture: F64, second: float) -> F64:
     part = np.clip((second - 15) / 30, 0, 1)
-    return picture * ((1 - part) * (0.6 + 0.6 * shade()) + part * (0.8 - 0.3 * shade()))
+    lit: F64 = picture * ((1 - part) * (0.6 + 0.6 * shade()) + part * (0.8 - 0.3 * shade()))
+    return lit
 
 
 def infrared(picture: F64, second: float) -> F64:
-    return picture + (60 + 0.5 * picture - picture) * within(second, 25, 99)
+    lit: F64 = picture + (60 - 0.5 * picture) * within(second, 25, 99)
+    return lit
 
 
 LIGHTS = [dims, lamp, steps, drifts, infrared]
