@@ -138,7 +138,8 @@ def _shifted(plane: F32, down: float, right: float) -> F32:
     return plane
 
 
-def _paste(canvas: F32, mask: U8, cutout: Cutout) -> None:
+def paste(canvas: F32, mask: U8, cutout: Cutout) -> None:
+    """Put a cutout into a picture float32 (H, W) and its label into the mask, in place."""
     canvas += (cutout.luma - canvas) * cutout.alpha
     mask[cutout.label] = _MOVES
 
@@ -152,27 +153,30 @@ def _compose(background: Callable[[int], F32], shows: list[Show], *, noise: floa
         canvas = background(n).copy()
         for show in shows:
             if (seen := show[n]) is not None:
-                _paste(canvas, masks[n], seen)
-        frames[n] = _exposed(canvas, rng, noise)
+                paste(canvas, masks[n], seen)
+        frames[n] = exposed(canvas, rng, noise)
     return Case(frames, masks)
 
 
-def _exposed(canvas: F32, rng: np.random.Generator, noise: float) -> U8:
+def exposed(canvas: F32, rng: np.random.Generator, noise: float) -> U8:
+    """Return what a sensor with so much noise makes of a picture."""
     return (canvas + rng.normal(0, noise, SIZE).astype(np.float32)).round().clip(0, 255).astype(np.uint8)
 
 
-def _passing(track: list[Cutout], first: int, *, step: int = 2) -> Show:
+def passing(track: list[Cutout], first: int, *, step: int = 2, count: int = COUNT) -> Show:
     """Show a track once, from a frame on; labelled sequences have 25 frames a second, so every other one is used."""
-    show: Show = [None] * COUNT
+    show: Show = [None] * count
     for n, cutout in enumerate(track[::step]):
-        if first + n < COUNT:
+        if first + n < count:
             show[first + n] = cutout
     return show
 
 
-def _standing(track: list[Cutout], first: int, last: int, *, enter: bool = True, leave: bool = True) -> Show:
+def standing(
+    track: list[Cutout], first: int, last: int, *, enter: bool = True, leave: bool = True, count: int = COUNT
+) -> Show:
     """Show somebody who comes, stands still from a frame to another, swaying a little, and goes on."""
-    show: Show = [None] * COUNT
+    show: Show = [None] * count
     steps = track[::2]
     half = len(steps) // 2
     if enter:
@@ -184,24 +188,25 @@ def _standing(track: list[Cutout], first: int, last: int, *, enter: bool = True,
         show[n] = steps[half].moved(0.3 * math.sin(1.3 * sway), 0.8 * math.sin(0.9 * sway) + 0.4 * math.sin(2.3 * sway))
     if leave:
         for n, cutout in enumerate(steps[half:]):
-            if last + n < COUNT:
+            if last + n < count:
                 show[last + n] = cutout
     return show
 
 
-def _people(footage: Footage) -> list[list[Cutout]]:
+def people(footage: Footage) -> list[list[Cutout]]:
     """Return the walkers of two sequences, one after the other, also mirrored."""
     tracks = footage.tracks("pedestrians", 60) + footage.tracks("hall", 30)
     return [*tracks, *([cutout.mirrored() for cutout in track] for track in tracks)]
 
 
-def _walks(footage: Footage, every_s: float, *, start_s: float = 3) -> list[Show]:
-    people = _people(footage)
+def walks(footage: Footage, every_s: float, *, start_s: float = 3) -> list[Show]:
+    """Return walkers, one every so many seconds."""
+    crowd = people(footage)
     starts = np.arange(start_s, COUNT / RATE - 3, every_s)
-    return [_passing(people[i % len(people)], round(float(start) * RATE)) for i, start in enumerate(starts)]
+    return [passing(crowd[i % len(crowd)], round(float(start) * RATE)) for i, start in enumerate(starts)]
 
 
-def _smooth(rng: np.random.Generator, scale: float) -> F32:
+def smooth(rng: np.random.Generator, scale: float) -> F32:
     """Return smooth noise (H, W) of deviation 1, its bumps about `scale` pixels wide."""
     field = gaussian(rng.normal(size=SIZE), scale, mode="wrap")  # type: ignore[no-untyped-call]
     even: F32 = (field / field.std()).astype(np.float32)
@@ -214,8 +219,8 @@ class _Wind:
     def __init__(self, picture: F32, reach: float, seed: int) -> None:
         rng = np.random.default_rng(seed)
         self.picture, self.reach = picture, reach
-        self.phase = [_smooth(rng, 7) * 2 for _ in range(2)]
-        self.pace = [2.0 + 0.5 * _smooth(rng, 12) for _ in range(2)]
+        self.phase = [smooth(rng, 7) * 2 for _ in range(2)]
+        self.pace = [2.0 + 0.5 * smooth(rng, 12) for _ in range(2)]
         self.gust = np.convolve(rng.random(COUNT + 60), np.ones(45) / 45, "same")[:COUNT]
         self.gust = (self.gust - self.gust.min()) / np.ptp(self.gust)
         self.y, self.x = np.mgrid[:HEIGHT, :WIDTH]
@@ -235,11 +240,11 @@ def leaves(footage: Footage) -> Case:
     """Cars pass now and then behind a tree that the wind shakes and that covers half of the picture, with gaps."""
     rng = np.random.default_rng(3)
     tree = footage.crop("atv.mp4", 60, 900, 2)[0]
-    cover = np.clip(1.5 * (_smooth(rng, 5) + 0.9 * _smooth(rng, 30) + np.linspace(1.2, -1.2, WIDTH)) + 0.5, 0, 1)
+    cover = np.clip(1.5 * (smooth(rng, 5) + 0.9 * smooth(rng, 30) + np.linspace(1.2, -1.2, WIDTH)) + 0.5, 0, 1)
     wind, gaps = _Wind(tree, 4, 4), _Wind(cover.astype(np.float32), 4, 4)
     cars = footage.tracks("highway", 40)
     starts = [60, 200, 330, 480, 560, 700, 820]
-    case = _compose(lambda _: footage.plate("highway"), [_passing(c, s) for c, s in zip(cars, starts, strict=False)])
+    case = _compose(lambda _: footage.plate("highway"), [passing(c, s) for c, s in zip(cars, starts, strict=False)])
     frames, masks = case.frames.copy(), case.masks.copy()
     for n in range(COUNT):
         before = gaps(n)
@@ -254,7 +259,7 @@ def _leaves_filmed(clip: str, top: int, left: int, scale: int, every_s: float) -
     def made(footage: Footage) -> Case:
         tree = footage.crop(clip, top, left, scale)
         turn = len(tree) - 1
-        return _compose(lambda n: tree[turn - abs(n % (2 * turn) - turn)], _walks(footage, every_s))
+        return _compose(lambda n: tree[turn - abs(n % (2 * turn) - turn)], walks(footage, every_s))
 
     return made
 
@@ -263,7 +268,7 @@ def water(footage: Footage) -> Case:
     """People walk along water: the lower half glitters."""
     rng = np.random.default_rng(5)
     plate = footage.plate("hall")
-    waves = [_smooth(rng, 2.5) for _ in range(6)]
+    waves = [smooth(rng, 2.5) for _ in range(6)]
     down = np.clip((np.arange(HEIGHT)[:, None] - 130) / 30, 0, 1).astype(np.float32)
 
     def lake(n: int) -> F32:
@@ -274,7 +279,7 @@ def water(footage: Footage) -> Case:
         ]
         return plate + down * (14 * sum(rolled) + 30 * (rolled[0] > 1.6))
 
-    return _compose(lake, _walks(footage, 9))
+    return _compose(lake, walks(footage, 9))
 
 
 def rain(footage: Footage) -> Case:
@@ -294,17 +299,17 @@ def rain(footage: Footage) -> Case:
             sky += np.float32(90) * np.exp(-((y - at[0]) ** 2 + (x - at[1]) ** 2) / (2 * 7.0**2)).astype(np.float32)
         return sky
 
-    return _compose(wet, _walks(footage, 9))
+    return _compose(wet, walks(footage, 9))
 
 
 def _stands(
     name: str, first: float, last: float, *, enter: bool = True, leave: bool = True
 ) -> Callable[[Footage], Case]:
     def made(footage: Footage) -> Case:
-        people = _people(footage)
-        person = people[0] if name == "hall" else people[2]
+        crowd = people(footage)
+        person = crowd[0] if name == "hall" else crowd[2]
         plate = footage.plate(name)
-        show = _standing(person, round(first * COUNT), round(last * COUNT), enter=enter, leave=leave)
+        show = standing(person, round(first * COUNT), round(last * COUNT), enter=enter, leave=leave)
         return _compose(lambda _: plate, [show])
 
     return made
@@ -313,7 +318,7 @@ def _stands(
 def shadows(footage: Footage) -> Case:
     """People and the hard shadows they cast: sheared, flattened, half as bright."""
     plate = footage.plate("highway")
-    case_shows = _walks(footage, 7)
+    case_shows = walks(footage, 7)
     rng = np.random.default_rng(7)
     frames, masks = np.empty((2, COUNT, *SIZE), np.uint8)
     masks[:] = 0
@@ -325,8 +330,8 @@ def shadows(footage: Footage) -> Case:
             canvas *= 1 - np.float32(0.45) * cast
             masks[n][cast > 0.5] = _SHADOW
         for cutout in seen:
-            _paste(canvas, masks[n], cutout)
-        frames[n] = _exposed(canvas, rng, 2)
+            paste(canvas, masks[n], cutout)
+        frames[n] = exposed(canvas, rng, 2)
     return Case(frames, masks)
 
 
@@ -351,22 +356,22 @@ def lamps(footage: Footage) -> Case:
     rng = np.random.default_rng(8)
     switched = np.repeat(rng.choice([0.6, 0.8, 1.0], COUNT // 75 + 1), 75)[:COUNT]
     slant = np.linspace(-0.12, 0.12, WIDTH, dtype=np.float32)
-    case = _compose(lambda _: footage.plate("hall"), _walks(footage, 8), noise=0)
+    case = _compose(lambda _: footage.plate("hall"), walks(footage, 8), noise=0)
     gains = [np.float32(s) * (1 + slant * math.sin(n / 40)) for n, s in enumerate(switched)]
-    frames = np.stack([_exposed(f * g, rng, 2) for f, g in zip(case.frames, gains, strict=True)])
+    frames = np.stack([exposed(f * g, rng, 2) for f, g in zip(case.frames, gains, strict=True)])
     return Case(frames, case.masks)
 
 
 def night(footage: Footage) -> Case:
     """Leave a quarter of the light, and give the sensor three times the noise."""
     rng = np.random.default_rng(9)
-    case = _compose(lambda _: footage.plate("hall"), _walks(footage, 8), noise=0)
-    return Case(np.stack([_exposed(frame * np.float32(0.25), rng, 6) for frame in case.frames]), case.masks)
+    case = _compose(lambda _: footage.plate("hall"), walks(footage, 8), noise=0)
+    return Case(np.stack([exposed(frame * np.float32(0.25), rng, 6) for frame in case.frames]), case.masks)
 
 
 def shake(footage: Footage) -> Case:
     """Let the camera's pole sway by up to 8 pixels."""
-    case = _compose(lambda _: footage.plate("highway"), _walks(footage, 8))
+    case = _compose(lambda _: footage.plate("highway"), walks(footage, 8))
     t = np.arange(COUNT) / RATE
     down = np.round(4 * np.sin(5.1 * t) + 2 * np.sin(11 * t)).astype(int)
     right = np.round(5 * np.sin(3.7 * t) + 3 * np.sin(9 * t)).astype(int)
@@ -384,7 +389,7 @@ def shop(footage: Footage) -> Case:
     """People enter over a polished floor that mirrors them; daylight flickers in the door; a clock is burnt in."""
     plate = footage.plate("hall")
     rng = np.random.default_rng(10)
-    shows = _walks(footage, 6)
+    shows = walks(footage, 6)
     frames, masks = np.empty((2, COUNT, *SIZE), np.uint8)
     masks[:] = 0
     door = gaussian(np.pad(np.ones((70, 50)), ((40, HEIGHT - 110), (150, WIDTH - 200))), 6).astype(np.float32)  # type: ignore[no-untyped-call]
@@ -401,8 +406,8 @@ def shop(footage: Footage) -> Case:
                 source = slice(foot, foot - high if foot >= high else None, -1)
                 canvas[mirror] += (cutout.luma[source] - canvas[mirror]) * cutout.alpha[source] * np.float32(0.22)
         for cutout in seen:
-            _paste(canvas, masks[n], cutout)
-        frames[n] = _exposed(canvas, rng, 2)
+            paste(canvas, masks[n], cutout)
+        frames[n] = exposed(canvas, rng, 2)
         _clock(frames[n], n // RATE)
     return Case(frames, masks)
 

@@ -241,6 +241,8 @@ _PANELS: Final[Mapping[str, Sequence[tuple[Callable[[Axes, Rows], None], Callabl
         (_TIMES_FASTER, _has("times_faster")),
     ),
     "composites": ((_by_case, _has("ours", "ours, frames")),),
+    "rates": ((_by_case, _has("ours", "ours, frames")),),
+    "harder": ((_by_case, _has("ours", "ours, frames")),),
     "constants": ((_by_constant, _has("labelled", "hard cases")),),
     "decisions": ((_halves, _has("who", "group", "half")),),
     "kinds": ((_bars("false_per_day", "false events a camera-day"), _has("false_per_day")),),

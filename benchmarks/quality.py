@@ -2,7 +2,7 @@
 
 `python -m benchmarks.quality`; `--constants` also halves and doubles every setting and constant of `measure`. The
 labels are those of CDnet 2014 and SBI 2015: 255 moves, 50 is shadow, 85 and 170 are not scored; the hard cases are
-those of `benchmarks/composites.py`.
+those of `benchmarks/composites.py`, and one scene at many frame rates those of `benchmarks/rates.py`.
 """
 
 from __future__ import annotations
@@ -22,18 +22,29 @@ from numpy.typing import NDArray
 from PIL import Image
 from skimage.transform import resize
 
-from benchmarks import composites, report
+from benchmarks import composites, lights, rates, report
 from pipeline import layout
-from pipeline.measure import background, grid, leaves, motion, shake
+from pipeline.measure import background, grid, leaves, motion, shadows, shake
+from pipeline.measure import lights as measured_lights
 from pipeline.measure.motion import MeasureSettings, measure
 from pipeline.media.decode import open_video
 
 _CELL = 16  # pixels of the labelled picture: the cell that is scored
-MODULES = {"motion": motion, "background": background, "grid": grid, "layout": layout, "leaves": leaves, "shake": shake}
+MODULES = {
+    "motion": motion,
+    "background": background,
+    "grid": grid,
+    "layout": layout,
+    "leaves": leaves,
+    "lights": measured_lights,
+    "shadows": shadows,
+    "shake": shake,
+}
+_PEERS = ("MOG2", "KNN")
 _CONSTANT = re.compile(r"_[A-Z_]+")
 # On the result: how much is done at once, and what the arithmetic of words is made of.
 _WITHOUT_EFFECT = {
-    *("motion._CHUNK", "motion._FRAMES", "motion._UNIT"),
+    *("motion._CHUNK", "motion._FRAMES", "shadows._UNIT"),
     *(f"grid.{name}" for name in ("_EVEN_BYTES", "_ONE_A_LANE", "_EIGHTH", "_KEEP_EVEN", "_GATHER")),
 }
 
@@ -126,12 +137,12 @@ def changed(name: str, value: Any) -> Iterator[MeasureSettings]:  # noqa: ANN401
     module = MODULES[home]
     before = getattr(module, constant)
     setattr(module, constant, value)
-    background._looked_at.cache_clear()  # noqa: SLF001 - it depends on constants
+    background.looked_at.cache_clear()  # it depends on constants
     try:
         yield MeasureSettings()
     finally:
         setattr(module, constant, before)
-        background._looked_at.cache_clear()  # noqa: SLF001
+        background.looked_at.cache_clear()
 
 
 def variants() -> Iterator[tuple[str, Any]]:
@@ -171,31 +182,83 @@ def main() -> None:
     if not options.quick:
         report.against(results[0], "mean", at_least=0.94)
     report.draw(report.write("quality", results, folder=options.out, quick=options.quick))
-    report.draw(report.write("composites", _cases(quick=options.quick), folder=options.out, quick=options.quick))
+    for name, row, cases in (
+        ("composites", _case, list(composites.CASES)),
+        ("rates", _at_rate, list(rates.CASES)),
+        ("harder", _harder, sorted(path.parent.name for path in (report.FOOTAGE / "harder").glob("*/temporalROI.txt"))),
+    ):
+        if cases:
+            rows = _cases(row, cases[: 1 if options.quick else None])
+            report.draw(report.write(name, rows, folder=options.out, quick=options.quick))
+    report.draw(report.write("lights", _lights(quick=options.quick), folder=options.out, quick=options.quick))
     if options.constants:
         table = _constants(folders, quick=options.quick)
         report.draw(report.write("constants", table, folder=options.out, quick=options.quick))
 
 
-def _cases(*, quick: bool) -> list[report.Row]:
-    """Return a row for each hard case: ours, MOG2 and KNN, over cells and over frames."""
-    names = list(composites.CASES)[: 1 if quick else None]
+def _cases(row_of: Callable[[str], report.Row], names: list[str]) -> list[report.Row]:
+    """Return a row for each case by its name: ours, MOG2 and KNN, over cells and over frames."""
     # Nothing is timed here, so every core may help.
     with ProcessPoolExecutor(mp_context=get_context("spawn")) as pool:
-        results: list[report.Row] = list(pool.map(_case, names))
+        results: list[report.Row] = list(pool.map(row_of, names))
     keys = [key for key in results[0] if key != "what"]
     results.append({"what": "mean"} | {key: round(float(np.nanmean([row[key] for row in results])), 3) for key in keys})
     return results
 
 
+def _lights(*, quick: bool) -> list[report.Row]:
+    """Return a row for each light that changes and each kind of visitors: ours, MOG2 and KNN, over cells and frames."""
+    names = [(name, visitors) for name in lights.LIGHTS for visitors in lights.VISITORS][: 1 if quick else None]
+    with ProcessPoolExecutor(mp_context=get_context("spawn")) as pool:
+        results: list[report.Row] = list(pool.map(_light, names))
+    return results
+
+
+def _light(named: tuple[str, str]) -> report.Row:
+    name, visitors = named
+    made, rate = lights.case(name, visitors, _footage()), lights.LIGHTS[name].rate
+    grids = {"ours": measure(enumerate(made.frames), time_base=Fraction(1, rate)).share}
+    for peer in ("MOG2", "KNN"):
+        grids[peer] = subtracted(made.frames, f"createBackgroundSubtractor{peer}")
+    row: report.Row = {"what": f"{name}, {visitors}"}
+    for who, share in grids.items():
+        cell, frame = scores(share, *labelled(made.masks))
+        row |= {who: round(cell, 3), f"{who}, frames": round(frame, 3)}
+    empty = measure(enumerate(lights.case(name, "nobody", _footage()).frames), time_base=Fraction(1, rate)).share
+    return row | {"ours, cells that move with nobody there": round(lights.quiet(empty, lights.LIGHTS[name]), 4)}
+
+
 def _case(name: str) -> report.Row:
     case = composites.CASES[name](_footage())
-    grids = {"ours": _measured(case, MeasureSettings())}
-    for peer in ("MOG2", "KNN"):
-        grids[peer] = subtracted(case.frames, f"createBackgroundSubtractor{peer}")
+    grids = {"ours": _measured(case, MeasureSettings())} | _peers(case.frames)
+    return _compared(name, grids, *labelled(case.masks))
+
+
+def _at_rate(name: str) -> report.Row:
+    case = rates.CASES[name](_footage())
+    share = measure(zip(case.pts.tolist(), case.frames, strict=True), time_base=rates.TIME_BASE).share
+    return _compared(name, {"ours": share} | _peers(case.frames), *labelled(case.masks))
+
+
+def _harder(name: str) -> report.Row:
+    """Return the row of a sequence on which measuring itself was once wrong."""
+    folder = report.FOOTAGE / "harder" / name
+    video = folder / "video.mp4"
+    part, moving, scored = truth(folder)
+    grids = {"ours": ours(video)} | {peer: opencv(video, f"createBackgroundSubtractor{peer}") for peer in _PEERS}
+    return _compared(name, {who: grid[part] for who, grid in grids.items()}, moving, scored)
+
+
+def _peers(frames: NDArray[np.uint8]) -> dict[str, NDArray[Any]]:
+    return {peer: subtracted(frames, f"createBackgroundSubtractor{peer}") for peer in _PEERS}
+
+
+def _compared(
+    name: str, grids: dict[str, NDArray[Any]], moving: NDArray[np.bool_], scored: NDArray[np.bool_]
+) -> report.Row:
     row: report.Row = {"what": name}
     for who, share in grids.items():
-        cell, frame = scores(share, *labelled(case.masks))
+        cell, frame = scores(share, moving, scored)
         row |= {who: round(cell, 3), f"{who}, frames": round(frame, 3)}
     return row
 

@@ -61,7 +61,7 @@ def layout_of(height: int, width: int, *, box: int) -> Layout:
 def layout_before(version: str, height: int, width: int) -> Layout:
     """Return the cells of an activity that was stored before it said where they lie, by the version that made it.
 
-    Versions 3 to 5 of `measure` made them as it does now: whoever changes that keeps it here as it was.
+    Versions 3 to 6 of `measure` made them as it does now: whoever changes that keeps it here as it was.
     """
     if not version.startswith("2-"):
         return layout_of(height, width, box=working_box(height, width))

@@ -27,7 +27,7 @@ _SOME = 16.0  # power from which a cell can be said to move in gusts
 _LEAST = 8.0  # power that is an event where nothing is restless: noise of a sensor comes to half of it, ...
 _RESTLESS = 3.0  # ... and times the unrest, where something is: leaves have gusts
 UNREST: Final = (20.0, 120.0)
-"""Power: the unrest of a camera and a clip that say nothing of it, and the highest that counts: people come again too."""
+"""Power: the unrest of a camera and a clip that say nothing of it, and the most that counts: people come again too."""
 _TOLD = 1 / 16  # of the strength that is an event: what is less strong is nothing
 _LASTS, _AT_MOST = 3, 40.0  # times counts what lasts for seconds, up to this power: only what is hardly seen at all
 

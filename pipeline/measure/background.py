@@ -19,6 +19,8 @@ import numpy as np
 from pipeline.measure.grid import around
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from numpy.typing import NDArray
 
     U8: TypeAlias = NDArray[np.uint8]
@@ -30,10 +32,19 @@ _REGIONS = (3, 4)  # of light, down and across: a cloud is larger than this, a c
 _REGION_PIXELS = 49  # of a region are looked at: a median of so many is good to a sixth of their spread
 _REGION_MORE = 0.15  # by what a region's light differs from the picture's at most: what covers more is no cloud
 _SAME_LIGHT = 1 / 32  # gains this near are one: leaves sway a median so far; of most surfaces it is below `contrast`
-_LASTS = 8  # what shows in an eighth of the samples, and in one after another, lasts: half a minute of four
+_LASTS = 6  # what shows in a sixth of the samples, and in one after another, lasts: who comes last is no scene
 _THING = 24  # working pixels, a third of a cell: of anything smaller too little outline is seen
+_MOST = 0.5  # of a thing is seen, or what is behind it: else it is on its way
+_TWICE = 2  # samples at least with a thing, and without: one is a chance
+_INTERRUPTED = 16  # samples with a thing for one in their midst without it: noise, and no coming back
+_AT_ONCE = 6  # groups of things that come and go at times of their own are told apart, the largest first
+_TOGETHER = 6  # pixels of one thing change at the same times but for a sixth of the samples: who sways, and noise
 _OUTLINE = 0.5  # three quarters of what changes along a rim must vanish: half would by chance, sun and shade do more
+_VANISHES = 0.25  # of all gradient along a rim at least: a scene has edges of its own there, and noise moves them
 _TREMBLES = (0.5, 2)  # times `contrast`: below it is noise of a sensor, above leaves or water, between both in part
+_BUSY = (3, 3)  # times the nearer quarter of 3 x 3 pixels, and grey levels: of leaves the middle is nearer than this
+_RANGE = 60  # grey levels between the tenths of a scene: less than most show by day, where nothing shall change
+_FAINTEST = 0.3  # two grey levels: below is the noise of compression
 _TAIL = 20  # the value beyond which a twentieth of the samples lies bounds what is restless, but for its outliers
 
 
@@ -43,12 +54,14 @@ class Background:
 
     All uint8 (rows, columns), or (n, rows, columns) for n images that see it otherwise; in grey levels.
     trembles: uint8 (rows, columns), how surely a pixel is of leaves or water: 0 not at all, 255 quite.
+    faint: what differences count for here, of those of a picture from black to white: 1 by day, less at night.
     """
 
     usual: U8
     below: U8
     above: U8
     trembles: U8
+    faint: float = 1.0
 
     @property
     def lowest(self) -> U8:
@@ -76,8 +89,9 @@ def find_background(samples: U8, restless: U8, *, same_levels: int, contrast: in
     usual = _uncovered(
         samples, ranked, _usual(ranked, same_levels), same_levels
     )  # (rows, columns), as all that follows
-    noise = np.minimum(_median(restless), _median(distance(samples, usual))).astype(np.float32)
-    room = contrast + unrest * noise
+    noise = _noise(samples, restless, usual)
+    faint = _faint(usual)
+    room = faint * contrast + unrest * noise
     trembles = np.clip((noise / max(contrast, 1) - _TREMBLES[0]) / (_TREMBLES[1] - _TREMBLES[0]), 0, 1)
     below = above = room
     if trembles.any():
@@ -86,8 +100,33 @@ def find_background(samples: U8, restless: U8, *, same_levels: int, contrast: in
         lowest, highest = ~around(~low, np.maximum), around(high, np.maximum)  # of a pixel and its neighbours
         below = np.maximum(room, trembles * (contrast + usual.astype(np.float32) - lowest))
         above = np.maximum(room, trembles * (contrast + highest.astype(np.float32) - usual))
-    limits = (limit.clip(0, 255).round().astype(np.uint8) for limit in (below, above, 255 * trembles))
-    return Background(usual, *limits)
+    limits = (below, above, 255 * trembles)
+    low, high, leaves = (limit.clip(0, 255).round().astype(np.uint8) for limit in limits)
+    return Background(usual, low, high, leaves, faint)
+
+
+def _noise(samples: U8, restless: U8, usual: U8) -> F32:
+    """Return how far each pixel strays by itself, in grey levels: float32 (rows, columns).
+
+    On a busy road most samples show cars, and both medians do. But there the scene's own values lie close together,
+    as those of leaves never do: a quarter of the samples that is far nearer than the middle one tells of the scene.
+    """
+    ranked = _ranked(distance(samples, usual))
+    middle = np.minimum(_median(restless), ranked[(len(ranked) - 1) // 2]).astype(np.float32)
+    quarter = ranked[(len(ranked) - 1) // 4].astype(np.float32)
+    busy = middle > _BUSY[0] * around(quarter, np.maximum) + _BUSY[1]  # of a pixel and its neighbours: leaves by chance
+    # Half of a normal distribution lies within twice of what a quarter does; 1: levels are whole.
+    noise: F32 = np.where(busy, np.minimum(middle, 2 * quarter + 1), middle)
+    return noise
+
+
+def _faint(usual: U8) -> float:
+    """Return what differences count for before a scene: at night and to infrared, all of it is within few grey levels.
+
+    Who comes there is as faint as all else, so what must differ, and what counts fully, is by the scene's own range.
+    """
+    darkest, brightest = np.percentile(usual[::2, ::2], (10, 90))
+    return float(np.clip((brightest - darkest) / _RANGE, _FAINTEST, 1))
 
 
 def distance(a: U8, b: U8) -> U8:
@@ -105,7 +144,7 @@ def light(expected: U8, images: U8) -> F32 | None:
     Where the images differ among themselves by less than what counts they have one gain.
     """
     count, rows, columns = images.shape
-    at = _looked_at(rows, columns)  # (3, 4, k), k pixels of each region
+    at = looked_at(rows, columns)  # (3, 4, k), k pixels of each region
     now, usual = (part.reshape(-1, rows * columns).take(at, axis=1) for part in (images, expected))  # (n or 1, 3, 4, k)
     # 8 grey levels more on both sides: in the dark a ratio is all noise.
     ratio = (now + np.uint16(8)) / (usual + np.float32(8))  # float32 (n, 3, 4, k)
@@ -126,7 +165,7 @@ def bent(gain: F32, rows: int, columns: int) -> F32:
 
 
 @lru_cache(8)
-def _looked_at(rows: int, columns: int) -> NDArray[np.int64]:
+def looked_at(rows: int, columns: int) -> NDArray[np.int64]:
     """Return the flat indices of the pixels of each region that are looked at: int64 (down, across, k)."""
     down, across = min(_REGIONS[0], rows), min(_REGIONS[1], columns)
     high, wide = rows // down, columns // across
@@ -215,40 +254,50 @@ def _uncovered(samples: U8, ranked: U8, usual: U8, near: int) -> U8:
 
     Where two values of a pixel last, the longer-lasting is not always the scene: somebody may sit there for most of a
     clip. What stands before a scene has an outline; the scene behind it has none in the same place. So of every
-    region in which the two pictures differ, the other is taken when it has less gradient along the region's rim. The
-    test is that by which abandoned objects are told from removed ones, e.g. San Miguel and Martinez, "Robust
-    unattended and stolen object detection by fusing simple algorithms", 2008.
+    thing that comes or goes as one, the pictures with it and without are compared, and that which has less gradient
+    along the thing's rim is the scene. The test is that by which abandoned objects are told from removed ones, e.g.
+    San Miguel and Martinez, "Robust unattended and stolen object detection by fusing simple algorithms", 2008.
     """
     second = _second_value(samples, ranked, usual, near)
     if second is None:
         return usual
-    thing = ~_grown(~_grown(second.differs)) | second.differs  # closed: noise leaves holes
-    from skimage.measure import label  # noqa: PLC0415 - brings SciPy, which settings and readers never use
+    scene = usual.copy()
+    for thing in _things(second, usual.shape):  # bool (rows, columns)
+        of_it = thing.ravel()[second.at]  # bool (m,)
+        first, other = (shows[:, of_it].mean(1) for shows in (second.first, second.other))  # (n,): part of it that is
+        # Whole pictures are taken when most of the thing is there, or away: who sways has a rim of neither value.
+        with_it, without = first > np.maximum(other, _MOST), other > np.maximum(first, _MOST)  # bool (n,)
+        if min(np.count_nonzero(with_it), np.count_nonzero(without)) < _TWICE or not _once(with_it, without):
+            continue
+        box = _box(thing)
+        part, (now, then) = thing[box], (_median(samples[which][:, *box]) for which in (with_it, without))
+        rim = _grown(part) & _grown(~part)  # one pixel inside and one outside of the outline
+        along = _edges(now)[rim]  # float32 (pixels of the rim,)
+        drop = along - _edges(then)[rim]  # gradient that goes with the thing
+        if drop.sum() > max(_OUTLINE * abs(drop).sum(), _VANISHES * along.sum()):
+            np.copyto(scene[box], then, where=_grown(part))
+    return scene
 
-    # The number of the thing a pixel is of, 0 for none: uint16 (rows, columns); then also of one next to it.
-    regions = label(thing.view(np.uint8), connectivity=2).astype(np.uint16)  # type: ignore[no-untyped-call]
-    near_by = around(regions, np.maximum)
-    rim = (near_by > 0) & _grown(~thing)  # one pixel inside and one outside of the outline
-    without = np.where(second.differs, second.value, usual)
-    drop = (_edges(usual) - _edges(without))[rim]  # float32 (pixels of all rims,): gradient that goes with the thing
-    # For each thing, by its number: the sum over its rim, and what it would be if all gradients went.
-    count = int(regions.max()) + 1
-    weaker, change = (np.bincount(near_by[rim], weight, minlength=count) for weight in (drop, abs(drop)))
-    before = (weaker > _OUTLINE * change) & (np.bincount(regions.ravel()) >= _THING)  # bool (count,)
-    before[0] = False
-    return np.where(before[near_by] & second.known, second.value, usual)
+
+def _once(with_it: Bool, without: Bool) -> bool:
+    """Tell whether a thing is there for one stretch of the samples, bool (n,) each, hardly interrupted.
+
+    What shows again and again is what is behind others that come and go: nobody returns to the very same place.
+    """
+    there = np.flatnonzero(with_it)
+    return bool(_INTERRUPTED * np.count_nonzero(without[there[0] : there[-1]]) <= len(there))
 
 
 class _Second(NamedTuple):
-    """What pixels show besides the usual, all (rows, columns).
+    """What m pixels show that show two values clearly apart, each for long.
 
-    value: uint8, the usual one where there is no other. known: bool, where it shows in enough of the samples. differs:
-    bool, where it is clearly another, and shows mostly in one sample after the other.
+    at: int64 (m,), their flat indices; first, other: bool (n, m), in which samples they show the usual value, and the
+    other one.
     """
 
-    value: U8
-    known: Bool
-    differs: Bool
+    at: NDArray[np.int64]
+    first: Bool
+    other: Bool
 
 
 def _second_value(samples: U8, ranked: U8, usual: U8, near: int) -> _Second | None:
@@ -260,16 +309,46 @@ def _second_value(samples: U8, ranked: U8, usual: U8, near: int) -> _Second | No
         return None
     seen, first = _only(ranked, where), usual[where]  # (n, m), (m,)
     value = _most(seen, near, distance(seen, first) > near)  # (m,)
-    member = _only(away, where) & (
-        distance(_only(samples, where), value) <= near
-    )  # bool (n, m): who shows it, and when
+    differs = _only(away, where)  # bool (n, m)
+    member = differs & (distance(_only(samples, where), value) <= near)  # bool (n, m): who shows it, and when
     votes = member.sum(0)  # int64 (m,)
-    known = votes >= least
-    lasts = known & (2 * (member[1:] & member[:-1]).sum(0) >= votes)
-    found = _Second(usual.copy(), np.zeros(usual.shape, np.bool_), np.zeros(usual.shape, np.bool_))
-    found.value[where], found.known[where] = value, known
-    found.differs[where] = lasts & (distance(value, first) > 2 * near)
-    return found
+    lasts = (votes >= least) & (2 * (member[1:] & member[:-1]).sum(0) >= votes)
+    lasts &= distance(value, first) > 2 * near
+    if np.count_nonzero(lasts) < _THING:
+        return None
+    return _Second(np.flatnonzero(where)[lasts], ~differs[:, lasts], member[:, lasts])
+
+
+def _things(second: _Second, shape: tuple[int, int]) -> Iterator[Bool]:
+    """Yield the things that come or go as one, each as a mask (rows, columns): pixels that change at the same times.
+
+    A bag that stays and its owner who leaves touch each other, and are two.
+    """
+    from skimage.measure import label  # noqa: PLC0415 - brings SciPy, which settings and readers never use
+
+    # When each pixel shows the other value, as the bits of a word: uint64 (m,), of at most 64 samples.
+    some = second.other[:: -(-len(second.other) // 64)]  # bool (k, m)
+    when = (some * (np.uint64(1) << np.arange(len(some), dtype=np.uint64))[:, None]).sum(0, dtype=np.uint64)
+    at = second.at
+    for _ in range(_AT_ONCE):
+        if len(at) < _THING:
+            return
+        times, counts = np.unique(when, return_counts=True)
+        together = np.bitwise_count(when ^ times[counts.argmax()]) <= max(2, len(some) // _TOGETHER)  # bool (m,)
+        mask = np.zeros(shape, np.bool_)
+        mask.ravel()[at[together]] = True
+        at, when = at[~together], when[~together]
+        mask |= ~_grown(~_grown(mask))  # closed: noise leaves holes
+        regions = label(_grown(_grown(mask)).view(np.uint8), connectivity=2) * mask  # type: ignore[no-untyped-call]
+        for number in np.flatnonzero(np.bincount(regions.ravel()) >= _THING).tolist():
+            if number:
+                yield regions == number
+
+
+def _box(mask: Bool) -> tuple[slice, slice]:
+    """Return the rows and columns that a mask (rows, columns) and three pixels around it are in."""
+    down, right = (np.flatnonzero(mask.any(axis)) for axis in (1, 0))
+    return slice(max(0, down[0] - 3), down[-1] + 4), slice(max(0, right[0] - 3), right[-1] + 4)
 
 
 def _only(pictures: Pictures, where: Bool) -> Pictures:

@@ -24,8 +24,10 @@ from pipeline.activity import Activity, Depth
 from pipeline.errors import ClipError
 from pipeline.holes import longest_step, usual_step
 from pipeline.measure.background import Background, bent, distance, find_background, light, usual_picture
-from pipeline.measure.grid import Grid, around
+from pipeline.measure.grid import Grid
 from pipeline.measure.leaves import Whole, calmed, leaves_of
+from pipeline.measure.lights import Lights, Lit, backgrounds, halves, lights_of, still_cells, varied, worth
+from pipeline.measure.shadows import lift_shadows
 from pipeline.measure.shake import Shake, moved, shakes
 
 if TYPE_CHECKING:
@@ -40,7 +42,7 @@ if TYPE_CHECKING:
     F32: TypeAlias = NDArray[np.float32]
     Seconds: TypeAlias = NDArray[np.float64]
 
-VERSION = 5
+VERSION = 6
 """Raised whenever the same frames and settings would give another Activity.
 
 Not when clips with holes began to be measured part by part: no other clip's changed, and whole archives would have been
@@ -48,14 +50,11 @@ out of date. `ingest --remeasure --all` measures them anew.
 """
 
 _CHUNK = 16  # working images done by one NumPy call: as many as stay in the second-level cache
-_SHADE = 0.5  # of its light is the least that a shadow leaves: the sky lights it still
-_SHADE_BITS = 2  # a difference that may be a shadow's is a quarter: a plain coat before a plain wall looks the same
-_SUNLIT = 50  # grey levels: what is darker in the background casts no shadow that can be told from noise
-_SAME_FACTOR = 0.05  # factors this near are one: two grey levels of 40, or sensor noise would hide a shadow
-_SUPPORT = 4  # cells' worth of difference within 3 x 3 that let a share stand: a thing of 2 x 2 cells
+_SUPPORT = 4  # cells' worth of difference within 2 x 2 that let a share stand: a thing on the border of two cells
+_KNOWN = 5  # frames, of which three agree on the scene: below it all of a clip is cold, however long it lasts
+_A_BLOCK = 100  # frames at least are of one block, and by twice as many around it: a slow camera has few in a minute
 _STEP = 8  # of a stored share: finer ones are noise, and would take twice the space
 _UNSEEN = 32  # grey levels: the `contrast` at an edge that shaking brings into the picture
-_UNIT = 8192  # of a factor in sixteen bits
 _FRAMES = 64  # of cells that are done by one NumPy call: they are smaller than working images
 
 
@@ -93,13 +92,14 @@ def measure(
 
     A cell's share is the mean over its working pixels of how far each is from the background (0 below the pixel's own
     noise, 1 at `contrast + full` grey levels), damped where the cells around do not agree: the geometric mean with a
-    quarter of the sum over 3 x 3 cells, which halves a single cell and leaves a thing of 2 x 2 cells as it is.
+    quarter of the sum over that square of 2 x 2 cells around it which holds most. A single cell keeps half of it.
     Changes of light and shaking of the camera are taken out first. Of cells of leaves and water the mean is looked at
     too, and what they usually show is taken off. Shares are stored in steps of 1/32. What comes after a hole longer
     than `horizon_s` is measured as a clip of its own: nothing of the light before it is left.
 
-    Deterministic. Memory is bounded by `horizon_s` times `rate_hz` working images (about 15 to 28 kB each) besides
-    the result. Raises ClipError when there are no frames, when their size changes or when time runs backwards.
+    Deterministic. Memory is bounded by `horizon_s` times `rate_hz` working images (about 15 to 28 kB each), or some
+    hundreds of a camera with less than two frames a second, besides the result. Raises ClipError when there are no
+    frames, when their size changes or when time runs backwards.
     """
     settings = settings or MeasureSettings()
     second = float(time_base)
@@ -125,7 +125,7 @@ def measure(
         pts=pts,
         luma=np.concatenate(reader.luma)[before],
         time_base=time_base,
-        cold=len(pts) if longest < settings.known_s else 0,
+        cold=len(pts) if longest < settings.known_s or len(measured) < _KNOWN else 0,
         width=layout.width,
         height=layout.height,
         version=settings.version(),
@@ -204,7 +204,7 @@ class _Reader:
                 self.pts.append(pts)
                 continue
             paused = self._paused(pts)
-            if pts - started >= length or paused:
+            if (pts - started >= length and not 0 < len(times) < _A_BLOCK) or paused:
                 if times:
                     yield self._block(times)
                     times = []
@@ -231,14 +231,20 @@ class _Reader:
             self._reduce(self.grid)
         chunks, self.chunks = self.chunks, []
         at = np.array(times)
-        kept = _spread(at, self.settings.samples, at[0], at[-1])  # (k,), as are all indices below
-        # Each is compared with the image `unrest_lag_s` later, or the block's last; that one with the image before it.
-        later = np.minimum(np.searchsorted(at, at[kept] + self.settings.unrest_lag_s - 1e-6), len(at) - 1)
-        earlier = np.where(later > kept, kept, np.maximum(kept - 1, 0))
-        pictures, after, before = (
-            np.stack([chunks[i // _CHUNK][i % _CHUNK] for i in index.tolist()]) for index in (kept, later, earlier)
-        )
-        return _Block(chunks, at, pictures, at[kept], distance(after, before), self.recording)
+        kept = _spread(at, self.settings.samples, at[0], at[-1])  # (k,)
+        pictures, unrest = _taken(chunks, at, kept, lag=self.settings.unrest_lag_s)
+        return _Block(chunks, at, pictures, at[kept], unrest, self.recording)
+
+
+def _taken(chunks: list[U8], times: Seconds, index: NDArray[np.int64], *, lag: float) -> tuple[U8, U8]:
+    """Return images of a block and how much each pixel changes within `lag` seconds then: (k, rows, columns) both."""
+    # Each is compared with the image `lag` later, or the block's last; that one with the image before it.
+    later = np.minimum(np.searchsorted(times, times[index] + lag - 1e-6), len(times) - 1)  # (k,)
+    earlier = np.where(later > index, index, np.maximum(index - 1, 0))
+    pictures, after, before = (
+        np.stack([chunks[i // _CHUNK][i % _CHUNK] for i in at.tolist()]) for at in (index, later, earlier)
+    )
+    return pictures, distance(after, before)
 
 
 def _spread(times: Seconds, count: int, first: float, last: float) -> NDArray[np.int64]:
@@ -259,7 +265,7 @@ def _with_background(blocks: Iterator[_Block], reader: _Reader, settings: Measur
     current = 0
     finder = _Finder(settings)
     while True:
-        while current == len(held) or held[-1].times[-1] - held[current].times[-1] < settings.horizon_s:
+        while current == len(held) or held[-1].times[-1] - held[current].times[-1] < _reach_s(held, settings):
             ahead = next(blocks, None)
             if ahead is None:
                 break
@@ -267,7 +273,8 @@ def _with_background(blocks: Iterator[_Block], reader: _Reader, settings: Measur
         if current == len(held) or reader.grid is None:
             return
         block = held[current]
-        while held[0].times[-1] < block.times[0] - settings.horizon_s:
+        reach = _reach_s(held, settings)
+        while held[0].times[-1] < block.times[0] - reach:
             del held[0]
             current -= 1
         scene = finder(block, held, reader.grid)
@@ -276,13 +283,23 @@ def _with_background(blocks: Iterator[_Block], reader: _Reader, settings: Measur
         current += 1
 
 
+def _reach_s(held: list[_Block], settings: MeasureSettings) -> float:
+    """Return how far before and after a block its background is from: longer where frames are far apart."""
+    step = (held[-1].times[-1] - held[0].times[0]) / max(1, sum(len(block.times) for block in held) - 1)
+    return settings.horizon_s * max(1.0, float(step) * _A_BLOCK / settings.block_s)
+
+
 class _Scene(NamedTuple):
-    """What a block is compared with. leaves: float32 (R, C), see `leaves_of`; whole: what to see before them with."""
+    """What a block is compared with. leaves: float32 (R, C), see `leaves_of`; whole: what to see before them with.
+
+    lights: those of the block, where there are several.
+    """
 
     background: Background
     shake: Shake | None
     leaves: F32
     whole: Whole | None
+    lights: Lights | None = None
 
 
 @dataclass(slots=True)
@@ -299,22 +316,56 @@ class _Finder:
         if shake is not None:
             samples = _steadied(samples, shake)
         elif self.scene is not None and np.array_equal(times, self.times):
-            return self.scene
-        settings = self.settings
-        known = find_background(
-            samples, restless, same_levels=settings.same_levels, contrast=settings.contrast, unrest=settings.unrest
-        )
+            return self._in_lights(self.scene, block, held, grid)
+        known = self._background(samples, restless)
         leaves = leaves_of(known, grid)
         whole = Whole.find(samples, known, leaves, grid) if leaves.any() and not shake else None
         found = _Scene(known, shake, leaves, whole)
         self.times, self.scene = times, None if shake else found
-        return found
+        return found if shake else self._in_lights(found, block, held, grid)
+
+    def _background(self, samples: U8, restless: U8, contrast: float = 1) -> Background:
+        """Return the background of samples; contrast: theirs beside that of the scene's best light, 0 to 1."""
+        near, knobs = self._near(contrast), self.settings
+        return find_background(samples, restless, same_levels=near, contrast=knobs.contrast, unrest=knobs.unrest)
+
+    def _near(self, contrast: float) -> int:
+        """Return how near values are one surface in a light: at half the contrast, half as near; below is noise."""
+        return round(self.settings.same_levels * max(contrast, 0.5))
+
+    def _in_lights(self, scene: _Scene, block: _Block, held: list[_Block], grid: Grid) -> _Scene:
+        """Return the scene of a block in its lights, where it has several: the same where it has one."""
+        if not varied(scene.background, block.kept):
+            return scene
+        # One a second: a light that stays must cost no more than seconds.
+        first, last = block.times[0], block.times[-1]
+        index = _spread(block.times, 1 + math.ceil(last - first), first, last)
+        dense = _taken(block.chunks, block.times, index, lag=self.settings.unrest_lag_s)
+        reach = self.settings.horizon_s
+        near = [b for b in held if b.times[-1] >= first - reach and b.times[0] <= last + reach]
+        parts = [dense if b is block else (b.kept, b.unrest) for b in near]
+        pictures, restless = (np.concatenate(images) for images in zip(*parts, strict=True))
+        of_each = [
+            (len(group), pictures[some], restless[some])
+            for group in lights_of(halves(pictures), still_cells(scene.background.trembles))
+            if len(some := group[:: math.ceil(len(group) / self.settings.samples)])
+        ]
+        found = backgrounds(of_each, find=self._background, near=self._near)
+        if not worth(found, scene.background, pictures):
+            return scene
+        leaves = leaves_of(found[0], grid)
+        wholes = [
+            Whole.find(samples, known, leaves, grid) if leaves.any() else None
+            for known, (_, samples, _) in zip(found, of_each, strict=True)
+        ]
+        lights = Lights(tuple(map(Lit, found, wholes)), still_cells(scene.background.trembles))
+        return _Scene(found[0], None, leaves, wholes[0], lights)
 
     def _samples(self, block: _Block, held: list[_Block]) -> tuple[Seconds, U8, U8]:
         """Return times (k,), images and their unrest (k, rows, columns), evenly spread over the horizon of a block."""
         times = np.concatenate([b.kept_times for b in held])
-        first = max(times[0], block.times[0] - self.settings.horizon_s)
-        last = min(times[-1], block.times[-1] + self.settings.horizon_s)
+        reach = _reach_s(held, self.settings)
+        first, last = max(times[0], block.times[0] - reach), min(times[-1], block.times[-1] + reach)
         picked = _spread(times, self.settings.samples, first, last)
         pool = [pair for b in held for pair in zip(b.kept, b.unrest, strict=True)]
         samples, restless = (np.stack(images) for images in zip(*(pool[i] for i in picked), strict=True))
@@ -342,13 +393,16 @@ def _steadied(images: U8, shake: Shake) -> U8:
 
 def _compare(block: _Block, scene: _Scene, grid: Grid, full: int) -> list[U8]:
     """Return the raw cells of every working image of a block, chunk by chunk: uint8 (up to _CHUNK, R, C) each."""
-    known, shake, _, whole = scene
+    known, shake, _, whole, lights = scene
+    full = max(1, round(full * known.faint))
     steady = known.lowest, known.highest
     most = np.full_like(known.usual, full)  # a scalar in its place would take twenty times as long
     scale = np.float32(255.01 / full) / grid.area  # beyond 255, or a full cell might be rounded down to 254
     out = []
     for images in block.chunks:  # (n, rows, columns), as all below that is not said to be of cells
         here, (lowest, highest) = known, steady
+        if lights is not None:
+            here, whole = lights.seen(images)
         if shake is not None:
             here = _shaken(known, [shake.shift(image) for image in images])
         gain = light(here.usual, images)
@@ -359,7 +413,7 @@ def _compare(block: _Block, scene: _Scene, grid: Grid, full: int) -> list[U8]:
         # By how much each pixel is darker than the darkest, and brighter than the brightest, that is background.
         darker = np.maximum(images, lowest)
         np.subtract(darker, images, out=darker)
-        _lift_shadows(darker, images, here.usual)
+        lift_shadows(darker, images, here.usual)
         brighter = np.maximum(images, highest)
         np.subtract(brighter, highest, out=brighter)
         away = np.maximum(darker, brighter, out=darker)  # one of the two is 0
@@ -385,45 +439,14 @@ def _shaken(known: Background, shifts: list[tuple[float, float]]) -> Background:
     below, above = (
         np.stack([moved(room, *shift, outside=_UNSEEN) for shift in shifts]) for room in (known.below, known.above)
     )
-    return Background(np.stack([moved(known.usual, *shift) for shift in shifts]), below, above, known.trembles)
-
-
-def _lift_shadows(darker: U8, images: U8, usual: U8) -> None:
-    """Let shadows weigh little, in place: `darker` is by how much each working pixel is darker than its background.
-
-    darker, images: uint8 (n, rows, columns); usual: uint8 (rows, columns) or (n, rows, columns).
-
-    A shadow darkens what is there by a factor and adds no edge: inside of it those on both sides of a pixel are that
-    much darker, by the same factor. Its rim is what is next to that.
-    """
-    if not darker.any():
-        return
-    # Pictures are laid out flat, (n, rows * columns): the pixel below is `columns` farther, and every step is one pass.
-    columns = images.shape[2]
-    shown, shade = (part.reshape(len(images), -1) for part in (images, darker))
-    scene = usual.reshape(-1, shown.shape[1])  # (1 or n, rows * columns)
-    # How much of its light is left, in units of 1 / _UNIT: uint16, which holds the factor of any scene of 29 grey
-    # levels and more. 4 grey levels more on both sides: in the dark a ratio is all noise.
-    factor = (_UNIT / (scene + np.float32(4))).clip(0, 252).astype(np.uint16) * (shown + np.uint16(4))
-    may = factor >= round(_SHADE * _UNIT)  # bool, as all below
-    may &= shade > 0
-    may &= scene >= _SUNLIT
-    inside = may.copy()
-    same = np.uint16(round(_SAME_FACTOR * _UNIT))
-    for beside in (1, columns):  # left and right, then above and below
-        apart = factor[:, 2 * beside :] - factor[:, : -2 * beside]
-        apart += same  # -same to same becomes 0 to 2 * same; what is below wraps around to something large
-        inside[:, beside:-beside] &= apart <= 2 * same
-    shadow = inside.copy()
-    for beside in (1, columns):
-        shadow[:, beside:] |= inside[:, :-beside]
-        shadow[:, :-beside] |= inside[:, beside:]
-    shadow &= may
-    np.copyto(shade, shade >> np.uint8(_SHADE_BITS), where=shadow)
+    usual = np.stack([moved(known.usual, *shift) for shift in shifts])
+    return replace(known, usual=usual, below=below, above=above)
 
 
 def _finish(cells: U8, times: Seconds, settings: MeasureSettings) -> U8:
     """Damp what no neighbour in space supports, average neighbours in time, drop what is below the floor.
+
+    Of an average of three frames half is kept even where neither the middle one nor two of the three show as much.
 
     cells: uint8 (n, R, C); times: float64 (n,). Returns uint8 (n, R, C).
     """
@@ -441,6 +464,9 @@ def _finish(cells: U8, times: Seconds, settings: MeasureSettings) -> U8:
         earlier, now, later = _damped(cells[frames])[back].reshape(3, len(here), *cells.shape[1:])  # (k, R, C) each
         before, after = (near[here + n].astype(np.float32)[:, None, None] for n in (0, 1))  # (k, 1, 1): 0 or 1
         total = (now + earlier * before + later * after) / (1 + before + after)
+        middle = np.maximum(np.minimum(earlier, later), np.minimum(np.maximum(earlier, later), now))
+        most = np.where(before * after > 0, np.maximum(middle, now), total)
+        total = (total + np.minimum(total, most)) / 2  # by half: leaves are told by what is there again and again
         total *= total >= np.float32(settings.floor * 255)
         share[here] = _stepped(total)
     return share
@@ -449,7 +475,12 @@ def _finish(cells: U8, times: Seconds, settings: MeasureSettings) -> U8:
 def _damped(cells: U8) -> F32:
     """Return cells (n, R, C) where what is around agrees, less of those that stand alone; see `measure`: float32."""
     level = cells.astype(np.uint16)
-    support = np.minimum(around(level) / np.float32(_SUPPORT), np.float32(255))
+    # Sums of squares of 2 x 2 cells, (n, R + 1, C + 1), those beyond an edge being 0: each cell is in four of them.
+    squares = np.pad(level, ((0, 0), (1, 1), (1, 1)))
+    squares = squares[:, 1:] + squares[:, :-1]
+    squares = squares[:, :, 1:] + squares[:, :, :-1]
+    squares = np.maximum(squares[:, 1:], squares[:, :-1])
+    support = np.minimum(np.maximum(squares[:, :, 1:], squares[:, :, :-1]) / np.float32(_SUPPORT), np.float32(255))
     damped: F32 = np.sqrt(level * support)
     return damped
 
