@@ -87,7 +87,7 @@ def plainly(activity: Activity) -> dict[str, NDArray[np.float64]]:
             if (down, right) != (0, 0)
         )
         own[y, x] = min(quartile[y, x], ring[len(ring) // 2])
-    found = {"brief": np.minimum(amplitude, second), "lasting": lasting, "own": own, "shown": second}
+    found = {"brief": np.minimum(amplitude, second) * (step > 0), "lasting": lasting, "own": own, "shown": second}
     return {name: (part / STEPS) ** 2 for name, part in found.items()} | {"times": np.array(times)}
 
 
