@@ -60,7 +60,7 @@ class Gathered:
 
     @functools.cached_property
     def lasting(self) -> Amplitudes:
-        """The amplitude that shows in the second around and in those before and after it too."""
+        """The amplitude that a cell that moves shows in the second around and in those before and after it too."""
         times = self.times[self.at]
         before = np.searchsorted(times, times - _FAR_S - 0.01)
         after = np.searchsorted(times, times + _FAR_S + 0.01, side="right") - 1
@@ -68,6 +68,7 @@ class Gathered:
         mean += self.second[after]
         mean //= np.uint16(3)
         np.minimum(mean, self.second, out=mean)
+        mean *= self.brief > 0
         return mean
 
     @functools.cached_property
