@@ -76,7 +76,7 @@ def plainly(activity: Activity) -> dict[str, NDArray[np.float64]]:
     for moment, t in enumerate(times):
         within = [m for m in range(count) if abs(times[m] - t) <= gathering._FAR_S + 0.01]
         long = (second[within[0]] + second[moment] + second[within[-1]]) // 3
-        lasting[moment] = np.minimum(long, second[moment])
+        lasting[moment] = np.minimum(long, second[moment]) * (step[moment] > 0)
     quartile = np.sort(second, axis=0)[int(gathering._QUIET * (count - 1))]
     own = np.zeros((rows, columns), np.int64)
     reach = (-gathering._RING, 0, gathering._RING)
@@ -118,7 +118,7 @@ def unrest_plainly(activity: Activity, plain: dict[str, NDArray[np.float64]]) ->
     for number in set(part.tolist()):
         most[number] = plain["brief"][part == number].max(0)
         least[number] = plain["shown"][part == number].min(0)
-    high, low = (np.sort(values, axis=0)[count // 2] for values in (most, least))
+    high, low = (np.sort(values, axis=0)[(count - 1) // 2] for values in (most, least))
     high[low >= gathering._STILL * high] = 0
     ranked = [0.0] * gathering._SOLE + np.sort(high.ravel()).tolist()
     return float(ranked[-gathering._SOLE - 1])
