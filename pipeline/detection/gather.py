@@ -36,7 +36,7 @@ _QUIET = 0.75  # of its clip a cell shows less than what is usual
 _RING = 3  # cells away, eight others tell it too: who stands there is not usual
 _LOOKED_AT = 64  # moments tell what is usual
 _SEGMENT_S = 8.0  # a visitor has come and gone, and leaves have moved again
-_SEGMENTS = 3  # at least, or nothing can be said to come again
+_SEGMENTS = 5  # at least, or nothing can be said to come again
 _STILL = 0.3  # of the power that a cell shows at most: one that never shows less moves steadily
 _SOLE = 3  # cells that come again most of all may be a lamp or a clock that is burnt in
 
