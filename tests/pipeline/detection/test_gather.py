@@ -128,9 +128,9 @@ def unrest_plainly(activity: Activity, plain: dict[str, NDArray[np.float64]]) ->
 @given(st.integers(0, 2**16), st.sampled_from([0.05, 0.3, 0.8]), st.sampled_from([0, 60_000]))
 def test_unrest_is_what_comes_again_and_again(seed: int, busy: float, pause_ms: int) -> None:
     rng = np.random.default_rng(seed)
-    share = rng.integers(0, 256, (300, 4, 6)) * np.repeat(rng.random((60, 4, 6)) < busy, 5, axis=0)
-    pts = np.arange(300, dtype=np.int64) * 110
-    pts[150:] += pause_ms
+    share = rng.integers(0, 256, (500, 4, 6)) * np.repeat(rng.random((100, 4, 6)) < busy, 5, axis=0)
+    pts = np.arange(500, dtype=np.int64) * 110
+    pts[250:] += pause_ms
     activity = film(share.astype(np.uint8), pts=pts)
     assert shown(activity).unrest == pytest.approx(unrest_plainly(activity, plainly(activity)), rel=0.01)
 
