@@ -206,7 +206,7 @@ def differ(expected: U8, pictures: U8, still: Bool) -> F32:
     changed = _cells(abs(level - lit)) > _CHANGES  # bool (n, a, b)
     changed &= still
     textured, along = _texture(lit, level)
-    gone = changed & textured & (abs(along) < _GONE)  # infrared turns some textures into their negative
+    gone = changed & textured & (along < _GONE) & (along > -_KEPT)  # infrared turns some into their negative
     kept = changed & textured & (abs(along) > _KEPT)
     stays, goes = (cells.sum((1, 2)) for cells in (kept, gone))
     part = (kept | (changed & ~textured)).mean((1, 2), dtype=np.float32)
