@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias, TypeVar
 
 import numpy as np
 
-from pipeline.measure.grid import around
+from pipeline.measure.grid import around, regions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -324,8 +324,6 @@ def _things(second: _Second, shape: tuple[int, int]) -> Iterator[Bool]:
 
     A bag that stays and its owner who leaves touch each other, and are two.
     """
-    from skimage.measure import label  # noqa: PLC0415 - brings SciPy, which settings and readers never use
-
     # When each pixel shows the other value, as the bits of a word: uint64 (m,), of at most 64 samples.
     some = second.other[:: -(-len(second.other) // 64)]  # bool (k, m)
     when = (some * (np.uint64(1) << np.arange(len(some), dtype=np.uint64))[:, None]).sum(0, dtype=np.uint64)
@@ -339,10 +337,12 @@ def _things(second: _Second, shape: tuple[int, int]) -> Iterator[Bool]:
         mask.ravel()[at[together]] = True
         at, when = at[~together], when[~together]
         mask |= ~_grown(~_grown(mask))  # closed: noise leaves holes
-        regions = label(_grown(_grown(mask)).view(np.uint8), connectivity=2) * mask  # type: ignore[no-untyped-call]
-        for number in np.flatnonzero(np.bincount(regions.ravel()) >= _THING).tolist():
-            if number:
-                yield regions == number
+        if np.count_nonzero(mask) < _THING:
+            continue
+        of_region = regions(_grown(_grown(mask))) * mask
+        numbers, counts = np.unique(of_region, return_counts=True)
+        for number in numbers[(counts >= _THING) & (numbers > 0)].tolist():
+            yield of_region == number
 
 
 def _box(mask: Bool) -> tuple[slice, slice]:

@@ -111,15 +111,21 @@ def mixture(a: U8, b: U8, images: U8) -> U8:
     if not tells.any():
         return np.broadcast_to(a, images.shape)
     part = ((now - one) / np.where(tells, apart, 1)).clip(0, 1)
-    part[:, ~tells] = np.nan
-    whole = np.nanmedian(part.reshape(len(images), -1), axis=1)  # (n,)
-    few = tells.sum(2) < at.shape[2] // 8  # (down, across): regions that hardly tell
-    regions = np.broadcast_to(whole[:, None, None], part.shape[:3]).astype(np.float32)
-    if not few.all():
-        regions = regions.copy()
-        regions[:, ~few] = np.nanmedian(part[:, ~few], axis=2)
+    part[:, ~tells] = np.inf
+    told = tells.sum(2)  # int64 (down, across)
+    whole = _middle(part.reshape(len(images), -1), told.sum())  # (n,)
+    # Regions that hardly tell take what the whole picture does.
+    regions = np.where(told < at.shape[2] // 8, whole[:, None, None], _middle(part, told))
     mixed = a + bent(regions, rows, columns) * (b - a.astype(np.float32))
     return (mixed + np.float32(0.5)).clip(0, 255).astype(np.uint8)
+
+
+def _middle(values: F32, counts: NDArray[np.int64]) -> F32:
+    """Return the median of the `counts` least values, those beyond being infinite: (n, ..., k) to (n, ...); of 0 any."""
+    ranked = np.sort(values, axis=-1)
+    low, high = (np.broadcast_to(at, values.shape[:-1])[..., None] for at in (np.maximum(counts - 1, 0) // 2, counts // 2))
+    middle: F32 = (np.take_along_axis(ranked, low, -1) + np.take_along_axis(ranked, high, -1))[..., 0] / np.float32(2)
+    return middle
 
 
 def misfits(usual: U8, images: U8) -> F32:
@@ -176,9 +182,16 @@ def halves(pictures: U8) -> U8:
 def _cells(level: F32, side: int = _SIDE) -> F32:
     """Return the means of cells of light: (n, h, w) to (n, h // side, w // side)."""
     count, rows, columns = len(level), level.shape[1] // side, level.shape[2] // side
-    level = level[:, : rows * side, : columns * side].reshape(count, rows, side, columns, side)
-    means: F32 = level.mean((2, 4), dtype=np.float32)
-    return means
+    level = level[:, : rows * side, : columns * side]
+    # Whole rows are added, then whole columns: a mean over two axes would take three times as long.
+    tall = level[:, ::side].copy()
+    for n in range(1, side):
+        tall += level[:, n::side]
+    total: F32 = tall[:, :, ::side].copy()
+    for n in range(1, side):
+        total += tall[:, :, n::side]
+    total /= np.float32(side * side)
+    return total
 
 
 def _gradients(level: F32) -> tuple[F32, F32]:
@@ -205,13 +218,17 @@ def differ(expected: U8, pictures: U8, still: Bool) -> F32:
     level = pictures.astype(np.float32)
     changed = _cells(abs(level - lit)) > _CHANGES  # bool (n, a, b)
     changed &= still
-    textured, along = _texture(lit, level)
+    found = np.zeros(len(pictures), np.float32)
+    may = changed.mean((1, 2), dtype=np.float32) >= _PART  # bool (n,): few pictures of most scenes, and no more is due
+    if not may.any():
+        return found
+    changed = changed[may]
+    textured, along = _texture(lit[may] if len(lit) > 1 else lit, level[may])
     gone = changed & textured & (along < _GONE)
     kept = changed & textured & (along > _KEPT)
     stays, goes = (cells.sum((1, 2)) for cells in (kept, gone))
     part = (kept | (changed & ~textured)).mean((1, 2), dtype=np.float32)
-    found: F32 = np.where(stays > _SURER * goes, part, np.float32(0))
-    found[found < _PART] = 0
+    found[may] = np.where((stays > _SURER * goes) & (part >= _PART), part, np.float32(0))
     return found
 
 
@@ -304,14 +321,7 @@ def lights_of(pictures: U8, still: Bool) -> list[Index]:
     """
     groups = _groups(pictures, still)
     typical = [np.median(pictures[_some(group)], axis=0).astype(np.uint8) for group in groups]
-    chosen: list[int] = []
-    while len(chosen) < _MOST:
-        apart = [_unexplained(typical[n], [typical[k] for k in chosen], still) for n in range(len(groups))]
-        # The first is that of most pictures; then always the one that those there are explain worst.
-        n = int(np.argmax(apart)) if chosen else 0
-        if not groups or (chosen and apart[n] == 0):
-            break
-        chosen.append(n)
+    chosen = _chosen(np.stack(typical), still) if len(groups) > 1 else []
     while len(chosen) > 1:
         away = np.stack([differ(typical[n], pictures, still) for n in chosen])  # (lights, n)
         fits = np.stack([misfits(typical[n], pictures) for n in chosen])
@@ -336,21 +346,34 @@ def _some(group: list[int]) -> list[int]:
 def _groups(pictures: U8, still: Bool) -> list[list[int]]:
     """Return groups of pictures in one light, the largest first; each has its first picture for a measure."""
     groups: list[list[int]] = []
+    same: list[Bool] = []  # of each group, which pictures are in its light: (n,)
     last = -1
-    for n, picture in enumerate(pictures):
-        if last >= 0 and differ(pictures[groups[last][0]], picture[None], still)[0] == 0:
-            groups[last].append(n)
-            continue
-        others = [k for k in range(len(groups)) if k != last]
-        same = [k for k in others if differ(pictures[groups[k][0]], picture[None], still)[0] == 0]
-        last = same[0] if same else len(groups)
-        if not same:
-            groups.append([])
+    for n in range(len(pictures)):
+        if last < 0 or not same[last][n]:
+            last = next((k for k in range(len(groups)) if same[k][n]), len(groups))
+            if last == len(groups):
+                groups.append([])
+                away = differ(pictures[n], pictures[n:], still)
+                same.append(np.concatenate([np.zeros(n, np.bool_), away == 0]))
         groups[last].append(n)
     return sorted((group for group in groups if len(group) >= _LEAST), key=len, reverse=True)
 
 
-def _unexplained(picture: U8, known: list[U8], still: Bool) -> float:
-    """Return by what part a picture (h, w) differs from known lights and mixtures of two of them, at least."""
-    explained = [*known, *(mixture(a, b, picture[None])[0] for n, a in enumerate(known) for b in known[:n])]
-    return min((float(differ(one, picture[None], still)[0]) for one in explained), default=1.0)
+def _chosen(typical: U8, still: Bool) -> list[int]:
+    """Return which of pictures (n, h, w), of a light each, are needed to explain all of them: positions, in turn.
+
+    The first is, then always the one that those and mixtures of two of them explain worst.
+    """
+    chosen = [0]
+    apart = np.ones(len(typical), np.float32)  # by what part each differs from all that explains it
+    while True:
+        one = typical[chosen[-1]]
+        for k in (None, *chosen[:-1]):
+            left = np.flatnonzero(apart)
+            if not len(left):
+                return chosen
+            expected = one if k is None else mixture(one, typical[k], typical[left])
+            apart[left] = np.minimum(apart[left], differ(expected, typical[left], still))
+        if len(chosen) == _MOST or not apart.any():
+            return chosen
+        chosen.append(int(apart.argmax()))
