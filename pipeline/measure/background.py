@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias, TypeVar
 
 import numpy as np
 
-from pipeline.measure.grid import around
+from pipeline.measure.grid import around, regions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,9 +31,10 @@ if TYPE_CHECKING:
 _REGIONS = (3, 4)  # of light, down and across: a cloud is larger than this, a car is smaller
 _REGION_PIXELS = 49  # of a region are looked at: a median of so many is good to a sixth of their spread
 _REGION_MORE = 0.15  # by what a region's light differs from the picture's at most: what covers more is no cloud
-_SAME_LIGHT = 1 / 32  # gains this near are one: leaves sway a median so far; of most surfaces it is below `contrast`
+SAME_LIGHT = 1 / 32  # gains this near are one: leaves sway a median so far; of most surfaces it is below `contrast`
 _LASTS = 6  # what shows in a sixth of the samples, and in one after another, lasts: who comes last is no scene
 _THING = 24  # working pixels, a third of a cell: of anything smaller too little outline is seen
+_LARGEST = 0.5  # of the picture: the outline of what covers more is out of sight, and its rim tells nothing
 _MOST = 0.5  # of a thing is seen, or what is behind it: else it is on its way
 _TWICE = 2  # samples at least with a thing, and without: one is a chance
 _INTERRUPTED = 16  # samples with a thing for one in their midst without it: noise, and no coming back
@@ -137,11 +138,22 @@ def distance(a: U8, b: U8) -> U8:
 
 
 def light(expected: U8, images: U8) -> F32 | None:
-    """Return by what the light of each image is that of what is expected: float32 (n or 1, 3, 4), or None for 1.
+    """Return the `gains` of images over what is expected: float32 (n or 1, 3, 4), or None for 1.
+
+    Where the images differ among themselves by less than what counts they have one gain.
+    """
+    gain = gains(expected, images)
+    if (abs(gain - 1) < SAME_LIGHT).all():
+        return None
+    one = gain.mean(0, keepdims=True)  # (1, 3, 4)
+    return one if (abs(gain - one) < SAME_LIGHT).all() else gain
+
+
+def gains(expected: U8, images: U8) -> F32:
+    """Return by what the light of each image is that of what is expected: float32 (n, 3, 4).
 
     `expected` is uint8 (n, rows, columns) or (rows, columns). Exposure, clouds and lamps scale what is seen. The gain
     is the median ratio in each of 3 x 4 regions, so that moving things do not sway it; `bent` gives it for each pixel.
-    Where the images differ among themselves by less than what counts they have one gain.
     """
     count, rows, columns = images.shape
     at = looked_at(rows, columns)  # (3, 4, k), k pixels of each region
@@ -150,11 +162,7 @@ def light(expected: U8, images: U8) -> F32 | None:
     ratio = (now + np.uint16(8)) / (usual + np.float32(8))  # float32 (n, 3, 4, k)
     gain: F32 = np.sort(ratio, axis=3)[..., at.shape[2] // 2]  # the median of each region: (n, 3, 4)
     whole = np.sort(gain.reshape(count, -1))[:, gain[0].size // 2, None, None]  # of each picture: (n, 1, 1)
-    gain = gain.clip(whole / np.float32(1 + _REGION_MORE), whole * np.float32(1 + _REGION_MORE))
-    if (abs(gain - 1) < _SAME_LIGHT).all():
-        return None
-    one = gain.mean(0, keepdims=True)  # (1, 3, 4)
-    return one if (abs(gain - one) < _SAME_LIGHT).all() else gain
+    return gain.clip(whole / np.float32(1 + _REGION_MORE), whole * np.float32(1 + _REGION_MORE))
 
 
 def bent(gain: F32, rows: int, columns: int) -> F32:
@@ -263,6 +271,8 @@ def _uncovered(samples: U8, ranked: U8, usual: U8, near: int) -> U8:
         return usual
     scene = usual.copy()
     for thing in _things(second, usual.shape):  # bool (rows, columns)
+        if np.count_nonzero(thing) > _LARGEST * usual.size:
+            continue
         of_it = thing.ravel()[second.at]  # bool (m,)
         first, other = (shows[:, of_it].mean(1) for shows in (second.first, second.other))  # (n,): part of it that is
         # Whole pictures are taken when most of the thing is there, or away: who sways has a rim of neither value.
@@ -324,8 +334,6 @@ def _things(second: _Second, shape: tuple[int, int]) -> Iterator[Bool]:
 
     A bag that stays and its owner who leaves touch each other, and are two.
     """
-    from skimage.measure import label  # noqa: PLC0415 - brings SciPy, which settings and readers never use
-
     # When each pixel shows the other value, as the bits of a word: uint64 (m,), of at most 64 samples.
     some = second.other[:: -(-len(second.other) // 64)]  # bool (k, m)
     when = (some * (np.uint64(1) << np.arange(len(some), dtype=np.uint64))[:, None]).sum(0, dtype=np.uint64)
@@ -339,10 +347,12 @@ def _things(second: _Second, shape: tuple[int, int]) -> Iterator[Bool]:
         mask.ravel()[at[together]] = True
         at, when = at[~together], when[~together]
         mask |= ~_grown(~_grown(mask))  # closed: noise leaves holes
-        regions = label(_grown(_grown(mask)).view(np.uint8), connectivity=2) * mask  # type: ignore[no-untyped-call]
-        for number in np.flatnonzero(np.bincount(regions.ravel()) >= _THING).tolist():
-            if number:
-                yield regions == number
+        if np.count_nonzero(mask) < _THING:
+            continue
+        of_region = regions(_grown(_grown(mask))) * mask
+        numbers, counts = np.unique(of_region, return_counts=True)
+        for number in numbers[(counts >= _THING) & (numbers > 0)].tolist():
+            yield of_region == number
 
 
 def _box(mask: Bool) -> tuple[slice, slice]:

@@ -10,11 +10,12 @@ cells of light are (n, a, b), squares of 4 x 4 halves.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pipeline.measure.background import Background, bent, distance, light, looked_at
+from pipeline.measure.background import SAME_LIGHT, Background, bent, distance, gains, light, looked_at
 from pipeline.measure.grid import around
 
 if TYPE_CHECKING:
@@ -111,15 +112,23 @@ def mixture(a: U8, b: U8, images: U8) -> U8:
     if not tells.any():
         return np.broadcast_to(a, images.shape)
     part = ((now - one) / np.where(tells, apart, 1)).clip(0, 1)
-    part[:, ~tells] = np.nan
-    whole = np.nanmedian(part.reshape(len(images), -1), axis=1)  # (n,)
-    few = tells.sum(2) < at.shape[2] // 8  # (down, across): regions that hardly tell
-    regions = np.broadcast_to(whole[:, None, None], part.shape[:3]).astype(np.float32)
-    if not few.all():
-        regions = regions.copy()
-        regions[:, ~few] = np.nanmedian(part[:, ~few], axis=2)
+    part[:, ~tells] = np.inf
+    told = tells.sum(2)  # int64 (down, across)
+    whole = _middle(part.reshape(len(images), -1), told.sum())  # (n,)
+    # Regions that hardly tell take what the whole picture does.
+    regions = np.where(told < at.shape[2] // 8, whole[:, None, None], _middle(part, told))
     mixed = a + bent(regions, rows, columns) * (b - a.astype(np.float32))
     return (mixed + np.float32(0.5)).clip(0, 255).astype(np.uint8)
+
+
+def _middle(values: F32, counts: NDArray[np.int64]) -> F32:
+    """Return the median of the `counts` least values, those beyond being infinite: (n, ..., k) to (n, ...)."""
+    ranked = np.sort(values, axis=-1)
+    low, high = (
+        np.broadcast_to(at, values.shape[:-1])[..., None] for at in (np.maximum(counts - 1, 0) // 2, counts // 2)
+    )
+    middle: F32 = (np.take_along_axis(ranked, low, -1) + np.take_along_axis(ranked, high, -1))[..., 0] / np.float32(2)
+    return middle
 
 
 def misfits(usual: U8, images: U8) -> F32:
@@ -175,17 +184,17 @@ def halves(pictures: U8) -> U8:
 
 def _cells(level: F32, side: int = _SIDE) -> F32:
     """Return the means of cells of light: (n, h, w) to (n, h // side, w // side)."""
-    count, rows, columns = len(level), level.shape[1] // side, level.shape[2] // side
-    level = level[:, : rows * side, : columns * side].reshape(count, rows, side, columns, side)
-    means: F32 = level.mean((2, 4), dtype=np.float32)
-    return means
-
-
-def _gradients(level: F32) -> tuple[F32, F32]:
-    down, right = np.zeros_like(level), np.zeros_like(level)
-    down[:, 1:-1] = level[:, 2:] - level[:, :-2]
-    right[:, :, 1:-1] = level[:, :, 2:] - level[:, :, :-2]
-    return down, right
+    rows, columns = level.shape[1] // side, level.shape[2] // side
+    level = level[:, : rows * side, : columns * side]
+    # Whole rows are added, then whole columns: a mean over two axes would take three times as long.
+    tall = level[:, ::side].copy()
+    for n in range(1, side):
+        tall += level[:, n::side]
+    total: F32 = tall[:, :, ::side].copy()
+    for n in range(1, side):
+        total += tall[:, :, n::side]
+    total /= np.float32(side * side)
+    return total
 
 
 def differ(expected: U8, pictures: U8, still: Bool) -> F32:
@@ -198,20 +207,27 @@ def differ(expected: U8, pictures: U8, still: Bool) -> F32:
     to tell light from thing by that: Ohta, "A statistical approach to background subtraction for surveillance
     systems", 2001, and the normalised cross-correlation of many after it.
     """
-    gain = light(expected, pictures)
-    lit = expected.reshape(-1, *pictures.shape[1:]).astype(np.float32)
-    if gain is not None:
-        lit = np.minimum(lit * bent(gain, *pictures.shape[1:]), np.float32(255))
-    level = pictures.astype(np.float32)
-    changed = _cells(abs(level - lit)) > _CHANGES  # bool (n, a, b)
+    gain = gains(expected, pictures)  # of each picture by itself: others must not matter
+    relit = (abs(gain - 1) >= SAME_LIGHT).any((1, 2))  # bool (n,)
+    lit = expected.reshape(-1, *pictures.shape[1:])
+    if relit.any():
+        lit = np.repeat(lit, len(pictures), axis=0) if len(lit) < len(pictures) else lit.copy()
+        bright = lit[relit] * bent(gain[relit], *pictures.shape[1:]) + np.float32(0.5)
+        lit[relit] = np.minimum(bright, np.float32(255)).astype(np.uint8)
+    changed = _sums(distance(pictures, lit)) > _CHANGES * _SIDE**2  # bool (n, a, b)
     changed &= still
-    textured, along = _texture(lit, level)
-    gone = changed & textured & (along < _GONE) & (along > -_KEPT)  # infrared turns some into their negative
-    kept = changed & textured & (abs(along) > _KEPT)
-    stays, goes = (cells.sum((1, 2)) for cells in (kept, gone))
-    part = (kept | (changed & ~textured)).mean((1, 2), dtype=np.float32)
-    found: F32 = np.where(stays > _SURER * goes, part, np.float32(0))
-    found[found < _PART] = 0
+    found = np.zeros(len(pictures), np.float32)
+    cells = changed[0].size
+    changed &= (changed.sum((1, 2)) >= _PART * cells)[:, None, None]  # fewer do not matter, of whatever kind they are
+    if not changed.any():
+        return found
+    of = np.nonzero(changed)[0]  # (k,): the picture of each changed cell, as all that follows is of
+    textured, along = _texture(lit, pictures, changed)
+    gone = textured & (along < _GONE) & (along > -_KEPT)  # infrared turns some textures into their negative
+    kept = textured & (abs(along) > _KEPT)
+    stays, goes, parts = (np.bincount(of[which], minlength=len(found)) for which in (kept, gone, kept | ~textured))
+    another = (stays > _SURER * goes) & (parts >= _PART * cells)  # bool (n,)
+    found[another] = parts[another] / np.float32(cells)
     return found
 
 
@@ -221,12 +237,58 @@ def still_cells(trembles: U8) -> Bool:
     return still
 
 
-def _texture(was: F32, now: F32) -> tuple[Bool, F32]:
-    """Return which cells have a texture, and how far it stays: bool and -1 to 1, (n, a, b), of halves (n, h, w)."""
-    (down, right), (was_down, was_right) = _gradients(now), _gradients(was)
-    energy, was_energy = _cells(down * down + right * right), _cells(was_down * was_down + was_right * was_right)
-    along = _cells(down * was_down + right * was_right) / np.sqrt(energy * was_energy + np.float32(1e-3))
-    return np.maximum(energy, was_energy) > _TEXTURE**2, along
+def _texture(was: U8, now: U8, cells: Bool) -> tuple[Bool, F32]:
+    """Return which of k cells have a texture, and how far it stays: bool and -1 to 1, (k,).
+
+    was: uint8 (1 or n, h, w), now: (n, h, w), halves; cells: bool (n, a, b), those that are looked at.
+    """
+    picture, row, column = np.nonzero(cells)
+    height, width = now.shape[1:]
+    at = _squares(height, width)[row, column]  # (k, side + 2, side + 2)
+    first = picture[:, None, None] * (height * width)
+    shown = now.ravel().take(at + first).astype(np.float32)
+    before = was.ravel().take(at + first if len(was) > 1 else at).astype(np.float32)
+    (down, right), (was_down, was_right) = (
+        (level[:, 2:, 1:-1] - level[:, :-2, 1:-1], level[:, 1:-1, 2:] - level[:, 1:-1, :-2])
+        for level in (shown, before)
+    )
+    energy, was_energy, both = (
+        np.einsum("kij,kij->k", a, b) + np.einsum("kij,kij->k", c, d)
+        for a, b, c, d in (
+            (down, down, right, right),
+            (was_down, was_down, was_right, was_right),
+            (down, was_down, right, was_right),
+        )
+    )
+    along: F32 = both / np.sqrt(energy * was_energy + np.float32(0.25))
+    return np.maximum(energy, was_energy) > (_TEXTURE * _SIDE) ** 2, along
+
+
+@lru_cache(8)
+def _squares(height: int, width: int) -> Index:
+    """Return the flat indices of the halves of each cell and one around it: int64 (a, b, side + 2, side + 2).
+
+    What is beyond an edge is what is on its other side: there is no gradient.
+    """
+    rows, columns = (
+        np.arange(length // _SIDE)[:, None] * _SIDE + np.arange(-1, _SIDE + 1) for length in (height, width)
+    )
+    rows, columns = (
+        np.where(at < length, abs(at), 2 * length - 2 - at) for at, length in ((rows, height), (columns, width))
+    )
+    return rows[:, None, :, None] * width + columns[None, :, None, :]
+
+
+def _sums(level: U8) -> NDArray[np.uint16]:
+    """Return the sums of cells of light: uint8 (n, h, w) to uint16 (n, a, b)."""
+    rows, columns = (length // _SIDE * _SIDE for length in level.shape[1:])
+    tall = level[:, :rows:_SIDE, :columns].astype(np.uint16)
+    for n in range(1, _SIDE):
+        tall += level[:, n:rows:_SIDE, :columns]
+    total = tall[:, :, ::_SIDE].copy()
+    for n in range(1, _SIDE):
+        total += tall[:, :, n::_SIDE]
+    return total
 
 
 def backgrounds(
@@ -263,10 +325,11 @@ def carried(samples: U8, was: U8, now: U8) -> U8:
 
     Each pixel by its own gain; where a thing stands in one of the two, by the gain around it.
     """
-    coarse_was, coarse = (halves(picture[None]).astype(np.float32) for picture in (was, now))
-    textured, along = _texture(coarse_was, coarse)
-    thing = around((textured & (abs(along) < _KEPT)).view(np.uint8), np.maximum).astype(np.bool_)  # (1, a, b)
-    means, was_means = _cells(coarse) * ~thing, _cells(coarse_was) * ~thing
+    coarse_was, coarse = (halves(picture[None]) for picture in (was, now))
+    means, was_means = (_cells(picture.astype(np.float32)) for picture in (coarse, coarse_was))  # (1, a, b)
+    textured, along = _texture(coarse_was, coarse, np.ones(means.shape, np.bool_))
+    gone = (textured & (abs(along) < _KEPT)).reshape(means.shape)
+    thing = around(gone.view(np.uint8), np.maximum).astype(np.bool_)
     gain = np.ones_like(means)
     unknown = thing.copy()
     gain[~thing] = (means[~thing] + 1) / (was_means[~thing] + 1)
@@ -304,14 +367,7 @@ def lights_of(pictures: U8, still: Bool) -> list[Index]:
     """
     groups = _groups(pictures, still)
     typical = [np.median(pictures[_some(group)], axis=0).astype(np.uint8) for group in groups]
-    chosen: list[int] = []
-    while len(chosen) < _MOST:
-        apart = [_unexplained(typical[n], [typical[k] for k in chosen], still) for n in range(len(groups))]
-        # The first is that of most pictures; then always the one that those there are explain worst.
-        n = int(np.argmax(apart)) if chosen else 0
-        if not groups or (chosen and apart[n] == 0):
-            break
-        chosen.append(n)
+    chosen = _chosen(np.stack(typical), still) if len(groups) > 1 else []
     while len(chosen) > 1:
         away = np.stack([differ(typical[n], pictures, still) for n in chosen])  # (lights, n)
         fits = np.stack([misfits(typical[n], pictures) for n in chosen])
@@ -336,21 +392,34 @@ def _some(group: list[int]) -> list[int]:
 def _groups(pictures: U8, still: Bool) -> list[list[int]]:
     """Return groups of pictures in one light, the largest first; each has its first picture for a measure."""
     groups: list[list[int]] = []
+    same: list[Bool] = []  # of each group, which pictures are in its light: (n,)
     last = -1
-    for n, picture in enumerate(pictures):
-        if last >= 0 and differ(pictures[groups[last][0]], picture[None], still)[0] == 0:
-            groups[last].append(n)
-            continue
-        others = [k for k in range(len(groups)) if k != last]
-        same = [k for k in others if differ(pictures[groups[k][0]], picture[None], still)[0] == 0]
-        last = same[0] if same else len(groups)
-        if not same:
-            groups.append([])
+    for n in range(len(pictures)):
+        if last < 0 or not same[last][n]:
+            last = next((k for k in range(len(groups)) if same[k][n]), len(groups))
+            if last == len(groups):
+                groups.append([])
+                away = differ(pictures[n], pictures[n:], still)
+                same.append(np.concatenate([np.zeros(n, np.bool_), away == 0]))
         groups[last].append(n)
     return sorted((group for group in groups if len(group) >= _LEAST), key=len, reverse=True)
 
 
-def _unexplained(picture: U8, known: list[U8], still: Bool) -> float:
-    """Return by what part a picture (h, w) differs from known lights and mixtures of two of them, at least."""
-    explained = [*known, *(mixture(a, b, picture[None])[0] for n, a in enumerate(known) for b in known[:n])]
-    return min((float(differ(one, picture[None], still)[0]) for one in explained), default=1.0)
+def _chosen(typical: U8, still: Bool) -> list[int]:
+    """Return which of pictures (n, h, w), of a light each, are needed to explain all of them: positions, in turn.
+
+    The first is, then always the one that those and mixtures of two of them explain worst.
+    """
+    chosen = [0]
+    apart = np.ones(len(typical), np.float32)  # by what part each differs from all that explains it
+    while True:
+        one = typical[chosen[-1]]
+        for k in (None, *chosen[:-1]):
+            left = np.flatnonzero(apart)
+            if not len(left):
+                return chosen
+            expected = one if k is None else mixture(one, typical[k], typical[left])
+            apart[left] = np.minimum(apart[left], differ(expected, typical[left], still))
+        if len(chosen) == _MOST or not apart.any():
+            return chosen
+        chosen.append(int(apart.argmax()))
