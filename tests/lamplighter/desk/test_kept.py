@@ -240,7 +240,7 @@ def test_a_gate_entered_into_the_table_makes_what_is_kept_stale_and_holds_for_wh
     street: Street,
 ) -> None:
     counts = []
-    for most in (10_000, 15, 8):
+    for most in (10_000, 4, 2):
         layers = Layers(Tried(max_cells=most), Tried(), Tried())
         found = street.find(layers)
         assert short(found) == street.afresh(layers)
