@@ -24,7 +24,7 @@ from skimage.transform import resize
 
 from benchmarks import composites, lights, rates, report
 from pipeline import layout
-from pipeline.measure import background, grid, leaves, motion, shadows, shake
+from pipeline.measure import background, grid, leaves, motion, shadows, shake, shares
 from pipeline.measure import lights as measured_lights
 from pipeline.measure.motion import MeasureSettings, measure
 from pipeline.media.decode import open_video
@@ -39,12 +39,13 @@ MODULES = {
     "lights": measured_lights,
     "shadows": shadows,
     "shake": shake,
+    "shares": shares,
 }
 _PEERS = ("MOG2", "KNN")
 _CONSTANT = re.compile(r"_[A-Z_]+")
 # On the result: how much is done at once, and what the arithmetic of words is made of.
 _WITHOUT_EFFECT = {
-    *("motion._CHUNK", "motion._FRAMES", "shadows._UNIT"),
+    *("motion._CHUNK", "shares._FRAMES", "shadows._UNIT"),
     *(f"grid.{name}" for name in ("_EVEN_BYTES", "_ONE_A_LANE", "_EIGHTH", "_KEEP_EVEN", "_GATHER")),
 }
 

@@ -36,7 +36,7 @@ _QUIET = 0.75  # of its clip a cell shows less than what is usual
 _RING = 3  # cells away, eight others tell it too: who stands there is not usual
 _LOOKED_AT = 64  # moments tell what is usual
 _SEGMENT_S = 8.0  # a visitor has come and gone, and leaves have moved again
-_SEGMENTS = 3  # at least, or nothing can be said to come again
+_SEGMENTS = 5  # at least, or nothing can be said to come again
 _STILL = 0.3  # of the power that a cell shows at most: one that never shows less moves steadily
 _SOLE = 3  # cells that come again most of all may be a lamp or a clock that is burnt in
 
@@ -60,7 +60,7 @@ class Gathered:
 
     @functools.cached_property
     def lasting(self) -> Amplitudes:
-        """The amplitude that shows in the second around and in those before and after it too."""
+        """The amplitude that a cell that moves shows in the second around and in those before and after it too."""
         times = self.times[self.at]
         before = np.searchsorted(times, times - _FAR_S - 0.01)
         after = np.searchsorted(times, times + _FAR_S + 0.01, side="right") - 1
@@ -68,6 +68,7 @@ class Gathered:
         mean += self.second[after]
         mean //= np.uint16(3)
         np.minimum(mean, self.second, out=mean)
+        mean *= self.brief > 0
         return mean
 
     @functools.cached_property

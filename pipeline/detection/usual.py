@@ -24,7 +24,7 @@ _BLOWS = (0.25, 0.5)  # of all that moves in gusts does at once: below it is non
 _STIRS = 0.5  # of the power a cell shows in gusts: then it takes part in one
 _WIDE = 0.05  # of the picture's cells take part at least: a doorstep does not blow
 _SOME = 16.0  # power from which a cell can be said to move in gusts
-_LEAST = 8.0  # power that is an event where nothing is restless: noise of a sensor comes to half of it, ...
+_LEAST = 16.0  # power that is an event where nothing is restless: noise of a sensor comes to half of it, ...
 _RESTLESS = 3.0  # ... and times the unrest, where something is: leaves have gusts
 UNREST: Final = (20.0, 120.0)
 """Power: the unrest of a camera and a clip that say nothing of it, and the most that counts: people come again too."""

@@ -45,7 +45,7 @@ _VANISHES = 0.25  # of all gradient along a rim at least: a scene has edges of i
 _TREMBLES = (0.5, 2)  # times `contrast`: below it is noise of a sensor, above leaves or water, between both in part
 _BUSY = (3, 3)  # times the nearer quarter of 3 x 3 pixels, and grey levels: of leaves the middle is nearer than this
 _RANGE = 60  # grey levels between the tenths of a scene: less than most show by day, where nothing shall change
-_FAINTEST = 0.3  # two grey levels: below is the noise of compression
+_FAINTEST = 0.6  # 3.6 grey levels: below, noise of a sensor that was compressed comes in blocks and stays
 _TAIL = 20  # the value beyond which a twentieth of the samples lies bounds what is restless, but for its outliers
 
 

@@ -62,7 +62,7 @@ def test_every_constant_of_measure_is_halved_and_doubled_and_put_back() -> None:
     tried = list(variants())
     names = {name for name, _ in tried}
     assert set(MeasureSettings.model_fields) <= names
-    assert {"motion._SUPPORT", "layout._WORK_PIXELS", "leaves._FITS", "background._REGIONS", "shake._REACH"} <= names
+    assert {"shares._SUPPORT", "layout._WORK_PIXELS", "leaves._FITS", "background._REGIONS", "shake._REACH"} <= names
     for name, value in tried:
         with changed(name, value) as settings:
             if "." not in name:

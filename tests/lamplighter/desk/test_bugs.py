@@ -53,7 +53,7 @@ def asides(desk: Desk) -> list[Aside]:
 def assert_a_bug(aside: Aside) -> None:
     assert aside.station == "bug"
     assert aside.reason.startswith("IndexError: frame 80 of ")
-    assert "workers.ingest._measured" in aside.reason
+    assert "workers.ingest.measured" in aside.reason
     assert aside.trace.startswith("Traceback (most recent call last):")
     assert "IndexError: frame 80 of" in aside.trace
     assert "\x1b" not in aside.reason + aside.trace
@@ -72,7 +72,7 @@ def test_a_bug_in_measuring_costs_its_clip_and_the_next_run_tries_it_again(
     for aside in asides(desk):
         assert_a_bug(aside)
     assert (
-        "2 met IndexError (workers.ingest._measured" in [entry.detail for entry in desk._holdings.archive.log.all()][-1]
+        "2 met IndexError (workers.ingest.measured" in [entry.detail for entry in desk._holdings.archive.log.all()][-1]
     )
     faulty.clear()
     short.unlink()
@@ -223,7 +223,7 @@ def test_the_exit_code_and_the_traceback_tell_of_a_bug(
     assert code == BUG
     assert "bug" in out
     assert "Traceback (most recent call last):" in err
-    assert "This is a bug, please report it: IndexError (workers.ingest._measured" in err
+    assert "This is a bug, please report it: IndexError (workers.ingest.measured" in err
     code, out, _ = run(capsys, desk, *words, "--json")
     (told,) = json.loads(out)["set_aside"]
     assert (code, told["station"], told["trace"][:9]) == (BUG, "bug", "Traceback")

@@ -19,7 +19,7 @@ from pipeline.errors import ConfigError
 
 LEFT = ((0, 0), (0.5, 0), (0.5, 1), (0, 1))
 ALL = ((0, 0), (1, 0), (1, 1), (0, 1))
-PLAIN = Detection(min_cells=7, max_area=0.5, min_event_s=0.5, gap_s=0.2, pre_roll_s=1.0, post_roll_s=1.0)
+PLAIN = Detection(min_cells=2, max_area=0.5, min_event_s=0.5, gap_s=0.2, pre_roll_s=1.0, post_roll_s=1.0)
 
 
 def an_activity(*moving: tuple[int, int, int, int], frames: int = 120, cold: int = 0) -> Activity:
@@ -58,7 +58,7 @@ def test_an_event_is_explained_by_its_run() -> None:
     assert (run.start_pts, run.end_pts, run.dropped_by) == (120, 140, "")
     assert (event.start_pts, event.end_pts) == (114, 146)
     assert found.strongest is not None
-    assert (found.strongest.pts, found.strongest.row, found.strongest.column) == (122, 3, 1)
+    assert (found.strongest.pts, found.strongest.row, found.strongest.column) == (122, 4, 1)
     assert found.strongest.usual == 0
     assert found.strongest.score == event.score > found.threshold
     assert not found.obstacles
@@ -97,7 +97,7 @@ def test_nothing_moved_is_told_as_such() -> None:
 @pytest.mark.parametrize(
     ("moving", "settings", "reason"),
     [
-        ((20, 40, 1, 255), {}, ("min_cells", 6, 7)),
+        ((20, 40, 1, 255), {}, ("min_cells", 1, 2)),
         ((20, 40, 12, 255), {"max_area": 0.1}, ("max_area", 1 / 9, 0.1)),
         ((20, 40, 3, 255), {"travel": 0.25}, ("travel", 0, 0.25)),
         ((20, 22, 3, 255), {}, ("min_event_s", 1 / 3, 0.5)),
@@ -117,7 +117,7 @@ def test_each_setting_that_drops_a_run_is_named_with_what_was_got_and_wanted(
 
 
 def test_what_reaches_a_setting_exactly_passes_it() -> None:
-    found = explained((20, 26, 12, 255), max_area=1 / 9, min_cells=36, min_event_s=1.0)
+    found = explained((20, 26, 12, 255), max_area=1 / 9, min_cells=12, min_event_s=1.0)
     assert len(found.events) == 1
     assert set(list(left(found).values())[1:]) == {6}
 
@@ -125,7 +125,7 @@ def test_what_reaches_a_setting_exactly_passes_it() -> None:
 @pytest.mark.parametrize(
     ("moving", "settings", "step"),
     [
-        ((20, 40, 3, 40), {}, "sensitivity"),
+        ((20, 40, 3, 32), {}, "sensitivity"),
         ((20, 40, 3, 255), {"ignore": (LEFT,)}, "watch, ignore"),
         ((20, 40, 2, 255), {"watch": (((0.6, 0), (1, 0), (1, 1), (0.6, 1)),)}, "watch, ignore"),
     ],
@@ -156,8 +156,8 @@ def test_a_run_in_an_event_and_one_that_is_dropped_stand_beside_each_other() -> 
 @pytest.mark.parametrize(
     ("moving", "settings", "setting", "value"),
     [
-        ((20, 40, 3, 40), {}, "sensitivity", 20.0),
-        ((20, 40, 1, 255), {}, "min_cells", 6),
+        ((20, 40, 3, 32), {}, "sensitivity", 50.0),
+        ((20, 40, 1, 255), {}, "min_cells", 1),
         ((20, 40, 12, 255), {"max_area": 0.1}, "max_area", 0.112),
         ((20, 40, 3, 255), {"travel": 0.25}, "travel", 0.0),
         ((20, 22, 3, 255), {}, "min_event_s", 0.333),

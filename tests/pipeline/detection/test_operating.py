@@ -57,8 +57,8 @@ def test_the_change_over_from_all_cameras_to_its_own_past_is_smooth() -> None:
     days = [0, 1, 2, 4, 8, 16, 64, 1000]
     strengths = [Operating.known(a_day * day, day).strength(2.0) for day in days]
     assert strengths[0] == pytest.approx(1, rel=1e-3)
-    assert strengths[1] > 2
-    assert all(strength == pytest.approx(8, rel=0.1) for strength in strengths[2:])
+    assert strengths[1] < 2, "five in one day may be one visitor who stands there now and then"
+    assert all(strength == pytest.approx(8, rel=0.1) for strength in strengths[3:])
     fine = [Operating.known(a_day * 0, day).strength(2.0) for day in np.arange(0, 30, 0.1)]
     assert all(0 <= one - other < 0.1 for one, other in pairwise(fine)), "a quiet camera is trusted more day by day"
     assert fine[-1] < fine[0] / 2

@@ -125,11 +125,11 @@ def grouped(spots: set[Spot], *, over_time: bool, parts: list[int] | None = None
 
 
 def travels(plain: Plain, motion: set[Spot]) -> float:
-    """Return how far a motion's centre gets, weighted by strength, in shares of the longer side of the grid."""
+    """Return how far a motion's centre gets, weighted by amplitude, in shares of the longer side of the grid."""
     centres = []
     for moment in {moment for moment, _, _ in motion}:
         cells = [(row, column) for of, row, column in motion if of == moment]
-        weight = [plain.strength[moment, row, column] for row, column in cells]
+        weight = [math.sqrt(plain.strength[moment, row, column]) for row, column in cells]
         centres.append(
             [sum(w * cell[axis] for w, cell in zip(weight, cells, strict=True)) / sum(weight) for axis in (0, 1)]
         )

@@ -356,7 +356,7 @@ def test_rolls_reach_no_true_span() -> None:
 
 
 def test_the_strongest_motion_is_told_where_no_setting_finds_any() -> None:
-    faint = filmed((8, 20), level=60, cells=2)
+    faint = filmed((8, 20), level=32, cells=2)
     strongest = float(strengths(faint).max())
     swept = sweep([Footage(a_clip(faint), faint, Detection())], [{}, {"sensitivity": 100_000}], rule=RULE)
     assert swept.peak == pytest.approx(FLEET.operating.score(strongest), abs=1e-6)

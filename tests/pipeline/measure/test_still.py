@@ -87,7 +87,7 @@ def test_a_busy_road_is_no_foliage() -> None:
 
     share = measured((picture(n) for n in range(400)), np.arange(400) / 2).share
     apart = abs(cars - scene[40:64, 64:96].mean()) > 60
-    assert (share[busy & apart][:, 3, 4:6] > 100).mean() > 0.95
+    assert (share[busy & apart][:, 3, 4:6] > 70).mean() > 0.95
     assert (share[~busy] > 25).mean() < 0.01
 
 
@@ -123,7 +123,7 @@ def test_at_any_rate_who_passes_and_who_stands_is_found_and_nothing_else(rate: f
     assert (share[count // 4 + 1 : count // 2 - 1, 1:4, 2:4] > 100).all()
     assert not share[: count // 4 - 4, 1:4, 2:4].any()
     if rate <= 3:
-        assert (share[5::16, 5:7, 6:8] > 200).all()
+        assert (share[5::16, 5:7, 6:8] > 160).all()  # of the lower ones it covers two thirds
         assert not share[8::16, 5:7, 6:8].any()
 
 
