@@ -121,7 +121,7 @@ def mixture(a: U8, b: U8, images: U8) -> U8:
 
 
 def _middle(values: F32, counts: NDArray[np.int64]) -> F32:
-    """Return the median of the `counts` least values, those beyond being infinite: (n, ..., k) to (n, ...); of 0 any."""
+    """Return the median of the `counts` least values, the others being infinite: (n, ..., k) to (n, ...)."""
     ranked = np.sort(values, axis=-1)
     low, high = (
         np.broadcast_to(at, values.shape[:-1])[..., None] for at in (np.maximum(counts - 1, 0) // 2, counts // 2)
@@ -183,7 +183,7 @@ def halves(pictures: U8) -> U8:
 
 def _cells(level: F32, side: int = _SIDE) -> F32:
     """Return the means of cells of light: (n, h, w) to (n, h // side, w // side)."""
-    count, rows, columns = len(level), level.shape[1] // side, level.shape[2] // side
+    rows, columns = level.shape[1] // side, level.shape[2] // side
     level = level[:, : rows * side, : columns * side]
     # Whole rows are added, then whole columns: a mean over two axes would take three times as long.
     tall = level[:, ::side].copy()
