@@ -135,7 +135,7 @@ def test_a_camera_gets_settings_of_its_own_where_it_gains_by_them(fleet: Path) -
 
 def test_what_the_night_holds_is_kept_and_a_camera_s_own_value_goes_into_its_day(fleet: Path) -> None:
     # By night min_cells is held at what only vehicles reach, so that the grid moves it by day alone.
-    grid = "[tune]\nmin_labels = 1\nmin_cells = [1, 6]\nsensitivity = ["2/day"]\nmin_event_s = [0.3]\n"
+    grid = "[tune]\nmin_labels = 1\nmin_cells = [1, 6]\nsensitivity = ['2/day']\nmin_event_s = [0.3]\n"
     (fleet / "street.toml").write_text(f"[detection]\nmin_cells = 6\n[night]\nmin_cells = 6\n{grid}")
     labels = [*WALKS[:2], *DRIVES]
     (fleet / "labels.csv").write_text(labelled(labels))

@@ -91,8 +91,9 @@ def test_a_busy_road_is_no_foliage() -> None:
     assert (share[~busy] > 25).mean() < 0.01
 
 
-@pytest.mark.parametrize("left", [1, 0.2])
-def test_who_is_as_faint_as_the_scene_is_found_like_by_day(left: float) -> None:
+# Below some grey levels noise that was compressed would come in: who is as faint counts for less.
+@pytest.mark.parametrize(("left", "least"), [(1, 100), (0.4, 100), (0.2, 70)])
+def test_who_is_as_faint_as_the_scene_is_found_like_by_day(left: float, least: int) -> None:
     scene = 110 + (ground() - 110) * left
 
     def picture(number: int) -> NDArray[np.float64]:
@@ -102,7 +103,7 @@ def test_who_is_as_faint_as_the_scene_is_found_like_by_day(left: float) -> None:
         return seen
 
     share = measured((picture(n) for n in range(120)), np.arange(120) / 10, noise=1).share
-    assert (share[42:58, 2:5, 4:6] > 100).all()
+    assert (share[42:58, 2:5, 4:6] > least).all()
     assert not share[:38].any()
 
 
