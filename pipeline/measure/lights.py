@@ -233,8 +233,8 @@ def differ(expected: U8, pictures: U8, still: Bool, *, together: bool = True) ->
         return found
     changed = changed[may]
     textured, along = _texture(lit[may] if len(lit) > 1 else lit, level[may])
-    gone = changed & textured & (abs(along) < _GONE)  # infrared turns some textures into their negative
-    kept = changed & textured & (abs(along) > _KEPT)
+    gone = changed & textured & (along < _GONE)
+    kept = changed & textured & (along > _KEPT)
     stays, goes = (cells.sum((1, 2)) for cells in (kept, gone))
     part = (kept | (changed & ~textured)).mean((1, 2), dtype=np.float32)
     found[may] = np.where((stays > _SURER * goes) & (part >= _PART), part, np.float32(0))
@@ -291,7 +291,7 @@ def carried(samples: U8, was: U8, now: U8) -> U8:
     """
     coarse_was, coarse = (halves(picture[None]).astype(np.float32) for picture in (was, now))
     textured, along = _texture(coarse_was, coarse)
-    thing = around((textured & (abs(along) < _KEPT)).view(np.uint8), np.maximum).astype(np.bool_)  # (1, a, b)
+    thing = around((textured & (along < _KEPT)).view(np.uint8), np.maximum).astype(np.bool_)  # (1, a, b)
     means, was_means = _cells(coarse) * ~thing, _cells(coarse_was) * ~thing
     gain = np.ones_like(means)
     unknown = thing.copy()
