@@ -10,7 +10,6 @@ cells of light are (n, a, b), squares of 4 x 4 halves.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -122,7 +121,7 @@ def mixture(a: U8, b: U8, images: U8) -> U8:
 
 
 def _middle(values: F32, counts: NDArray[np.int64]) -> F32:
-    """Return the median of the `counts` least values, those beyond being infinite: (n, ..., k) to (n, ...)."""
+    """Return the median of the `counts` least values, the others being infinite: (n, ..., k) to (n, ...)."""
     ranked = np.sort(values, axis=-1)
     low, high = (
         np.broadcast_to(at, values.shape[:-1])[..., None] for at in (np.maximum(counts - 1, 0) // 2, counts // 2)
@@ -197,37 +196,48 @@ def _cells(level: F32, side: int = _SIDE) -> F32:
     return total
 
 
-def differ(expected: U8, pictures: U8, still: Bool) -> F32:
+def _gradients(level: F32) -> tuple[F32, F32]:
+    down, right = np.zeros_like(level), np.zeros_like(level)
+    down[:, 1:-1] = level[:, 2:] - level[:, :-2]
+    right[:, :, 1:-1] = level[:, :, 2:] - level[:, :, :-2]
+    return down, right
+
+
+def _each_light(expected: U8, pictures: U8) -> F32 | None:
+    """Return the `light` that each picture has by itself: float32 (n, 3, 4), or None where all have 1."""
+    gain = gains(expected, pictures)
+    gain[(abs(gain - 1) < SAME_LIGHT).all((1, 2))] = 1
+    return None if (gain == 1).all() else gain
+
+
+def differ(expected: U8, pictures: U8, still: Bool, *, together: bool = True) -> F32:
     """Return the part of each picture that another light changes, 0 for one that a gain explains or a thing does.
 
     expected: (h, w) or (n, h, w); pictures: (n, h, w), both halves; still: bool (a, b), where no leaves move.
-    Returns float32 (n,), 0 to 1.
+    together: see the pictures in one gain where theirs hardly differ. Returns float32 (n,), 0 to 1.
 
     A cell whose texture stays has gradients that go along with those of before, whatever gain and offset they got;
     to tell light from thing by that: Ohta, "A statistical approach to background subtraction for surveillance
     systems", 2001, and the normalised cross-correlation of many after it.
     """
-    gain = gains(expected, pictures)  # of each picture by itself: others must not matter
-    relit = (abs(gain - 1) >= SAME_LIGHT).any((1, 2))  # bool (n,)
-    lit = expected.reshape(-1, *pictures.shape[1:])
-    if relit.any():
-        lit = np.repeat(lit, len(pictures), axis=0) if len(lit) < len(pictures) else lit.copy()
-        bright = lit[relit] * bent(gain[relit], *pictures.shape[1:]) + np.float32(0.5)
-        lit[relit] = np.minimum(bright, np.float32(255)).astype(np.uint8)
-    changed = _sums(distance(pictures, lit)) > _CHANGES * _SIDE**2  # bool (n, a, b)
+    gain = light(expected, pictures) if together else _each_light(expected, pictures)
+    lit = expected.reshape(-1, *pictures.shape[1:]).astype(np.float32)
+    if gain is not None:
+        lit = np.minimum(lit * bent(gain, *pictures.shape[1:]), np.float32(255))
+    level = pictures.astype(np.float32)
+    changed = _cells(abs(level - lit)) > _CHANGES  # bool (n, a, b)
     changed &= still
     found = np.zeros(len(pictures), np.float32)
-    cells = changed[0].size
-    changed &= (changed.sum((1, 2)) >= _PART * cells)[:, None, None]  # fewer do not matter, of whatever kind they are
-    if not changed.any():
+    may = changed.mean((1, 2), dtype=np.float32) >= _PART  # bool (n,): few pictures of most scenes, and no more is due
+    if not may.any():
         return found
-    of = np.nonzero(changed)[0]  # (k,): the picture of each changed cell, as all that follows is of
-    textured, along = _texture(lit, pictures, changed)
-    gone = textured & (along < _GONE) & (along > -_KEPT)  # infrared turns some textures into their negative
-    kept = textured & (abs(along) > _KEPT)
-    stays, goes, parts = (np.bincount(of[which], minlength=len(found)) for which in (kept, gone, kept | ~textured))
-    another = (stays > _SURER * goes) & (parts >= _PART * cells)  # bool (n,)
-    found[another] = parts[another] / np.float32(cells)
+    changed = changed[may]
+    textured, along = _texture(lit[may] if len(lit) > 1 else lit, level[may])
+    gone = changed & textured & (along < _GONE)
+    kept = changed & textured & (along > _KEPT)
+    stays, goes = (cells.sum((1, 2)) for cells in (kept, gone))
+    part = (kept | (changed & ~textured)).mean((1, 2), dtype=np.float32)
+    found[may] = np.where((stays > _SURER * goes) & (part >= _PART), part, np.float32(0))
     return found
 
 
@@ -237,58 +247,12 @@ def still_cells(trembles: U8) -> Bool:
     return still
 
 
-def _texture(was: U8, now: U8, cells: Bool) -> tuple[Bool, F32]:
-    """Return which of k cells have a texture, and how far it stays: bool and -1 to 1, (k,).
-
-    was: uint8 (1 or n, h, w), now: (n, h, w), halves; cells: bool (n, a, b), those that are looked at.
-    """
-    picture, row, column = np.nonzero(cells)
-    height, width = now.shape[1:]
-    at = _squares(height, width)[row, column]  # (k, side + 2, side + 2)
-    first = picture[:, None, None] * (height * width)
-    shown = now.ravel().take(at + first).astype(np.float32)
-    before = was.ravel().take(at + first if len(was) > 1 else at).astype(np.float32)
-    (down, right), (was_down, was_right) = (
-        (level[:, 2:, 1:-1] - level[:, :-2, 1:-1], level[:, 1:-1, 2:] - level[:, 1:-1, :-2])
-        for level in (shown, before)
-    )
-    energy, was_energy, both = (
-        np.einsum("kij,kij->k", a, b) + np.einsum("kij,kij->k", c, d)
-        for a, b, c, d in (
-            (down, down, right, right),
-            (was_down, was_down, was_right, was_right),
-            (down, was_down, right, was_right),
-        )
-    )
-    along: F32 = both / np.sqrt(energy * was_energy + np.float32(0.25))
-    return np.maximum(energy, was_energy) > (_TEXTURE * _SIDE) ** 2, along
-
-
-@lru_cache(8)
-def _squares(height: int, width: int) -> Index:
-    """Return the flat indices of the halves of each cell and one around it: int64 (a, b, side + 2, side + 2).
-
-    What is beyond an edge is what is on its other side: there is no gradient.
-    """
-    rows, columns = (
-        np.arange(length // _SIDE)[:, None] * _SIDE + np.arange(-1, _SIDE + 1) for length in (height, width)
-    )
-    rows, columns = (
-        np.where(at < length, abs(at), 2 * length - 2 - at) for at, length in ((rows, height), (columns, width))
-    )
-    return rows[:, None, :, None] * width + columns[None, :, None, :]
-
-
-def _sums(level: U8) -> NDArray[np.uint16]:
-    """Return the sums of cells of light: uint8 (n, h, w) to uint16 (n, a, b)."""
-    rows, columns = (length // _SIDE * _SIDE for length in level.shape[1:])
-    tall = level[:, :rows:_SIDE, :columns].astype(np.uint16)
-    for n in range(1, _SIDE):
-        tall += level[:, n:rows:_SIDE, :columns]
-    total = tall[:, :, ::_SIDE].copy()
-    for n in range(1, _SIDE):
-        total += tall[:, :, n::_SIDE]
-    return total
+def _texture(was: F32, now: F32) -> tuple[Bool, F32]:
+    """Return which cells have a texture, and how far it stays: bool and -1 to 1, (n, a, b), of halves (n, h, w)."""
+    (down, right), (was_down, was_right) = _gradients(now), _gradients(was)
+    energy, was_energy = _cells(down * down + right * right), _cells(was_down * was_down + was_right * was_right)
+    along = _cells(down * was_down + right * was_right) / np.sqrt(energy * was_energy + np.float32(1e-3))
+    return np.maximum(energy, was_energy) > _TEXTURE**2, along
 
 
 def backgrounds(
@@ -325,11 +289,10 @@ def carried(samples: U8, was: U8, now: U8) -> U8:
 
     Each pixel by its own gain; where a thing stands in one of the two, by the gain around it.
     """
-    coarse_was, coarse = (halves(picture[None]) for picture in (was, now))
-    means, was_means = (_cells(picture.astype(np.float32)) for picture in (coarse, coarse_was))  # (1, a, b)
-    textured, along = _texture(coarse_was, coarse, np.ones(means.shape, np.bool_))
-    gone = (textured & (abs(along) < _KEPT)).reshape(means.shape)
-    thing = around(gone.view(np.uint8), np.maximum).astype(np.bool_)
+    coarse_was, coarse = (halves(picture[None]).astype(np.float32) for picture in (was, now))
+    textured, along = _texture(coarse_was, coarse)
+    thing = around((textured & (along < _KEPT)).view(np.uint8), np.maximum).astype(np.bool_)  # (1, a, b)
+    means, was_means = _cells(coarse) * ~thing, _cells(coarse_was) * ~thing
     gain = np.ones_like(means)
     unknown = thing.copy()
     gain[~thing] = (means[~thing] + 1) / (was_means[~thing] + 1)
@@ -399,7 +362,7 @@ def _groups(pictures: U8, still: Bool) -> list[list[int]]:
             last = next((k for k in range(len(groups)) if same[k][n]), len(groups))
             if last == len(groups):
                 groups.append([])
-                away = differ(pictures[n], pictures[n:], still)
+                away = differ(pictures[n], pictures[n:], still, together=False)
                 same.append(np.concatenate([np.zeros(n, np.bool_), away == 0]))
         groups[last].append(n)
     return sorted((group for group in groups if len(group) >= _LEAST), key=len, reverse=True)
@@ -419,7 +382,7 @@ def _chosen(typical: U8, still: Bool) -> list[int]:
             if not len(left):
                 return chosen
             expected = one if k is None else mixture(one, typical[k], typical[left])
-            apart[left] = np.minimum(apart[left], differ(expected, typical[left], still))
+            apart[left] = np.minimum(apart[left], differ(expected, typical[left], still, together=False))
         if len(chosen) == _MOST or not apart.any():
             return chosen
         chosen.append(int(apart.argmax()))

@@ -78,33 +78,30 @@ def test_a_recording_keeps_its_frames_and_its_labels() -> None:
     assert abs(again.frames.astype(int) - frames).mean() < 6
 
 
-def _pair(kind: str, take: int, footage: Path) -> tuple[Case, Case]:
-    home = Footage(footage)
-    return Nuisance(kind, take, visited=True).make(home), Nuisance(kind, take, visited=False).make(home)
+@pytest.fixture(scope="module")
+def home(footage: Path) -> Footage:
+    return Footage(footage)  # one for all: what is read of it is kept for as long as this runs
 
 
-def test_with_and_without_visitors_it_is_the_same_but_for_them(footage: Path) -> None:
-    with_, without = _pair("headlights", 1, footage)
+def test_with_and_without_visitors_it_is_the_same_but_for_them(home: Footage) -> None:
+    with_, without = (Nuisance("headlights", 1, visited=visited).make(home) for visited in (True, False))
     assert not without.masks.any()
     there = with_.masks.any((1, 2))
     assert 0.02 < visible(with_.masks).mean() < 0.3
     assert (with_.frames[~there] == without.frames[~there]).all()
     away = abs(with_.frames.astype(np.int16) - without.frames)
     assert away[with_.masks == 255].mean() > 10
-    again = Nuisance("headlights", 1, visited=True).make(Footage(footage))
+    again = Nuisance("headlights", 1, visited=True).make(home)
     assert (again.frames == with_.frames).all()
     assert (again.masks == with_.masks).all()
 
 
 @pytest.mark.whole
-@pytest.mark.parametrize("kind", KINDS)
-def test_visitors_come_in_every_kind_and_nobody_where_nobody_comes(kind: str, footage: Path) -> None:
-    for take in TAKES:
-        with_, without = _pair(kind, take, footage)
-        scene = Nuisance(kind, take, visited=True).scene
-        assert with_.frames.shape == without.masks.shape == (scene.count, *scene.size)
-        assert visible(with_.masks).any()
-        assert not without.masks.any()
-        assert (with_.frames != without.frames).any()
-        for case in (with_, without):  # what it is named for moves or lights something, but for a calm night
-            assert case.frames.std() > 2
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if not kind.startswith("night")])
+def test_visitors_come_in_every_kind(kind: str, home: Footage) -> None:
+    case = Nuisance(kind, 1, visited=True)
+    made = case.make(home)
+    assert made.frames.shape == made.masks.shape == (case.scene.count, *case.scene.size)
+    assert visible(made.masks).any()
+    assert not visible(made.masks).all()
+    assert made.frames.std() > 2
