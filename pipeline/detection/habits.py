@@ -97,7 +97,8 @@ class Habits:
         return Usual(
             steady=(sure * steady).astype(np.float32),
             gusts=(sure * gusts).astype(np.float32),
-            unrest=sure * float((hours * self.unrest[same]).sum() / hours.sum()) + (1 - sure) * UNREST[0],
+            # A day of it weighs as much as all cameras: few hours do not show the gusts of a calm place.
+            unrest=float((UNREST[0] + (hours * self.unrest[same]).sum() / 24) / (1 + hours.sum() / 24)),
             operating=Operating.known(self.chance[int(night)], float(hours.sum()) / 24),
             hours=float(hours.sum()),
         )
