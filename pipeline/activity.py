@@ -7,6 +7,7 @@ import io
 import struct
 import zipfile
 import zlib
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from fractions import Fraction
@@ -122,14 +123,7 @@ class Activity:
         The same activity gives the same bytes, so that a retry writes what is already there. That shares lie
         cell by cell saves half of the bytes: a cell repeats itself from frame to frame more than its neighbours.
         """
-        out = io.BytesIO()
-        # np.savez_compressed stamps each member with the time of day: two runs would then differ.
-        with zipfile.ZipFile(out, "w") as archive:
-            for name, array in self.arrays().items():
-                member = io.BytesIO()
-                np.lib.format.write_array(member, array, allow_pickle=False)
-                archive.writestr(zipfile.ZipInfo(f"{name}.npy"), member.getvalue(), zipfile.ZIP_DEFLATED, 6)
-        return out.getvalue()
+        return packed(self.arrays())
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Activity:
@@ -158,6 +152,18 @@ class Activity:
             raise ValueError(
                 f"wanted a stored activity (.npz with share, pts, ...), got something else: {error}"
             ) from error
+
+
+def packed(arrays: Mapping[str, NDArray[Any]]) -> bytes:
+    """Return arrays as a compressed .npz, each in the order it has in memory; the same arrays give the same bytes."""
+    out = io.BytesIO()
+    # np.savez_compressed stamps each member with the time of day: two runs would then differ.
+    with zipfile.ZipFile(out, "w") as archive:
+        for name, array in arrays.items():
+            member = io.BytesIO()
+            np.lib.format.write_array(member, array, allow_pickle=False)
+            archive.writestr(zipfile.ZipInfo(f"{name}.npy"), member.getvalue(), zipfile.ZIP_DEFLATED, 6)
+    return out.getvalue()
 
 
 def _side_before(grid: tuple[int, ...], width: int, height: int, version: str) -> int:

@@ -9,6 +9,7 @@ import numpy as np
 
 from lamplighter.report.page import Section
 from lamplighter.report.wording import clip_count, short_span
+from pipeline.detection.gather import WHOLE
 from pipeline.detection.usual import FLEET
 from pipeline.span import NS, iso
 
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from storage.archive import Learnt
 
 _HOUR_S, _HALVES = 3600.0, ("day", "night")
-_WHOLE = 31.0  # the root of the power of one cell that moves wholly
 _LEARNT = ("camera", "habits", "hours", "clips", "left out", "footage from")
 
 
@@ -124,5 +124,5 @@ def _halves(known: Known, settings: Settings) -> Iterator[tuple[str, dict[str, A
 
 def _share(power: NDArray[np.uint16]) -> NDArray[np.float64]:
     """Return the share of a cell that would alone be as strong as some powers of 3 x 3 cells, 0 to 1."""
-    share: NDArray[np.float64] = np.minimum(1.0, np.sqrt(power) / _WHOLE)
+    share: NDArray[np.float64] = np.minimum(1.0, np.sqrt(power) / WHOLE)
     return share

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
-from pipeline.detection.gather import STEPS, Gathered, gather
+from pipeline.detection.gather import STEPS, WHOLE, Gathered, gather
 from pipeline.detection.usual import FLEET, Usual
 from pipeline.holes import usual_step
 
@@ -129,7 +129,7 @@ class Evidence:
     def usual_share(self, column: int, row: int, k: int) -> float:
         """Return what is usual in a cell in moment `at[k]`: the share of it that alone would be as strong."""
         usual = self._usual[min(k, len(self._usual) - 1), column, row]
-        return round(min(1.0, math.sqrt(float(usual)) / 31), 3)
+        return round(min(1.0, math.sqrt(float(usual)) / WHOLE), 3)
 
     @functools.cached_property
     def _usual(self) -> F32:

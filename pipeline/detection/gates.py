@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, NamedTuple, TypeAlia
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
+from pipeline.detection.gather import WHOLE
 from pipeline.detection.rate import PerDay
 from pipeline.detection.regions import Labelling
 from pipeline.detection.stretches import ticks
@@ -217,7 +218,7 @@ class _MaxArea(MomentGate):
         return higher(in_force.trace.area.tolist(), than=settings.max_area, most=1.0)
 
     def obstacle(self, view: View, settings: Detection) -> str:
-        covered = 1 / 31 / view.watched.size  # a step of a share in one cell
+        covered = 1 / WHOLE / view.watched.size  # a step of a share in one cell
         if covered <= settings.max_area:
             return ""
         return (

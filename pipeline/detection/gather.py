@@ -29,7 +29,8 @@ if TYPE_CHECKING:
 STEPS = 16  # of amplitude to one of a share
 MOMENT_S = 1 / 3  # neighbouring frames were averaged when they were measured: in between little is lost
 _BLOCK = 64  # moments gathered at once: what is made of them stays in the cache
-_SHARE_BITS = 3  # shares are stored in steps of 8: a cell that moves wholly shows 31 of them
+_SHARE_BITS = 3  # shares are stored in steps of 8
+WHOLE = 255 >> _SHARE_BITS  # of these steps shows a cell that moves wholly
 _HALF_S = 0.5  # before and after: a visitor lasts so long; what is shorter is an insect, a flash, or noise
 _FAR_S = 1.0  # before and after lie two more such seconds: noise of a sensor does not last so long
 _QUIET = 0.75  # of its clip a cell shows less than what is usual
@@ -97,9 +98,7 @@ class Gathered:
             return None
         ends = np.searchsorted(self.recorded, self.recorded[0] + length / count * np.arange(1, count))
         parts = list(itertools.pairwise([0, *np.searchsorted(self.at, ends).tolist(), len(self.at)]))
-        wanted = np.diff(
-            [0, *ends.tolist(), len(self.recorded)]
-        ).tolist()  # moments of each, also those in which all is 0
+        wanted = np.diff([0, *ends.tolist(), len(self.recorded)]).tolist()  # moments, also those in which all is 0
         most, least = np.zeros((2, count, *self.brief.shape[1:]), np.uint16)
         for number, ((start, end), moments_) in enumerate(zip(parts, wanted, strict=True)):
             if start < end:
@@ -116,7 +115,8 @@ def gather(activity: Activity, watched: Bools | None = None) -> Gathered:
     first, times = moments(activity)
     share = activity.share.T  # (C, R, N)
     columns, rows, _ = share.shape
-    seen = share[..., :: _step(first)][..., : len(first)] if _step(first) else share.take(first, axis=2)
+    step = _step(first)
+    seen = share[..., ::step][..., : len(first)] if step else share.take(first, axis=2)
     if watched is not None:
         seen = seen * watched.T[..., None]
     blocks = _busy_blocks(seen, times)

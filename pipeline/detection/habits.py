@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import io
 import math
-import zipfile
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from pipeline.detection.gather import STEPS, Gathered, gather
+from pipeline.activity import packed
+from pipeline.detection.gather import STEPS, WHOLE, Gathered, gather
 from pipeline.detection.operating import LEVELS, Operating
 from pipeline.detection.regions import travelling
 from pipeline.detection.usual import FLEET, UNREST, Usual
@@ -36,8 +36,8 @@ if TYPE_CHECKING:
 HABITS_VERSION: Final = 1
 """Of the document."""
 
-_EDGES = np.array([0, *(round(2 ** (half / 2)) for half in range(4, 27)), 9 * 31 * 31])  # powers: two to a doubling
-_BIN = np.searchsorted(_EDGES, (np.arange(93 * STEPS + 1) / STEPS) ** 2).astype(np.uint8)  # of each amplitude
+_EDGES = np.array([0, *(round(2 ** (half / 2)) for half in range(4, 27)), 9 * WHOLE**2])  # powers: two to a doubling
+_BIN = np.searchsorted(_EDGES, (np.arange(3 * WHOLE * STEPS + 1) / STEPS) ** 2).astype(np.uint8)  # of each amplitude
 _STEADY, _GUSTS = 0.75, 0.98  # of the time a cell shows less: steadily, and but for a minute of an hour
 _TRAVELS = 0.15  # of the picture's longer side: what goes so far is a visitor ...
 _COMPACT = 0.15  # ... unless it covers more of the picture than this
@@ -72,9 +72,15 @@ class Habits:
 
     def __post_init__(self) -> None:
         count, cells = len(self.slots), (self.layout.columns, self.layout.rows)
-        shapes = {"slots": (count, 2), "footage_s": (count,), "steady": (count, *cells), "gusts": (count, *cells)}
-        shapes["unrest"] = (count,)
-        for name, shape in (shapes | {"chance": (2, len(LEVELS))}).items():
+        shapes = {
+            "slots": (count, 2),
+            "footage_s": (count,),
+            "steady": (count, *cells),
+            "gusts": (count, *cells),
+            "unrest": (count,),
+            "chance": (2, len(LEVELS)),
+        }
+        for name, shape in shapes.items():
             array = getattr(self, name)
             if array.shape != shape:
                 raise ValueError(f"{name} is {shape}, got {array.shape}")
@@ -121,13 +127,7 @@ class Habits:
 
     def to_bytes(self) -> bytes:
         """Return the arrays as a compressed .npz; the same habits give the same bytes."""
-        out = io.BytesIO()
-        with zipfile.ZipFile(out, "w") as archive:
-            for name, array in self.arrays().items():
-                member = io.BytesIO()
-                np.lib.format.write_array(member, np.asarray(array, order="C"), allow_pickle=False)
-                archive.writestr(zipfile.ZipInfo(f"{name}.npy"), member.getvalue(), zipfile.ZIP_DEFLATED, 6)
-        return out.getvalue()
+        return packed({name: np.asarray(array, order="C") for name, array in self.arrays().items()})
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Habits:

@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 
 from pipeline.activity import Activity
 from pipeline.clip import Clip
-from pipeline.detection.detect import active_moments, detect, event_stretches
+from pipeline.detection.detect import Event, active_moments, event_stretches
+from pipeline.detection.detect import events as found_events
 from pipeline.detection.evidence import Evidence, weigh
 from pipeline.detection.explain import obstacles
 from pipeline.detection.gates import Detection, Step, settings_at
@@ -173,7 +174,7 @@ def _count(counts: Counts, item: Footage, plan: _Plan, seen: _Seen, *, rule: Tun
         in_force = seen.events[seen.choice == of[IN_FORCE]]
         found, false = match(seen.events, seen.choice, in_force, choices, rule=rule)
         # What is rarer by chance weighs more, and everything weighs.
-        weight = np.array([1 + max(0.0, event.score) for event in detect(item.activity, item.detection, item.usual)])
+        weight = np.array([1 + max(0.0, event.score) for event in seen.in_force(item.detection)])
         counts.kept += (found @ weight)[of]
     counts.events += np.bincount(seen.choice, minlength=choices)[of]
     counts.false_alarms += false[of]
@@ -185,13 +186,18 @@ class _Seen(NamedTuple):
     """What the choices of a plan came to on one clip.
 
     events: int64 (E, 2), their starts and ends in ns; choice: int64 (E,), whose each is. peak: the highest score of any
-    moment; cells: the most connected ones that moved.
+    moment; cells: the most connected ones that moved. evidence: what all of it is made of.
     """
 
     events: Ints
     choice: Ints
     peak: float
     cells: int
+    evidence: Evidence
+
+    def in_force(self, detection: Detection) -> list[Event]:
+        """Return the events under some settings, rolls included."""
+        return found_events(trace(self.evidence, detection), detection)
 
 
 class _Plan:
@@ -236,7 +242,7 @@ class _Plan:
             pts.append(np.stack([found.start, found.end], axis=1))
             whose.append(of_row[found.whose])
         events = item.times(np.concatenate(pts).ravel()).reshape(-1, 2)
-        return _Seen(events, np.concatenate(whose), peak, cells)
+        return _Seen(events, np.concatenate(whose), peak, cells, evidence)
 
     def _active(self, evidence: Evidence) -> tuple[Ints, Ints, Ints, float, int]:
         """Return the `unbroken` active moments of every row, which row each is of, and the strongest motion."""
@@ -246,10 +252,8 @@ class _Plan:
         for rows in self.traces.values():
             labelling = max(Labelling.EVERY, *map(labelling_for, rows.values()))
             traced = trace(evidence, next(iter(rows.values())), labelling=labelling)
-            peak, cells = (
-                max(peak, evidence.score(int(traced.peak.max()))),
-                max(cells, int(traced.cells.max())),
-            )
+            peak = max(peak, evidence.score(int(traced.peak.max())))
+            cells = max(cells, int(traced.cells.max()))
             for number, choice in rows.items():
                 first, last = unbroken(active_moments(traced, choice))
                 firsts.append(first)

@@ -29,7 +29,7 @@ def trace(evidence: Evidence, detection: Detection, *, labelling: Labelling = La
     view = view_of(evidence.layout, detection)
     beyond = evidence.within(view.watched)
     peak = np.zeros(len(evidence.pts), np.uint16)
-    peak[evidence.at] = beyond.reshape(len(beyond), beyond[0].size if len(beyond) else 1).max(1)
+    peak[evidence.at] = beyond.reshape(len(beyond), beyond.shape[1] * beyond.shape[2]).max(1)
     labelling = max(labelling, labelling_for(detection))
     return Trace(peak, evidence, view, evidence.level(detection.sensitivity), labelling)
 
