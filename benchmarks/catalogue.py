@@ -31,7 +31,8 @@ from benchmarks import report
 from lamplighter.desk.desk import open_desk
 from lamplighter.settings import load
 from pipeline.activity import Activity
-from pipeline.case.request import Area, Request
+from pipeline.case.area import Area
+from pipeline.case.request import Request
 from pipeline.span import NS, Span
 from simulation.arrivals import arrivals
 from simulation.fleet import Mix, make_fleet

@@ -22,7 +22,8 @@ from lamplighter.desk.board import Board
 from lamplighter.desk.desk import open_desk
 from lamplighter.settings import Settings, load
 from pipeline.actor import Actor, Role
-from pipeline.case.request import Area, Request
+from pipeline.case.area import Area
+from pipeline.case.request import Request
 from pipeline.clip import Sharing
 from pipeline.span import NS, Span
 from simulation.arrivals import Arrival, arrivals

@@ -32,7 +32,7 @@ from pydantic_settings import (
 )
 
 from lamplighter.former import carried
-from pipeline.case.request import Limits
+from pipeline.case.rules import CaseSettings, Limits
 from pipeline.clip import check_id, check_zone
 from pipeline.detection.gates import Detection
 from pipeline.detection.layers import CameraLayer, Layers, Resolved, header
@@ -146,6 +146,7 @@ class Settings(BaseSettings):
     habits: HabitsSettings = HabitsSettings()
     tune: TuneSettings = TuneSettings()
     request: Limits = Limits()
+    case: CaseSettings = CaseSettings()
     profile: Profile = Profile()
     fleet: FleetSettings = FleetSettings()
 

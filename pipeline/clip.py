@@ -38,6 +38,12 @@ def check_zone(name: str) -> None:
         raise ValueError(f"wanted a time zone such as Europe/Vienna or UTC, got {name!r}") from error
 
 
+def check_mail(whose: str, address: str) -> None:
+    """Raise ValueError unless `address` can be a mail address."""
+    if len(address) > 254 or not _MAIL.fullmatch(address):
+        raise ValueError(f"{whose}: wanted a mail address such as olga@example.org, got {address!r}")
+
+
 class Sharing(StrEnum):
     """What a camera's owner allows without being asked again."""
 
@@ -47,10 +53,14 @@ class Sharing(StrEnum):
 
 
 class Disclosure(StrEnum):
-    """What a requester is told about the owner of footage that was shared; without any, nothing."""
+    """What a requester is told about the owner of footage that was shared; without any, nothing.
+
+    The block is the cell of the map that the camera is in, the place where it stands.
+    """
 
     NAME = "name"
     MAIL = "mail"
+    BLOCK = "block"
     PLACE = "place"
 
 
@@ -60,7 +70,7 @@ class Owner:
 
     `id` stands in keys and in `Camera.owner`; `mail` is empty where nobody can be written to. `language` is a tag of
     BCP 47 such as "en" or "de-AT". `discloses` is what a requester is told when this owner shares: nothing unless they
-    say so. Raises ValueError for a field of the wrong form.
+    say so. `opted_out_ns`: since when they want no requests at all. Raises ValueError for a field of the wrong form.
     """
 
     id: str
@@ -68,13 +78,14 @@ class Owner:
     mail: str = ""
     language: str = "en"
     discloses: tuple[Disclosure, ...] = ()
+    opted_out_ns: int | None = None
 
     def __post_init__(self) -> None:
         check_id("owner", self.id)
         if len(self.name) > 128 or any(unicodedata.category(char) in {"Cc", "Cs"} for char in self.name):
             raise ValueError(f"owner {self.id}: a name is one line of at most 128 characters, got {self.name!r}")
-        if self.mail and not _MAIL.fullmatch(self.mail):
-            raise ValueError(f"owner {self.id}: wanted a mail address such as olga@example.org, got {self.mail!r}")
+        if self.mail:
+            check_mail(f"owner {self.id}", self.mail)
         if not _LANGUAGE.fullmatch(self.language):
             raise ValueError(f"owner {self.id}: wanted a language such as en or de-AT, got {self.language!r}")
         try:
@@ -90,6 +101,8 @@ class Camera:
     zone: the time zone (IANA) of the local times in the names of its files; "" where the import says it.
     clock_offset_s: how far its clock is ahead of UTC (seconds; 180 is three minutes fast); it is taken off every start.
     clock_known: how that is known, for people. aliases: what else its files call it, such as "Front Door".
+    always_until_ns: when its owner's "always" runs out. gift: it was given to its owner, or sold cheaper; then footage
+    is no price for it, and "always" cannot be set.
 
     Raises ValueError for an id or owner that cannot stand in a key, a place that is not on Earth, a zone nobody knows,
     and a clock or an alias of the wrong form.
@@ -104,6 +117,8 @@ class Camera:
     clock_offset_s: float = 0.0
     clock_known: str = ""
     aliases: tuple[str, ...] = ()
+    always_until_ns: int | None = None
+    gift: bool = False
 
     def __post_init__(self) -> None:
         check_id("camera", self.id)
@@ -116,6 +131,8 @@ class Camera:
         if self.sharing not in set(Sharing):
             raise ValueError(f"camera {self.id}: sharing is {', '.join(Sharing)}, got {self.sharing!r}")
         object.__setattr__(self, "sharing", Sharing(self.sharing))
+        if self.gift and self.sharing is Sharing.ALWAYS:
+            raise ValueError(f"camera {self.id}: it was given or sold cheaper, so its owner is asked each time")
         self._check_clock()
         object.__setattr__(self, "aliases", tuple(self.aliases))
         for text in (*self.aliases, self.clock_known):
@@ -123,6 +140,11 @@ class Camera:
                 raise ValueError(f"camera {self.id}: wanted one line of at most 256 characters, got {text!r}")
         if not all(alias.strip() for alias in self.aliases):
             raise ValueError(f"camera {self.id}: an alias is empty, which every file would be called")
+
+    def shares_always_at(self, now_ns: int) -> bool:
+        """Tell whether its owner's "always" holds at an instant; one that nobody set an end to does not."""
+        until_ns = self.always_until_ns
+        return self.sharing is Sharing.ALWAYS and until_ns is not None and now_ns < until_ns
 
     def _check_clock(self) -> None:
         if self.zone:

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from pipeline.case.request import Area
+from pipeline.case.area import Area
 from pipeline.clip import Camera, Sharing
 from pipeline.span import NS, Span
 from simulation.film import FilmJob, film

@@ -15,10 +15,15 @@ from typing import TYPE_CHECKING, Any, Final
 from pipeline.activity import Activity
 from pipeline.case.consent import Decision
 from pipeline.case.delivery import CaseKey, Delivery
+from pipeline.case.letter import Letter
+from pipeline.case.life import Step
+from pipeline.case.order import Order
 from pipeline.case.released import Record
 from pipeline.case.request import Request
+from pipeline.case.usage import Usage
 from pipeline.clip import Camera, Clip, Clock, Owner
 from pipeline.errors import DamagedDocument
+from pipeline.people import Agency, Person
 from pipeline.span import NS, Span, iso
 from storage.contract import MissingObject, ObjectStore
 from storage.log import Entry
@@ -101,8 +106,10 @@ class Archive:
 
     def __init__(self, store: ObjectStore) -> None:
         self.store = store
-        self.owners = Shelf(store, Owner, "owners", name=lambda owner: owner.id)
-        self.cameras = Shelf(store, Camera, "cameras", name=lambda camera: camera.id, since=(as_it_is, as_it_is))
+        self.owners = Shelf(store, Owner, "owners", name=lambda owner: owner.id, since=(as_it_is,) * 2)
+        self.cameras = Shelf(store, Camera, "cameras", name=lambda camera: camera.id, since=(as_it_is,) * 3)
+        self.agencies = Shelf(store, Agency, "agencies", name=lambda agency: agency.id)
+        self.people = Shelf(store, Person, "people", name=lambda person: person.id)
         self.clips = Shelf(
             store, Ingested, "ingested", name=lambda ingested: clip_name(ingested.clip), since=(as_it_is, as_it_is)
         )
@@ -111,13 +118,16 @@ class Archive:
         self.learnt = Shelf(
             store, Learnt, "learnt", name=lambda one: f"{one.camera}/{_stamp(one.learnt_ns)}-{one.digest}"
         )
-        self.requests = Shelf(store, Request, "requests", name=lambda request: request.id)
+        self.requests = Shelf(store, Request, "requests", name=lambda request: request.id, since=(as_it_is,) * 2)
+        self.steps = Shelf(store, Step, "steps", name=lambda step: f"{step.request}/{step.number:04d}")
+        self.orders = Shelf(store, Order, "orders", name=lambda order: f"{order.request}/{order.id}")
+        self.letters = Shelf(store, Letter, "letters", name=lambda letter: f"{letter.request}/{letter.name}")
         self.decisions = Shelf(
             store,
             Decision,
             "decisions",
             name=lambda said: f"{said.request}/{said.owner}",
-            since=(as_it_is, as_it_is),
+            since=(as_it_is, as_it_is, _with_shares),
         )
         self.case_keys = Shelf(store, CaseKey, "keys", name=lambda key: key.request)
         self.deliveries = Shelf(
@@ -125,10 +135,12 @@ class Archive:
             Delivery,
             "deliveries",
             name=lambda one: f"{one.request}/{one.cut}",
-            since=(_from_a_telling_record, as_it_is),
+            since=(_from_a_telling_record, as_it_is, as_it_is),
         )
+        self.prepared = Shelf(store, Delivery, "prepared", name=lambda one: f"{one.request}/{one.cut}")
+        self.usage = Shelf(store, Usage, "usage", name=lambda one: f"{one.request}/{one.name}")
         self.records = Shelf(
-            store, Record, "cases", name=lambda one: f"{one.request}/{one.name}", since=(_untold, as_it_is)
+            store, Record, "cases", name=lambda one: f"{one.request}/{one.name}", since=(_untold, as_it_is, as_it_is)
         )
         self.log = Shelf(store, Entry, "audit", name=lambda entry: f"{entry.seq:012d}")
 
@@ -220,6 +232,11 @@ def _stamp(t_ns: int) -> str:
     return f"{second}.{t_ns % NS:09d}Z"
 
 
+def prepared_key(delivery: Delivery) -> str:
+    """Return the key of a clip that was cut for a request and is not released; no requester reads it."""
+    return f"prepared/{delivery.request}/{delivery.cut}.mp4"
+
+
 def released_key(request: str, name: str) -> str:
     """Return the key of a released clip's bytes; its record lies beside it."""
     return f"cases/{request}/{name}.mp4"
@@ -229,6 +246,12 @@ def _from_a_telling_record(fields: Fields) -> Fields:
     """Make a delivery of the one record that was written until names told nothing: its name was the cut's id."""
     told = {name: fields[name] for name in ("request", "cut", "clip", "source_sha256")}
     return told | {"salt": "", "record": _untold(fields)}
+
+
+def _with_shares(fields: Fields) -> Fields:
+    """Return a decision of the time when a clip was shared whole, with what sound the operator let leave."""
+    clips = fields.pop("clips")
+    return fields | {"shares": [{"clip": clip, "sound": True} for clip in clips]}
 
 
 def _untold(fields: Fields) -> Fields:

@@ -77,12 +77,12 @@ def catalog(url: str, archive: Archive) -> Iterator[Catalog]:
 
 def everything(catalog: Catalog) -> dict[str, Any]:
     """Return all that can be asked of a catalogue."""
-    requests = catalog.requests()
+    requests = catalog.cases.requests()
     return {
         "owners": catalog.owners(),
         "cameras": catalog.cameras(),
         "clips": catalog.clips(),
         "requests": requests,
-        "decisions": {one.id: catalog.decisions(one.id) for one in requests},
-        "deliveries": {one.id: catalog.deliveries(one.id) for one in requests},
+        "decisions": {one.id: catalog.cases.decisions(one.id) for one in requests},
+        "deliveries": {one.id: catalog.cases.deliveries(one.id) for one in requests},
     }

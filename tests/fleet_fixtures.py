@@ -1,6 +1,7 @@
 """A small simulated fleet: films made once for the session, and a desk over an empty directory store."""
 
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
@@ -11,10 +12,13 @@ import pytest
 from lamplighter.desk.desk import Desk, open_desk
 from lamplighter.settings import load
 from pipeline.actor import Actor, Role
-from pipeline.case.consent import Decision
-from pipeline.case.request import Area, Request
+from pipeline.case.area import Area
+from pipeline.case.consent import Decision, Share
+from pipeline.case.life import CHECKLIST
+from pipeline.case.request import Request
 from pipeline.clip import Camera, Sharing
 from pipeline.media.encode import encode
+from pipeline.people import Agency
 from pipeline.span import NS, Span, parse_iso
 from simulation.scene import Mover, Scene, render
 
@@ -51,9 +55,14 @@ def films(tmp_path_factory: pytest.TempPathFactory) -> Films:
 @pytest.fixture
 def desk(tmp_path: Path) -> Iterator[Desk]:
     """A desk over an empty directory store, in this process; requests may be as old as the films."""
-    flags = {"data": tmp_path / "data", "batch": {"workers": 0}, "request": {"max_age_days": 36_500}}
+    flags = {
+        "data": tmp_path / "data",
+        "batch": {"workers": 0},
+        "request": {"max_age_days": 36_500},
+        "case": {"tick_s": 0},
+    }
     with open_desk(load(flags=flags)) as opened:
-        opened.import_cameras(CAMERAS)
+        move_in(opened, CAMERAS)
         yield opened
 
 
@@ -63,14 +72,50 @@ def change(desk: Desk, **sections: Any) -> None:
     desk._holdings = replace(desk._holdings, settings=settings)
 
 
+def move_in(desk: Desk, cameras: Iterable[Camera]) -> None:
+    """Import cameras, each in its owner's name, as they alone may say that it always shares."""
+    for camera in cameras:
+        as_owner(desk, camera.owner).import_cameras([camera])
+
+
+def as_owner(desk: Desk, owner: str) -> Desk:
+    return desk.acting_as(Actor(Role.OWNER, owner))
+
+
+def staff(desk: Desk) -> None:
+    """Register the agency `town` with the officer otto, the reviewers rita and remy, and linus and lena of legal."""
+    if any(agency.id == "town" for agency in desk.agencies()):
+        return
+    desk.add_agency(Agency("town", "Town police", "desk 4"))
+    desk.add_person("otto", Role.OFFICER, agency="town")
+    for name, role in (("rita", "reviewer"), ("remy", "reviewer"), ("linus", "legal"), ("lena", "legal")):
+        desk.add_person(name, Role(role))
+    desk.add_person("ada", Role.AUDITOR)
+
+
+def submit(desk: Desk, request: Request) -> Request:
+    """Submit a request as an officer of the agency `town`."""
+    staff(desk)
+    return desk.acting_for("otto").new_request(request)
+
+
+def approve(desk: Desk, request: Request) -> None:
+    """Approve a request as the two reviewers whom it needs."""
+    for reviewer in ("rita", "remy"):
+        desk.acting_for(reviewer).review(request, approve=True, checked=CHECKLIST)
+
+
 def ask(desk: Desk, request: Request) -> Request:
-    """Make a request as an officer of its agency."""
-    return desk.acting_as(Actor(Role.OFFICER, request.agency)).new_request(request)
+    """Submit a request, have it approved, and send it to the owners; return it as it was settled."""
+    asked = submit(desk, request)
+    approve(desk, asked)
+    desk.send(asked)
+    return asked
 
 
-def answer(desk: Desk, request: Request, owner: str, *, share: Sequence[str] | None) -> Decision:
+def answer(desk: Desk, request: Request, owner: str, *, share: Sequence[str | Share] | None) -> Decision:
     """Answer a request as its owner."""
-    return desk.acting_as(Actor(Role.OWNER, owner)).decide(request, owner, share=share)
+    return as_owner(desk, owner).decide(request, owner, share=share)
 
 
 def a_request(*, case: str = "C-1", start_s: int = 0, end_s: int = 900) -> Request:
@@ -78,8 +123,7 @@ def a_request(*, case: str = "C-1", start_s: int = 0, end_s: int = 900) -> Reque
     west, south, east, north = 4.798, 51.9985, 4.803, 52.0015
     ring = ((west, south), (east, south), (east, north), (west, north), (west, south))
     span = Span(START_NS + start_s * NS, START_NS + end_s * NS)
-    made_ns = parse_iso("2026-02-02T09:00:00Z")
-    return Request(Area((ring,)), span, case, "Town police", "desk 4", "burglary", made_ns)
+    return Request(Area((ring,)), span, case, "town", "desk 4", "burglary", time.time_ns())
 
 
 def put_film(film: Path, folder: Path, camera: str, *, after_s: int = 0) -> Path:

@@ -6,10 +6,11 @@ from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
+from pipeline.case.area import Area
 from pipeline.case.consent import Decision
 from pipeline.case.delivery import CaseKey, Delivery
 from pipeline.case.released import Record, commitment
-from pipeline.case.request import Area, Request
+from pipeline.case.request import Request
 from pipeline.clip import Camera, Clip, Clock, Condition, Disclosure, Owner, Sharing, Stream
 from pipeline.media.cut import Cut
 from pipeline.media.layouts import LAYOUTS, layout

@@ -1,30 +1,33 @@
-"""One clip's way out, in one process: every word is read once more from the bucket, then fetch, cut, put, record."""
+"""One clip's way out: it is cut aside, on its owner's word; released, on their word asked for again; then handed over.
+
+Cut and handed over are by whoever has time; released is settled in one step between, in which nobody else says anything
+(storage.catalog.cases.Cases.release). What is refused before that step never leaves, what is refused after it has left.
+"""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from pipeline.case.consent import standing, withheld_by
+from pipeline.case.consent import Standing, disclosed
 from pipeline.case.delivery import CaseKey, Delivery
 from pipeline.case.released import Record, commitment
-from pipeline.clip import Clip
-from pipeline.errors import ClipError, DamagedDocument
+from pipeline.errors import ClipError
 from pipeline.media.cut import Cut, Product, make_cut
 from pipeline.media.profile import Profile
 from pipeline.span import Span
-from storage.archive import Archive, clip_name, released_key
+from storage.archive import Archive, prepared_key, released_key
+from storage.contract import MissingObject
 from storage.disk import scratch
 from workers.ingest import Context, fetch_clip
 from workers.receipt import Outcome, Stopwatch
+from workers.wall import Wall, believed, clip_of
 
 
 @dataclass(frozen=True, slots=True)
 class DeliverJob:
-    """One cut to make and deliver: which time of which clip, for which request, looking how.
+    """One cut to make and set aside for release: which time of which clip, for which request, looking how.
 
     `clip` is the name of the clip's own record: what the record says counts, whoever made the job.
     """
@@ -40,27 +43,31 @@ class DeliverJob:
         return self.clip
 
 
-def deliver(job: DeliverJob, context: Context, watch: Stopwatch) -> tuple[Outcome, Delivery]:
-    """Deliver one cut and return the operator's account of it; one delivered before is left as it is.
+def prepare(job: DeliverJob, context: Context, watch: Stopwatch) -> tuple[Outcome, Delivery]:
+    """Cut one clip aside, out of the requester's sight, and return the operator's account of it.
 
-    Raises ClipError("consent", ...) when the bucket holds no word of the owner that lets it out, ClipError when the
-    clip's record or source is not what it was or the cut cannot be made, StoreUnavailable or StoreRefused when the
-    store is.
+    One cut or released before is left as it is. Raises ClipError("consent", ...) when the bucket holds no word of the
+    owner that lets it out, ClipError when the clip's record or source is not what it was or the cut cannot be made,
+    StoreUnavailable or StoreRefused when the store is.
     """
     archive = context.archive
-    with watch("record"), _believed():
-        clip = _clip(archive, job.clip)
+    with watch("record"), believed():
+        clip = clip_of(archive, job.clip)
         if job.span & clip.span is None:
             raise ClipError("consent", "the cut is not inside the request's time and area")
         if len(clip.recorded(job.span)) != 1:
             raise ClipError("cut", "the asked time is not one part that the clip recorded; deliver it by the desk")
         cut = Cut(job.request, clip, job.span, job.profile)
-        known = archive.deliveries.get(f"{cut.request}/{cut.id}")
+        name = f"{cut.request}/{cut.id}"
+        known = archive.deliveries.get(name)
         # What was delivered and is gone is made again, under the word that holds now.
         if known is not None and archive.store.head(known.record.key) is not None:
             return Outcome.ALREADY, known
-    with watch("consent"), _believed():
-        _check_consent(archive, cut)
+        waits = archive.prepared.get(name)
+        if waits is not None and archive.store.head(prepared_key(waits)) is not None:
+            return Outcome.ALREADY, waits
+    with watch("consent"), believed():
+        _check(archive, cut)
         key = archive.case_keys.get(cut.request)
     if key is None:
         raise ClipError("consent", f"request {cut.request} has no key to make names with; deliver it by the desk")
@@ -72,13 +79,17 @@ def deliver(job: DeliverJob, context: Context, watch: Stopwatch) -> tuple[Outcom
             product = make_cut(source, target, cut, name=key.name(cut.id))
         delivery = account(cut, product, key)
         # Cutting may take an hour, and an owner may change their mind in it.
-        with watch("consent"), _believed():
-            _check_consent(archive, cut)
+        with watch("consent"), believed():
+            _check(archive, cut)
         with watch("put"):
-            archive.store.put(delivery.record.key, target, meta={"sha256": product.sha256})
-            archive.records.put(delivery.record)
-            archive.deliveries.put(delivery)
+            archive.store.put(prepared_key(delivery), target, meta={"sha256": product.sha256})
+            archive.prepared.put(delivery)
     return Outcome.DONE, delivery
+
+
+def _check(archive: Archive, cut: Cut) -> Standing:
+    wall = Wall(archive, cut.request)
+    return wall.check(cut.clip.camera, cut.clip.id, cut.span, sound=cut.profile.audio)
 
 
 def account(cut: Cut, product: Product, key: CaseKey) -> Delivery:
@@ -104,39 +115,63 @@ def account(cut: Cut, product: Product, key: CaseKey) -> Delivery:
         missing=product.missing,
         similarity=product.similarity,
     )
-    return Delivery(cut.request, cut.id, cut.clip.id, cut.clip.sha256, salt, record)
+    return Delivery(cut.request, cut.id, cut.clip.id, cut.clip.sha256, salt, record, camera=cut.clip.camera)
 
 
-def _clip(archive: Archive, name: str) -> Clip:
-    """Return a clip by its own record. Raises ClipError when there is none, or it is kept under another's name."""
-    ingested = archive.clips.get(name)
-    if ingested is None:
-        raise ClipError("record", f"there is no record {name}; `lamplighter catalog rebuild` forgets it")
-    clip = ingested.clip
-    # A record says under its own name whose bytes they are; its id holds camera, start and content.
-    # Of the key only a suffix is not in the name; a name has dots of its own.
-    if clip_name(clip) != name or not re.fullmatch(rf"{re.escape(f'clips/{name}')}(\.[^./]*)?", clip.key):
-        raise ClipError("consent", f"the record {name} speaks of other bytes than its name does; nothing leaves")
-    return clip
+def to_release(
+    archive: Archive,
+    request: str,
+    *,
+    tick_ns: int,
+    now_ns: int,
+    cell_m: float,
+    refused: Callable[[Delivery, str], None] = lambda _, __: None,
+) -> list[Delivery]:
+    """Return what of the cuts set aside for a request is released now, each with its record's last facts.
+
+    To be called where nobody else can say anything until its answer is written. What an owner said after the last
+    tick, or a request sent after it, waits for the next one; a legal order, and who asks for their own footage, wait
+    for none. `refused` is told of the cuts that no word lets out any more, and why.
+    """
+    wall, released = Wall(archive, request), []
+    for waits in archive.prepared.all(f"{request}/"):
+        try:
+            with believed():
+                standing = wall.check(
+                    *(waits.camera, waits.clip, waits.record.asked), sound=waits.record.audio is not None, now_ns=now_ns
+                )
+                camera = wall.camera(waits.camera)
+                said = wall.consent(camera).decisions.get(camera.owner)
+        except ClipError as error:
+            refused(waits, error.reason)
+            continue
+        at_once = standing in {Standing.ORDERED, Standing.OWN}
+        since_ns = said.decided_ns if said is not None else wall.life.sent_ns or 0
+        if wall.life.held or not (at_once or since_ns <= tick_ns):
+            continue
+        owner = wall.owner(camera.owner)
+        what = said.discloses if standing is Standing.SHARED and said is not None else ()
+        told = disclosed(camera, owner, owner.discloses if standing is Standing.ALWAYS else what, cell_m)
+        note = said.note if standing is Standing.SHARED and said is not None else ""
+        record = replace(waits.record, released_ns=now_ns if at_once else tick_ns, disclosed=told, note=note)
+        released.append(replace(waits, record=record, word=standing.value))
+    return released
 
 
-@contextmanager
-def _believed() -> Iterator[None]:
-    """Turn a document that cannot be believed into a clip that does not leave: it costs that clip, not the run."""
-    try:
-        yield
-    except DamagedDocument as error:
-        raise ClipError("consent", f"{error}; nothing leaves on its word") from error
+def hand_over(archive: Archive, delivery: Delivery) -> bool:
+    """Put a released clip into its case; tell whether it is there. Whoever is killed half-way does it again."""
+    record = delivery.record
+    if archive.store.head(record.key) is None:
+        try:
+            archive.store.copy(prepared_key(delivery), record.key, meta={"sha256": record.sha256})
+        except MissingObject:
+            return False  # made again by the next delivery, if its owner still lets it out
+    archive.records.put(record)
+    return True
 
 
-def _check_consent(archive: Archive, cut: Cut) -> None:
-    request, camera = archive.requests.get(cut.request), archive.cameras.get(cut.clip.camera)
-    if request is None or camera is None:
-        raise ClipError("consent", "the bucket holds no such request or camera; nothing leaves without both")
-    if cut.span & request.span != cut.span or not request.area.covers(camera):
-        raise ClipError("consent", "the cut is not inside the request's time and area")
-    answers = list(archive.decisions.all(f"{cut.request}/"))
-    owners = next((said for said in answers if said.owner == camera.owner), None)
-    says = standing(camera, cut.clip.id, owners, withheld=withheld_by(answers))
-    if not says.allowed:
-        raise ClipError("consent", f"{says.value}: the clip stays where it is")
+def drop_prepared(archive: Archive, deliveries: Iterable[Delivery]) -> None:
+    """Remove cuts that were set aside and will not be released from there any more."""
+    for delivery in deliveries:
+        archive.store.delete(prepared_key(delivery))
+        archive.prepared.remove(f"{delivery.request}/{delivery.cut}")

@@ -14,7 +14,7 @@ from lamplighter.cli.options import Json, desk_of
 from pipeline.errors import ConfigError, RequestRefused
 
 if TYPE_CHECKING:
-    from pipeline.case.request import Area
+    from pipeline.case.area import Area
     from pipeline.span import Span
 
 request_app = typer.Typer(no_args_is_help=True, help="Requests for footage.")
@@ -50,7 +50,7 @@ def new_request(
 
 def _area(file: Path) -> Area:
     """Read the polygon. Raises ConfigError for what is no JSON, RequestRefused for what is no polygon to ask for."""
-    from pipeline.case.request import Area
+    from pipeline.case.area import Area
 
     try:
         text = sys.stdin.read() if str(file) == "-" else file.read_text(encoding="utf-8")

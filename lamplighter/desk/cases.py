@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 from lamplighter.desk.habits import in_force
 from lamplighter.desk.holdings import Holdings
 from lamplighter.desk.kept import find
-from lamplighter.desk.register import check_owner
 from pipeline.actor import Role
-from pipeline.case.consent import Decision, Standing, standing, withheld_by
-from pipeline.case.request import Match, Request, Verdict, check
-from pipeline.case.request import match as match_all
+from pipeline.case.consent import Consent, Standing
+from pipeline.case.match import Match, Verdict
+from pipeline.case.match import match as match_all
+from pipeline.case.request import Request
 from pipeline.clip import Camera, Clip, Sharing
-from pipeline.errors import Conflict, NotAllowed, NotFound, RequestRefused
-from pipeline.span import NS, Span
+from pipeline.errors import Conflict, NotAllowed, NotFound
+from pipeline.span import Span
 from storage.archive import Ingested
 from storage.catalog.rows import KeptEvents
 
-_AHEAD_NS = 60 * NS  # how far the clock of who asks may be ahead of ours
+_RECORDED = {Verdict.MATCH, Verdict.NO_MOTION, Verdict.UNREADABLE}
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,22 +48,11 @@ class Row:
         return max(scores[event] for event in self.match.events)
 
 
-def new_request(holdings: Holdings, request: Request) -> Request:
-    """Settle a request for good; see Desk.new_request."""
-    if request.agency != holdings.actor.name:
-        raise NotAllowed(f"{holdings.actor} may not ask in the name of {request.agency}; an officer of theirs may")
-    if request.made_ns > time.time_ns() + _AHEAD_NS:
-        raise RequestRefused("made", "is made in the future: there is no live view; set the clock of who asks")
-    check(request, holdings.settings.request)
-    holdings.catalog.put_request(request, max_per_incident=holdings.settings.request.max_per_incident)
-    holdings.log("request made", request.id, f"case {request.case_number}, {request.span}")
-    return request
-
-
 def request(holdings: Holdings, name: str) -> Request:
     """Return the request of that id. Raises NotFound, for another agency's too when an officer asks."""
-    found, actor = holdings.catalog.request(name), holdings.actor
-    if found is None or (actor.role is Role.OFFICER and found.agency != actor.name):
+    found, actor = holdings.catalog.cases.request(name), holdings.actor
+    theirs = found is not None and not found.own and found.agency == actor.agency
+    if found is None or (actor.role is Role.OFFICER and not theirs):
         raise NotFound(f"there is no request {name!r}; `lamplighter show` lists them")
     return found
 
@@ -98,48 +87,28 @@ def matching(holdings: Holdings, asked: Request, wanted: Callable[[Camera, Clip]
 
 def asked_of(holdings: Holdings, asked: Request, owner: str) -> list[Row]:
     """Return the verdict on the clips about which an owner is asked. Raises NotAllowed to another owner."""
-    _check_own(holdings, owner)
-    return matching(holdings, asked, lambda camera, _: camera.owner == owner and camera.sharing is Sharing.ASK)
+    check_own(holdings, owner)
+    return matching(holdings, asked, lambda camera, _: camera.owner == owner and camera.sharing is not Sharing.NEVER)
 
 
-def decide(
-    holdings: Holdings, asked: Request, owner: str, *, share: Sequence[str] | None, saw: Callable[[list[Row]], None]
-) -> Decision:
-    """Settle one owner's answer; see Desk.decide."""
-    _check_own(holdings, owner)
-    check_owner(holdings, owner)
-    mine = asked_of(holdings, asked, owner)
-    saw(mine)
-    waiting = [row.match.clip.id for row in mine if row.match.verdict is Verdict.MATCH and row.match.clip]
-    chosen = waiting if share is None else list(share)
-    for clip in chosen:
-        if clip not in waiting:
-            raise NotFound(f"clip {clip} does not wait for owner {owner}; `lamplighter match` lists those that do")
-    if share is None and not waiting:
-        raise NotFound(f"no clip of owner {owner} matches request {asked.id}, so there is nothing to share")
-    withheld = tuple(set(waiting) - set(chosen))
-    decision = Decision(asked.id, owner, tuple(chosen), time.time_ns(), withheld)
-    settled = holdings.catalog.settle(decision)
-    if settled.clips != decision.clips:
-        raise Conflict(f"owner {owner} answered request {asked.id} before, and differently; the first answer holds")
-    if settled == decision:
-        answer = f"shared {len(settled.clips)} clips" if settled.clips else "declined"
-        holdings.log("decision", asked.id, answer)
-    return settled
+def consent_to(holdings: Holdings, asked: Request) -> Consent:
+    """Return all that was said to a request, as the catalogue knows it."""
+    consent = holdings.catalog.cases.consent(asked, holdings.catalog.owners())
+    return replace(consent, life=replace(consent.life, reviewers=holdings.settings.case.reviewers))
 
 
 def _may_see(holdings: Holdings, camera: Camera) -> bool:
     return holdings.actor.role is not Role.OWNER or camera.owner == holdings.actor.name
 
 
-def _check_own(holdings: Holdings, owner: str) -> None:
+def check_own(holdings: Holdings, owner: str) -> None:
+    """Raise NotAllowed when an owner acts for another one."""
     if holdings.actor.role is Role.OWNER and holdings.actor.name != owner:
         raise NotAllowed(f"{holdings.actor} may not answer for owner {owner}; {owner} has to")
 
 
 def _rows(holdings: Holdings, asked: Request, cameras: list[Camera], near: list[tuple[Camera, Ingested]]) -> list[Row]:
-    decisions = holdings.catalog.decisions(asked.id)
-    withheld = withheld_by(decisions.values())
+    consent, now_ns = consent_to(holdings, asked), time.time_ns()
     ingested: dict[str, dict[str, Ingested]] = {}
     for _, record in sorted(near, key=lambda one: one[1].clip.start_ns):
         ingested.setdefault(record.clip.camera, {})[record.clip.id] = record
@@ -164,9 +133,11 @@ def _rows(holdings: Holdings, asked: Request, cameras: list[Camera], near: list[
     for one in match_all(asked, cameras, clips=clips, events=events):
         name = one.clip.id if one.clip else ""
         stands, kept = None, found.motions.get(name)
-        if one.verdict is Verdict.MATCH and one.clip is not None:
-            camera = one.camera
-            stands = standing(camera, one.clip.id, decisions.get(camera.owner), withheld=withheld)
+        if one.clip is not None and one.span is not None and one.verdict in _RECORDED:
+            stands = consent.standing(one.camera, name, one.span, now_ns)
+            # What its owner chose, or an order names, leaves whether or not anything moved; of the rest only that.
+            if one.verdict is not Verdict.MATCH and stands not in {Standing.SHARED, Standing.ORDERED}:
+                stands = None
         used = habits.name(one.camera.id) if kept else ""
         rows.append(Row(one, stands, kept, found.damaged.get(name, ""), used))
     return rows

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Sequence
 from pathlib import PurePosixPath
 from typing import Any, Never
@@ -10,10 +11,10 @@ import numpy as np
 from pydantic import TypeAdapter
 
 from lamplighter.desk.books import Accounts, carry_out
-from lamplighter.desk.cases import matching
+from lamplighter.desk.cases import consent_to, matching
 from lamplighter.desk.holdings import Holdings
 from lamplighter.desk.tally import Saw, Tally
-from pipeline.case.consent import standing, withheld_by
+from pipeline.case.consent import Standing
 from pipeline.case.delivery import Delivery
 from pipeline.case.released import Record
 from pipeline.case.request import Request
@@ -21,42 +22,82 @@ from pipeline.clip import Camera, Clip
 from pipeline.errors import Conflict
 from pipeline.media.cut import Cut
 from pipeline.span import Span
-from storage.archive import clip_name
-from workers.deliver import DeliverJob
-from workers.deliver import deliver as deliver_cut
+from storage.archive import clip_name, prepared_key
+from workers.deliver import DeliverJob, drop_prepared, hand_over, prepare, to_release
 from workers.receipt import Outcome, Receipt, set_aside
 
 _RECORDS = TypeAdapter(list[Record])
 
 
 def deliver(holdings: Holdings, request: Request, *, saw: Saw) -> Tally:
-    """Deliver every clip its owner lets out; see Desk.deliver."""
+    """Cut aside every clip its owner lets out, and release what is due; see Desk.deliver."""
     if next(holdings.archive.to_rename(request.id), None) is not None:
         raise Conflict(
             f"an earlier version released clips for request {request.id} under names that tell whose they are; "
             "bring them over first (lamplighter case upgrade)"
         )
+    _finish(holdings, request)
     jobs, damaged = _jobs(holdings, request)
     _sweep(holdings, request, set(jobs) | set(damaged))
     accounts = Accounts(holdings)
-    logged = {one.cut for one in holdings.catalog.deliveries(request.id)}
 
     def enter(receipt: Receipt[DeliverJob, Delivery]) -> None:
-        delivery = receipt.result
         if receipt.outcome is not Outcome.ASIDE or receipt.trace:
             accounts.put(receipt)
-        if delivery is None:
-            return
-        # Logged before the catalogue knows: who is killed between the two logs it a second time, and never not at all.
-        if receipt.outcome is Outcome.DONE or delivery.cut not in logged:
-            record = delivery.record
-            holdings.log("delivered", record.key, f"sha256 {record.sha256}, clip {delivery.clip}")
-        holdings.catalog.put_deliveries([delivery])
 
     # In the order of their names: in that of cameras, files would tell by their times which are of one camera.
     chosen = [jobs[name] for name in sorted(jobs)]
     refused = [damaged[name] for name in sorted(damaged)]
-    return carry_out(chosen, deliver_cut, holdings, saw=saw, enter=enter, refused=refused)
+    tally = carry_out(chosen, prepare, holdings, saw=saw, enter=enter, refused=refused)
+    release(holdings, request, tally)
+    known = {one.cut: one for one in holdings.catalog.cases.deliveries(request.id)}
+    tally.results = [known[one.cut] for one in tally.results if one.cut in known]
+    return tally
+
+
+def release(holdings: Holdings, request: Request, tally: Tally | None = None) -> list[Delivery]:
+    """Release what is due of the cuts set aside for a request, and hand it over; return what was released now."""
+    now_ns, archive = time.time_ns(), holdings.archive
+    tick_ns = holdings.settings.case.tick_ns(now_ns)
+    refused: list[tuple[Delivery, str]] = []
+
+    def settle() -> list[Delivery]:
+        refused.clear()
+        return to_release(
+            *(archive, request.id),
+            tick_ns=tick_ns,
+            now_ns=now_ns,
+            cell_m=holdings.settings.request.cell_m,
+            refused=lambda delivery, why: refused.append((delivery, why)),
+        )
+
+    released = sorted(holdings.catalog.cases.release(settle), key=lambda one: one.record.key)
+    for delivery in released:
+        _hand_over(holdings, delivery)
+    for delivery, why in refused:
+        holdings.log("kept back", request.id, f"clip {delivery.clip}: {why}")
+        drop_prepared(archive, [delivery])
+        if tally is not None:
+            tally.keep_back(delivery, why)
+    return released
+
+
+def _finish(holdings: Holdings, request: Request) -> None:
+    """Hand over what a killed run had settled as released and not handed over."""
+    archive = holdings.archive
+    for waits in list(archive.prepared.all(f"{request.id}/")):
+        known = archive.deliveries.get(f"{request.id}/{waits.cut}")
+        if known is not None and known.record.sha256 == waits.record.sha256:
+            holdings.catalog.cases.put_deliveries([known])
+            _hand_over(holdings, known)
+
+
+def _hand_over(holdings: Holdings, delivery: Delivery) -> None:
+    record = delivery.record
+    if hand_over(holdings.archive, delivery):
+        # Logged before what was set aside goes: who is killed in between logs it a second time, and never not at all.
+        holdings.log("delivered", record.key, f"sha256 {record.sha256}, clip {delivery.clip}, {delivery.word}")
+        drop_prepared(holdings.archive, [delivery])
 
 
 def told(deliveries: Iterable[Delivery]) -> list[dict[str, Any]]:
@@ -71,26 +112,30 @@ def _jobs(holdings: Holdings, request: Request) -> tuple[dict[str, DeliverJob], 
 
     And what would be, if it could be read what moved in it.
     """
-    key = holdings.catalog.case_key(request.id)  # there before any worker asks for it
-    decisions = holdings.catalog.decisions(request.id)
-    withheld = withheld_by(decisions.values())
+    key = holdings.catalog.cases.case_key(request.id)  # there before any worker asks for it
+    consent, now_ns, profile = consent_to(holdings, request), time.time_ns(), holdings.settings.profile
 
     def let_out(camera: Camera, clip: Clip) -> bool:
-        return standing(camera, clip.id, decisions.get(camera.owner), withheld=withheld).allowed
+        span = request.span & clip.span
+        return span is not None and consent.standing(camera, clip.id, span, now_ns).allowed
 
     jobs: dict[str, DeliverJob] = {}
     damaged: dict[str, Receipt[DeliverJob, Never]] = {}
     for row in matching(holdings, request, let_out):
-        clip = row.match.clip
-        if clip is None or not (row.damage or (row.standing is not None and row.standing.allowed)):
+        clip, span = row.match.clip, row.match.span
+        if clip is None or span is None or not (row.damage or (row.standing is not None and row.standing.allowed)):
             continue
-        for span in _with_frames(holdings, clip, row.match.recorded):
-            cut = Cut(request.id, clip, span, holdings.settings.profile)
-            job = DeliverJob(request.id, clip_name(clip), span, cut.profile)
-            if row.damage:
-                damaged[key.name(cut.id)] = set_aside(job, "activity", row.damage)
+        parts, sound = consent.let_out(row.match.camera, clip.id, span, now_ns)
+        how = profile if sound is None else profile.model_copy(update={"audio": sound})
+        both = [one for part in parts for recorded in row.match.recorded if (one := part & recorded)]
+        unreadable = row.damage and row.standing not in {Standing.SHARED, Standing.ORDERED}
+        for one in _with_frames(holdings, clip, both):
+            job = DeliverJob(request.id, clip_name(clip), one, how)
+            name = key.name(Cut(request.id, clip, one, how).id)
+            if unreadable:
+                damaged[name] = set_aside(job, "activity", row.damage)
             else:
-                jobs[key.name(cut.id)] = job
+                jobs[name] = job
     return jobs, damaged
 
 
@@ -107,13 +152,20 @@ def _with_frames(holdings: Holdings, clip: Clip, parts: Sequence[Span]) -> Seque
 
 
 def _sweep(holdings: Holdings, request: Request, wanted: set[str]) -> None:
-    """Remove what lies in the case, is accounted for nowhere and will not be made now: a killed run left it."""
-    store = holdings.archive.store
+    """Remove what lies in the case and is accounted for nowhere, and what was cut aside and will not leave now."""
+    store, archive = holdings.archive.store, holdings.archive
+    for waits in list(archive.prepared.all(f"{request.id}/")):
+        if waits.record.name not in wanted:
+            drop_prepared(archive, [waits])
+    known = {prepared_key(one) for one in archive.prepared.all(f"{request.id}/")}
+    for key in list(store.keys(f"prepared/{request.id}/")):
+        if not key.endswith(".json") and key not in known:
+            store.delete(key)
     keys = list(store.keys(f"cases/{request.id}/"))
     if not keys:
         return
-    known = {one.record.name for one in holdings.archive.deliveries.all(f"{request.id}/")} | wanted
+    names = {one.record.name for one in archive.deliveries.all(f"{request.id}/")}
     for key in keys:
-        if PurePosixPath(key).stem not in known:
-            holdings.log("removed from case", key, "no account of it, and its owner does not let it out")
+        if PurePosixPath(key).stem not in names:
+            holdings.log("removed from case", key, "no account of it")
             store.delete(key)

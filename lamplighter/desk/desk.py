@@ -10,15 +10,15 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 # What an operation alone needs is imported in it: decoding and measuring cost a second, and most do neither.
-from lamplighter.desk import register
+from lamplighter.desk.casework import Casework
 from lamplighter.desk.habits import InForce, in_force
-from lamplighter.desk.holdings import Holdings, opened, operator
+from lamplighter.desk.holdings import opened, operator
+from lamplighter.desk.people import actor_of
 from lamplighter.desk.roles import operation
 from lamplighter.desk.tally import Saw, Tally, nobody
 from lamplighter.settings import Settings
 from pipeline.actor import Actor
-from pipeline.clip import Camera, Clip, Owner
-from pipeline.detection.layers import header
+from pipeline.clip import Camera, Clip
 from pipeline.errors import LamplighterError, NotFound
 from pipeline.span import Span
 from storage.archive import Ingested
@@ -29,12 +29,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from lamplighter.desk.board import Board
-    from lamplighter.desk.cases import Row
-    from lamplighter.desk.earlier import Renamed
     from lamplighter.desk.habits import Known
     from pipeline.activity import Activity
-    from pipeline.case.consent import Decision
-    from pipeline.case.request import Request
     from pipeline.detection.layers import Resolved
     from workers.ingest import Context
     from workers.receipt import Work
@@ -52,68 +48,7 @@ def open_desk(settings: Settings, actor: Actor | None = None) -> Iterator[Desk]:
         yield Desk(holdings)
 
 
-class Reception:
-    """Whom a desk serves, and the operations on what it knows of the fleet."""
-
-    def __init__(self, holdings: Holdings) -> None:
-        self._holdings = holdings
-
-    @property
-    def settings(self) -> Settings:
-        """The settings in force."""
-        return self._holdings.settings
-
-    @property
-    def actor(self) -> Actor:
-        """Who all is done for."""
-        return self._holdings.actor
-
-    @property
-    def store_url(self) -> str:
-        """Where the store is, for people."""
-        return self._holdings.archive.store.url
-
-    @operation
-    def import_cameras(self, cameras: Sequence[Camera]) -> None:
-        """Write the cameras; one that is there is changed, and the change is logged."""
-        register.import_cameras(self._holdings, cameras)
-
-    @operation
-    def import_owners(self, owners: Sequence[Owner]) -> None:
-        """Write the owners; one that is there is changed, and the change is logged."""
-        register.import_owners(self._holdings, owners)
-
-    @operation
-    def cameras(self) -> list[Camera]:
-        """Return all cameras, in order of id."""
-        return self._holdings.catalog.cameras()
-
-    @operation
-    def camera(self, camera: str) -> Camera:
-        """Return the camera of that id. Raises NotFound."""
-        return register.camera(self._holdings, camera)
-
-    @operation
-    def owners(self) -> list[Owner]:
-        """Return the owners that were imported, in order of id."""
-        return self._holdings.catalog.owners()
-
-    @operation
-    def strangers(self) -> list[str]:
-        """Return a warning for every table of the settings that is for a camera there is none of."""
-        known = {camera.id for camera in self._holdings.catalog.cameras()}
-        names = self.settings.layers.strangers(known)
-        return [f"{header(('camera', name))} is for a camera that is not in the catalogue" for name in names]
-
-    @operation
-    def show(self, thing: str | None = None) -> dict[str, Any]:
-        """Return what is known of a camera, clip or request by its id, or of the fleet. Raises NotFound."""
-        from lamplighter.desk.show import show
-
-        return show(self._holdings, thing)
-
-
-class Desk(Reception):
+class Desk(Casework):
     """The operations over one fleet, for one actor. Open it with `open_desk`.
 
     Each raises NotAllowed to a role that may not do it (`lamplighter.desk.roles.MAY`), before anything is done.
@@ -123,6 +58,11 @@ class Desk(Reception):
     def acting_as(self, actor: Actor) -> Desk:
         """Return this desk for another actor, over the same store and catalogue; it is closed with this one."""
         return Desk(replace(self._holdings, actor=actor))
+
+    @operation
+    def acting_for(self, person: str) -> Desk:
+        """Return this desk for a registered person, who is who they say. Raises NotFound."""
+        return self.acting_as(actor_of(self._holdings, person))
 
     # Footage
 
@@ -245,78 +185,6 @@ class Desk(Reception):
         from lamplighter.desk.footage import still
 
         return still(self._holdings, clip, pts, missed=missed)
-
-    # Cases
-
-    @operation
-    def new_request(self, request: Request) -> Request:
-        """Check an officer's request against the published rules and settle it for good.
-
-        Raises RequestRefused naming the rule it breaks, NotAllowed when it is in another agency's name.
-        """
-        from lamplighter.desk.cases import new_request
-
-        return new_request(self._holdings, request)
-
-    @operation
-    def request(self, request: str) -> Request:
-        """Return the request of that id. Raises NotFound, to an officer for those of others too."""
-        from lamplighter.desk.cases import request as request_of
-
-        return request_of(self._holdings, request)
-
-    @operation
-    def match(self, request: Request) -> list[Row]:
-        """Return the verdict on every camera and clip, to an owner on their own; never for the requester.
-
-        Of the cameras inside the area the clips that share time with the request are there, and of those that do not
-        the last one before it and the first one after it: there may be years of others.
-        """
-        from lamplighter.desk.cases import match
-
-        return match(self._holdings, request)
-
-    @operation
-    def asked_of(self, request: Request, owner: str) -> list[Row]:
-        """Return the verdict on the clips about which an owner is asked. Raises NotAllowed to another owner."""
-        from lamplighter.desk.cases import asked_of
-
-        return asked_of(self._holdings, request, owner)
-
-    @operation
-    def decide(
-        self,
-        request: Request,
-        owner: str,
-        *,
-        share: Sequence[str] | None,
-        saw: Callable[[list[Row]], None] = lambda _: None,
-    ) -> Decision:
-        """Settle an owner's own answer: the clips they share, all that wait when `share` is None, none to decline.
-
-        `saw` is given the verdicts on their clips first. Raises NotAllowed for another's answer, NotFound for an owner
-        nobody knows and for a clip that does not wait for them, Conflict when they answered before and differently.
-        """
-        from lamplighter.desk.cases import decide
-
-        return decide(self._holdings, request, owner, share=share, saw=saw)
-
-    @operation
-    def deliver(self, request: Request, *, saw: Saw = nobody) -> Tally:
-        """Deliver every clip its owner lets out; return what came of each, the operator's accounts as its results.
-
-        Raises Conflict when an earlier version delivered for this request: `upgrade_cases` brings that over first.
-        """
-        from lamplighter.desk.delivery import deliver
-
-        return deliver(self._holdings, request, saw=saw)
-
-    @operation
-    def upgrade_cases(self, request: str = "") -> list[Renamed]:
-        """Give what earlier versions released, for one request or all, names that tell nothing; return what changed."""
-        from lamplighter.desk.earlier import rename_released
-
-        return rename_released(self._holdings, request)
 
     # The books
 

@@ -37,7 +37,7 @@ def rename_released(holdings: Holdings, request: str) -> list[Renamed]:
 
 
 def _rename(holdings: Holdings, old: Delivery) -> Renamed:
-    archive, key = holdings.archive, holdings.catalog.case_key(old.request)
+    archive, key = holdings.archive, holdings.catalog.cases.case_key(old.request)
     name, salt = key.name(old.cut), key.salt(old.cut)
     before = (old.record.key, archive.records.key(f"{old.request}/{old.cut}"))
     record = replace(
@@ -58,7 +58,7 @@ def _rename(holdings: Holdings, old: Delivery) -> Renamed:
     archive.deliveries.put(new)
     # Logged before the old names go: who is killed in between logs it a second time, and never not at all.
     holdings.log("case upgraded", record.key, f"formerly {before[0]}{why and f'; {why}'}")
-    holdings.catalog.put_deliveries([new])
+    holdings.catalog.cases.put_deliveries([new])
     for gone in before:
         archive.store.delete(gone)
     return Renamed(before, "" if why else record.key, why)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lamplighter.settings import Settings
-from pipeline.actor import Actor, Role
+from pipeline.actor import Actor, Proof, Role
 from pipeline.errors import ConfigError
 from storage.access import ACCESS_KEY, SECRET_KEY, SESSION_TOKEN, StoreSettings
 from storage.archive import Archive
@@ -51,7 +51,9 @@ class Holdings:
 
     def log(self, action: str, subject: str, detail: str = "") -> None:
         """Append one line to the audit log, in the actor's name."""
-        self.catalog.append(time.time_ns(), str(self.actor), action=action, subject=subject, detail=detail)
+        actor = self.actor
+        who = str(actor) if actor.proof is Proof.LOGGED_IN else f"{actor}, {actor.proof}"
+        self.catalog.append(time.time_ns(), who, action=action, subject=subject, detail=detail)
 
 
 @contextmanager
@@ -99,6 +101,6 @@ def _own_server(settings: Settings) -> StoreSettings:
 def operator() -> Actor:
     """Return who sits at this machine: the operator, under the name they logged in with."""
     try:
-        return Actor(Role.OPERATOR, getpass.getuser())
+        return Actor(Role.OPERATOR, getpass.getuser(), proof=Proof.LOGGED_IN)
     except (KeyError, OSError, ValueError):  # a container's user need not have a name
-        return Actor(Role.OPERATOR, f"user {os.getuid()}")
+        return Actor(Role.OPERATOR, f"user {os.getuid()}", proof=Proof.LOGGED_IN)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TypeVar
 
 from lamplighter.desk.holdings import Holdings
-from pipeline.clip import Camera, Clip, Owner
-from pipeline.errors import ConfigError, NotFound
+from pipeline.actor import Role
+from pipeline.clip import Camera, Clip, Owner, Sharing
+from pipeline.errors import ConfigError, NotAllowed, NotFound
 from pipeline.roster import check_aliases
+from pipeline.span import NS
 
 T = TypeVar("T", Camera, Owner)
 
@@ -19,12 +23,33 @@ def import_cameras(holdings: Holdings, cameras: Sequence[Camera]) -> None:
     Raises ConfigError, and writes none, when an alias would be another camera's name.
     """
     before = holdings.catalog.cameras()
+    cameras = [_as_allowed(holdings, camera, {one.id: one for one in before}.get(camera.id)) for camera in cameras]
     try:
         check_aliases(({one.id: one for one in before} | {one.id: one for one in cameras}).values())
     except ValueError as error:
         raise ConfigError(str(error)) from error
     holdings.catalog.put_cameras(cameras)
     _log_changes(holdings, "camera", before, cameras, _told)
+
+
+def _as_allowed(holdings: Holdings, camera: Camera, before: Camera | None) -> Camera:
+    """Return a camera as it may be written: "always" is its owner's word, and runs out.
+
+    Raises ConfigError for another person's "always", NotAllowed for a camera that is not the owner's who imports it.
+    """
+    actor, days = holdings.actor, holdings.settings.case.always_days
+    if actor.role is Role.OWNER and (camera.owner != actor.name or (before and before.owner != actor.name)):
+        raise NotAllowed(f"{actor} may import their own cameras alone; {camera.id} is not theirs")
+    if camera.sharing is not Sharing.ALWAYS:
+        return replace(camera, always_until_ns=None)
+    if before is not None and before.sharing is Sharing.ALWAYS and before.owner == camera.owner:
+        return replace(camera, always_until_ns=before.always_until_ns)
+    if actor.role is not Role.OWNER:
+        raise ConfigError(
+            f"camera {camera.id}: that it always shares is for its owner {camera.owner} to say: import cameras of your "
+            f"own with --owner {camera.owner}, or import it as `ask`, and let them set it (lamplighter owners allow)"
+        )
+    return replace(camera, always_until_ns=time.time_ns() + days * 86_400 * NS)
 
 
 def _told(camera: Camera) -> str:

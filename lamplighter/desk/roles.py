@@ -14,7 +14,7 @@ _OPERATOR: Final = frozenset({Role.OPERATOR})
 
 MAY: Final[Mapping[str, frozenset[Role]]] = {
     # The fleet
-    "import_cameras": _OPERATOR,
+    "import_cameras": frozenset({Role.OPERATOR, Role.OWNER}),
     "import_owners": _OPERATOR,
     "cameras": _OPERATOR,
     "camera": _OPERATOR,
@@ -33,12 +33,27 @@ MAY: Final[Mapping[str, frozenset[Role]]] = {
     "learn": _OPERATOR,
     "habits": _OPERATOR,
     "still": _OPERATOR,
+    # People
+    "add_agency": _OPERATOR,
+    "agencies": frozenset(Role),
+    "add_person": _OPERATOR,
+    "disable_person": _OPERATOR,
+    "people": frozenset({Role.OPERATOR, Role.AUDITOR}),
+    "allow": frozenset({Role.OWNER}),
     # Cases. An owner sees what is theirs, an officer what they asked for.
-    "new_request": frozenset({Role.OFFICER}),
-    "request": frozenset({Role.OPERATOR, Role.OWNER, Role.OFFICER, Role.REVIEWER, Role.LEGAL}),
+    "new_request": frozenset({Role.OFFICER, Role.OWNER}),
+    "request": frozenset(Role) - {Role.AUDITOR},
+    "standing": frozenset({Role.OPERATOR, Role.OFFICER, Role.REVIEWER, Role.LEGAL}),
+    "standings": frozenset({Role.OPERATOR, Role.OFFICER, Role.REVIEWER, Role.LEGAL}),
+    "review": frozenset({Role.REVIEWER}),
+    "send": _OPERATOR,
+    "hold": frozenset({Role.REVIEWER, Role.LEGAL}),
+    "resolve": frozenset({Role.OFFICER}),
     "match": frozenset({Role.OPERATOR, Role.OWNER}),
     "asked_of": frozenset({Role.OPERATOR, Role.OWNER}),
     "decide": frozenset({Role.OWNER}),
+    "withdraw": frozenset({Role.OWNER}),
+    "opt_out": frozenset({Role.OWNER}),
     "deliver": _OPERATOR,
     "upgrade_cases": _OPERATOR,
     # The books
@@ -46,6 +61,7 @@ MAY: Final[Mapping[str, frozenset[Role]]] = {
     "verify_log": frozenset({Role.OPERATOR, Role.AUDITOR}),
     # Who runs the machine says for whom it acts: a command for an owner, a page for whoever signed in.
     "acting_as": _OPERATOR,
+    "acting_for": _OPERATOR,
 }
 """Every operation of `Desk` by its name, and the roles that may do it. Whose things it may be done to, each checks."""
 
@@ -53,6 +69,8 @@ MAY: Final[Mapping[str, frozenset[Role]]] = {
 class _ForSomebody(Protocol):
     @property
     def actor(self) -> Actor: ...
+
+    def _check_actor(self) -> None: ...
 
 
 D = TypeVar("D", bound=_ForSomebody)
@@ -72,6 +90,7 @@ def operation(method: Callable[Concatenate[D, P], R]) -> Callable[Concatenate[D,
         if desk.actor.role not in may:
             raise NotAllowed(f"{desk.actor} may not {name.replace('_', ' ')}; who may: {', '.join(sorted(may))}")
         try:
+            desk._check_actor()  # noqa: SLF001 - of the desk it guards
             return method(desk, *args, **kwargs)
         except OSError as error:
             if of_machine(error):

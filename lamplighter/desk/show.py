@@ -49,14 +49,14 @@ def show(holdings: Holdings, thing: str | None) -> dict[str, Any]:
         return _camera(holdings, camera)
     if (ingested := catalog.clip(thing)) is not None:
         return _clip(holdings, ingested)
-    if (request := catalog.request(thing)) is not None:
+    if (request := catalog.cases.request(thing)) is not None:
         return _request(holdings, request)
     raise NotFound(f"there is no request, camera or clip {thing!r}; `lamplighter show` and `show CAMERA` list them")
 
 
 def _fleet(holdings: Holdings) -> dict[str, Any]:
     catalog = holdings.catalog
-    cameras, clips, requests = catalog.cameras(), catalog.clips(), catalog.requests()
+    cameras, clips, requests = catalog.cameras(), catalog.clips(), catalog.cases.requests()
     seconds = sum(record.clip.footage_ns for record in clips) / NS
     version = holdings.settings.measure.version()
     return {
@@ -66,7 +66,7 @@ def _fleet(holdings: Holdings) -> dict[str, Any]:
         "not whole": sum(record.clip.stream.condition != WHOLE for record in clips),
         "to remeasure": sum(record.version != version for record in clips),
         "hours": round(seconds / 3600, 3),
-        "delivered": sum(len(catalog.deliveries(request.id)) for request in requests),
+        "delivered": sum(len(catalog.cases.deliveries(request.id)) for request in requests),
         "requests": [_request_row(request) for request in requests],
         "set aside": [
             {"clip": aside.source, "station": aside.station, "reason": aside.reason, "trace": aside.trace}
@@ -136,7 +136,7 @@ def _request(holdings: Holdings, request: Request) -> dict[str, Any]:
             "missing": delivery.record.missing,
             "sha256": delivery.record.sha256,
         }
-        for delivery in holdings.catalog.deliveries(request.id)
+        for delivery in holdings.catalog.cases.deliveries(request.id)
     ]
     row = _request_row(request) | {"contact": request.contact, "incident": request.incident, "note": request.note}
     return row | {"area m2": round(request.area.size_m2), "delivered": delivered}

@@ -6,13 +6,21 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias, TypeVar
 
+from pipeline.case.delivery import Delivery
 from pipeline.clip import WHOLE
 from storage.archive import Ingested
 from workers.names import LeftOut
-from workers.receipt import Job, Outcome, Receipt
+from workers.receipt import Job, Outcome, Receipt, set_aside
 
 J = TypeVar("J", bound=Job)
 R = TypeVar("R")
+
+
+@dataclass(frozen=True, slots=True)
+class KeptBack:
+    """A cut that was made and did not leave; `name` is its clip's id."""
+
+    name: str
 
 
 @dataclass
@@ -40,6 +48,16 @@ class Tally:
             self.aside.append(receipt)
         else:
             self.results.append(receipt.result)
+
+    def keep_back(self, waits: Delivery, why: str) -> None:
+        """Count a cut as set aside that was done and whose owner's word no longer lets it out."""
+        self.results = [one for one in self.results if one is not waits and getattr(one, "cut", None) != waits.cut]
+        for outcome in (Outcome.DONE, Outcome.ALREADY):
+            if self.outcomes.get(outcome):
+                self.outcomes[outcome] -= 1
+                break
+        self.outcomes[Outcome.ASIDE] = self.outcomes.get(Outcome.ASIDE, 0) + 1
+        self.aside.append(set_aside(KeptBack(waits.clip), "consent", why))
 
     @property
     def found(self) -> int:

@@ -2,37 +2,100 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+import unicodedata
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 
-from pipeline.clip import Camera, Sharing, check_id
+from pipeline.case.area import box, cell_of
+from pipeline.case.life import Life, State
+from pipeline.case.order import Order
+from pipeline.clip import Camera, Disclosure, Owner, Sharing, check_id
+from pipeline.span import Span
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Share:
+    """A clip that its owner shares: all of the asked time, or the `parts` of it that they chose; with its `sound` or not.
+
+    Raises ValueError for an id of the wrong form and parts that overlap.
+    """
+
+    clip: str
+    parts: tuple[Span, ...] = ()
+    sound: bool = False
+
+    def __post_init__(self) -> None:
+        check_id("clip", self.clip)
+        object.__setattr__(self, "parts", tuple(sorted(self.parts)))
+        if any(a.end_ns > b.start_ns for a, b in zip(self.parts, self.parts[1:], strict=False)):
+            raise ValueError(f"the parts of a shared clip do not overlap, got {', '.join(map(str, self.parts))}")
+
+    def of(self, span: Span) -> tuple[Span, ...]:
+        """Return what of a span is shared, in order."""
+        return tuple(both for part in self.parts if (both := part & span)) if self.parts else (span,)
+
+
+class Word(StrEnum):
+    """What an owner said to a request."""
+
+    SHARED = "shared"
+    DECLINED = "declined"
+    WITHDREW = "withdrew"
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """One owner's one answer to one request: the ids of the clips they share, none of them meaning "decline".
+    """One owner's word on one request as it stands: the clips they share, none of them meaning "decline".
 
     The clips are named one by one, also when the owner shared all: a clip that turns up later was not seen by them.
-    `withheld` are those they were asked about and did not share: whatever becomes of the camera afterwards, they stay.
+    `withheld` are those of theirs in the asked time that they did not share: whatever becomes of the camera afterwards,
+    they stay. `discloses`: what the requester is told with what they share; `note`: to the agency. `withdrawn`: they
+    took back what they had said, and nothing leaves any more. `revision` counts their answers from 1.
     Raises ValueError for ids of the wrong form, and a clip that is both.
     """
 
     request: str
     owner: str
-    clips: tuple[str, ...]
+    shares: tuple[Share, ...]
     decided_ns: int
     withheld: tuple[str, ...] = ()
+    discloses: tuple[Disclosure, ...] = ()
+    note: str = ""
+    withdrawn: bool = False
+    revision: int = 1
 
     def __post_init__(self) -> None:
         check_id("request", self.request)
         check_id("owner", self.owner)
-        for clip in (*self.clips, *self.withheld):
+        for clip in self.withheld:
             check_id("clip", clip)
-        object.__setattr__(self, "clips", tuple(sorted(set(self.clips))))
+        object.__setattr__(self, "shares", tuple(sorted(set(self.shares))))
         object.__setattr__(self, "withheld", tuple(sorted(set(self.withheld))))
+        object.__setattr__(self, "discloses", tuple(sorted({Disclosure(one) for one in self.discloses})))
+        if len(set(self.clips)) < len(self.clips):
+            raise ValueError(f"a clip is shared in one way, got several for one of {', '.join(self.clips)}")
         if both := set(self.clips) & set(self.withheld):
             raise ValueError(f"a clip is shared or withheld, got both for {', '.join(sorted(both))}")
+        if self.withdrawn and self.shares:
+            raise ValueError("who withdrew shares nothing, got clips that are shared")
+        plain = not any(unicodedata.category(char) in {"Cc", "Cs"} and char != "\n" for char in self.note)
+        if len(self.note) > 1000 or not plain:
+            raise ValueError("a note is plain text of at most 1000 characters")
+        if self.revision < 1:
+            raise ValueError(f"answers are counted from 1, got {self.revision}")
+
+    @property
+    def clips(self) -> tuple[str, ...]:
+        """The ids of the clips they share, in order."""
+        return tuple(share.clip for share in self.shares)
+
+    @property
+    def word(self) -> Word:
+        """What they said."""
+        if self.withdrawn:
+            return Word.WITHDREW
+        return Word.SHARED if self.shares else Word.DECLINED
 
 
 class Standing(StrEnum):
@@ -40,41 +103,100 @@ class Standing(StrEnum):
 
     ALWAYS = "owner always shares"
     SHARED = "owner shared it"
+    ORDERED = "a legal order names it"
+    OWN = "its owner asks for it"
     WAITING = "waits for its owner"
+    NOT_SENT = "its owner was not asked yet"
+    CLOSED = "its owner did not answer in time"
     DECLINED = "owner declined"
+    WITHDREW = "owner withdrew"
+    OPTED_OUT = "owner wants no requests"
     NEVER = "owner never shares"
+    NOT_THEIRS = "is not of who asks for their own"
 
     @property
     def allowed(self) -> bool:
         """Tell whether the clip may leave."""
-        return self in {Standing.ALWAYS, Standing.SHARED}
+        return self in {Standing.ALWAYS, Standing.SHARED, Standing.ORDERED, Standing.OWN}
 
 
-def withheld_by(decisions: Iterable[Decision]) -> frozenset[str]:
-    """Return the ids of the clips that anybody withheld."""
-    return frozenset(clip for decision in decisions for clip in decision.withheld)
+@dataclass(frozen=True, slots=True)
+class Consent:
+    """All that was said to one request: its life, its owners' decisions, the orders that name cameras.
 
-
-def standing(
-    camera: Camera, clip: str, decision: Decision | None, *, withheld: Collection[str] = frozenset()
-) -> Standing:
-    """Return how a clip of `camera` stands, given its owner's decision on the request, if there is one.
-
-    What anybody `withheld` is declined: whoever did was its owner then, and their word stands when the camera is
-    another's now. Then "never" outweighs everything; then the decision, what it withheld first; "always" holds for
-    clips the owner was not asked about, unless they declined the request. Raises ValueError when the decision is
-    another owner's.
+    decisions: by owner, those of former owners of a camera too. opted_out: owners who want no requests at all.
     """
-    if clip in withheld:
-        return Standing.DECLINED
-    if decision is not None and decision.owner != camera.owner:
-        raise ValueError(f"camera {camera.id} is {camera.owner}'s, the decision is {decision.owner}'s")
-    if camera.sharing is Sharing.NEVER:
-        return Standing.NEVER
-    if decision is not None and clip in decision.withheld:
-        return Standing.DECLINED
-    if decision is not None and clip in decision.clips:
+
+    life: Life
+    decisions: Mapping[str, Decision] = field(default_factory=dict)
+    orders: tuple[Order, ...] = ()
+    opted_out: frozenset[str] = frozenset()
+
+    @property
+    def withheld(self) -> frozenset[str]:
+        """The ids of the clips that anybody withheld."""
+        return frozenset(clip for decision in self.decisions.values() for clip in decision.withheld)
+
+    def order_for(self, camera: Camera, span: Span) -> Order | None:
+        """Return an order in force that names the camera and some of the span."""
+        return next((one for one in self.orders if one.in_force and camera.id in one.cameras and one.span & span), None)
+
+    def standing(self, camera: Camera, clip: str, span: Span, now_ns: int) -> Standing:  # noqa: C901, PLR0911 - a list
+        """Return how a clip of `camera`, by its id and its asked time, stands at an instant.
+
+        An order in force outweighs all. What anybody withheld is declined: whoever did was its owner then, and their
+        word stands when the camera is another's now. Then "no requests" and "never" outweigh the rest; then the
+        decision; "always" holds for clips the owner was not asked about, unless they declined the request or withdrew.
+        Nothing leaves before the request is sent.
+        """
+        own, decision = self.life.request.own, self.decisions.get(camera.owner)
+        if self.order_for(camera, span) is not None:
+            return Standing.ORDERED
+        if own:
+            return Standing.OWN if camera.owner == own else Standing.NOT_THEIRS
+        if clip in self.withheld:
+            return Standing.WITHDREW if decision is not None and decision.withdrawn else Standing.DECLINED
+        if camera.owner in self.opted_out:
+            return Standing.OPTED_OUT
+        if camera.sharing is Sharing.NEVER:
+            return Standing.NEVER
+        state = self.life.state(now_ns)
+        if state not in {State.SENT, State.CLOSED}:
+            return Standing.NOT_SENT
+        always = camera.shares_always_at(now_ns)
+        if decision is not None:
+            return _answered(decision, clip, always=always)
+        if always:
+            return Standing.ALWAYS
+        return Standing.CLOSED if state is State.CLOSED else Standing.WAITING
+
+    def let_out(self, camera: Camera, clip: str, span: Span, now_ns: int) -> tuple[tuple[Span, ...], bool | None]:
+        """Return what of a clip's asked time may leave at an instant, and whether with its sound (None: as is usual)."""
+        standing = self.standing(camera, clip, span, now_ns)
+        if standing is Standing.ORDERED and (order := self.order_for(camera, span)) is not None:
+            both = order.span & span
+            return ((both,) if both else ()), None
+        if standing is Standing.SHARED:
+            share = next(one for one in self.decisions[camera.owner].shares if one.clip == clip)
+            return share.of(span), share.sound
+        return ((span,) if standing.allowed else ()), None
+
+
+def _answered(decision: Decision, clip: str, *, always: bool) -> Standing:
+    if decision.withdrawn:
+        return Standing.WITHDREW
+    if clip in decision.clips:
         return Standing.SHARED
-    if decision is not None and (not decision.clips or camera.sharing is Sharing.ASK):
-        return Standing.DECLINED
-    return Standing.ALWAYS if camera.sharing is Sharing.ALWAYS else Standing.WAITING
+    return Standing.ALWAYS if always and decision.shares else Standing.DECLINED
+
+
+def disclosed(camera: Camera, owner: Owner, what: Iterable[Disclosure], cell_m: float) -> dict[str, str]:
+    """Return what a requester is told with a clip: what of it its owner lets them know, and what there is to tell."""
+    west, south, east, north = box(cell_of(camera.lon, camera.lat, cell_m), cell_m)
+    told = {
+        Disclosure.NAME: owner.name,
+        Disclosure.MAIL: owner.mail,
+        Disclosure.BLOCK: f"{(south + north) / 2:.3f}, {(west + east) / 2:.3f}",
+        Disclosure.PLACE: f"{camera.lat:.6f}, {camera.lon:.6f}",
+    }
+    return {str(one): told[one] for one in sorted(set(what)) if told[one]}

@@ -33,6 +33,13 @@ class CaseKey:
         """Return what the files of a cut are called, 32 hexadecimal digits: the same at every try."""
         return self._derived("name", cut)[:32]
 
+    def token(self, owner: str, revision: int) -> str:
+        """Return the secret of the link by which an owner answers after `revision` answers: 256 bits, hexadecimal.
+
+        Each answer makes another one, so a link acts once; nothing has to be kept of it but its hash.
+        """
+        return self._derived("link", f"{owner}\0{revision}")
+
     def salt(self, cut: str) -> str:
         """Return the salt of the commitment to a cut's source, 64 hexadecimal digits."""
         return self._derived("salt", cut)
@@ -46,8 +53,10 @@ class CaseKey:
 class Delivery:
     """The operator's own account of one released clip: which clip it was made of, and all that was said to others.
 
-    `clip` and `cut` are the ids of the work; `salt` opens the record's commitment to `source_sha256`. `formerly` are
-    the keys under which an earlier version released the same file. Raises ValueError for ids of the wrong form.
+    `clip` and `cut` are the ids of the work, `camera` is whose footage it is; `salt` opens the record's commitment to
+    `source_sha256`. `word`: how the clip stood when it was released. `formerly` are the keys under which an earlier
+    version released the same file. When it was released stands in its record. Raises ValueError for ids of the wrong
+    form.
     """
 
     request: str
@@ -57,6 +66,8 @@ class Delivery:
     salt: str
     record: Record
     formerly: tuple[str, ...] = ()
+    camera: str = ""
+    word: str = ""
 
     def __post_init__(self) -> None:
         for kind, value in (("request", self.request), ("cut", self.cut), ("clip", self.clip)):

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Literal
 
 from pipeline.span import Span
@@ -48,6 +49,9 @@ class Record:
     damaged: int = 0
     missing: int = 0
     similarity: float | None = None
+    released_ns: int = 0
+    disclosed: Mapping[str, str] = field(default_factory=dict)
+    note: str = ""
 
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name):

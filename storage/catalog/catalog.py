@@ -6,7 +6,6 @@ SQLite (WAL) for one machine, PostgreSQL by URL for a cluster. Everything in it 
 from __future__ import annotations
 
 import logging
-import secrets
 from collections.abc import Callable, Iterable
 from itertools import chain, islice
 from operator import itemgetter
@@ -14,27 +13,26 @@ from typing import Any, TypeVar
 
 import sqlalchemy as sa
 
-from pipeline.case.consent import Decision
-from pipeline.case.delivery import CaseKey, Delivery
-from pipeline.case.request import Area, Request
+from pipeline.case.area import Area
+from pipeline.case.delivery import Delivery
 from pipeline.clip import Camera, Clip, Owner
-from pipeline.errors import Conflict, RequestRefused
 from pipeline.span import Span
-from pipeline.text import is_text, shown
+from pipeline.text import shown
 from storage.archive import Archive, Ingested
 from storage.catalog import search, tables
+from storage.catalog.cases import Cases
 from storage.catalog.database import Database, upsert
 from storage.catalog.rows import (
     CAMERA,
     INGESTED,
     KeptEvents,
+    asked_for,
     camera_row,
     clip_row,
     events_row,
     read_camera,
     read_clip,
     read_events,
-    request_row,
 )
 from storage.log import GENESIS, Entry
 from storage.shelf import Shelf
@@ -58,6 +56,7 @@ class Catalog:
     def __init__(self, url: str, archive: Archive, *, saw: Callable[[str], object] = _warn) -> None:
         self._archive = archive
         self._database = Database(url, read_back=self._read_back, saw=saw)
+        self.cases = Cases(self._database, archive)
 
     def close(self) -> None:
         """Give the database's connections back."""
@@ -75,7 +74,7 @@ class Catalog:
     def owner(self, owner: str) -> Owner | None:
         """Return the owner of that id, or None."""
         with self._database.transaction() as run:
-            text = run.scalar(sa.select(tables.owners.c.document).where(tables.owners.c.id == _asked(owner)))
+            text = run.scalar(sa.select(tables.owners.c.document).where(tables.owners.c.id == asked_for(owner)))
         return self._archive.owners.load(text) if text else None
 
     def put_cameras(self, cameras: Iterable[Camera]) -> None:
@@ -90,7 +89,7 @@ class Catalog:
     def camera(self, camera: str) -> Camera | None:
         """Return the camera of that id, or None."""
         with self._database.transaction() as run:
-            row = run.execute(sa.select(*CAMERA).where(tables.cameras.c.id == _asked(camera))).first()
+            row = run.execute(sa.select(*CAMERA).where(tables.cameras.c.id == asked_for(camera))).first()
         return read_camera(row) if row else None
 
     def put_clips(self, clips: Iterable[Ingested]) -> None:
@@ -104,20 +103,20 @@ class Catalog:
 
     def clips(self, camera: str | None = None, span: Span | None = None) -> list[Ingested]:
         """Return the clips of one camera or of all, those that overlap `span` or all, by camera and time."""
-        query = search.clips(None if camera is None else _asked(camera), span)
+        query = search.clips(None if camera is None else asked_for(camera), span)
         with self._database.transaction() as run:
             return [read_clip(row) for row in run.execute(query)]
 
     def last_start_ns(self, camera: str, *, before_ns: int | None = None) -> int | None:
         """Return when the last clip of a camera starts, of all or of those before an instant; None without any."""
         with self._database.transaction() as run:
-            start_ns: int | None = run.scalar(search.last_start(_asked(camera), before_ns))
+            start_ns: int | None = run.scalar(search.last_start(asked_for(camera), before_ns))
         return start_ns
 
     def recorded_ns(self, camera: str, span: Span) -> int:
         """Return how long the clips of a camera that start in `span` are, holes and all, added up."""
         with self._database.transaction() as run:
-            return int(run.scalar(search.recorded(_asked(camera), span)) or 0)
+            return int(run.scalar(search.recorded(asked_for(camera), span)) or 0)
 
     def candidates(self, area: Area, span: Span) -> list[tuple[Camera, Ingested]]:
         """Return the clips that overlap `span`, of the cameras in the bounds of `area`, by camera and time.
@@ -146,7 +145,7 @@ class Catalog:
     def clip(self, clip: str) -> Ingested | None:
         """Return the clip of that id, or None."""
         with self._database.transaction() as run:
-            row = run.execute(sa.select(*INGESTED).where(tables.clips.c.id == _asked(clip))).first()
+            row = run.execute(sa.select(*INGESTED).where(tables.clips.c.id == asked_for(clip))).first()
         return read_clip(row) if row else None
 
     def keep_events(self, found: Iterable[tuple[Clip, KeptEvents]]) -> None:
@@ -160,71 +159,6 @@ class Catalog:
         with self._database.transaction() as run:
             rows = run.execute(search.events(area, span)).all()
         return {clip: kept for clip, document in rows if (kept := read_events(document))}
-
-    def put_request(self, request: Request, *, max_per_incident: int) -> None:
-        """Settle a request for good. Raises RequestRefused when the agency asked often enough for this case."""
-        row = self._request_row(request)
-        same_case = (tables.requests.c.agency == row["agency"]) & (tables.requests.c.case_number == row["case_number"])
-        with self._database.turn() as run:
-            known = set(run.scalars(sa.select(tables.requests.c.id).where(same_case)))
-            if request.id in known:
-                return
-            if len(known) >= max_per_incident:
-                raise RequestRefused(
-                    "bulk",
-                    f"{request.agency} made {len(known)} requests for case {request.case_number} already, "
-                    f"at most {max_per_incident} are allowed",
-                )
-            if self._archive.requests.put_first(request) != request:
-                raise Conflict(f"another request is called {request.id} already; make this one again, a moment later")
-            upsert(run, tables.requests, [row])
-
-    def request(self, request: str) -> Request | None:
-        """Return the request of that id, or None."""
-        with self._database.transaction() as run:
-            text = run.scalar(sa.select(tables.requests.c.document).where(tables.requests.c.id == _asked(request)))
-        return self._archive.requests.load(text) if text else None
-
-    def requests(self) -> list[Request]:
-        """Return all requests, the oldest first."""
-        with self._database.transaction() as run:
-            found = [self._archive.requests.load(text) for text in run.scalars(sa.select(tables.requests.c.document))]
-        return sorted(found, key=lambda request: (request.made_ns, request.id))
-
-    def settle(self, decision: Decision) -> Decision:
-        """Settle an owner's one answer and return what holds: `decision`, or the different one given before it."""
-        with self._database.turn() as run:
-            mine = (tables.decisions.c.request == decision.request) & (tables.decisions.c.owner == decision.owner)
-            text = run.scalar(sa.select(tables.decisions.c.document).where(mine))
-            if text:
-                return self._archive.decisions.load(text)
-            # A crash between the bucket and the commit leaves the answer in the bucket alone: that one holds.
-            settled = self._archive.decisions.put_first(decision)
-            upsert(run, tables.decisions, [self._decision_row(settled)])
-        return settled
-
-    def decisions(self, request: str) -> dict[str, Decision]:
-        """Return the decisions on a request by owner."""
-        with self._database.transaction() as run:
-            texts = run.scalars(sa.select(tables.decisions.c.document).where(tables.decisions.c.request == request))
-            found = [self._archive.decisions.load(text) for text in texts]
-        return {decision.owner: decision for decision in found}
-
-    def case_key(self, request: str) -> CaseKey:
-        """Return the secret that the names of a request's released clips are made with; drawn when first asked for."""
-        keys = self._archive.case_keys
-        with self._database.turn():
-            return keys.get(request) or keys.put_first(CaseKey(request, secrets.token_hex(32)))
-
-    def put_deliveries(self, deliveries: Iterable[Delivery]) -> None:
-        """Index deliveries whose accounts are in the bucket."""
-        with self._database.transaction() as run:
-            upsert(run, tables.deliveries, [self._delivery_row(delivery) for delivery in deliveries])
-
-    def deliveries(self, request: str) -> list[Delivery]:
-        """Return what was delivered for a request."""
-        with self._database.transaction() as run:
-            return [self._archive.deliveries.load(text) for text in run.scalars(search.deliveries(request))]
 
     def append(self, at_ns: int, actor: str, *, action: str, subject: str, detail: str = "") -> Entry:
         """Append one line to the audit log, chained to the last, in the bucket before the transaction ends."""
@@ -266,10 +200,9 @@ class Catalog:
             "owners": (archive.owners.all(), self._owner_row),
             "cameras": (archive.cameras.all(), camera_row),
             "clips": (archive.clips.all(), clip_row),
-            "requests": (archive.requests.all(), self._request_row),
-            "decisions": (archive.decisions.all(), self._decision_row),
             "deliveries": (chain(archive.to_rename(), archive.deliveries.all()), self._delivery_row),
             "audit": (archive.log.all(), lambda entry: {"seq": entry.seq, "hash": entry.hash}),
+            **Cases(self._database, archive).sources(),
         }
 
     def _put(
@@ -286,18 +219,6 @@ class Catalog:
     def _owner_row(self, owner: Owner) -> dict[str, Any]:
         return {"id": owner.id, "document": self._archive.owners.dump(owner)}
 
-    def _request_row(self, request: Request) -> dict[str, Any]:
-        return request_row(request, self._archive.requests.dump(request))
-
-    def _decision_row(self, decision: Decision) -> dict[str, Any]:
-        text = self._archive.decisions.dump(decision)
-        return {"request": decision.request, "owner": decision.owner, "document": text}
-
     def _delivery_row(self, delivery: Delivery) -> dict[str, Any]:
         text = self._archive.deliveries.dump(delivery)
         return {"request": delivery.request, "cut": delivery.cut, "document": text}
-
-
-def _asked(name: str) -> str:
-    """Return an id that somebody asks for; that of nobody where no database could hold it, nor has to be asked."""
-    return "" if "\0" in name or not is_text(name) else name

@@ -5,6 +5,7 @@ A row is read by the names that stand beside its reader, in the order in which t
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, fields, make_dataclass
@@ -14,9 +15,13 @@ from typing import Any, Final, TypeVar
 import sqlalchemy as sa
 from pydantic import TypeAdapter, ValidationError
 
+from pipeline.case.delivery import CaseKey
+from pipeline.case.letter import Letter
 from pipeline.case.request import Request
+from pipeline.case.rules import spelled
 from pipeline.clip import WHOLE, Camera, Clip, Clock, Condition, Sharing, Stream
 from pipeline.span import Span
+from pipeline.text import is_text
 from storage.archive import Ingested
 from storage.catalog import tables
 
@@ -66,7 +71,10 @@ def _unchecked(kind: type[T], names: Sequence[str], *, inside: Sequence[str] = (
     return make
 
 
-_CAMERA = ("id", "lon", "lat", "owner", "zone", "clock_offset_s", "clock_known", "sharing", "aliases")
+_CAMERA = (
+    *("id", "lon", "lat", "owner", "zone", "clock_offset_s", "clock_known", "always_until_ns", "gift"),
+    *("sharing", "aliases"),
+)
 _CLIP = ("camera", "start_ns", "sha256", "size", "key")
 _STREAM = ("codec", "width", "height", "time_base", "first_pts", "end_pts", "frames", "audio", "track", "condition")
 _INGESTED = ("activity", "version", "source", "clock")
@@ -130,6 +138,18 @@ def read_events(document: str) -> KeptEvents | None:
 
 
 def request_row(request: Request, document: str) -> dict[str, Any]:
-    """Return a request by columns; another case or spacing is no other incident."""
-    agency, case_number = (" ".join(text.casefold().split()) for text in (request.agency, request.case_number))
+    """Return a request by columns; another spelling is no other agency and no other incident."""
+    agency, case_number = spelled(request.agency), spelled(request.case_number)
     return {"id": request.id, "agency": agency, "case_number": case_number, "document": document}
+
+
+def link_row(letter: Letter, key: CaseKey) -> dict[str, Any]:
+    """Return the link of a letter by columns: of its secret only the hash."""
+    token = key.token(letter.owner, letter.revision)
+    digest = hashlib.sha256(token.encode()).hexdigest()
+    return {"token_sha256": digest, "request": letter.request, "owner": letter.owner, "revision": letter.revision}
+
+
+def asked_for(name: str) -> str:
+    """Return an id that somebody asks for; that of nobody where no database could hold it, nor has to be asked."""
+    return "" if "\0" in name or not is_text(name) else name

@@ -6,7 +6,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from pipeline.case.request import Area
+from pipeline.case.area import Area
 from pipeline.span import Span
 from storage.catalog import tables
 from storage.catalog.rows import CAMERA, INGESTED

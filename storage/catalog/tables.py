@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
-NEWEST: Final = "0009"
+NEWEST: Final = "0010"
 meta: Final = sa.MetaData()
 
 
@@ -70,6 +70,8 @@ cameras: Final = sa.Table(
     sa.Column("clock_offset_s", sa.Float(53), nullable=False, server_default="0"),
     sa.Column("clock_known", sa.Text, nullable=False, server_default=""),
     sa.Column("aliases", sa.Text),
+    sa.Column("always_until_ns", sa.BigInteger),
+    sa.Column("gift", sa.Boolean, nullable=False, server_default=sa.false()),
     sa.Index("cameras_place", "lat", "lon"),
 )
 
@@ -142,6 +144,60 @@ deliveries: Final = sa.Table(
     sa.Column("request", sa.String(64), primary_key=True),
     sa.Column("cut", sa.String(64), primary_key=True),
     sa.Column("document", sa.Text, nullable=False),
+)
+agencies: Final = sa.Table(
+    "agencies",
+    meta,
+    sa.Column("id", sa.String(64), primary_key=True),
+    sa.Column("document", sa.Text, nullable=False),
+)
+people: Final = sa.Table(
+    "people",
+    meta,
+    sa.Column("id", sa.String(64), primary_key=True),
+    sa.Column("document", sa.Text, nullable=False),
+)
+steps: Final = sa.Table(
+    "steps",
+    meta,
+    sa.Column("request", sa.String(64), primary_key=True),
+    sa.Column("number", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("document", sa.Text, nullable=False),
+)
+orders: Final = sa.Table(
+    "orders",
+    meta,
+    sa.Column("request", sa.String(64), primary_key=True),
+    sa.Column("id", sa.String(64), primary_key=True),
+    sa.Column("document", sa.Text, nullable=False),
+)
+usage: Final = sa.Table(
+    "usage",
+    meta,
+    sa.Column("request", sa.String(64), primary_key=True),
+    sa.Column("name", sa.String(64), primary_key=True),
+    sa.Column("document", sa.Text, nullable=False),
+)
+# The outbox: a letter waits until a server took it or it is clear that none will.
+letters: Final = sa.Table(
+    "letters",
+    meta,
+    sa.Column("request", sa.String(64), primary_key=True),
+    sa.Column("name", sa.String(160), primary_key=True),
+    sa.Column("owner", sa.String(64), nullable=False, index=True),
+    sa.Column("due_ns", sa.BigInteger, nullable=False),
+    sa.Column("waits", sa.Boolean, nullable=False),
+    sa.Column("document", sa.Text, nullable=False),
+    sa.Index("letters_due", "waits", "due_ns"),
+)
+# Whose link it is, by the hash of its secret; the secret itself is in no row.
+links: Final = sa.Table(
+    "links",
+    meta,
+    sa.Column("token_sha256", sa.String(64), primary_key=True),
+    sa.Column("request", sa.String(64), nullable=False),
+    sa.Column("owner", sa.String(64), nullable=False),
+    sa.Column("revision", sa.Integer, nullable=False),
 )
 audit: Final = sa.Table(
     "audit",

@@ -15,7 +15,7 @@ import pytest
 from benchmarks import catalogue, load, peers, plots, processes, quality, report, scaling, stages
 from benchmarks import course as course_of
 from benchmarks.processes import Tree
-from pipeline.case.request import Area
+from pipeline.case.area import Area
 from pipeline.span import NS, Span, parse_iso
 from simulation.feeder import film_reels, reels_of
 from simulation.film import FilmJob, film

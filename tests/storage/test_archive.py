@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.activity import Activity
-from pipeline.case.request import Area, Request
+from pipeline.case.area import Area
+from pipeline.case.request import Request
 from pipeline.clip import Clip
 from pipeline.errors import LamplighterError
 from pipeline.media.cut import Cut

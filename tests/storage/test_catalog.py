@@ -18,8 +18,8 @@ import pytest
 import sqlalchemy as sa
 
 from catalog_fixtures import everything, open_archive
+from pipeline.case.area import Area
 from pipeline.case.consent import Decision
-from pipeline.case.request import Area
 from pipeline.clip import Disclosure, Owner, Sharing
 from pipeline.errors import ConfigError, RequestRefused, StoreUnavailable
 from pipeline.span import Span
@@ -45,7 +45,7 @@ def fill(catalog: Catalog, archive: Archive) -> None:
     catalog.settle(decision(REQUEST))
     made = delivery(REQUEST, clips[0])
     archive.deliveries.put(made)
-    catalog.put_deliveries([made])
+    catalog.cases.put_deliveries([made])
     catalog.append(NOON, "operator", action="delivered", subject=made.record.key, detail="ü")
     catalog.append(NOON, "operator", action="delivered", subject=made.record.key)
 
@@ -233,15 +233,15 @@ def test_requests_are_read_back_the_oldest_first(catalog: Catalog, archive: Arch
     old = request(case_number="a")
     for one in (young, old):
         catalog.put_request(one, max_per_incident=1)
-    assert catalog.requests() == [old, young]
-    assert catalog.request(young.id) == archive.requests.get(young.id) == young
-    assert catalog.request("r0") is None
+    assert catalog.cases.requests() == [old, young]
+    assert catalog.cases.request(young.id) == archive.requests.get(young.id) == young
+    assert catalog.cases.request("r0") is None
 
 
 def test_a_request_made_twice_is_one_request(catalog: Catalog) -> None:
     catalog.put_request(REQUEST, max_per_incident=1)
     catalog.put_request(REQUEST, max_per_incident=1)
-    assert catalog.requests() == [REQUEST]
+    assert catalog.cases.requests() == [REQUEST]
 
 
 def test_one_incident_has_so_many_requests_and_no_more(catalog: Catalog, archive: Archive) -> None:
@@ -256,7 +256,7 @@ def test_one_incident_has_so_many_requests_and_no_more(catalog: Catalog, archive
             catalog.put_request(third, max_per_incident=2)
         assert refused.value.rule == "bulk"
         assert archive.requests.get(third.id) is None
-    assert len(catalog.requests()) == 2
+    assert len(catalog.cases.requests()) == 2
     catalog.put_request(replace(REQUEST, case_number="24-0018"), max_per_incident=2)
     catalog.put_request(replace(REQUEST, agency="Southside Police"), max_per_incident=2)
 
@@ -267,17 +267,17 @@ def test_an_owners_first_answer_holds(catalog: Catalog, archive: Archive) -> Non
     assert catalog.settle(second) == first
     other = decision(REQUEST, owner="owner-2")
     catalog.settle(other)
-    assert catalog.decisions(REQUEST.id) == {"owner-1": first, "owner-2": other}
-    assert catalog.decisions("r0") == {}
+    assert catalog.cases.decisions(REQUEST.id) == {"owner-1": first, "owner-2": other}
+    assert catalog.cases.decisions("r0") == {}
     assert set(archive.decisions.all()) == {first, other}
 
 
 def test_deliveries_are_listed_by_request(catalog: Catalog) -> None:
     one, two = delivery(REQUEST), delivery(REQUEST, clip("cam-2"))
-    catalog.put_deliveries([one, two])
-    catalog.put_deliveries([one])
-    assert catalog.deliveries(REQUEST.id) == sorted([one, two], key=lambda made: made.cut)
-    assert catalog.deliveries("r0") == []
+    catalog.cases.put_deliveries([one, two])
+    catalog.cases.put_deliveries([one])
+    assert catalog.cases.deliveries(REQUEST.id) == sorted([one, two], key=lambda made: made.cut)
+    assert catalog.cases.deliveries("r0") == []
 
 
 def test_the_log_is_a_chain_in_the_bucket(catalog: Catalog, archive: Archive) -> None:
@@ -313,17 +313,17 @@ def crash(monkeypatch: pytest.MonkeyPatch) -> Crash:
 def test_an_answer_that_reached_only_the_bucket_holds(catalog: Catalog, archive: Archive, crash: Crash) -> None:
     first, second = decision(REQUEST, clips=("x",)), decision(REQUEST)
     crash(lambda: catalog.settle(first))
-    assert catalog.decisions(REQUEST.id) == {}
+    assert catalog.cases.decisions(REQUEST.id) == {}
     assert archive.decisions.get(f"{REQUEST.id}/owner-1") == first
     assert catalog.settle(second) == first
-    assert catalog.decisions(REQUEST.id) == {"owner-1": first}
+    assert catalog.cases.decisions(REQUEST.id) == {"owner-1": first}
 
 
 def test_an_answer_put_into_the_bucket_alone_is_found_when_it_is_settled(catalog: Catalog, archive: Archive) -> None:
     first = decision(REQUEST, clips=("x",))
     archive.decisions.put(first)
     assert catalog.settle(decision(REQUEST)) == first
-    assert catalog.decisions(REQUEST.id) == {"owner-1": first}
+    assert catalog.cases.decisions(REQUEST.id) == {"owner-1": first}
 
 
 def test_a_log_line_that_reached_only_the_bucket_is_followed(catalog: Catalog, archive: Archive, crash: Crash) -> None:
@@ -349,10 +349,10 @@ def test_a_request_that_reached_only_the_bucket_can_be_made_again(
     catalog: Catalog, archive: Archive, crash: Crash
 ) -> None:
     crash(lambda: catalog.put_request(REQUEST, max_per_incident=1))
-    assert catalog.requests() == []
+    assert catalog.cases.requests() == []
     assert archive.requests.get(REQUEST.id) == REQUEST
     catalog.put_request(REQUEST, max_per_incident=1)
-    assert catalog.requests() == [REQUEST]
+    assert catalog.cases.requests() == [REQUEST]
 
 
 def test_cameras_that_reached_only_the_bucket_can_be_put_again(catalog: Catalog, crash: Crash) -> None:
@@ -441,7 +441,7 @@ def test_of_answers_given_at_once_one_holds_and_everybody_sees_it(url: str, arch
         settled = at_once(url, archive, [methodcaller("settle", said) for said in answers])
         assert len(set(settled)) == 1
         assert settled[0] in answers
-        assert catalog.decisions(asked.id) == {"owner-1": settled[0]}
+        assert catalog.cases.decisions(asked.id) == {"owner-1": settled[0]}
         assert list(archive.decisions.all(f"{asked.id}/")) == [settled[0]]
 
 
@@ -449,7 +449,7 @@ def test_the_limit_of_an_incident_holds_when_all_ask_at_once(url: str, archive: 
     asked = [replace(REQUEST, made_ns=NOON + DAY + number) for number in range(6)]
     answers = at_once(url, archive, [methodcaller("put_request", one, max_per_incident=2) for one in asked])
     assert sum(isinstance(answer, RequestRefused) for answer in answers) == 4
-    assert len(catalog.requests()) == len(list(archive.requests.all())) == 2
+    assert len(catalog.cases.requests()) == len(list(archive.requests.all())) == 2
 
 
 def test_log_lines_written_at_once_are_one_unbroken_chain(url: str, archive: Archive, catalog: Catalog) -> None:
@@ -497,7 +497,7 @@ def test_sixteen_threads_share_one_catalogue(catalog: Catalog, archive: Archive)
             entry = catalog.append(turn, f"t{number}", action="b", subject=str(turn))
             assert archive.log.get(f"{entry.seq:012d}") == entry
             settled.append(catalog.settle(decision(REQUEST, owner=f"owner-{turn}", decided_ns=NOON + number)))
-            assert catalog.decisions(REQUEST.id)[f"owner-{turn}"] == settled[-1]
+            assert catalog.cases.decisions(REQUEST.id)[f"owner-{turn}"] == settled[-1]
         return settled
 
     with ThreadPoolExecutor(threads) as pool:
@@ -543,7 +543,7 @@ def test_processes_that_open_a_new_catalogue_together_agree_on_one_answer(
     assert max(seq for _, seq in results) == 12
     assert verify(archive.log.all())[0] == 12
     catalog = Catalog(url, archive)
-    assert catalog.decisions(REQUEST.id) == {"owner-1": results[0][0]}
+    assert catalog.cases.decisions(REQUEST.id) == {"owner-1": results[0][0]}
     catalog.close()
 
 

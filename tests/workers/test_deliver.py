@@ -11,8 +11,9 @@ from fleet_fixtures import START_NS, Films, a_request, answer, ask, put_film
 from lamplighter.desk.desk import Desk
 from lamplighter.desk.tally import Tally
 from pipeline.case.consent import Standing
+from pipeline.case.match import Verdict
 from pipeline.case.released import commitment
-from pipeline.case.request import Request, Verdict
+from pipeline.case.request import Request
 from pipeline.clip import Camera, Sharing
 from pipeline.errors import ClipError, Conflict, NotFound, RequestRefused
 from pipeline.media.decode import open_video
@@ -20,7 +21,7 @@ from pipeline.media.profile import Profile
 from pipeline.span import NS, Span, iso
 from storage.archive import clip_name
 from storage.log import verify
-from workers.deliver import DeliverJob, deliver
+from workers.deliver import DeliverJob, prepare
 from workers.receipt import Outcome, Stopwatch
 
 pytestmark = pytest.mark.whole
@@ -110,7 +111,7 @@ def test_a_shared_clip_leaves_and_a_declined_one_does_not(desk: Desk, asked: Req
     answer(desk, asked, "ruth", share=())
     send(desk, asked)
     owners = {"always-1", "ask-1"}
-    assert {delivery.clip for delivery in desk._holdings.catalog.deliveries(asked.id)} == {
+    assert {delivery.clip for delivery in desk._holdings.catalog.cases.deliveries(asked.id)} == {
         desk.clips(camera)[0].clip.id for camera in owners
     }
 
@@ -147,7 +148,7 @@ def test_the_wall_stands_in_the_worker_too(desk: Desk, asked: Request, camera: s
     clip = desk.clips(camera)[0].clip
     job = DeliverJob(asked.id, clip_name(clip), clip.span, Profile())
     with pytest.raises(ClipError, match="consent"):
-        deliver(job, desk._holdings.context, Stopwatch())
+        prepare(job, desk._holdings.context, Stopwatch())
     assert cases(desk) == []
 
 
@@ -155,13 +156,13 @@ def test_a_cut_outside_the_asked_time_is_refused_in_the_worker(desk: Desk, asked
     clip = desk.clips("always-1")[0].clip
     before = Span(asked.span.start_ns - NS, asked.span.end_ns)
     with pytest.raises(ClipError, match="not inside the request"):
-        deliver(DeliverJob(asked.id, clip_name(clip), before, Profile()), desk._holdings.context, Stopwatch())
+        prepare(DeliverJob(asked.id, clip_name(clip), before, Profile()), desk._holdings.context, Stopwatch())
 
 
 def test_a_cut_for_a_request_nobody_made_is_refused(desk: Desk, asked: Request) -> None:
     clip = desk.clips("always-1")[0].clip
     with pytest.raises(ClipError, match="no such request"):
-        deliver(DeliverJob("r-none", clip_name(clip), asked.span, Profile()), desk._holdings.context, Stopwatch())
+        prepare(DeliverJob("r-none", clip_name(clip), asked.span, Profile()), desk._holdings.context, Stopwatch())
 
 
 def test_an_owner_who_changed_to_never_is_obeyed_at_once(desk: Desk, asked: Request) -> None:
@@ -259,9 +260,9 @@ def test_a_rebuilt_catalogue_gives_the_same_answers(desk: Desk, asked: Request) 
         return [
             catalog.cameras(),
             catalog.clips(),
-            catalog.requests(),
-            catalog.decisions(asked.id),
-            catalog.deliveries(asked.id),
+            catalog.cases.requests(),
+            catalog.cases.decisions(asked.id),
+            catalog.cases.deliveries(asked.id),
             desk.match(asked),
         ]
 

@@ -26,7 +26,7 @@ from pipeline.media.profile import Profile
 from pipeline.media.transcode import program
 from pipeline.span import NS, iso
 from storage.archive import Ingested, clip_name
-from workers.deliver import DeliverJob, deliver
+from workers.deliver import DeliverJob, prepare
 from workers.receipt import Outcome, Stopwatch
 
 pytestmark = pytest.mark.whole
@@ -178,15 +178,15 @@ def test_the_key_is_in_no_job_log_record_or_representation(desk: Desk, released:
     assert key.secret not in seen_by_the_requester(desk, released)
     for entry in desk._holdings.archive.log.all():
         assert key.secret not in f"{entry}"
-    (delivery,) = desk._holdings.catalog.deliveries(released.id)
+    (delivery,) = desk._holdings.catalog.cases.deliveries(released.id)
     assert key.secret not in repr(delivery)
 
 
 def test_the_key_of_a_request_is_drawn_once(desk: Desk, released: Request) -> None:
-    first = desk._holdings.catalog.case_key(released.id)
+    first = desk._holdings.catalog.cases.case_key(released.id)
     desk.rebuild()
-    assert desk._holdings.catalog.case_key(released.id) == first
-    assert desk._holdings.catalog.case_key("r-other").secret != first.secret
+    assert desk._holdings.catalog.cases.case_key(released.id) == first
+    assert desk._holdings.catalog.cases.case_key("r-other").secret != first.secret
 
 
 @pytest.mark.parametrize("secret", ["", "ab", "AB" * 32, "g" * 64])
@@ -196,7 +196,7 @@ def test_a_weak_key_is_refused_and_not_repeated_in_the_error(secret: str) -> Non
 
 
 def test_the_operator_can_open_the_commitment_and_nobody_else_can(desk: Desk, released: Request) -> None:
-    (delivery,) = desk._holdings.catalog.deliveries(released.id)
+    (delivery,) = desk._holdings.catalog.cases.deliveries(released.id)
     source = desk.clips("always-1")[0].clip.sha256
     assert commitment(delivery.salt, source) == delivery.record.source_commitment
     assert commitment("00" * 32, source) != delivery.record.source_commitment
@@ -213,7 +213,7 @@ def clip_of(desk: Desk, camera: str) -> Clip:
 def leaves_nothing(desk: Desk, job: DeliverJob, *, saying: str) -> None:
     before = left(desk)
     with pytest.raises(ClipError, match=saying):
-        deliver(job, desk._holdings.context, Stopwatch())
+        prepare(job, desk._holdings.context, Stopwatch())
     assert left(desk) == before
 
 
@@ -235,7 +235,7 @@ def test_a_job_cannot_name_another_cameras_bytes_under_a_sharing_cameras_name(de
 def test_a_record_that_points_at_other_bytes_than_its_name_delivers_nothing(desk: Desk) -> None:
     secret, shared = clip_of(desk, "never-1"), desk.clips("always-1")[0]
     asked = ask(desk, a_request(case="C-2"))
-    desk._holdings.catalog.case_key(asked.id)
+    desk._holdings.catalog.cases.case_key(asked.id)
     honest, archive = clip_name(shared.clip), desk._holdings.archive
     forged: list[Ingested] = [
         replace(shared, clip=replace(shared.clip, key=secret.key)),
@@ -277,7 +277,7 @@ def test_a_document_copied_to_another_place_is_not_believed_there(desk: Desk, as
         ("cameras/always-1.json", "cameras/never-1.json"),
     ):
         archive.store.copy(source, place)
-    desk._holdings.catalog.case_key(other.id)
+    desk._holdings.catalog.cases.case_key(other.id)
     for camera in ("ask-1", "never-1"):
         clip = clip_of(desk, camera)
         leaves_nothing(desk, DeliverJob(other.id, clip_name(clip), clip.span, Profile()), saying="speaks of")
@@ -285,7 +285,7 @@ def test_a_document_copied_to_another_place_is_not_believed_there(desk: Desk, as
 
 def test_the_key_of_one_case_is_none_for_another(desk: Desk, asked: Request) -> None:
     archive, other = desk._holdings.archive, ask(desk, a_request(case="C-2"))
-    desk._holdings.catalog.case_key(asked.id)
+    desk._holdings.catalog.cases.case_key(asked.id)
     archive.store.copy(f"keys/{asked.id}.json", f"keys/{other.id}.json")
     clip = clip_of(desk, "always-1")
     leaves_nothing(desk, DeliverJob(other.id, clip_name(clip), clip.span, Profile()), saying="speaks of")
@@ -337,7 +337,7 @@ def test_a_clip_its_owner_withheld_stays_whatever_becomes_of_the_camera(
     answer(desk, asked, "piet", share=[shared])
     desk.import_cameras([now])
     desk.deliver(asked)
-    made = {one.clip for one in desk._holdings.catalog.deliveries(asked.id)}
+    made = {one.clip for one in desk._holdings.catalog.cases.deliveries(asked.id)}
     assert withheld not in made
     span = desk.clip(withheld).clip.span
     leaves_nothing(desk, DeliverJob(asked.id, clip_name(desk.clip(withheld).clip), span, Profile()), saying="declined")

@@ -14,7 +14,7 @@ from fleet_fixtures import Films, a_request, ask, change, put_film
 from lamplighter.answers import BUG
 from lamplighter.cli.app import main
 from lamplighter.desk.desk import Desk
-from pipeline.case.request import Verdict
+from pipeline.case.match import Verdict
 from pipeline.errors import RepeatedBug
 from pipeline.measure.motion import MeasureSettings, measure
 from pipeline.media.cut import make_cut

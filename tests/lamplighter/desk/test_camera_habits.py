@@ -20,7 +20,7 @@ from lamplighter.desk.habits import InForce, learn_due
 from lamplighter.desk.holdings import Holdings
 from lamplighter.desk.suggestion import ByRate, Plan, tune
 from pipeline.activity import Activity
-from pipeline.case.request import Verdict
+from pipeline.case.match import Verdict
 from pipeline.detection.habits import Habits
 from pipeline.detection.usual import FLEET
 from pipeline.errors import ConfigError, NotFound

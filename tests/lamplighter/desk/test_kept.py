@@ -25,7 +25,8 @@ from lamplighter.desk.desk import Desk
 from lamplighter.desk.habits import InForce
 from lamplighter.desk.kept import Found, code_digest, find
 from pipeline.activity import Activity
-from pipeline.case.request import Request, Verdict
+from pipeline.case.match import Verdict
+from pipeline.case.request import Request
 from pipeline.clip import Camera
 from pipeline.detection.detect import detect
 from pipeline.detection.gates import Detection, MomentGate

@@ -141,7 +141,7 @@ def test_an_owner_nobody_knows_cannot_decide_until_they_are_imported(desk: Desk)
     request = ask(desk, a_request())
     with pytest.raises(NotFound, match="there is no owner 'nobody'"):
         answer(desk, request, "nobody", share=())
-    assert desk._holdings.catalog.decisions(request.id) == {}
+    assert desk._holdings.catalog.cases.decisions(request.id) == {}
     desk.import_owners([Owner("nobody", mail="nobody@example.org")])
     assert answer(desk, request, "nobody", share=()).owner == "nobody"
 

@@ -6,7 +6,7 @@ from fractions import Fraction
 
 import pytest
 
-from pipeline.case.request import Match, Verdict, match
+from pipeline.case.match import Match, Verdict, match
 from pipeline.clip import Clip, Condition
 from pipeline.media.cut import Cut
 from pipeline.media.profile import Profile

@@ -12,7 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
-from pipeline.case.request import Area, Limits, Match, Request, Verdict, check, match
+from pipeline.case.area import Area
+from pipeline.case.match import Match, Verdict, match
+from pipeline.case.request import Request
+from pipeline.case.rules import Limits, check
 from pipeline.clip import Camera, Clip
 from pipeline.errors import RequestRefused
 from pipeline.span import NS, Span

@@ -1,0 +1,168 @@
+"""The operations on cases: what is asked, how far it has come, what its owners say, and what leaves."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from lamplighter.desk.reception import Reception
+from lamplighter.desk.roles import operation
+from lamplighter.desk.tally import Saw, Tally, nobody
+from pipeline.case.life import Act
+from pipeline.clip import Disclosure, Owner
+
+if TYPE_CHECKING:
+    from lamplighter.desk.cases import Row
+    from lamplighter.desk.earlier import Renamed
+    from lamplighter.desk.lives import Standing
+    from pipeline.case.consent import Decision, Share
+    from pipeline.case.request import Request
+
+
+class Casework(Reception):
+    """The operations on cases; what each is for stands in `Desk`."""
+
+    @operation
+    def new_request(self, request: Request) -> Request:
+        """Check a request against the published rules, settle it for good and submit it for review; return it.
+
+        What is returned holds what the desk put to it: the cells of its area, who asked, and the secret part of its id.
+        An owner who asks for their own footage (`Request.own`) is not reviewed and asks nobody else. Raises
+        RequestRefused naming the rule it breaks, NotAllowed when it is in another agency's name.
+        """
+        from lamplighter.desk.lives import submit
+
+        return submit(self._holdings, request)
+
+    @operation
+    def request(self, request: str) -> Request:
+        """Return the request of that id. Raises NotFound, to an officer for those of others too."""
+        from lamplighter.desk.cases import request as request_of
+
+        return request_of(self._holdings, request)
+
+    @operation
+    def match(self, request: Request) -> list[Row]:
+        """Return the verdict on every camera and clip, to an owner on their own; never for the requester.
+
+        Of the cameras inside the area the clips that share time with the request are there, and of those that do not
+        the last one before it and the first one after it: there may be years of others.
+        """
+        from lamplighter.desk.cases import match
+
+        return match(self._holdings, request)
+
+    @operation
+    def asked_of(self, request: Request, owner: str) -> list[Row]:
+        """Return the verdict on the clips about which an owner is asked. Raises NotAllowed to another owner."""
+        from lamplighter.desk.cases import asked_of
+
+        return asked_of(self._holdings, request, owner)
+
+    @operation
+    def standing(self, request: Request) -> Standing:
+        """Return how far a request has come, with its steps."""
+        from lamplighter.desk.lives import standing
+
+        return standing(self._holdings, self.request(request.id))
+
+    @operation
+    def standings(self) -> list[Standing]:
+        """Return how far all requests have come, to an officer those of their agency; the oldest first."""
+        from lamplighter.desk.lives import standings
+
+        return standings(self._holdings)
+
+    @operation
+    def review(
+        self, request: Request, *, approve: bool, reasons: Sequence[str] = (), checked: Iterable[str] = ()
+    ) -> Standing:
+        """Approve a request as one of its reviewers, or send it back with reasons that its agency reads.
+
+        Raises NotAllowed for who asked for it, Conflict where it does not follow, or not all of the checklist
+        (`pipeline.case.life.CHECKLIST`) was looked at.
+        """
+        from lamplighter.desk.lives import review
+
+        return review(self._holdings, request, approve=approve, reasons=reasons, checked=checked)
+
+    @operation
+    def send(self, request: Request) -> Standing:
+        """Send an approved request: a letter to every owner with a camera in its area waits in the outbox then.
+
+        Raises Conflict for one that is not approved.
+        """
+        from lamplighter.desk.lives import send
+
+        return send(self._holdings, request)
+
+    @operation
+    def hold(self, request: Request, *, lift: bool = False) -> Standing:
+        """Hold a request, so that nothing is released for it, or lift that. Raises Conflict where it is so."""
+        from lamplighter.desk.lives import take
+
+        return take(self._holdings, request, Act.LIFT if lift else Act.HOLD)
+
+    @operation
+    def resolve(self, request: Request) -> Standing:
+        """Mark a request of one's own agency as resolved; nothing else of it ever changes."""
+        from lamplighter.desk.lives import take
+
+        return take(self._holdings, request, Act.RESOLVE)
+
+    @operation
+    def decide(
+        self,
+        request: Request,
+        owner: str,
+        *,
+        share: Sequence[str | Share] | None,
+        discloses: Iterable[Disclosure] | None = None,
+        note: str = "",
+        saw: Callable[[list[Row]], None] = lambda _: None,
+    ) -> Decision:
+        """Settle an owner's own answer: the clips they share, those that moved when `share` is None, none to decline.
+
+        Any clip of theirs in the asked time can be shared, whole or in parts. `discloses`: what the requester is told
+        besides, by default what the owner always discloses. A later answer takes the place of an earlier one, until
+        what it takes back was released. `saw` is given the verdicts on their clips first. Raises NotAllowed for
+        another's answer, NotFound for an owner nobody knows and a clip that is not theirs or not asked for, Conflict
+        before the request is sent, after it closed, and for what was released before.
+        """
+        from lamplighter.desk.answers import decide
+
+        return decide(self._holdings, request, owner, share=share, discloses=discloses, note=note, saw=saw)
+
+    @operation
+    def withdraw(self, request: Request, owner: str) -> Decision:
+        """Take back an owner's own answer. Raises Conflict when something of it was released before."""
+        from lamplighter.desk.answers import withdraw
+
+        return withdraw(self._holdings, request, owner)
+
+    @operation
+    def opt_out(self, owner: str, *, undo: bool = False) -> Owner:
+        """Let an owner be asked nothing any more: they are not written to and nothing of theirs leaves; or undo it."""
+        from lamplighter.desk.answers import opt_out
+
+        return opt_out(self._holdings, owner, undo=undo)
+
+    @operation
+    def deliver(self, request: Request, *, saw: Saw = nobody) -> Tally:
+        """Cut every clip its owner lets out, and release what is due; return what came of each.
+
+        Its results are the operator's accounts of what is released; the rest waits for the next tick
+        (`case.tick_s` in the settings).
+
+        Raises Conflict when an earlier version delivered for this request: `upgrade_cases` brings that over first.
+        """
+        from lamplighter.desk.delivery import deliver
+
+        return deliver(self._holdings, request, saw=saw)
+
+    @operation
+    def upgrade_cases(self, request: str = "") -> list[Renamed]:
+        """Give what earlier versions released, for one request or all, names that tell nothing; return what changed."""
+        from lamplighter.desk.earlier import rename_released
+
+        return rename_released(self._holdings, request)

@@ -1,0 +1,149 @@
+"""The life of a request at the desk: it is submitted, reviewed, sent, held, resolved."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+
+from lamplighter.desk.cases import request as request_of
+from lamplighter.desk.holdings import Holdings
+from pipeline.actor import Role
+from pipeline.case.area import Area
+from pipeline.case.letter import Kind, Letter
+from pipeline.case.life import Act, Life, State, Step
+from pipeline.case.request import Request
+from pipeline.case.rules import check, check_bulk
+from pipeline.clip import Sharing
+from pipeline.errors import NotAllowed, NotFound, RequestRefused
+from pipeline.span import NS
+
+_AHEAD_NS = 60 * NS  # how far the clock of who asks may be ahead of ours
+_BEHIND_NS = 3600 * NS  # how long ago it may have been made
+_DAY_NS = 86_400 * NS
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A request and how far it has come."""
+
+    request: Request
+    life: Life
+    state: State
+
+
+def submit(holdings: Holdings, request: Request) -> Request:
+    """Settle a request for good and submit it for review; see Desk.new_request."""
+    actor, now_ns = holdings.actor, time.time_ns()
+    limits = holdings.settings.request
+    if actor.role is Role.OWNER:
+        if request.own != actor.name:
+            raise NotAllowed(f"{actor} may ask for their own footage alone; an officer may ask others")
+    elif request.own or request.agency != actor.agency:
+        raise NotAllowed(f"{actor} may not ask in the name of {request.own or request.agency}; somebody of theirs may")
+    if not now_ns - _BEHIND_NS <= request.made_ns <= now_ns + _AHEAD_NS:
+        raise RequestRefused(
+            "made", "is made in the future or long ago: there is no live view; set the clock of who asks"
+        )
+    # The rule in force and the secret part of its id are the desk's; who asks twice with one nonce asks once.
+    request = replace(
+        request,
+        area=replace(request.area, cell_m=limits.cell_m if not request.own else 0.0),
+        officer="" if request.own else actor.name,
+        nonce=request.nonce or secrets.token_hex(16),
+    )
+    check(request, limits)
+    _check_agency(holdings, request)
+    submitted = Life(request).next(Act.SUBMIT, actor, now_ns)
+    bulk = partial(check_bulk, limits=limits) if not request.own else (lambda _request, _others: None)
+    holdings.catalog.cases.put_request(request, submitted, check=bulk)
+    holdings.log("request submitted", request.id, f"case {request.case_number}, {request.span}")
+    return request
+
+
+def _check_agency(holdings: Holdings, request: Request) -> None:
+    if request.own:
+        return
+    agency = holdings.catalog.cases.agency(request.agency)
+    if agency is None:
+        raise NotFound(f"there is no agency {request.agency!r}; `lamplighter agencies add` brings it")
+    if agency.area and not Area(agency.area).polygon.covers(request.area.polygon):
+        raise RequestRefused("area", f"reaches beyond the area in which {agency.name} may ask")
+
+
+def standing(holdings: Holdings, request: Request) -> Standing:
+    """Return how far a request has come."""
+    life = _life(holdings, request)
+    return Standing(request, life, life.state(time.time_ns()))
+
+
+def standings(holdings: Holdings) -> list[Standing]:
+    """Return all requests of agencies and how far they have come, to an officer those of their own; oldest first."""
+    agency = holdings.actor.agency if holdings.actor.role is Role.OFFICER else None
+    return [standing(holdings, one) for one in holdings.catalog.cases.requests(agency) if not one.own]
+
+
+def review(
+    holdings: Holdings, request: Request, *, approve: bool, reasons: Sequence[str], checked: Iterable[str]
+) -> Standing:
+    """Approve a request or send it back; see Desk.review."""
+    return take(holdings, request, Act.APPROVE if approve else Act.SEND_BACK, reasons=reasons, checked=checked)
+
+
+def send(holdings: Holdings, request: Request) -> Standing:
+    """Send an approved request to every owner with a camera in its area; see Desk.send."""
+    now_ns, case = time.time_ns(), holdings.settings.case
+    until_ns = now_ns + int(case.open_days * _DAY_NS)
+    return take(holdings, request, Act.SEND, until_ns=until_ns, asked=asked(holdings, request))
+
+
+def asked(holdings: Holdings, request: Request) -> list[str]:
+    """Return the owners who are asked: those with a camera in the area, whether or not anything moved.
+
+    Whoever never shares, or wants no requests, is not asked.
+    """
+    out = {owner.id for owner in holdings.catalog.owners() if owner.opted_out_ns is not None}
+    cameras = [camera for camera in holdings.catalog.cameras(request.area) if request.area.covers(camera)]
+    return sorted({one.owner for one in cameras if one.sharing is not Sharing.NEVER} - out)
+
+
+def take(
+    holdings: Holdings,
+    request: Request,
+    act: Act,
+    *,
+    reasons: Iterable[str] = (),
+    checked: Iterable[str] = (),
+    until_ns: int | None = None,
+    asked: Sequence[str] = (),
+) -> Standing:
+    """Take one step in the life of a request, with a letter to each owner who is `asked`."""
+    now_ns, case = time.time_ns(), holdings.settings.case
+
+    def make(life: Life) -> Step:
+        life = replace(life, reviewers=case.reviewers)
+        return life.next(act, holdings.actor, now_ns, reasons=reasons, checked=checked, until_ns=until_ns)
+
+    def letters(step: Step) -> Iterable[Letter]:
+        remind_ns = step.at_ns + int(case.remind_days * _DAY_NS)
+        for owner in asked:
+            yield Letter(request.id, owner, Kind.ASK, step.at_ns)
+            if case.remind_days and remind_ns < (step.until_ns or 0):
+                yield Letter(request.id, owner, Kind.REMIND, remind_ns)
+
+    step = holdings.catalog.cases.step(request_of(holdings, request.id), make, letters=letters)
+    told = "; ".join(step.reasons) or ", ".join(step.checked)
+    holdings.log(f"request {_DONE[act]}", request.id, told)
+    return standing(holdings, request)
+
+
+_DONE = {
+    Act.SEND_BACK: "sent back", Act.APPROVE: "approved", Act.SEND: "sent", Act.HOLD: "held", Act.LIFT: "no longer held",
+    Act.RESOLVE: "resolved",
+}  # fmt: skip
+
+
+def _life(holdings: Holdings, request: Request) -> Life:
+    return replace(holdings.catalog.cases.life(request), reviewers=holdings.settings.case.reviewers)

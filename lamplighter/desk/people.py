@@ -1,0 +1,79 @@
+"""People and agencies: who takes part, and whether the one who acts is who they say in the role they say."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from dataclasses import replace
+
+from lamplighter.desk.holdings import Holdings
+from pipeline.actor import Actor, Proof, Role
+from pipeline.case.area import Area
+from pipeline.errors import Conflict, NotAllowed, NotFound
+from pipeline.people import Agency, Person
+
+
+def add_agency(holdings: Holdings, agency: Agency) -> Agency:
+    """Write an agency; one that is there is changed, and the change is logged. See Desk.add_agency."""
+    if agency.area:
+        Area(agency.area)  # refused like the area of a request
+    before = holdings.catalog.cases.agency(agency.id)
+    if before != agency:
+        holdings.catalog.cases.put_agency(agency)
+        told = f"{agency.name}, domain {agency.domain or 'any'}, keeps {agency.retention_days} days"
+        holdings.log("agency added" if before is None else "agency changed", agency.id, told)
+    return agency
+
+
+def add_person(holdings: Holdings, name: str, role: Role, *, full_name: str, mail: str, agency: str) -> Person:
+    """Add a person in one role; see Desk.add_person."""
+    cases = holdings.catalog.cases
+    if cases.person(name) is not None:
+        raise Conflict(f"there is a person {name!r} already; a person has one role, and an id is never given twice")
+    if agency:
+        known = cases.agency(agency)
+        if known is None:
+            raise NotFound(f"there is no agency {agency!r}; `lamplighter agencies add` brings it")
+        domain = mail.rpartition("@")[2].casefold()
+        if mail and known.domain and domain != known.domain and not domain.endswith(f".{known.domain}"):
+            raise NotAllowed(f"officers of {agency} have mail addresses of {known.domain}, got one of {domain}")
+    person = Person(name, role, secrets.token_hex(8), full_name, mail, agency)
+    cases.put_person(person)
+    holdings.log("person added", person.id, f"{person.role}{f' of {agency}' if agency else ''}")
+    return person
+
+
+def disable_person(holdings: Holdings, name: str) -> Person:
+    """Let a person do nothing any more; see Desk.disable_person."""
+    person = holdings.catalog.cases.person(name)
+    if person is None:
+        raise NotFound(f"there is no person {name!r}; `lamplighter people list` names them")
+    if person.disabled_ns is not None:
+        return person
+    disabled = replace(person, disabled_ns=time.time_ns())
+    holdings.catalog.cases.put_person(disabled)
+    holdings.log("person disabled", name, str(person.role))
+    return disabled
+
+
+def actor_of(holdings: Holdings, name: str) -> Actor:
+    """Return a registered person as an actor, on their own word. Raises NotFound for one who is not registered."""
+    person = holdings.catalog.cases.person(name)
+    if person is None:
+        raise NotFound(f"there is no person {name!r}; `lamplighter people add` brings them")
+    return Actor(person.role, person.id, person.agency)
+
+
+def check_actor(holdings: Holdings) -> None:
+    """Raise NotAllowed unless the actor is registered in their role and not disabled.
+
+    Owners are known by their cameras, and the operator of this machine is who is logged in on it.
+    """
+    actor = holdings.actor
+    if actor.role is Role.OWNER or actor.proof is Proof.LOGGED_IN:
+        return
+    person = holdings.catalog.cases.person(actor.name)
+    if person is None or (person.role, person.agency) != (actor.role, actor.agency):
+        raise NotAllowed(f"{actor} is not registered as that; `lamplighter people add` does it")
+    if person.disabled_ns is not None:
+        raise NotAllowed(f"{actor} was disabled and may do nothing any more")

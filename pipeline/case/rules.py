@@ -1,0 +1,155 @@
+"""What a request is held to: the published rules, and what a text may not say."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from pipeline.case.request import Request
+from pipeline.errors import RequestRefused
+from pipeline.span import NS
+
+_MAIL = re.compile(r"[\w.+-]+@[\w-]+\.\w+")
+_PHONE = re.compile(r"(?<!\w)(?:\+\d[\d ()./-]{5,}\d|\d{3}[-. ]\d{4}|\(?\d(?:[ ()./-]*\d){8,})(?!\w)")
+# Dates and times of day look like telephone numbers and belong in a note; they are put aside before one is looked for.
+_WHEN = re.compile(
+    r"(?<![\w+-])(?:(?:19|20)\d\d([-/.])\d\d?\1\d\d?|\d\d?([-/.])\d\d?\2(?:19|20)\d\d"
+    r"|(?:[01]\d|2[0-4])[0-5]\d ?- ?(?:[01]\d|2[0-4])[0-5]\d)(?![\w-])"
+)
+
+
+class CaseSettings(BaseModel):
+    """How long a request lives, and who stands between it and the owners."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    reviewers: int = Field(2, ge=1, le=5, description="different reviewers who have to approve a request (persons)")
+    open_days: float = Field(14, gt=0, le=365, description="how long owners may answer, from the sending on (days)")
+    remind_days: float = Field(
+        5, ge=0, le=365, description="when an owner who is silent is reminded, once (days after the sending; 0 = never)"
+    )
+    tick_s: int = Field(
+        3600, ge=0, le=7 * 86_400, description="what was shared is released at multiples of this (seconds; 0 = at once)"
+    )
+    always_days: int = Field(90, ge=1, le=366, description='how long an owner\'s "always" holds until renewed (days)')
+
+    def tick_ns(self, now_ns: int) -> int:
+        """Return the last instant of release before or at `now_ns`: that of the clock alone, whatever happened."""
+        return now_ns - now_ns % (self.tick_s * NS) if self.tick_s else now_ns
+
+
+class Limits(BaseModel):
+    """The rules a request is held to; the defaults are the published ones of doorbell-footage programmes."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    min_area_m2: float = Field(64_750, gt=0, description="smallest area (square metres; 0.025 square mile)")
+    max_area_m2: float = Field(1_294_994, gt=0, description="largest area (square metres; 0.5 square mile)")
+    min_span_s: int = Field(15 * 60, ge=1, description="shortest span (seconds)")
+    max_span_s: int = Field(12 * 3600, ge=1, description="longest span (seconds)")
+    max_age_days: int = Field(45, ge=1, le=36_500, description="oldest footage, counted from the request (days)")
+    max_per_incident: int = Field(
+        2, ge=1, le=100, description="requests an agency may make for one case number, or for areas that overlap"
+    )
+    incident_days: int = Field(
+        30, ge=0, le=3650, description="how long areas of one agency that overlap count as one incident (days)"
+    )
+    cell_m: float = Field(
+        250, ge=200, le=10_000, description="side of the cells of the map by which an area is answered (metres)"
+    )
+    excluded: Mapping[str, tuple[str, ...]] = Field(
+        {
+            "lawful assembly": (
+                *("protest", "protests", "protester", "protesters", "demonstration", "demonstrations"),
+                *("demonstrator", "demonstrators", "rally", "rallies", "picket", "pickets", "assembly"),
+            ),
+            "announcement": ("announcement", "announcements", "public notice"),
+            "immigration status": (
+                *("immigration", "immigrant", "immigrants", "deportation", "undocumented", "visa status"),
+            ),
+            "pressure on the owner": ("must share", "required to share", "obliged to share", "failure to share"),
+        },
+        description="words that name an excluded purpose, by purpose (whole words, any case)",
+    )
+
+    @model_validator(mode="after")
+    def _can_be_met(self) -> Self:
+        for name, least, most in (
+            ("area_m2", self.min_area_m2, self.max_area_m2),
+            ("span_s", self.min_span_s, self.max_span_s),
+        ):
+            if least > most:
+                raise ValueError(f"min_{name} must be at most max_{name}, got {least} and {most}")
+        for purpose, words in self.excluded.items():
+            if not all(word.strip() for word in words):
+                raise ValueError(f"excluded: a word of {purpose!r} is empty, which every text would hold")
+        return self
+
+
+def check(request: Request, limits: Limits) -> None:
+    """Raise RequestRefused naming the first rule of `limits` the request breaks, with what was wanted and got."""
+    size = request.area.size_m2
+    if not limits.min_area_m2 <= size <= limits.max_area_m2:
+        raise RequestRefused(
+            "area", f"wanted {limits.min_area_m2:,.0f} to {limits.max_area_m2:,.0f} square metres, got {size:,.0f}"
+        )
+    seconds = request.span.duration_ns / NS
+    if not limits.min_span_s * NS <= request.span.duration_ns <= limits.max_span_s * NS:
+        raise RequestRefused(
+            "span",
+            f"wanted {limits.min_span_s / 60:g} minutes to {limits.max_span_s / 3600:g} hours, got {seconds:g} s",
+        )
+    if request.span.end_ns > request.made_ns:
+        raise RequestRefused("span", "ends in the future: there is no live view, ask when the time has passed")
+    age_ns = request.made_ns - request.span.start_ns
+    if age_ns > limits.max_age_days * 86_400 * NS:
+        days = age_ns / (86_400 * NS)
+        raise RequestRefused("age", f"footage may be at most {limits.max_age_days} days old, got {days:.1f} days")
+    said = f"{request.incident} {request.note}"
+    for purpose, words in limits.excluded.items():
+        for word in words:
+            pattern = r"\s+".join(map(re.escape, word.split()))
+            if re.search(rf"(?<!\w){pattern}(?!\w)", said, re.IGNORECASE):
+                raise RequestRefused("purpose", f"{purpose} is an excluded purpose (the text says {word!r})")
+    if _MAIL.search(said) or _PHONE.search(_WHEN.sub("; ", said)):
+        raise RequestRefused(
+            "personal data",
+            "the text holds what reads as an e-mail address or telephone number; the contact has a field",
+        )
+
+
+def check_bulk(request: Request, others: Sequence[Request], limits: Limits) -> None:
+    """Raise RequestRefused("bulk", ...) when its agency asked often enough about the incident, or for the place.
+
+    `others` are its agency's other requests. Those of one case number are one incident, and those for areas that
+    share a cell of the map within `incident_days`.
+    """
+    case, within_ns = spelled(request.case_number), limits.incident_days * 86_400 * NS
+    cells = set(request.area.cells()) if request.area.cell_m else set()
+
+    def same(other: Request) -> bool:
+        if spelled(other.case_number) == case:
+            return True
+        if abs(other.made_ns - request.made_ns) > within_ns:
+            return False
+        area = replace(other.area, cell_m=request.area.cell_m)
+        return not cells.isdisjoint(area.cells()) if cells else request.area.polygon.intersects(area.polygon)
+
+    found = [other for other in others if same(other)]
+    if len(found) >= limits.max_per_incident:
+        raise RequestRefused(
+            "bulk",
+            f"{request.agency} made {len(found)} requests for this incident or place already "
+            f"({', '.join(other.id for other in found)}), at most {limits.max_per_incident} are allowed; areas that "
+            f"overlap within {limits.incident_days} days are one incident",
+        )
+
+
+def spelled(text: str) -> str:
+    """Return the one spelling by which two texts are the same to a reader."""
+    return " ".join(unicodedata.normalize("NFKC", text).casefold().split())

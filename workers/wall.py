@@ -1,0 +1,113 @@
+"""The wall: what the bucket says of a clip before it may leave, read again by whoever lets it out."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cached_property
+
+from pipeline.case.consent import Consent, Standing
+from pipeline.case.life import Life
+from pipeline.case.request import Request
+from pipeline.clip import Camera, Clip, Owner
+from pipeline.errors import ClipError, DamagedDocument
+from pipeline.span import Span
+from storage.archive import Archive, clip_name
+
+
+class Wall:
+    """What was said to one request, by the bucket alone: each document is read once, when it is first asked for.
+
+    Make a new one for each look: what it read may have changed a moment later.
+    """
+
+    def __init__(self, archive: Archive, request: str, *, reviewers: int = 1) -> None:
+        self._archive, self._request, self._reviewers = archive, request, reviewers
+        self._cameras: dict[str, Camera | None] = {}
+        self._owners: dict[str, Owner | None] = {}
+
+    @cached_property
+    def request(self) -> Request:
+        """The request. Raises ClipError when the bucket holds none of that id."""
+        found = self._archive.requests.get(self._request)
+        if found is None:
+            raise ClipError("consent", "the bucket holds no such request; nothing leaves without it")
+        return found
+
+    @cached_property
+    def _said(self) -> Consent:
+        archive, mine = self._archive, f"{self._request}/"
+        life = Life(self.request, tuple(archive.steps.all(mine)), self._reviewers)
+        decisions = {said.owner: said for said in archive.decisions.all(mine)}
+        return Consent(life, decisions, tuple(archive.orders.all(mine)))
+
+    @property
+    def life(self) -> Life:
+        """The life of the request so far."""
+        return self._said.life
+
+    def camera(self, name: str) -> Camera:
+        """Return a camera. Raises ClipError when the bucket holds none of that id."""
+        if name not in self._cameras:
+            self._cameras[name] = self._archive.cameras.get(name)
+        found = self._cameras[name]
+        if found is None:
+            raise ClipError("consent", "the bucket holds no such camera; nothing leaves without it")
+        return found
+
+    def owner(self, name: str) -> Owner:
+        """Return an owner, by the id alone where nobody imported them."""
+        if name not in self._owners:
+            self._owners[name] = self._archive.owners.get(name)
+        return self._owners[name] or Owner(name)
+
+    def consent(self, camera: Camera) -> Consent:
+        """Return all that was said, with whether the camera's owner wants no requests."""
+        out = self.owner(camera.owner).opted_out_ns is not None
+        said = self._said
+        return Consent(said.life, said.decisions, said.orders, frozenset({camera.owner} if out else ()))
+
+    def check(self, camera: str, clip: str, span: Span, *, sound: bool, now_ns: int | None = None) -> Standing:
+        """Return how a cut of a clip stands that may leave now.
+
+        Raises ClipError("consent", ...) for one that may not: another time or place than was asked for, no word that
+        lets it out, more of it than its owner shared, or sound without theirs.
+        """
+        request, place = self.request, self.camera(camera)
+        if span & request.span != span or not request.area.covers(place):
+            raise ClipError("consent", "the cut is not inside the request's time and area")
+        now_ns = time.time_ns() if now_ns is None else now_ns
+        said = self.consent(place)
+        standing = said.standing(place, clip, span, now_ns)
+        if not standing.allowed:
+            raise ClipError("consent", f"{standing.value}: the clip stays where it is")
+        parts, with_sound = said.let_out(place, clip, request.span, now_ns)
+        if not any(part & span == span for part in parts):
+            raise ClipError("consent", f"{standing.value}, but not all of the cut: the clip stays where it is")
+        if sound and with_sound is False:
+            raise ClipError("consent", f"{standing.value}, without its sound: the clip stays where it is")
+        return standing
+
+
+def clip_of(archive: Archive, name: str) -> Clip:
+    """Return a clip by its own record. Raises ClipError when there is none, or it is kept under another's name."""
+    ingested = archive.clips.get(name)
+    if ingested is None:
+        raise ClipError("record", f"there is no record {name}; `lamplighter catalog rebuild` forgets it")
+    clip = ingested.clip
+    # A record says under its own name whose bytes they are; its id holds camera, start and content.
+    # Of the key only a suffix is not in the name; a name has dots of its own.
+    if clip_name(clip) != name or not re.fullmatch(rf"{re.escape(f'clips/{name}')}(\.[^./]*)?", clip.key):
+        raise ClipError("consent", f"the record {name} speaks of other bytes than its name does; nothing leaves")
+    return clip
+
+
+@contextmanager
+def believed() -> Iterator[None]:
+    """Turn a document that cannot be believed into a clip that does not leave: it costs that clip, not the run."""
+    try:
+        yield
+    except DamagedDocument as error:
+        raise ClipError("consent", f"{error}; nothing leaves on its word") from error
