@@ -77,6 +77,7 @@ def events(traced: Trace, detection: Detection) -> list[Event]:
     active, evidence = active_moments(traced, detection), traced.evidence
     first_of = np.append(evidence.gathered.first, len(evidence.activity.pts))
     watched = traced.view.watched
+    everywhere = watched.all()
     result = []
     found = event_stretches(evidence, *unbroken(active), detection)
     for start, end, first, last, _ in zip(*(ends.tolist() for ends in found), strict=True):
@@ -84,8 +85,8 @@ def events(traced: Trace, detection: Detection) -> list[Event]:
         at = traced.strongest_of(moments)
         # What lasts for seconds is told in their midst, also in a moment in which nothing is seen of it.
         around = slice(first_of[max(0, first - _AROUND)], first_of[min(last + _AROUND, len(active))])
-        share = evidence.activity.share[around].max(0)
-        peak = max(1, int(share[watched].max())) / 255
+        share = evidence.activity.share[around]
+        peak = max(1, int(share.max() if everywhere else share.max(0)[watched].max())) / 255
         score = round(evidence.score(int(traced.peak[at])), 3)
         result.append(Event(start, end, int(evidence.pts[at]), peak, score, traced.region(at)))
     return result

@@ -28,17 +28,20 @@ if TYPE_CHECKING:
 
 STEPS = 16  # of amplitude to one of a share
 MOMENT_S = 1 / 3  # neighbouring frames were averaged when they were measured: in between little is lost
-_BLOCK = 64  # moments gathered at once: what is made of them stays in the cache
+_BLOCK, _BLOCKS = 64, 4  # moments that are passed over together, and blocks gathered at once: they stay in the cache
 _SHARE_BITS = 3  # shares are stored in steps of 8
+_MORE = 2048  # than any amplitude
 WHOLE = 255 >> _SHARE_BITS  # of these steps shows a cell that moves wholly
 _HALF_S = 0.5  # before and after: a visitor lasts so long; what is shorter is an insect, a flash, or noise
 _FAR_S = 1.0  # before and after lie two more such seconds: noise of a sensor does not last so long
 _QUIET = 0.75  # of its clip a cell shows less than what is usual
 _RING = 3  # cells away, eight others tell it too: who stands there is not usual
+_AROUND = np.array([at for at in itertools.product((-_RING, 0, _RING), repeat=2) if any(at)]).T[..., None]  # (2, 8, 1)
 _LOOKED_AT = 64  # moments tell what is usual
 _SEGMENT_S = 8.0  # a visitor has come and gone, and leaves have moved again
 _SEGMENTS = 5  # at least, or nothing can be said to come again
 _STILL = 0.3  # of the power that a cell shows at most: one that never shows less moves steadily
+_CANDIDATES = 32  # cells that show most are looked at first: seldom do most of them move steadily
 _SOLE = 3  # cells that come again most of all may be a lamp or a clock that is burnt in
 
 
@@ -48,7 +51,8 @@ class Gathered:
 
     first: int64 (n,), the frame that each moment begins with, and stands for; times: float64 (n,), when, in seconds.
     at: int64 (k,), the moments in or near which anything moves; in all others everything is 0. brief, second: uint16
-    (k, C + 1, R + 1), the amplitude that a cell that moves shows now and in the second around, and the mean of it.
+    (k, C + 1, R + 1), the amplitude that a cell that moves shows now and in the second around, and the mean of it, in
+    which the last column and row are of no cell. moved: uint32 (k,), the sum of all shares.
     recorded: float64 (n,), as `times`, but without the holes.
     """
 
@@ -57,6 +61,7 @@ class Gathered:
     at: Ints
     brief: Amplitudes
     second: Amplitudes
+    moved: NDArray[np.uint32]
     recorded: Seconds
 
     @functools.cached_property
@@ -83,8 +88,12 @@ class Gathered:
         if below < 0:
             return np.zeros(self.second.shape[1:], np.float32)
         step = busy // _LOOKED_AT + 1
-        usual = np.partition(self.second[::step], below // step, axis=0)[below // step]
-        return power(np.minimum(usual, _ring(usual)) if usual.any() else usual)
+        some = self.second[::step]
+        usual = _ranked(some.reshape(len(some), -1), below // step).reshape(some.shape[1:])
+        usual[-1], usual[:, -1] = 0, 0
+        right, down = np.nonzero(usual)
+        usual[right, down] = np.minimum(usual[right, down], _ring(usual, right, down))
+        return power(usual)
 
     @functools.cached_property
     def unrest(self) -> float | None:
@@ -105,9 +114,7 @@ class Gathered:
                 self.brief[start:end].max(0, out=most[number])
             if 0 < end - start == moments_:
                 self.second[start:end].min(0, out=least[number])
-        high, low = (power(np.partition(part, (count - 1) // 2, axis=0)[(count - 1) // 2]) for part in (most, least))
-        high[low >= _STILL * high] = 0
-        return float(np.partition(high.ravel(), -_SOLE - 1)[-_SOLE - 1])
+        return _restless(most.reshape(count, -1), least.reshape(count, -1))
 
 
 def gather(activity: Activity, watched: Bools | None = None) -> Gathered:
@@ -116,24 +123,26 @@ def gather(activity: Activity, watched: Bools | None = None) -> Gathered:
     share = activity.share.T  # (C, R, N)
     columns, rows, _ = share.shape
     step = _step(first)
-    seen = share[..., ::step][..., : len(first)] if step else share.take(first, axis=2)
+    seen = share[..., ::step][..., : len(first)] if step else share[..., first]
     if watched is not None:
         seen = seen * watched.T[..., None]
     blocks = _busy_blocks(seen, times)
     at = np.concatenate([np.arange(start, end) for start, end, _, _ in blocks] or [np.zeros(0, np.int64)])
     brief, second = np.empty((2, len(at), columns + 1, rows + 1), np.uint16)
+    moved = np.empty(len(at), np.uint32)
     done = 0
     for start, end, low, high in blocks:
-        moves, now = _amplitudes(seen[..., low:high])
-        out = slice(done, done + end - start)
-        inside = slice(start - low, end - low)
-        mean = _mean_around(now, times[low:high])[inside]
-        mean[:, columns], mean[..., rows] = 0, 0
-        second[out] = mean
-        np.minimum(now[inside], mean, out=brief[out])
-        brief[out] *= moves[inside] > 0
+        inside, out = slice(start - low, end - low), slice(done, done + end - start)
+        shares = np.zeros((high - low, columns + 1, rows + 1), np.uint8)
+        shares[:, :columns, :rows] = seen[..., low:high].transpose(2, 0, 1)
+        shares[inside].reshape(end - start, -1).sum(1, out=moved[out])
+        shares >>= np.uint8(_SHARE_BITS)
+        now = _amplitudes(shares)
+        second[out] = _mean_around(now, times[low:high])[inside]
+        np.minimum(now[inside], second[out], out=brief[out])
+        np.minimum(brief[out], shares[inside] * np.uint16(_MORE), out=brief[out])
         done += end - start
-    return Gathered(first, times, at, brief, second, times - _holes_before(activity, first))
+    return Gathered(first, times, at, brief, second, moved, times - _holes_before(activity, first))
 
 
 def _holes_before(activity: Activity, first: Ints) -> Seconds:
@@ -147,30 +156,37 @@ def _holes_before(activity: Activity, first: Ints) -> Seconds:
 
 
 def _busy_blocks(seen: NDArray[np.uint8], times: Seconds) -> list[tuple[int, int, int, int]]:
-    """Return the blocks of moments in or near which anything moves: start, end, and the two of what is around it."""
-    blocks, reach = [], _HALF_S + 2 * _FAR_S
-    for start in range(0, len(times), _BLOCK):
+    """Return the blocks of moments in or near which anything moves: start, end, and the two of what is around it.
+
+    Those that follow each other are one, up to `_BLOCKS`.
+    """
+    blocks: list[tuple[int, int, int, int]] = []
+    starts = np.arange(0, len(times), _BLOCK)
+    opens, closes, reach = times[starts], times[np.minimum(starts + _BLOCK, len(times)) - 1], _HALF_S + 2 * _FAR_S
+    around = np.stack((opens - reach, opens - _HALF_S, closes + _HALF_S + 1e-9, closes + reach), axis=1)
+    for start, (far_low, low, high, far_high) in zip(
+        starts.tolist(), np.searchsorted(times, around).tolist(), strict=True
+    ):
+        if not seen[..., far_low:far_high].any():
+            continue
         end = min(start + _BLOCK, len(times))
-        wanted = [times[start] - reach, times[start] - _HALF_S, times[end - 1] + _HALF_S + 1e-9, times[end - 1] + reach]
-        far_low, low, high, far_high = np.searchsorted(times, wanted).tolist()
-        if seen[..., far_low:far_high].any():
-            blocks.append((start, end, low, high))
+        if blocks and blocks[-1][1] == start < blocks[-1][0] + _BLOCK * _BLOCKS:
+            start, _, low, _ = blocks.pop()
+        blocks.append((start, end, low, high))
     return blocks
 
 
-def _amplitudes(seen: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], Amplitudes]:
-    """Return what each cell shows, in steps, and the amplitude of 3 x 3: uint8 (C, R, k) to (k, C + 1, R + 1) each."""
-    columns, rows, count = seen.shape
-    steps = np.zeros((count, columns + 1, rows + 1), np.uint8)
-    steps[:, :columns, :rows] = seen.transpose(2, 0, 1)
-    steps >>= np.uint8(_SHARE_BITS)
-    now = np.multiply(steps, steps, dtype=np.uint16)
+def _amplitudes(steps: NDArray[np.uint8]) -> Amplitudes:
+    """Return the amplitude of 3 x 3 of what each cell shows, in steps: uint8 (k, C + 1, R + 1) to the same."""
+    now = steps.astype(np.uint16)
+    now *= now
     _add_beside(now.reshape(-1), 1)
-    _add_beside(now.reshape(-1), rows + 1)
-    level = np.sqrt(now, dtype=np.float32)
+    _add_beside(now.reshape(-1), steps.shape[2])
+    level = now.astype(np.float32)
+    np.sqrt(level, out=level)
     level *= STEPS
     np.copyto(now, level, casting="unsafe")
-    return steps, now
+    return now
 
 
 def power(amplitude: Amplitudes) -> F32:
@@ -186,7 +202,7 @@ def moments(activity: Activity) -> tuple[Ints, Seconds]:
     times = (activity.pts - activity.pts[0]) * float(activity.time_base)
     # A time base of whole milliseconds rounds: what is a hair early belongs to the moment that begins.
     number = np.floor(times / MOMENT_S + 0.01)
-    first = np.flatnonzero(np.diff(number, prepend=-1))
+    first = np.concatenate(([0], np.flatnonzero(number[1:] != number[:-1]) + 1))
     return first, times[first]
 
 
@@ -208,15 +224,17 @@ def _mean_around(level: Amplitudes, times: Seconds) -> Amplitudes:
     total, count = level.copy(), np.ones(len(times), np.uint16)
     for lag in range(1, len(times)):
         close = times[lag:] - times[:-lag] <= _HALF_S
-        if not close.any():
+        some = np.count_nonzero(close)
+        if not some:
             break
-        weight = close[:, None, None]
         earlier, later = level[:-lag], level[lag:]
-        total[lag:] += earlier if close.all() else earlier * weight
-        total[:-lag] += later if close.all() else later * weight
+        if some < len(close):
+            earlier, later = earlier * close[:, None, None], later * close[:, None, None]
+        total[lag:] += earlier
+        total[:-lag] += later
         count[lag:] += close
         count[:-lag] += close
-    usual = np.uint16(np.bincount(count).argmax()) if len(count) else np.uint16(1)
+    usual = count[len(count) // 2]  # of most moments: where frames come evenly, of all but the first and the last
     odd = np.flatnonzero(count != usual)
     corrected = total[odd] // count[odd, None, None]
     total //= usual
@@ -224,18 +242,36 @@ def _mean_around(level: Amplitudes, times: Seconds) -> Amplitudes:
     return total
 
 
-def _ring(usual: Amplitudes) -> Amplitudes:
-    """Return the median of the eight cells around each that lie some cells away: (C + 1, R + 1) to the same."""
-    inner = usual[:-1, :-1]
-    columns, rows = inner.shape
-    padded = np.pad(inner, _RING, mode="edge")
-    reach = (0, _RING, 2 * _RING)
-    ring = [
-        padded[right : right + columns, down : down + rows]
-        for right, down in itertools.product(reach, reach)
-        if (right, down) != (_RING, _RING)
-    ]
-    middle = len(ring) // 2
-    found = np.zeros_like(usual)
-    found[:-1, :-1] = np.partition(np.stack(ring), middle, axis=0)[middle]
+def _ranked(values: Amplitudes, rank: int) -> Amplitudes:
+    """Return the value of a rank, 0 the least, of each column: (n, m) to (m,)."""
+    found = np.zeros(values.shape[1], np.uint16)
+    some = np.flatnonzero((values != 0).sum(0, dtype=np.uint32) >= len(values) - rank)  # of all others it is 0
+    found[some] = np.partition(values[:, some], rank, axis=0)[rank]
     return found
+
+
+def _ring(usual: Amplitudes, right: Ints, down: Ints) -> Amplitudes:
+    """Return the median of the eight cells around some, (m,) each, that lie some cells away: (C + 1, R + 1) to (m,)."""
+    columns = np.minimum(np.maximum(right + _AROUND[0], 0), usual.shape[0] - 2)
+    rows = np.minimum(np.maximum(down + _AROUND[1], 0), usual.shape[1] - 2)
+    ring = usual[columns, rows]  # (8, m)
+    middle: Amplitudes = np.partition(ring, len(ring) // 2, axis=0)[len(ring) // 2]
+    return middle
+
+
+def _restless(most: Amplitudes, least: Amplitudes) -> float:
+    """Return the power that cells reach in most parts, the most restless but `_SOLE`: (parts, m) each.
+
+    most, least: what each cell shows at most in each part, and in all of it: what never stirs less moves steadily.
+    """
+    middle = (len(most) - 1) // 2
+    high = _ranked(most, middle)
+    ranked = np.argsort(high, kind="stable")[::-1]
+    for few in (_CANDIDATES, len(ranked)):
+        cells = ranked[:few]
+        low = _ranked(least[:, cells], middle)
+        restless = power(high[cells])
+        restless = restless[power(low) < _STILL * restless]
+        if len(restless) > _SOLE:
+            return float(restless[_SOLE])
+    return 0.0

@@ -74,8 +74,8 @@ def largest_regions(moving: NDArray[np.bool_]) -> Ints:
 def region_of(beyond: NDArray[np.uint16], *, level: int) -> tuple[tuple[int, int], ...]:
     """Return the cells that move by `level` and are connected to the strongest: (C, R) to (row, column) each."""
     labels, _ = _label(beyond >= level, connectivity=2)
-    cells = np.argwhere((labels == labels.flat[beyond.argmax()]).T)
-    return tuple((int(row), int(column)) for row, column in cells)
+    rows, columns = np.nonzero((labels == labels.flat[beyond.argmax()]).T)
+    return tuple(zip(rows.tolist(), columns.tolist(), strict=True))
 
 
 def follow(beyond: NDArray[np.uint16], at: Ints, *, level: int, resumes: Sequence[int] = ()) -> Regions:

@@ -104,9 +104,9 @@ class Trace:
 
     def calm(self, most: float) -> Bools | None:
         """Return bool (n,): the moments whose `area` is at most so much; None for all, where it cannot matter."""
-        active = np.flatnonzero(self.peak >= self.level)
-        if most >= 1 or not len(active):
+        if self.evidence.most_area <= min(most, 1):
             return None
+        active = np.flatnonzero(self.peak >= self.level)
         calm = np.ones(len(self.peak), np.bool_)
         calm[active] = self.evidence.area(active) <= most
         return calm

@@ -94,8 +94,10 @@ def _less(amplitude: Amplitudes, usual: F32, told: float) -> Amplitudes:
     if len(cells):
         left = power(flat[:, cells])
         left -= off[:, cells]
-        left[left < told] = 0
-        found[:, cells] = np.sqrt(left, out=left) * np.float32(STEPS)
+        left *= left >= told
+        np.sqrt(left, out=left)
+        left *= STEPS
+        found[:, cells] = left
     return found.reshape(amplitude.shape)
 
 
