@@ -72,20 +72,14 @@ class Evidence:
 
     def area(self, moments: Ints) -> NDArray[np.float64]:
         """Return the mean share over the whole picture in some moments, 0 to 1: int64 (m,) to float64 (m,)."""
-        moved = np.zeros(len(self.pts))
-        moved[self.at] = self.gathered.moved
-        area: NDArray[np.float64] = moved[moments] / self._whole
+        share = self.activity.share.T[..., self.gathered.first[moments]]
+        area: NDArray[np.float64] = share.sum((0, 1), dtype=np.uint32) / (255 * self.layout.rows * self.layout.columns)
         return area
 
-    @functools.cached_property
-    def most_area(self) -> float:
-        """The largest `area` of any moment."""
-        return int(self.gathered.moved.max(initial=0)) / self._whole
-
     @property
-    def _whole(self) -> int:
-        """What all cells show together that move wholly."""
-        return 255 * self.layout.rows * self.layout.columns
+    def most_area(self) -> float:
+        """More than the `area` of any moment can be, from what was gathered: it costs nothing."""
+        return (int(self.gathered.moved.max(initial=0)) / (self.layout.rows * self.layout.columns) + 1) / (WHOLE + 1)
 
     @property
     def cold(self) -> int:

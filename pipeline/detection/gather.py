@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 STEPS = 16  # of amplitude to one of a share
 MOMENT_S = 1 / 3  # neighbouring frames were averaged when they were measured: in between little is lost
-_BLOCK, _BLOCKS = 64, 4  # moments that are passed over together, and blocks gathered at once: they stay in the cache
+_BLOCK, _BLOCKS = 64, 2  # moments that are passed over together, and blocks gathered at once: they stay in the cache
 _SHARE_BITS = 3  # shares are stored in steps of 8
 _MORE = 2048  # than any amplitude
 WHOLE = 255 >> _SHARE_BITS  # of these steps shows a cell that moves wholly
@@ -52,7 +52,7 @@ class Gathered:
     first: int64 (n,), the frame that each moment begins with, and stands for; times: float64 (n,), when, in seconds.
     at: int64 (k,), the moments in or near which anything moves; in all others everything is 0. brief, second: uint16
     (k, C + 1, R + 1), the amplitude that a cell that moves shows now and in the second around, and the mean of it, in
-    which the last column and row are of no cell. moved: uint32 (k,), the sum of all shares.
+    which the last column and row are of no cell. moved: uint32 (k,), the sum of all shares, in steps.
     recorded: float64 (n,), as `times`, but without the holes.
     """
 
@@ -133,14 +133,16 @@ def gather(activity: Activity, watched: Bools | None = None) -> Gathered:
     done = 0
     for start, end, low, high in blocks:
         inside, out = slice(start - low, end - low), slice(done, done + end - start)
-        shares = np.zeros((high - low, columns + 1, rows + 1), np.uint8)
-        shares[:, :columns, :rows] = seen[..., low:high].transpose(2, 0, 1)
-        shares[inside].reshape(end - start, -1).sum(1, out=moved[out])
-        shares >>= np.uint8(_SHARE_BITS)
-        now = _amplitudes(shares)
+        steps = np.zeros((high - low, columns + 1, rows + 1), np.uint16)
+        steps[:, :columns, :rows] = seen[..., low:high].transpose(2, 0, 1)
+        steps >>= np.uint16(_SHARE_BITS)
+        now = _amplitudes(steps)
+        steps = steps[inside]
+        steps.reshape(end - start, -1).sum(1, dtype=np.uint32, out=moved[out])
         second[out] = _mean_around(now, times[low:high])[inside]
         np.minimum(now[inside], second[out], out=brief[out])
-        np.minimum(brief[out], shares[inside] * np.uint16(_MORE), out=brief[out])
+        steps *= np.uint16(_MORE)  # a mask: what does not move is 0 as well
+        np.minimum(brief[out], steps, out=brief[out])
         done += end - start
     return Gathered(first, times, at, brief, second, moved, times - _holes_before(activity, first))
 
@@ -161,27 +163,26 @@ def _busy_blocks(seen: NDArray[np.uint8], times: Seconds) -> list[tuple[int, int
     Those that follow each other are one, up to `_BLOCKS`.
     """
     blocks: list[tuple[int, int, int, int]] = []
-    starts = np.arange(0, len(times), _BLOCK)
-    opens, closes, reach = times[starts], times[np.minimum(starts + _BLOCK, len(times)) - 1], _HALF_S + 2 * _FAR_S
-    around = np.stack((opens - reach, opens - _HALF_S, closes + _HALF_S + 1e-9, closes + reach), axis=1)
-    for start, (far_low, low, high, far_high) in zip(
-        starts.tolist(), np.searchsorted(times, around).tolist(), strict=True
-    ):
+    starts, reach = np.arange(0, len(times), _BLOCK), _HALF_S + 2 * _FAR_S
+    opens, closes = times[starts], times[np.minimum(starts + (_BLOCK - 1), len(times) - 1)]
+    around = np.concatenate((opens - reach, opens - _HALF_S, closes + _HALF_S + 1e-9, closes + reach))
+    ends = np.searchsorted(times, around).reshape(4, -1).T.tolist()
+    for start, (far_low, low, high, far_high) in zip(starts.tolist(), ends, strict=True):
         if not seen[..., far_low:far_high].any():
             continue
         end = min(start + _BLOCK, len(times))
         if blocks and blocks[-1][1] == start < blocks[-1][0] + _BLOCK * _BLOCKS:
-            start, _, low, _ = blocks.pop()
-        blocks.append((start, end, low, high))
+            blocks[-1] = blocks[-1][0], end, blocks[-1][2], high
+        else:
+            blocks.append((start, end, low, high))
     return blocks
 
 
-def _amplitudes(steps: NDArray[np.uint8]) -> Amplitudes:
-    """Return the amplitude of 3 x 3 of what each cell shows, in steps: uint8 (k, C + 1, R + 1) to the same."""
-    now = steps.astype(np.uint16)
-    now *= now
-    _add_beside(now.reshape(-1), 1)
-    _add_beside(now.reshape(-1), steps.shape[2])
+def _amplitudes(steps: Amplitudes) -> Amplitudes:
+    """Return the amplitude of 3 x 3 of what each cell shows, in steps: uint16 (k, C + 1, R + 1) to the same."""
+    now = steps * steps
+    beside = _with_beside(now.reshape(-1), 1, out=np.empty_like(now).reshape(-1))
+    now = _with_beside(beside, steps.shape[2], out=now.reshape(-1)).reshape(steps.shape)
     level = now.astype(np.float32)
     np.sqrt(level, out=level)
     level *= STEPS
@@ -212,16 +213,17 @@ def _step(first: Ints) -> int:
     return step if np.array_equal(first, np.arange(len(first)) * step) else 0
 
 
-def _add_beside(flat: Amplitudes, by: int) -> None:
-    """Add to every number what is `by` places before it and after it, in place: uint16 (m,)."""
-    before = flat[:-by].copy()
-    flat[:-by] += flat[by:]
-    flat[by:] += before
+def _with_beside(flat: Amplitudes, by: int, *, out: Amplitudes) -> Amplitudes:
+    """Return every number and what is `by` places before it and after it, in `out`: uint16 (m,) to the same."""
+    np.add(flat[:-by], flat[by:], out=out[:-by])
+    out[-by:] = flat[-by:]
+    out[by:] += flat[:-by]
+    return out
 
 
 def _mean_around(level: Amplitudes, times: Seconds) -> Amplitudes:
     """Return the mean over the moments within half a second of each: (k, ...) to the same, rounded down."""
-    total, count = level.copy(), np.ones(len(times), np.uint16)
+    total, count = level, np.ones(len(times), np.uint16)
     for lag in range(1, len(times)):
         close = times[lag:] - times[:-lag] <= _HALF_S
         some = np.count_nonzero(close)
@@ -230,10 +232,17 @@ def _mean_around(level: Amplitudes, times: Seconds) -> Amplitudes:
         earlier, later = level[:-lag], level[lag:]
         if some < len(close):
             earlier, later = earlier * close[:, None, None], later * close[:, None, None]
-        total[lag:] += earlier
+        if lag == 1:
+            total = np.empty_like(level)
+            total[0] = level[0]
+            np.add(level[1:], earlier, out=total[1:])
+        else:
+            total[lag:] += earlier
         total[:-lag] += later
         count[lag:] += close
         count[:-lag] += close
+    if total is level:
+        return level
     usual = count[len(count) // 2]  # of most moments: where frames come evenly, of all but the first and the last
     odd = np.flatnonzero(count != usual)
     corrected = total[odd] // count[odd, None, None]
