@@ -222,8 +222,12 @@ def _with_beside(flat: Amplitudes, by: int, *, out: Amplitudes) -> Amplitudes:
 
 
 def _mean_around(level: Amplitudes, times: Seconds) -> Amplitudes:
-    """Return the mean over the moments within half a second of each: (k, ...) to the same, rounded down."""
-    total, count = level, np.ones(len(times), np.uint16)
+    """Return the mean over the moments within half a second of each: (k, ...) to the same, rounded down.
+
+    Where nothing was recorded before or after, the other side counts twice: what moves in the first moment of a clip
+    alone, or in the last, is not to count for more than what moves in one of its midst.
+    """
+    total, (before, after) = level, np.zeros((2, len(times)), np.uint16)
     for lag in range(1, len(times)):
         close = times[lag:] - times[:-lag] <= _HALF_S
         some = np.count_nonzero(close)
@@ -239,13 +243,17 @@ def _mean_around(level: Amplitudes, times: Seconds) -> Amplitudes:
         else:
             total[lag:] += earlier
         total[:-lag] += later
-        count[lag:] += close
-        count[:-lag] += close
+        before[lag:] += close
+        after[:-lag] += close
     if total is level:
         return level
+    count = before + after + np.uint16(1)
+    one_sided = (before == 0) != (after == 0)
     usual = count[len(count) // 2]  # of most moments: where frames come evenly, of all but the first and the last
-    odd = np.flatnonzero(count != usual)
-    corrected = total[odd] // count[odd, None, None]
+    odd = np.flatnonzero((count != usual) | one_sided)
+    twice = one_sided[odd]
+    corrected = total[odd] + (total[odd] - level[odd]) * twice[:, None, None]
+    corrected //= (count[odd] + (count[odd] - np.uint16(1)) * twice)[:, None, None]
     total //= usual
     total[odd] = corrected
     return total
