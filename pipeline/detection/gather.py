@@ -10,12 +10,15 @@ from __future__ import annotations
 
 import functools
 import itertools
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from pipeline.activity import Activity
@@ -41,6 +44,10 @@ _LOOKED_AT = 64  # moments tell what is usual
 _SEGMENT_S = 8.0  # a visitor has come and gone, and leaves have moved again
 _SEGMENTS = 5  # at least, or nothing can be said to come again
 _STILL = 0.3  # of the power that a cell shows at most: one that never shows less moves steadily
+_OFTEN = 0.15  # of the time a cell moves: seldom, it may be visitors who come again, each for a second or two in ten
+_PASSES = 0.25  # of the power of what is restless shows what goes by, ...
+_EVERYWHERE = 0.5  # ... in this much of the picture more than once: weather, insects, light; people keep to the ground
+_TRAVELS = 2.0  # times as many places as at once are passed in a segment: a bush stirs where it is
 _CANDIDATES = 32  # cells that show most are looked at first: seldom do most of them move steadily
 _SOLE = 3  # cells that come again most of all may be a lamp or a clock that is burnt in
 
@@ -114,7 +121,30 @@ class Gathered:
                 self.brief[start:end].max(0, out=most[number])
             if 0 < end - start == moments_:
                 self.second[start:end].min(0, out=least[number])
-        return _restless(most.reshape(count, -1), least.reshape(count, -1))
+        most, least = most.reshape(count, -1), least.reshape(count, -1)
+        found = _restless(most, least)
+        often = (self.brief != 0).sum(0, dtype=np.uint32).ravel() >= _OFTEN * len(self.first)
+        less = _restless(most[:, often], least[:, often])
+        return less if less < found and self._visited(most, found, ~often, parts) else found
+
+    def _visited(self, most: Amplitudes, found: float, seldom: Bools, parts: Sequence[tuple[int, int]]) -> bool:
+        """Return whether what shows such a power in `seldom` cells, bool (m,), goes by as visitors do.
+
+        They keep to the ground and pass more places than they are in at once; weather, insects and light come
+        everywhere, and bushes in the wind stay. most: see `_restless`, of these `parts` of `at`.
+        """
+        level = STEPS * math.sqrt(_PASSES * found)
+        passed = most >= level
+        cells = (self.brief.shape[1] - 1) * (self.brief.shape[2] - 1)
+        if np.count_nonzero(passed.sum(0, dtype=np.uint32) > 1) >= _EVERYWHERE * cells:
+            return False
+        at_once = (self.brief.reshape(len(self.brief), -1)[:, seldom] >= level).sum(1, dtype=np.uint32)
+        spread = [
+            places / at_once[start:end].max()
+            for places, (start, end) in zip(passed[:, seldom].sum(1).tolist(), parts, strict=True)
+            if places
+        ]
+        return bool(spread) and float(np.median(spread)) >= _TRAVELS
 
 
 def gather(activity: Activity, watched: Bools | None = None) -> Gathered:
