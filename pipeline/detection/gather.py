@@ -44,6 +44,7 @@ _LOOKED_AT = 64  # moments tell what is usual
 _SEGMENT_S = 8.0  # a visitor has come and gone, and leaves have moved again
 _SEGMENTS = 5  # at least, or nothing can be said to come again
 _STILL = 0.3  # of the power that a cell shows at most: one that never shows less moves steadily
+_FAINT = 16.0  # power of what is restless: less is no visitor's
 _OFTEN = 0.15  # of the time a cell moves: seldom, it may be visitors who come again, each for a second or two in ten
 _PASSES = 0.25  # of the power of what is restless shows what goes by, ...
 _EVERYWHERE = 0.5  # ... in this much of the picture more than once: weather, insects, light; people keep to the ground
@@ -123,6 +124,8 @@ class Gathered:
                 self.second[start:end].min(0, out=least[number])
         most, least = most.reshape(count, -1), least.reshape(count, -1)
         found = _restless(most, least)
+        if found < _FAINT:
+            return found
         often = (self.brief != 0).sum(0, dtype=np.uint32).ravel() >= _OFTEN * len(self.first)
         less = _restless(most[:, often], least[:, often])
         return less if less < found and self._visited(most, found, ~often, parts) else found
