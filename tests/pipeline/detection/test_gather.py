@@ -141,11 +141,23 @@ def unrest_plainly(activity: Activity, plain: dict[str, NDArray[np.float64]]) ->
     return of_often if spread and float(np.median(spread)) >= gathering._TRAVELS else every
 
 
-@settings(max_examples=60, deadline=None)
-@given(st.integers(0, 2**16), st.sampled_from([0.05, 0.3, 0.8]), st.sampled_from([0, 60_000]))
-def test_unrest_is_what_comes_again_and_again(seed: int, busy: float, pause_ms: int) -> None:
+@settings(max_examples=80, deadline=None)
+@given(
+    st.integers(0, 2**16),
+    st.sampled_from([0.05, 0.3, 0.8]),
+    st.sampled_from([0, 60_000]),
+    st.sampled_from([1, 6, 12]),
+    st.sampled_from([0, 40, 90]),
+)
+def test_unrest_is_what_comes_again_and_again_and_does_not_pass_by(
+    seed: int, busy: float, pause_ms: int, wide: int, every: int
+) -> None:
     rng = np.random.default_rng(seed)
-    share = rng.integers(0, 256, (500, 4, 6)) * np.repeat(rng.random((100, 4, 6)) < busy, 5, axis=0)
+    share = np.zeros((500, 8, 12), np.int64)
+    share[..., :wide] = rng.integers(0, 100, (500, 8, wide)) * np.repeat(rng.random((100, 8, wide)) < busy, 5, axis=0)
+    for start in range(0, 460, every) if every else ():  # a visitor goes along a row
+        along = np.arange(24)
+        share[start + along, 6, along // 2] = share[start + along, 5, along // 2] = 200
     pts = np.arange(500, dtype=np.int64) * 110
     pts[250:] += pause_ms
     activity = film(share.astype(np.uint8), pts=pts)
