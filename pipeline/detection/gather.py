@@ -49,7 +49,6 @@ _OFTEN = 0.15  # of the time a cell moves: seldom, it may be visitors who come a
 _PASSES = 0.25  # of the power of what is restless shows what goes by, ...
 _EVERYWHERE = 0.5  # ... in this much of the picture more than once: weather, insects, light; people keep to the ground
 _TRAVELS = 2.0  # times as many places as at once are passed in a segment: a bush stirs where it is
-_CANDIDATES = 32  # cells that show most are looked at first: seldom do most of them move steadily
 _SOLE = 3  # cells that come again most of all may be a lamp or a clock that is burnt in
 
 
@@ -123,11 +122,12 @@ class Gathered:
             if 0 < end - start == moments_:
                 self.second[start:end].min(0, out=least[number])
         most, least = most.reshape(count, -1), least.reshape(count, -1)
-        found = _restless(most, least)
+        restless = _restless(most, least)
+        found = float(np.partition(restless, -_SOLE - 1)[-_SOLE - 1])
         if found < _FAINT:
             return found
-        often = (self.brief != 0).sum(0, dtype=np.uint32).ravel() >= _OFTEN * len(self.first)
-        less = _restless(most[:, often], least[:, often])
+        often = _sums(self.brief != 0, 0, most=1).ravel() >= _OFTEN * len(self.first)
+        less = float(np.partition(restless * often, -_SOLE - 1)[-_SOLE - 1])
         return less if less < found and self._visited(most, found, ~often, parts) else found
 
     def _visited(self, most: Amplitudes, found: float, seldom: Bools, parts: Sequence[tuple[int, int]]) -> bool:
@@ -139,7 +139,7 @@ class Gathered:
         level = STEPS * math.sqrt(_PASSES * found)
         passed = most >= level
         cells = (self.brief.shape[1] - 1) * (self.brief.shape[2] - 1)
-        if np.count_nonzero(passed.sum(0, dtype=np.uint32) > 1) >= _EVERYWHERE * cells:
+        if np.count_nonzero(_sums(passed, 0, most=1) > 1) >= _EVERYWHERE * cells:
             return False
         at_once = (self.brief.reshape(len(self.brief), -1)[:, seldom] >= level).sum(1, dtype=np.uint32)
         spread = [
@@ -171,7 +171,7 @@ def gather(activity: Activity, watched: Bools | None = None) -> Gathered:
         steps >>= np.uint16(_SHARE_BITS)
         now = _amplitudes(steps)
         steps = steps[inside]
-        steps.reshape(end - start, -1).sum(1, dtype=np.uint32, out=moved[out])
+        moved[out] = _sums(steps.reshape(end - start, -1), 1, most=WHOLE)
         second[out] = _mean_around(now, times[low:high])[inside]
         np.minimum(now[inside], second[out], out=brief[out])
         steps *= np.uint16(_MORE)  # a mask: what does not move is 0 as well
@@ -216,11 +216,8 @@ def _amplitudes(steps: Amplitudes) -> Amplitudes:
     now = steps * steps
     beside = _with_beside(now.reshape(-1), 1, out=np.empty_like(now).reshape(-1))
     now = _with_beside(beside, steps.shape[2], out=now.reshape(-1)).reshape(steps.shape)
-    level = now.astype(np.float32)
-    np.sqrt(level, out=level)
-    level *= STEPS
-    np.copyto(now, level, casting="unsafe")
-    return now
+    # NumPy converts a part at a time: no larger array is written.
+    return np.multiply(np.sqrt(now, dtype=np.float32), np.float32(STEPS), out=now, casting="unsafe")
 
 
 def power(amplitude: Amplitudes) -> F32:
@@ -292,10 +289,17 @@ def _mean_around(level: Amplitudes, times: Seconds) -> Amplitudes:
     return total
 
 
+def _sums(values: NDArray[np.uint16 | np.bool_], axis: int, *, most: int) -> NDArray[np.unsignedinteger]:
+    """Return sums of numbers of which none is more than `most`: small ones are added in a third of the time."""
+    small = np.uint16 if values.shape[axis] * most < 2**16 else np.uint32
+    sums: NDArray[np.unsignedinteger] = values.sum(axis, dtype=small)
+    return sums
+
+
 def _ranked(values: Amplitudes, rank: int) -> Amplitudes:
     """Return the value of a rank, 0 the least, of each column: (n, m) to (m,)."""
     found = np.zeros(values.shape[1], np.uint16)
-    some = np.flatnonzero((values != 0).sum(0, dtype=np.uint32) >= len(values) - rank)  # of all others it is 0
+    some = np.flatnonzero(_sums(values != 0, 0, most=1) >= len(values) - rank)  # of all others it is 0
     found[some] = np.partition(values[:, some], rank, axis=0)[rank]
     return found
 
@@ -309,19 +313,13 @@ def _ring(usual: Amplitudes, right: Ints, down: Ints) -> Amplitudes:
     return middle
 
 
-def _restless(most: Amplitudes, least: Amplitudes) -> float:
-    """Return the power that cells reach in most parts, the most restless but `_SOLE`: (parts, m) each.
+def _restless(most: Amplitudes, least: Amplitudes) -> F32:
+    """Return the power that each cell reaches in most parts, 0 where it does not fall below it again: float32 (m,).
 
-    most, least: what each cell shows at most in each part, and in all of it: what never stirs less moves steadily.
+    most, least: uint16 (parts, m), what each cell shows at most in each part, and in all of it.
     """
     middle = (len(most) - 1) // 2
-    high = _ranked(most, middle)
-    ranked = np.argsort(high, kind="stable")[::-1]
-    for few in (_CANDIDATES, len(ranked)):
-        cells = ranked[:few]
-        low = _ranked(least[:, cells], middle)
-        restless = power(high[cells])
-        restless = restless[power(low) < _STILL * restless]
-        if len(restless) > _SOLE:
-            return float(restless[_SOLE])
-    return 0.0
+    high = power(_ranked(most, middle))
+    cells = np.flatnonzero(high)
+    high[cells] *= power(_ranked(least[:, cells], middle)) < _STILL * high[cells]
+    return high

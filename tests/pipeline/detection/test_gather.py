@@ -134,7 +134,7 @@ def unrest_plainly(activity: Activity, plain: dict[str, NDArray[np.float64]]) ->
     if every < gathering._FAINT:
         return every
     shows = brief >= gathering._PASSES * every
-    if (sum(shows[at].any(0).astype(int) for at in parts) > 1).mean() >= gathering._EVERYWHERE:
+    if (np.stack([shows[at].any(0) for at in parts]).sum(0) > 1).mean() >= gathering._EVERYWHERE:
         return every
     shows &= ~often
     spread = [shows[at].any(0).sum() / shows[at].sum((1, 2)).max() for at in parts if shows[at].any()]
