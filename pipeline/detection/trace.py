@@ -70,6 +70,18 @@ class Trace:
         return self.evidence.within(self.view.watched)[:, :-1, :-1]
 
     @functools.cached_property
+    def scores(self) -> NDArray[np.float64]:
+        """How rare it is that chance is as strong as the strongest watched cell (see `Event`), for every frame."""
+        levels, place = np.unique(self.peak, return_inverse=True)
+        scores = np.array([self.evidence.score(level) for level in levels.tolist()])
+        return np.repeat(scores[place], self.evidence.frames)
+
+    @functools.cached_property
+    def threshold(self) -> float:
+        """The score from which on a cell moves."""
+        return self.evidence.score(self.level)
+
+    @functools.cached_property
     def area(self) -> NDArray[np.float64]:
         """The mean share over the whole picture, 0 to 1: zones do not change what a lamp is."""
         return self.evidence.area(np.arange(len(self.peak)))
