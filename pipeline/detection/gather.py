@@ -12,7 +12,7 @@ import functools
 import itertools
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -159,7 +159,7 @@ def gather(activity: Activity, watched: Bools | None = None) -> Gathered:
     seen = share[..., ::step][..., : len(first)] if step else share[..., first]
     if watched is not None:
         seen = seen * watched.T[..., None]
-    blocks = _busy_blocks(seen, times)
+    blocks, around = _busy_blocks(seen, times), _around(times)
     at = np.concatenate([np.arange(start, end) for start, end, _, _ in blocks] or [np.zeros(0, np.int64)])
     brief, second = np.empty((2, len(at), columns + 1, rows + 1), np.uint16)
     moved = np.empty(len(at), np.uint32)
@@ -172,7 +172,7 @@ def gather(activity: Activity, watched: Bools | None = None) -> Gathered:
         now = _amplitudes(steps)
         steps = steps[inside]
         moved[out] = _sums(steps.reshape(end - start, -1), 1, most=WHOLE)
-        second[out] = _mean_around(now, times[low:high])[inside]
+        second[out] = _mean_around(now, around, low)[inside]
         np.minimum(now[inside], second[out], out=brief[out])
         steps *= np.uint16(_MORE)  # a mask: what does not move is 0 as well
         np.minimum(brief[out], steps, out=brief[out])
@@ -251,41 +251,70 @@ def _with_beside(flat: Amplitudes, by: int, *, out: Amplitudes) -> Amplitudes:
     return out
 
 
-def _mean_around(level: Amplitudes, times: Seconds) -> Amplitudes:
-    """Return the mean over the moments within half a second of each: (k, ...) to the same, rounded down.
+class _Around(NamedTuple):
+    """Which moments lie within half a second of each of n.
 
-    Where nothing was recorded before or after, the other side counts twice: what moves in the first moment of a clip
-    alone, or in the last, is not to count for more than what moves in one of its midst.
+    close: of each lag in moments, bool (n - lag,): whether a moment and the one so much later do, None where all do.
+    count: uint16 (n,), how many, itself included, those on one side twice where there are none on the other;
+    one_sided: bool (n,), where that is so. usual: the count of most; odd: int64 (m,), the moments with another.
     """
-    total, (before, after) = level, np.zeros((2, len(times)), np.uint16)
+
+    close: list[Bools | None]
+    count: Amplitudes
+    one_sided: Bools
+    usual: np.uint16
+    odd: Ints
+
+
+def _around(times: Seconds) -> _Around:
+    lags: list[Bools | None] = []
+    before, after = np.zeros((2, len(times)), np.uint16)
     for lag in range(1, len(times)):
         close = times[lag:] - times[:-lag] <= _HALF_S
         some = np.count_nonzero(close)
         if not some:
             break
+        lags.append(close if some < len(close) else None)
+        before[lag:] += close
+        after[:-lag] += close
+    one_sided = (before == 0) != (after == 0)
+    count = before + after
+    count[one_sided] *= 2
+    count += np.uint16(1)
+    usual = count[len(count) // 2]  # where frames come evenly, of all but the first and the last
+    return _Around(lags, count, one_sided, usual, np.flatnonzero((count != usual) | one_sided))
+
+
+def _mean_around(level: Amplitudes, around: _Around, low: int) -> Amplitudes:
+    """Return the mean over the moments within half a second of each: (k, ...) to the same, rounded down.
+
+    level: of the moments from `low` on; at both ends of it means lack what lies beyond. Where nothing was recorded
+    before or after, the other side counts twice: what moves in the first moment of a clip alone, or in the last, is
+    not to count for more than what moves in one of its midst.
+    """
+    total = np.empty_like(level)
+    for lag, close in enumerate(around.close, start=1):
         earlier, later = level[:-lag], level[lag:]
-        if some < len(close):
-            earlier, later = earlier * close[:, None, None], later * close[:, None, None]
+        if close is not None:
+            weight = close[low : low + len(later), None, None]
+            earlier, later = earlier * weight, later * weight
         if lag == 1:
-            total = np.empty_like(level)
-            total[0] = level[0]
+            total[:1] = level[:1]
             np.add(level[1:], earlier, out=total[1:])
         else:
             total[lag:] += earlier
         total[:-lag] += later
-        before[lag:] += close
-        after[:-lag] += close
-    if total is level:
+    if not around.close:
         return level
-    count = before + after + np.uint16(1)
-    one_sided = (before == 0) != (after == 0)
-    usual = count[len(count) // 2]  # of most moments: where frames come evenly, of all but the first and the last
-    odd = np.flatnonzero((count != usual) | one_sided)
-    twice = one_sided[odd]
-    corrected = total[odd] + (total[odd] - level[odd]) * twice[:, None, None]
-    corrected //= (count[odd] + (count[odd] - np.uint16(1)) * twice)[:, None, None]
-    total //= usual
-    total[odd] = corrected
+    first, last = np.searchsorted(around.odd, (low, low + len(level)))
+    odd = around.odd[first:last]
+    if len(odd):
+        own, sums = level[odd - low], total[odd - low]
+        sums += (sums - own) * around.one_sided[odd, None, None]
+        sums //= around.count[odd, None, None]
+    total //= around.usual
+    if len(odd):
+        total[odd - low] = sums
     return total
 
 

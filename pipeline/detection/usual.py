@@ -90,7 +90,7 @@ def _less(amplitude: Amplitudes, usual: F32, told: float) -> Amplitudes:
     flat = amplitude.reshape(len(amplitude), usual.shape[1] * usual.shape[2])
     found = flat * (flat >= max(1, math.ceil(STEPS * math.sqrt(told))))
     off = usual.reshape(len(usual), flat.shape[1])
-    cells = np.flatnonzero(off.any(0))
+    cells = np.flatnonzero(off[0] if len(off) == 1 else off.any(0))
     if len(cells):
         left = power(flat[:, cells])
         left -= off[:, cells]
