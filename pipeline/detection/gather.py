@@ -255,12 +255,12 @@ class _Around(NamedTuple):
     """Which moments lie within half a second of each of n.
 
     close: of each lag in moments, bool (n - lag,): whether a moment and the one so much later do, None where all do.
-    count: uint16 (n,), how many, itself included, those on one side twice where there are none on the other;
+    many: uint16 (n,), how many, itself included, those on one side twice where there are none on the other;
     one_sided: bool (n,), where that is so. usual: the count of most; odd: int64 (m,), the moments with another.
     """
 
     close: list[Bools | None]
-    count: Amplitudes
+    many: Amplitudes
     one_sided: Bools
     usual: np.uint16
     odd: Ints
@@ -311,7 +311,7 @@ def _mean_around(level: Amplitudes, around: _Around, low: int) -> Amplitudes:
     if len(odd):
         own, sums = level[odd - low], total[odd - low]
         sums += (sums - own) * around.one_sided[odd, None, None]
-        sums //= around.count[odd, None, None]
+        sums //= around.many[odd, None, None]
     total //= around.usual
     if len(odd):
         total[odd - low] = sums
