@@ -39,10 +39,12 @@ _FAR = 3  # times as near as one surface: a value that another light tells is so
 _KEPT = 0.5  # correlation of gradients: noise in the dark leaves that much of a texture, a thing next to nothing
 _PART = 1 / 20  # of the picture that one lamp lights at least; the shadow of a walker is smaller
 _SURER = 2  # cells whose texture stays against one whose texture goes: a thing keeps some by chance
+_CHUNK = 8  # halves of pictures that stay in the cache while they are compared
 _LEAST = 3  # pictures that make a light: two may be one passing change
 _WORTH = 0.5  # of what strays from one background is left at most when several are told apart
 _LOOKED_AT = 12  # pictures tell whether there may be another light
 _MOST = 6  # lights of a minute; more are steps on the way from one of these to another
+_SHARE = 8  # so few of them take most of the pictures, and the largest at least an eighth: else it is wind
 _PLAIN = 12  # grey levels by which lights differ where a mixture of both is told from noise
 _CLIPPED = 32  # grey levels: a visitor of any contrast must not outweigh the scene
 _BETTER = 0.8  # of that misfit is left at most where a mixture explains a picture
@@ -197,9 +199,11 @@ def _cells(level: F32, side: int = _SIDE) -> F32:
 
 
 def _gradients(level: F32) -> tuple[F32, F32]:
-    down, right = np.zeros_like(level), np.zeros_like(level)
-    down[:, 1:-1] = level[:, 2:] - level[:, :-2]
-    right[:, :, 1:-1] = level[:, :, 2:] - level[:, :, :-2]
+    down, right = np.empty((2, *level.shape), np.float32)
+    np.subtract(level[:, 2:], level[:, :-2], out=down[:, 1:-1])
+    np.subtract(level[:, :, 2:], level[:, :, :-2], out=right[:, :, 1:-1])
+    down[:, [0, -1]] = 0
+    right[:, :, [0, -1]] = 0
     return down, right
 
 
@@ -221,13 +225,24 @@ def differ(expected: U8, pictures: U8, still: Bool, *, together: bool = True) ->
     systems", 2001, and the normalised cross-correlation of many after it.
     """
     gain = light(expected, pictures) if together else _each_light(expected, pictures)
-    lit = expected.reshape(-1, *pictures.shape[1:]).astype(np.float32)
-    if gain is not None:
-        lit = np.minimum(lit * bent(gain, *pictures.shape[1:]), np.float32(255))
-    level = pictures.astype(np.float32)
-    changed = _cells(abs(level - lit)) > _CHANGES  # bool (n, a, b)
+    expected = expected.reshape(-1, *pictures.shape[1:])
+    found = np.empty(len(pictures), np.float32)
+    for start in range(0, len(pictures), _CHUNK):
+        some = slice(start, start + _CHUNK)
+        lit = (expected if len(expected) == 1 else expected[some]).astype(np.float32)
+        if gain is not None:
+            lit = lit * bent(gain if len(gain) == 1 else gain[some], *pictures.shape[1:])
+            np.minimum(lit, np.float32(255), out=lit)
+        found[some] = _differ(lit, pictures[some].astype(np.float32), still)
+    return found
+
+
+def _differ(lit: F32, level: F32, still: Bool) -> F32:
+    """Return it of few pictures, float32 (n, h, w), and what is expected in their light, (1 or n, h, w)."""
+    away = level - lit
+    changed = _cells(np.abs(away, out=away)) > _CHANGES  # bool (n, a, b)
     changed &= still
-    found = np.zeros(len(pictures), np.float32)
+    found = np.zeros(len(level), np.float32)
     may = changed.mean((1, 2), dtype=np.float32) >= _PART  # bool (n,): few pictures of most scenes, and no more is due
     if not may.any():
         return found
@@ -250,9 +265,20 @@ def still_cells(trembles: U8) -> Bool:
 def _texture(was: F32, now: F32) -> tuple[Bool, F32]:
     """Return which cells have a texture, and how far it stays: bool and -1 to 1, (n, a, b), of halves (n, h, w)."""
     (down, right), (was_down, was_right) = _gradients(now), _gradients(was)
-    energy, was_energy = _cells(down * down + right * right), _cells(was_down * was_down + was_right * was_right)
-    along = _cells(down * was_down + right * was_right) / np.sqrt(energy * was_energy + np.float32(1e-3))
+    along = _cells(_dots(down, was_down, right, was_right))
+    energy, was_energy = (
+        _cells(_dots(down, down, right, right)),
+        _cells(_dots(was_down, was_down, was_right, was_right)),
+    )
+    along /= np.sqrt(energy * was_energy + np.float32(1e-3))
     return np.maximum(energy, was_energy) > _TEXTURE**2, along
+
+
+def _dots(a: F32, b: F32, c: F32, d: F32) -> F32:
+    """Return a * b + c * d."""
+    total: F32 = a * b
+    total += c * d
+    return total
 
 
 def backgrounds(
@@ -353,7 +379,10 @@ def _some(group: list[int]) -> list[int]:
 
 
 def _groups(pictures: U8, still: Bool) -> list[list[int]]:
-    """Return groups of pictures in one light, the largest first; each has its first picture for a measure."""
+    """Return groups of pictures in one light, the largest first; each has its first picture for a measure.
+
+    None where hardly a picture is in the light of another, as in wind.
+    """
     groups: list[list[int]] = []
     same: list[Bool] = []  # of each group, which pictures are in its light: (n,)
     last = -1
@@ -361,11 +390,14 @@ def _groups(pictures: U8, still: Bool) -> list[list[int]]:
         if last < 0 or not same[last][n]:
             last = next((k for k in range(len(groups)) if same[k][n]), len(groups))
             if last == len(groups):
+                if last >= 2 * _MOST and 2 * last > n:
+                    return []
                 groups.append([])
                 away = differ(pictures[n], pictures[n:], still, together=False)
                 same.append(np.concatenate([np.zeros(n, np.bool_), away == 0]))
         groups[last].append(n)
-    return sorted((group for group in groups if len(group) >= _LEAST), key=len, reverse=True)
+    lasting = sorted((group for group in groups if len(group) >= _LEAST), key=len, reverse=True)
+    return lasting if lasting and _SHARE * len(lasting[0]) >= len(pictures) else []
 
 
 def _chosen(typical: U8, still: Bool) -> list[int]:
