@@ -37,6 +37,8 @@ _GONE = 0.2  # of it is less than a new shadow leaves beside its edge
 _TREMBLES = 128  # of 255: where leaves cover half of a cell its texture tells nothing
 _FAR = 3  # times as near as one surface: a value that another light tells is so far from what is seen at most
 _KEPT = 0.5  # correlation of gradients: noise in the dark leaves that much of a texture, a thing next to nothing
+_NEGATIVE = 1 / 3  # of all cells turn, and it is light; of those of a thing a tenth do by chance
+_OTHER = 1 / 3  # of all cells at most have a texture of their own in another light
 _PART = 1 / 20  # of the picture that one lamp lights at least; the shadow of a walker is smaller
 _SURER = 2  # cells whose texture stays against one whose texture goes: a thing keeps some by chance
 _CHUNK = 8  # halves of pictures that stay in the cache while they are compared
@@ -263,7 +265,10 @@ def still_cells(trembles: U8) -> Bool:
 
 
 def _texture(was: F32, now: F32) -> tuple[Bool, F32]:
-    """Return which cells have a texture, and how far it stays: bool and -1 to 1, (n, a, b), of halves (n, h, w)."""
+    """Return which cells have a texture, and how far it stays: bool and -1 to 1, (n, a, b), of halves (n, h, w).
+
+    Infrared turns most textures of a picture into their negative: where it does they stay. A thing does so by chance.
+    """
     (down, right), (was_down, was_right) = _gradients(now), _gradients(was)
     along = _cells(_dots(down, was_down, right, was_right))
     energy, was_energy = (
@@ -271,7 +276,10 @@ def _texture(was: F32, now: F32) -> tuple[Bool, F32]:
         _cells(_dots(was_down, was_down, was_right, was_right)),
     )
     along /= np.sqrt(energy * was_energy + np.float32(1e-3))
-    return np.maximum(energy, was_energy) > _TEXTURE**2, along
+    textured = np.maximum(energy, was_energy) > _TEXTURE**2
+    negative = np.count_nonzero(textured & (along < -_KEPT), axis=(1, 2)) > _NEGATIVE * textured[0].size  # bool (n,)
+    along[negative] = abs(along[negative])
+    return textured, along
 
 
 def _dots(a: F32, b: F32, c: F32, d: F32) -> F32:
@@ -304,7 +312,8 @@ def backgrounds(
             if k != n and count:
                 index = np.linspace(0, len(other) - 1, count).round().astype(np.int64)
                 others.append(carried(other[index], known[k].usual, known[n].usual))
-        more = votes(samples, np.concatenate(others), near(c)) if others else samples[:0]
+        others = [samples[:0], *others]
+        more = votes(samples, np.concatenate(others), near(c))
         index = np.concatenate([np.arange(len(samples)), np.arange(len(more)) % len(samples)])
         freed.append(find(np.concatenate([samples, more]), restless[index], c))
     return freed
@@ -313,11 +322,15 @@ def backgrounds(
 def carried(samples: U8, was: U8, now: U8) -> U8:
     """Return samples (n, rows, columns) of one light in another, by what the scene shows in both: (rows, columns) each.
 
-    Each pixel by its own gain; where a thing stands in one of the two, by the gain around it.
+    Each pixel by its own gain; where a thing stands in one of the two, by the gain around it. None where that would be
+    a third of the picture: infrared shows some of it otherwise, and tells nothing of who stands there by day.
     """
     coarse_was, coarse = (halves(picture[None]).astype(np.float32) for picture in (was, now))
     textured, along = _texture(coarse_was, coarse)
-    thing = around((textured & (along < _KEPT)).view(np.uint8), np.maximum).astype(np.bool_)  # (1, a, b)
+    differs = textured & (along < _KEPT)  # bool (1, a, b)
+    if np.count_nonzero(differs) > _OTHER * differs.size:
+        return samples[:0]
+    thing = around(differs.view(np.uint8), np.maximum).astype(np.bool_)
     means, was_means = _cells(coarse) * ~thing, _cells(coarse_was) * ~thing
     gain = np.ones_like(means)
     unknown = thing.copy()
