@@ -72,6 +72,8 @@ def _light(now: F32, was: F32) -> Bool | None:
     """Return which blocks are brighter by light alone, None for none: bool (a, b) of what is seen and usual."""
     mean, usual_mean = _means(now), _means(was)
     brightened = mean - usual_mean
+    if brightened.max() <= _PLAIN[0]:  # before anything that costs time: noise comes so far in many pictures
+        return None
     bright = brightened > _BRIGHTER
     left, gone = _unexplained(now, was, (mean + 8) / (usual_mean + 8))
     noise = 0.0 if bright.all() else float(np.median(left[~bright]))
