@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from pipeline.case.area import Area
 from pipeline.case.request import Request
-from pipeline.case.spelling import same_case
+from pipeline.case.spelling import plain, same_case
 from pipeline.case.wording import DOUBTFUL, EXCLUDED, HARMLESS, Words, personal, purpose
 from pipeline.errors import RequestRefused
 from pipeline.span import NS
@@ -111,6 +111,9 @@ def check(request: Request, limits: Limits) -> None:
     if age_ns > limits.max_age_days * 86_400 * NS:
         days = age_ns / (86_400 * NS)
         raise RequestRefused("age", f"footage may be at most {limits.max_age_days} days old, got {days:.1f} days")
+    for name in ("case_number", "contact", "incident"):
+        if not any(char.isalnum() for char in plain(getattr(request, name))):
+            raise RequestRefused(name.replace("_", " "), "is required, got nothing that a reader sees as a word")
     said = f"{request.incident}\n{request.note}"
     if found := purpose(said, limits.excluded, limits.harmless):
         raise RequestRefused("purpose", f"{found[0]} is an excluded purpose (the text says {found[1]!r})")

@@ -23,7 +23,7 @@ _JOINS: Final = 6  # letters that words which are joined over spaces have at lea
 
 
 # What people write for Latin letters and the table does not have.
-_LIKE: Final = dict(zip("яієзигґбдчшцυ₽℗®©þ⊙○◯●◌⚪⭕ß", "riezurr6a4wuuppRCpoooooooß", strict=True))
+_LIKE: Final = dict(zip("яієзигґбдчшцυ₽℗®©þ⊙○◯●◌⚪⭕ß。", "riesnrr6a4wuuppRCpoooooooß.", strict=True))
 
 
 @lru_cache(maxsize=4096)
@@ -106,7 +106,7 @@ def same_case(one: str, other: str) -> bool:
     Separators may be others or be left out, and each group of digits may begin with zeros, but not both at once: two
     different numbers of one agency (2026-1-17 and 2026-11-07) would be one.
     """
-    return any(
+    return one == other or any(
         a and b and (a == b or "".join(a) == "".join(b) or _short(a) == _short(b))
         for a, b in zip(_groups(one), _groups(other), strict=True)
     )
@@ -135,8 +135,6 @@ def _groups(text: str) -> Iterator[tuple[str, ...]]:
     What looks like a digit is one then: O and I in capitals, o and l in small letters.
     """
     read = plain(text)
-    if not re.search(r"[^\W_]", read):  # of signs alone
-        read = "".join(f"{ord(char)} " for char in read if not char.isspace())
     for cased in (read, read.casefold(), read.upper()):
         digits = cased.translate(str.maketrans("OoIl|", "00111"))
         yield tuple(re.findall(r"[^\W_]+", digits.casefold()))
@@ -149,15 +147,21 @@ def _short(groups: Iterable[str]) -> tuple[str, ...]:
 # Words
 
 
+@lru_cache(maxsize=4096)
 def folded(word: str) -> str:
     """Return a word with one letter for all that read alike: l for I and 1, o for 0, a for 4 and @."""
     return re.sub(r"[^\w]|_", "", plain(word).casefold().translate(_ALIKE))
 
 
 def tokens(text: str) -> list[str]:
-    """Return a text's words, folded; a number in digits is none."""
+    """Return a text's words, folded; a number in digits is none.
+
+    Words that begin or end with a sign follow once more at the end, with it as the letter it may stand for.
+    """
     found = re.findall(rf"(?:[^\W_]|[{re.escape(_SIGNS)}])+", plain(text).casefold())
-    return [folded(one) for one in (one.strip("!+|") for one in found) if re.search(r"[^\W\d_]", one)]
+    words = [one for one in found if re.search(r"[^\W\d_]", one)]
+    bare = [one.strip("!+|") for one in words]
+    return [folded(one) for one in bare] + [folded(one) for one, other in zip(words, bare, strict=True) if one != other]
 
 
 def spelled_out(words: list[str], wanted: str) -> bool:
