@@ -21,7 +21,7 @@ Cell: TypeAlias = tuple[int, int]
 
 _ROW_M: Final = 110_574.0  # the shortest degree of latitude on the ellipsoid, at the equator
 _HAIR: Final = 1e-9  # degrees: what rounding can do to the edge of a cell is far less
-_NORTHMOST: Final = 89.999999
+_LARGEST_M: Final = 1_000_000.0
 _COLUMN_M: Final = 111_319.0  # a degree of longitude at the equator; further away it is shorter by the cosine
 
 
@@ -47,6 +47,11 @@ class Area:
         except (TypeError, ValueError, OverflowError) as error:
             raise RequestRefused("area", f"the polygon's coordinates are not rings of [lon, lat]: {error}") from error
         object.__setattr__(self, "rings", rings)
+        object.__setattr__(self, "cell_m", float(self.cell_m))
+        if self.cell_m and not 1 <= self.cell_m <= _LARGEST_M:
+            raise RequestRefused(
+                "area", f"cells are 1 to {_LARGEST_M:g} metres wide, or there are none: 0, got {self.cell_m}"
+            )
         if not rings:
             raise RequestRefused("area", "wanted a polygon, got one without any ring")
         for ring in rings:
@@ -152,7 +157,7 @@ class Area:
         for row in range(cell_of(west, south, self.cell_m)[0], cell_of(west, north, self.cell_m)[0] + 1):
             _, low, _, high = box((row, 0), self.cell_m)
             # Only what of the row's length it reaches over: the row may go round half the Earth.
-            part = shapely.clip_by_rect(self.polygon, west - 1, low, east + 1, high)
+            part = self.polygon.intersection(shapely.box(west, low, east, high))
             left, _, right, _ = (west, low, east, high) if part.is_empty else part.bounds
             columns = _columns(row, self.cell_m)
             first, last = (math.floor((lon + 180.0) / 360.0 * columns) for lon in (left - _HAIR, right + _HAIR))
@@ -232,7 +237,7 @@ def _meets(polygon: shapely.Geometry, cells: Sequence[Cell], side_m: float) -> l
 
 
 def _ring(west: float, south: float, east: float, north: float) -> tuple[tuple[float, float], ...]:
-    north, east = min(90.0, north), min(180.0, east)
+    east = min(180.0, east)
     return (west, south), (east, south), (east, north), (west, north), (west, south)
 
 
@@ -240,21 +245,29 @@ def cell_of(lon: float, lat: float, side_m: float) -> Cell:
     """Return the cell of the fixed grid a place is in, at least `side_m` metres wide and high.
 
     Rows are of one height in degrees; a row has as many columns as fit around the Earth at its edge nearer to a pole.
-    180 degrees east is 180 degrees west.
+    What is left at a pole belongs to its last row, which is one cell. 180 degrees east is 180 degrees west.
     """
-    row = math.floor(max(-90.0, min(lat, _NORTHMOST)) / (side_m / _ROW_M))
+    rows = _rows(side_m)
+    row = max(-rows, min(rows - 1, math.floor(lat / (side_m / _ROW_M))))
     columns = _columns(row, side_m)
     return row, min(columns - 1, math.floor((lon + 180.0) % 360.0 / 360.0 * columns))
 
 
 def box(cell: Cell, side_m: float) -> tuple[float, float, float, float]:
     """Return west, south, east, north of a cell in degrees."""
-    row, column = cell
+    (row, column), rows = cell, _rows(side_m)
     height, width = side_m / _ROW_M, 360.0 / _columns(row, side_m)
-    return column * width - 180.0, row * height, (column + 1) * width - 180.0, (row + 1) * height
+    south = -90.0 if row == -rows else row * height
+    north = 90.0 if row == rows - 1 else (row + 1) * height
+    return column * width - 180.0, south, (column + 1) * width - 180.0, north
+
+
+def _rows(side_m: float) -> int:
+    return math.floor(90.0 / (side_m / _ROW_M))
 
 
 def _columns(row: int, side_m: float) -> int:
-    height = side_m / _ROW_M
-    furthest = min(90.0, max(abs(row), abs(row + 1)) * height)
+    if row in {-_rows(side_m), _rows(side_m) - 1}:
+        return 1
+    furthest = max(abs(row), abs(row + 1)) * (side_m / _ROW_M)
     return max(1, math.floor(360.0 * _COLUMN_M * math.cos(math.radians(furthest)) / side_m))
