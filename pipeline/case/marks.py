@@ -76,6 +76,9 @@ class Mark:
     what: str
     why: str
 
+    def __str__(self) -> str:
+        return f"{self.kind}: {self.what} ({self.why})"
+
 
 def marks(request: Request, others: Sequence[Request], limits: Limits) -> list[Mark]:
     """Return what a reviewer should look at in a request, beside the other requests of all agencies.
