@@ -1,4 +1,6 @@
-"""What it costs that places are answered by cells: `python -m benchmarks.places` (two minutes; `--quick` is rougher).
+"""What it costs that places are answered by cells: `python -m benchmarks.places` (a minute; `--quick` is rougher).
+
+It prints the table of docs/explanation/places.md. Drawn from a seed, its figures are the same on every machine.
 
 Towns of cameras, and areas of all shapes from the smallest to the largest that may be asked, laid over them anywhere.
 A camera that is asked and stands outside of what was drawn was asked wrongly; one inside that is not asked is missed.
@@ -7,6 +9,7 @@ Beside it stands what the cells are for: how near the best guess comes to a came
 
 from __future__ import annotations
 
+import argparse
 import math
 from collections.abc import Callable, Iterator, Mapping
 from typing import Final
@@ -30,18 +33,10 @@ RULES: Final[Mapping[str, Callable[[NDArray[np.float64], NDArray[np.bool_]], NDA
     "half inside": lambda share, _: share >= 0.5,
     "its middle inside": lambda _, middle: middle,
 }
-COLUMNS: Final = {
-    "cell": "cell (m)",
-    "rule": "a cell is asked when",
-    "smallest": "wrongly asked, smallest area (% of those inside)",
-    "middling": "middling area",
-    "largest": "largest area",
-    "missed_smallest": "missed, smallest area (% of those inside)",
-    "missed_middling": "middling area",
-    "missed_largest": "largest area",
-    "radius_m": "circle that holds all places (radius, m)",
-    "near": "places that a guess is nearer to than 100 m (%)",
-}
+HEADS: Final = (
+    *("cell", "a cell is asked when", "wrongly asked: smallest area", "middling", "largest"),
+    *("missed: smallest area", "middling", "largest", "all that fits is in a circle of", "a guess is within 100 m for"),
+)
 
 
 def streets(draw: np.random.Generator) -> Places:
@@ -120,7 +115,7 @@ def cells_of(area: shapely.Polygon, cell_m: float) -> tuple[NDArray[np.int64], N
 
 
 def costs(cell_m: float, *, areas: int, seed: int = 1) -> Iterator[report.Row]:
-    """Yield a row for each rule: who is wrongly asked and missed by size of the area, of those who are inside."""
+    """Yield a row for each rule: who is wrongly asked and who is missed, as shares of those who are inside."""
     draw, limits = np.random.default_rng(seed), Limits()
     towns = [make(draw) for make in TOWNS.values()]
     counts = {(rule, size): np.zeros(3) for rule in RULES for size in sizes(limits)}
@@ -137,10 +132,10 @@ def costs(cell_m: float, *, areas: int, seed: int = 1) -> Iterator[report.Row]:
                     asked = np.array([tuple(cell) in wanted for cell in of.tolist()])
                     counts[rule, size] += (inside.sum(), (asked & ~inside).sum(), (inside & ~asked).sum())
     for rule in RULES:
-        row: report.Row = {"what": f"{cell_m} m, {rule}", "cell": cell_m, "rule": rule}
+        row: report.Row = {"cell": cell_m, "rule": rule}
         for size in sizes(limits):
             within, wrongly, missed = counts[rule, size]
-            row |= {size: round(100 * wrongly / within), f"missed_{size}": round(100 * missed / within, 1)}
+            row |= {f"wrongly {size}": wrongly / within, f"missed {size}": missed / within}
         yield row | known(cell_m)
 
 
@@ -148,16 +143,25 @@ def known(cell_m: float) -> report.Row:
     """Return how well a place is known of which the cell is, at the least: cells are as wide as this or wider."""
     steps = (np.arange(400) + 0.5) / 400 * cell_m - cell_m / 2
     near = np.hypot(*np.meshgrid(steps, steps)) < NEAR_M  # from the middle, the best guess there is
-    return {"radius_m": round(cell_m / math.sqrt(2)), "near": round(100 * float(near.mean()), 1)}
+    return {"radius_m": cell_m / math.sqrt(2), "near": float(near.mean())}
+
+
+def line(row: report.Row) -> str:
+    """Return a row of the table, in Markdown."""
+    shares = [row[f"{what} {size}"] for what in ("wrongly", "missed") for size in ("smallest", "middling", "largest")]
+    cells = [f"{row['cell']} m", row["rule"], *(f"{share:.0%}" for share in shares), f"{row['radius_m']:.0f} m"]
+    return f"| {' | '.join([*cells, format(row['near'], '.0%')])} |"
 
 
 def main() -> None:
-    """Measure all cells and rules, print the table and write it."""
-    chosen = report.options(__doc__)
-    rows = [row for cell_m in CELLS_M for row in costs(cell_m, areas=6 if chosen.quick else 60)]
-    path = report.write("places", rows, folder=chosen.out, quick=chosen.quick, columns=COLUMNS)
-    heads, cells = report.table(report.load(path))
-    print("\n".join(" | ".join(line) for line in [heads, *cells]))
+    """Measure all cells and rules, and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="a small form that shows it works; its figures are rough")
+    quick = parser.parse_args().quick
+    print(f"| {' | '.join(HEADS)} |\n| --: | --- |{' --: |' * (len(HEADS) - 2)}")
+    for cell_m in CELLS_M:
+        for row in costs(cell_m, areas=6 if quick else 60):
+            print(line(row), flush=True)
 
 
 if __name__ == "__main__":

@@ -105,6 +105,7 @@ OTHER_WORDS: Final = (
     *("visa  status", "v i s a status", "visa-status", "immigrés", "immigres", "sans papiers", "sanspapiers"),
     *("inmigrantes", "Abschiebung", "asylum seekers", "illegal aliens", "refugees", "Asylbewerber", "residence permit"),
     *("prtst", "imm1grati0n", "deportati0n", "de portation", "d e p o r t a t i o n", "pro\u200btest", "pʀoteѕt"),
+    *("pro&shy;test", "pro<b></b>test", "pro·test", "pr()test", "|>rotest", "pro‧tests", "PROTESTER", "pro/test"),
 )
 """More that names an excluded purpose, or nearly."""
 
@@ -232,6 +233,7 @@ SAME_CASE: Final = (
         "₂₀₂₆-₁₁₇",
         "②⓪②⑥-①①⑦",
         "٢٠٢٦-١١٧",
+        "2\ufe0f\u20e30\ufe0f\u20e32\ufe0f\u20e36\ufe0f\u20e3-117",
         "२०२६-११७",
         "二〇二六-一一七",
         "2026\u2800117",

@@ -52,7 +52,7 @@ def submit(holdings: Holdings, request: Request) -> Request:
     # The rule in force and the secret part of its id are the desk's; who asks twice with one nonce asks once.
     request = replace(
         request,
-        area=replace(request.area, cell_m=limits.cell_m if not request.own else 0.0),
+        area=replace(request.area, cell_m=0.0) if request.own else limits.as_asked(request.area),
         officer="" if request.own else actor.name,
         nonce=request.nonce or secrets.token_hex(16),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -19,7 +20,6 @@ from pipeline.span import NS
 _DAY_NS: Final = 86_400 * NS
 _MANY: Final = 5  # requests of an agency within the days of an incident, from which on they are marked
 _NEARLY: Final = 0.8  # of a limit
-_WIDE: Final = 4.0  # times the drawn area that is asked
 _STEM: Final = 7  # letters of an excluded word that is looked for inside of others, and with a slip in it
 _DRAWN: Final = 5  # letters of one that is looked for with letters drawn out
 _SKELETON: Final = 4  # letters of a word that is left of one without its vowels
@@ -38,10 +38,10 @@ _HONEST: Final = frozenset(
             "pretest",
             "project",
         ),
-        *("protestant", "protestants", "protestantism", "protestanten", "protestantisch", "protestantische"),
-        *("protestante", "protestantes", "tickets", "pockets", "rackets", "packets", "wickets", "pickers"),
+        *("tickets", "pockets", "rackets", "packets", "wickets", "pickers"),
     )
 )
+_CHURCH: Final = folded("protestant")
 _WEB = re.compile(
     r"(?<![\w.])@\w{3,}|\bhttps?:|\bwww\.|\b[\w-]+\.(?:com|org|net|info|de|es|fr|me|eu|gg|io)\b", re.IGNORECASE
 )
@@ -133,7 +133,7 @@ def _kind(name: str) -> Kind:
 
 def _guesses(words: Sequence[str], excluded: Words) -> Iterator[tuple[str, str, str]]:
     """Yield purpose, word and what was found: in other words, with a slip, drawn out, backwards, without vowels."""
-    kept = [word for word in words if word not in _HONEST]
+    kept = [word for word in words if word not in _HONEST and not word.startswith(_CHURCH)]
     pairs = [joined for a, b in pairwise(words) if (joined := a + b) not in _HONEST]
     run = squeezed(" ".join(kept))
     for name, listed in excluded.items():
@@ -194,9 +194,10 @@ def _of_place_and_time(request: Request, limits: Limits) -> Iterator[Mark]:
     area, span = request.area, request.span
     if area.size_m2 >= _NEARLY * limits.max_area_m2:
         yield Mark(Kind.LARGE, f"{area.size_m2:,.0f} m²", f"nearly the largest area ({limits.max_area_m2:,.0f} m²)")
-    if area.asked_m2 >= _WIDE * area.size_m2:
-        why = f"the cells of the map that are asked hold {area.asked_m2:,.0f} m²; a rounder area asks fewer people"
-        yield Mark(Kind.WIDE, f"{area.size_m2:,.0f} m² drawn", why)
+    round_one = math.floor((math.sqrt(area.size_m2) / area.cell_m + 2) ** 2) if area.cell_m else 0
+    if area.cell_m and len(area.cells()) > round_one:
+        why = f"the cells of the map that are asked hold {area.asked_m2:,.0f} m²; a square of its size touches fewer"
+        yield Mark(Kind.WIDE, f"{area.size_m2:,.0f} m² drawn over {len(area.cells())} cells", why)
     if span.duration_ns >= _NEARLY * limits.max_span_s * NS:
         why = f"nearly the longest span ({limits.max_span_s / 3600:g} h)"
         yield Mark(Kind.LONG, f"{span.duration_ns / (3600 * NS):.1f} h", why)

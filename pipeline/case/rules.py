@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import unicodedata
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -54,7 +55,11 @@ class Limits(BaseModel):
         30, ge=0, le=3650, description="how long areas of one agency that overlap count as one incident (days)"
     )
     cell_m: float = Field(
-        250, ge=200, le=10_000, description="side of the cells of the map by which an area is answered (metres)"
+        250,
+        ge=200,
+        le=10_000,
+        description="side of the cells of the map by which an area is answered (metres); set it before the first "
+        "request: answers by two grids tell more than by one",
     )
     excluded: Words = Field(
         EXCLUDED, description="words that name an excluded purpose, by purpose (whole words, any case and spelling)"
@@ -79,6 +84,10 @@ class Limits(BaseModel):
                 if not all(word.strip() for word in words):
                     raise ValueError(f"{name}: a word of {of!r} is empty, which every text would hold")
         return self
+
+    def as_asked(self, area: Area) -> Area:
+        """Return an area with the cells by which it is answered: what is asked, and shown before it is sent."""
+        return replace(area, cell_m=self.cell_m)
 
     @property
     def max_cells(self) -> int:
@@ -116,7 +125,10 @@ def check(request: Request, limits: Limits) -> None:
             raise RequestRefused(name.replace("_", " "), "is required, got nothing that a reader sees as a word")
     said = f"{request.incident}\n{request.note}"
     if found := purpose(said, limits.excluded, limits.harmless):
-        raise RequestRefused("purpose", f"{found[0]} is an excluded purpose (the text says {found[1]!r})")
+        raise RequestRefused(
+            "purpose",
+            f"{found[0]} is an excluded purpose (the text says {found[1]!r}); what means another thing has other words",
+        )
     if personal(said):
         raise RequestRefused(
             "personal data",

@@ -78,13 +78,19 @@ def hidden(text: str) -> list[str]:
     shown = [char for char in text if unicodedata.category(char) == "Cf" or char in _INVISIBLE]
     if shown:
         found.append(f"characters that do not show ({', '.join(sorted({f'U+{ord(char):04X}' for char in shown}))})")
-    words = {word: sorted({_alphabet(char) for char in word}) for word in re.findall(r"[^\W\d_]+", text)}
+    if re.search(r"<[A-Za-z/!][^>]*>|&#?\w+;", text):
+        found.append("what a page takes for markup")
+    words = {word: sorted(_alphabets(word)) for word in re.findall(r"[^\W\d_]+", text)}
     return found + [f"{word!r} mixes {' and '.join(used)} letters" for word, used in words.items() if len(used) > 1]
 
 
 def foreign(text: str) -> list[str]:
     """Return the alphabets of a text that are not Latin, which the words of the rules are not written in."""
-    return sorted({_alphabet(char) for char in text if char.isalpha()} - {"Latin"})
+    return sorted(_alphabets(text) - {"Latin"})
+
+
+def _alphabets(text: str) -> set[str]:
+    return {_alphabet(char) for char in text if char.isalpha()}
 
 
 @lru_cache(maxsize=4096)
@@ -94,6 +100,8 @@ def _alphabet(char: str) -> str:
         return name[0].capitalize()
     if {"TURNED", "REVERSED", "INVERTED"} & set(name):
         return "Turned"
+    if name[0] in {"CJK", "HIRAGANA", "KATAKANA", "KATAKANA-HIRAGANA", "HANGUL", "BOPOMOFO"}:
+        return "East Asian"
     return "Latin" if name[0] in {"LATIN", "FEMININE", "MASCULINE", "MICRO"} else name[0].capitalize()
 
 
