@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from functools import cache, lru_cache
 from itertools import groupby
 from typing import Final
@@ -137,15 +137,16 @@ def like_case(one: str, other: str) -> bool:
     return False
 
 
-def _groups(text: str) -> Iterator[tuple[str, ...]]:
-    """Yield a case number's groups of letters and digits as they read: as typed, in small letters and in capitals.
+@lru_cache(maxsize=65536)
+def _groups(text: str) -> tuple[tuple[str, ...], ...]:
+    """Return a case number's groups of letters and digits as they read: as typed, in small letters and in capitals.
 
     What looks like a digit is one then: O and I in capitals, o and l in small letters.
     """
     read = plain(text)
-    for cased in (read, read.casefold(), read.upper()):
-        digits = cased.translate(str.maketrans("OoIl|", "00111"))
-        yield tuple(re.findall(r"[^\W_]+", digits.casefold()))
+    digits = str.maketrans("OoIl|", "00111")
+    cased = (read.translate(digits), read.casefold().translate(digits), read.upper().translate(digits))
+    return tuple(tuple(re.findall(r"[^\W_]+", one.casefold())) for one in cased)
 
 
 def _short(groups: Iterable[str]) -> tuple[str, ...]:
