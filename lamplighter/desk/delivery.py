@@ -67,7 +67,7 @@ def release(holdings: Holdings, request: Request, tally: Tally | None = None) ->
             *(archive, request.id),
             tick_ns=tick_ns,
             now_ns=now_ns,
-            cell_m=request.area.cell_m or holdings.settings.request.cell_m,
+            cell_m=holdings.settings.request.cell_m,
             refused=lambda delivery, why: refused.append((delivery, why)),
         )
 
