@@ -267,20 +267,19 @@ def test_an_answer_takes_the_place_of_the_one_before_until_what_it_takes_back_wa
     assert answer(desk, request, "piet", share=()).revision == 3
     answer(desk, request, "piet", share=None)
     desk.deliver(request)
-    for act in (
-        lambda: answer(desk, request, "piet", share=()),
-        lambda: as_owner(desk, "piet").withdraw(request, "piet"),
-    ):
-        with pytest.raises(Conflict, match=f"released before and not to be called back: clip {clip.clip.id}"):
-            act()
+    gone = f"released before and not to be called back: clip {clip.clip.id}"
+    with pytest.raises(Conflict, match=gone):
+        answer(desk, request, "piet", share=())
+    with pytest.raises(Conflict, match=gone):
+        as_owner(desk, "piet").withdraw(request, "piet")
 
 
 def test_an_owner_asks_for_their_own_footage_in_their_own_name_alone_and_it_is_delivered_at_once(
     desk: Desk, stage: Stage
 ) -> None:
-    for own in ("ruth", ""):
+    for other in ("ruth", ""):
         with pytest.raises(NotAllowed, match="their own footage alone"):
-            as_owner(desk, "piet").new_request(replace(a_request(), own=own))
+            as_owner(desk, "piet").new_request(replace(a_request(), own=other))
     with pytest.raises(NotAllowed, match="in the name of piet"):
         somebody(desk, Role.OFFICER).new_request(replace(a_request(), own="piet"))
     own = as_owner(desk, "piet").new_request(replace(a_request(), own="piet"))
