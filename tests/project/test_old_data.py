@@ -66,9 +66,15 @@ def without_events(answer: Any) -> tuple[Any, list[list[Span]]]:
     return clips, spans
 
 
+def asked_again(answer: Any) -> Any:
+    """Return a match of then as it is answered now: an "always" that nobody set an end to has its owner asked."""
+    return json.loads(json.dumps(answer).replace("owner always shares", "waits for its owner"))
+
+
 def test_it_opens_and_answers_the_same(old: OldData, say: Say) -> None:
     moved = json.loads(json.dumps(old.said).replace(json.dumps(str(old.data))[1:-1], "DATA"))
-    before = moved.pop("match")
+    assert '"owner always shares"' in json.dumps(moved["match"])
+    before = asked_again(moved.pop("match"))
     (clips, now), (former, then) = (without_events(one) for one in (say("match", old.request), before))
     assert of_those_fields(clips, former) == former
     for events, formerly in zip(now, then, strict=True):
@@ -140,8 +146,32 @@ def test_one_command_brings_its_cases_over_and_says_what_it_changed(old: OldData
     formerly = {key for delivery in archive.deliveries.all() for key in delivery.formerly}
     assert set(before) <= formerly
     assert say("case", "upgrade") == []
-    assert say("deliver", old.request, "--workers", "0")["outcomes"] == {"already done": 2}
+    # What was released stays, also of the camera whose owner is asked again now.
+    assert say("deliver", old.request, "--workers", "0")["outcomes"] == {"already done": 1}
+    assert [key for key in archive.store.keys("cases/") if key.endswith(".mp4")] == sorted(
+        one["now"] for one in changed
+    )
     assert say("audit", "verify")["entries"] == old.said["audit"]["entries"] + 2
+
+
+def test_an_always_of_an_earlier_version_holds_again_when_its_owner_renews_it(old: OldData, say: Say) -> None:
+    say("case", "upgrade")
+    (old.data / "front.csv").write_text("id,lon,lat,owner,sharing\nfront,4.8001,52.0001,olga,ask\n")
+    say("cameras", "import", str(old.data / "front.csv"), "--owner", "olga")
+    (old.data / "front.csv").write_text("id,lon,lat,owner,sharing\nfront,4.8001,52.0001,olga,always\n")
+    say("cameras", "import", str(old.data / "front.csv"), "--owner", "olga")
+    assert "owner always shares" in {one["consent"] for one in say("match", old.request)}
+    assert say("deliver", old.request, "--workers", "0")["outcomes"] == {"already done": 2}
+
+
+def test_an_owner_may_still_answer_a_request_of_an_earlier_version_and_keep_back_what_was_not_released(
+    old: OldData, say: Say
+) -> None:
+    say("case", "upgrade")
+    shared = say("decide", old.request, "--owner", "olga", "--share-all")
+    assert len(shared["clips"]) == 1
+    assert say("decide", old.request, "--owner", "olga", "--share-all") == shared
+    assert say("deliver", old.request, "--workers", "0")["outcomes"] == {"already done": 2}
 
 
 def test_bringing_over_can_be_stopped_at_any_write_and_run_again(old: OldData, say: Say) -> None:

@@ -153,6 +153,18 @@ def test_what_deliver_prints_names_no_camera_or_owner_that_did_not_share(street:
         assert "wait" not in printed
 
 
+def test_what_is_shared_is_told_to_nobody_who_asked_before_the_clock_releases_it(
+    street: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LAMPLIGHTER_CASE__TICK_S", str(7 * 86_400))
+    request = asked(street)
+    nothing = street("deliver", request)[1]
+    said(street, "decide", request, "--owner", "piet", "--share-all")
+    code, printed, errors = street("deliver", request)
+    assert (code, printed) == (0, nothing)
+    assert "2 cut and not released yet" in errors
+
+
 @pytest.mark.parametrize(
     ("extra", "words"),
     [
