@@ -409,6 +409,7 @@ def test_the_demo_tells_the_same_story_twice(run: Run) -> None:
     } <= consents
     clips = {row["clip"] for row in story["matched"] if row["consent"] in {"owner shared it", "owner always shares"}}
     assert {record["clip"] for record in story["delivered"]} == clips
+    assert "camera is outside the area" in {row["verdict"] for row in story["matched"]}
     assert story["shared"] < story["answered"] < story["asked"], "one declined, one was silent"
     again = said(run, "demo", "--seconds", "15")
     assert again["ingested"]["outcomes"] == {"already done": 36}
