@@ -18,12 +18,13 @@ from pipeline.span import Span
 class Share:
     """A clip that its owner shares: all of the asked time, or the `parts` they chose; with its `sound` or not.
 
+    sound: None where an earlier version did not ask: as the operator's profile has it.
     Raises ValueError for an id of the wrong form and parts that overlap.
     """
 
     clip: str
     parts: tuple[Span, ...] = ()
-    sound: bool = False
+    sound: bool | None = False
 
     def __post_init__(self) -> None:
         check_id("clip", self.clip)

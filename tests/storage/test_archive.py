@@ -207,7 +207,7 @@ def test_an_answer_of_an_earlier_version_shares_whole_clips_with_what_sound_the_
     fields |= {"withheld": ["c"]} if schema == 2 else {}
     fields |= {SCHEMA: schema} if schema else {}
     archive.store.put("decisions/r1/olga.json", json.dumps(fields).encode())
-    shares = (Share("a", sound=True), Share("b", sound=True))
+    shares = (Share("a", sound=None), Share("b", sound=None))
     said = Decision("r1", "olga", shares, NOON, withheld=("c",) if schema == 2 else ())
     assert archive.decisions.get("r1/olga") == said
     assert said.revision == 1

@@ -64,8 +64,8 @@ ANSWERS: dict[str, Any] = {
     "decisions": {
         REQUEST.id: {
             "owner-1": decision(REQUEST),
-            # Earlier versions knew whole clips alone, with their sound.
-            "owner-2": Decision(REQUEST.id, "owner-2", (Share(CLIPS[3].id, sound=True),), NOON),
+            # Earlier versions knew whole clips alone, and did not ask about their sound.
+            "owner-2": Decision(REQUEST.id, "owner-2", (Share(CLIPS[3].id, sound=None),), NOON),
         },
         AGAIN.id: {},
     },

@@ -141,7 +141,7 @@ def test_an_owners_own_request_lets_out_their_footage_and_nobody_elses() -> None
 
 def test_of_a_clip_the_parts_and_the_sound_leave_that_its_owner_chose() -> None:
     parts = (Span(NOON, NOON + 10), Span(NOON + MINUTE - 5, NOON + 2 * MINUTE))
-    for sound in (False, True):
+    for sound in (False, True, None):
         said = Decision(ASKED.id, "owner-1", (Share("clip-1", parts, sound=sound),), NOON)
         consent = Consent(sent(), {"owner-1": said})
         let_out = ((parts[0], Span(NOON + MINUTE - 5, NOON + MINUTE)), sound)
