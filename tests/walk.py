@@ -34,7 +34,7 @@ from storage.log import verify
 
 HOME: Final = tuple(camera for camera in CAMERAS if camera.id != "far-1")
 OWNERS: Final = ("olga", "piet", "ruth", "sven")
-WORLD_STEPS: Final = 250  # after which one begins anew, in an empty case
+WORLD_STEPS: Final = 150  # after which one begins anew, in an empty case
 _TICK_S: Final = 3600
 _SAID: Final = (Conflict, NotAllowed, NotFound)  # what may be said to a step that is refused
 
@@ -138,10 +138,12 @@ class Walk:
         self.words.sent.add(request.id)
 
     def answer(self) -> None:
-        request, owner = self.pick(), self.dice.choice(OWNERS)
-        shares = []
+        sent = [one for one in self.requests if one.id in self.words.sent]
+        request = self.dice.choice(sent[-2:] or [self.pick()])
+        owner, shares = self.dice.choice(sorted(set(self.words.owner.values()))), []
         for camera, clip in self.clips.items():
-            if self.words.owner[camera] == owner and self.dice.random() < 0.7:
+            asked = self.words.owner[camera] == owner and self.words.sharing[camera] is not Sharing.NEVER
+            if asked and self.dice.random() < 0.7:
                 second = clip.start_ns + 2 * NS
                 parts = self.dice.choice(((), (Span(second, second + 3 * NS),), _two(clip)))
                 shares.append(Share(clip.id, parts, self.dice.random() < 0.5))
@@ -165,7 +167,7 @@ class Walk:
         """Write down an answer that was taken; what it takes back was not released before."""
         mine = {camera for camera, of in self.words.owner.items() if of == owner}
         for one in self.accounts(request):
-            if one.camera in mine and one.word != Standing.ORDERED.value:
+            if one.owner == owner and one.word != Standing.ORDERED.value:
                 share = next((share for share in shares if share.clip == one.clip), None)
                 assert share is not None, "taken back what was released"
                 assert one.record.asked in share.of(one.record.asked), "narrowed what was released"
@@ -217,7 +219,7 @@ class Walk:
         (self.words.held.discard if lift else self.words.held.add)(request.id)
 
     def later(self) -> None:
-        self.now_ns += int(self.dice.choice((1, 1, 600, 1800, 3600, 3600, 7200, 86_400, 30 * 86_400)) * NS)
+        self.now_ns += int(self.dice.choice((*(1, 600, 1800, 3600, 7200) * 3, 86_400, 30 * 86_400)) * NS)
 
     def lose(self) -> None:
         """Lose a file of a case, as a disk does; it is made again on the word that holds then, or not at all."""
@@ -289,7 +291,7 @@ def _two(clip: Clip) -> tuple[Span, Span]:
 ACTS: Final[dict[Callable[[Walk], None], int]] = {
     Walk.ask: 3, Walk.ask_for_own: 1, Walk.send: 4, Walk.answer: 14, Walk.decline: 3, Walk.withdraw: 3,
     Walk.opt_out: 5, Walk.allow: 8, Walk.sell: 2, Walk.order: 8, Walk.hold: 4, Walk.later: 10, Walk.lose: 3,
-    Walk.rebuild: 1, Walk.deliver: 16, Walk.release: 12, Walk.start: 1,
+    Walk.rebuild: 1, Walk.deliver: 10, Walk.release: 12, Walk.start: 1,
 }  # fmt: skip
 
 

@@ -61,7 +61,7 @@ def decide(
         )
         if before is not None and _same(before, now):
             return before
-        _check_not_released(holdings, owner, released, keeps=now.shares, theirs=there)
+        _check_not_released(owner, released, keeps=now.shares, theirs=there)
         return now
 
     return _settle(holdings, request, owner, make)
@@ -77,7 +77,7 @@ def withdraw(holdings: Holdings, request: Request, owner: str) -> Decision:
         _check_open(holdings, request, closed="")
         if before is not None and before.withdrawn:
             return before
-        _check_not_released(holdings, owner, released, keeps=(), theirs=there)
+        _check_not_released(owner, released, keeps=(), theirs=there)
         revision = 1 if before is None else before.revision + 1
         held = (*there, *(() if before is None else (*before.clips, *before.withheld)))
         return Decision(request.id, owner, (), time.time_ns(), held, withdrawn=True, revision=revision)
@@ -166,18 +166,16 @@ def _check_open(holdings: Holdings, request: Request, *, closed: str) -> None:
 
 
 def _check_not_released(
-    holdings: Holdings, owner: str, released: Sequence[Delivery], *, keeps: Sequence[Share], theirs: Sequence[str]
+    owner: str, released: Sequence[Delivery], *, keeps: Sequence[Share], theirs: Sequence[str]
 ) -> None:
-    """Raise Conflict when more of an owner's clips was released than they `keep` sharing.
+    """Raise Conflict when more was released on an owner's word than they `keep` sharing.
 
-    `theirs` are their clips, by which an account of an earlier version tells whose it is. What an order released is
-    not on their word: they may say what they like, and are not told of it here.
+    `theirs` are their clips, by which an account of an earlier version tells whose it is. What an order released, or
+    the word of another owner of the camera, is not theirs to take back: they may say what they like, and are not told.
     """
-    cameras = {one.camera: holdings.archive.cameras.get(one.camera) for one in released if one.camera}
     shares, gone = {share.clip: share for share in keeps}, set[str]()
     for one in released:
-        camera = cameras.get(one.camera)
-        mine = one.clip in theirs if camera is None else camera.owner == owner
+        mine = one.owner == owner if one.owner else one.clip in theirs
         if not mine or one.word == Standing.ORDERED.value:
             continue
         share, asked, audio = shares.get(one.clip), one.record.asked, one.record.audio is not None
