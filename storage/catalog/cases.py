@@ -19,7 +19,6 @@ from pipeline.case.letter import Letter
 from pipeline.case.life import Life, Step
 from pipeline.case.order import Order
 from pipeline.case.request import Request
-from pipeline.case.usage import Usage
 from pipeline.clip import Owner
 from pipeline.errors import Conflict, LamplighterError
 from storage.catalog import tables
@@ -256,16 +255,6 @@ class Cases(People, Letters):
     def deliveries(self, request: str) -> list[Delivery]:
         """Return what was delivered for a request, in order of its cuts."""
         return self._all(self._archive.deliveries, tables.deliveries, request=request)
-
-    def put_usage(self, usage: Usage) -> None:
-        """Write what an agency says became of a released clip."""
-        with self._database.turn() as run:
-            self._archive.usage.put(usage)
-            upsert(run, tables.usage, [self._row("usage", usage)])
-
-    def usage(self, request: str) -> dict[str, Usage]:
-        """Return what became of the released clips of a request, by their names."""
-        return {one.name: one for one in self._all(self._archive.usage, tables.usage, request=request)}
 
     # Rows
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pipeline.case.usage import Usage
 from pipeline.people import Agency, Person
 from storage.catalog import tables
 from storage.catalog.database import upsert
@@ -9,7 +10,7 @@ from storage.catalog.documents import Documents
 
 
 class People(Documents):
-    """People and agencies. Every method is one transaction."""
+    """People and agencies, and what these say became of what they were given. Every method is one transaction."""
 
     def put_agency(self, agency: Agency) -> None:
         """Write an agency, in place of the one of its id."""
@@ -38,3 +39,13 @@ class People(Documents):
     def people(self) -> list[Person]:
         """Return all persons, in order of id."""
         return self._all(self._archive.people, tables.people)
+
+    def put_usage(self, usage: Usage) -> None:
+        """Write what an agency says became of a released clip."""
+        with self._database.turn() as run:
+            self._archive.usage.put(usage)
+            upsert(run, tables.usage, [self._row("usage", usage)])
+
+    def usage(self, request: str) -> dict[str, Usage]:
+        """Return what became of the released clips of a request, by their names."""
+        return {one.name: one for one in self._all(self._archive.usage, tables.usage, request=request)}
