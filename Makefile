@@ -5,6 +5,8 @@ DEMO ?=
 N ?= 20000
 SEED ?= 1
 JOBS ?= 2
+RACES ?= 1000
+STEPS ?= 100000
 BIN := .venv/bin
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	--no-emit-find-links --no-header --upgrade pyproject.toml --group build
@@ -13,7 +15,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gen
 SYSTEM_PYTHON := /usr/bin/python3
 RTSP := gir1.2-gst-rtsp-server-1.0 python3-gi gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad
 
-.PHONY: demo test test-fast lint types tests minio rtsp bench bench-quick fuzz docs lock clean
+.PHONY: demo test test-fast lint types tests minio rtsp races bench bench-quick fuzz docs lock clean
 
 demo: .venv/run
 	$(BIN)/lamplighter demo --store $(STORE) $(DEMO)
@@ -33,6 +35,10 @@ test-fast: .venv/dev
 
 tests: .venv/dev minio rtsp
 	$(BIN)/pytest
+
+# Who refuses against who releases, by the thousand, and a long walk at random; some hours on 2 cores.
+races: .venv/dev
+	$(BIN)/pytest tests/workers/test_races.py tests/workers/test_walk.py --races $(RACES) --steps $(STEPS) --capture no
 
 # Built once per machine, in about four minutes, outside the tests' time limits.
 minio: .venv/run

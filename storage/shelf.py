@@ -23,6 +23,16 @@ def as_it_is(fields: Fields) -> Fields:
     return fields
 
 
+_ADAPTERS: dict[Any, TypeAdapter[Any]] = {}
+
+
+def _adapter(kind: type[T]) -> TypeAdapter[T]:
+    """Return what reads and writes a kind: to make one takes a millisecond or more, and archives are opened often."""
+    if kind not in _ADAPTERS:
+        _ADAPTERS[kind] = TypeAdapter(kind)
+    return _ADAPTERS[kind]
+
+
 class Shelf(Generic[T]):
     """All documents of one kind: `name` gives a document's place below `prefix`, from the document alone.
 
@@ -40,7 +50,7 @@ class Shelf(Generic[T]):
         since: Sequence[Callable[[Fields], Fields]] = (as_it_is,),
     ) -> None:
         self._store, self._name, self._since = store, name, since
-        self._adapter = TypeAdapter(kind)
+        self._adapter = _adapter(kind)
         self.kind, self.prefix, self.schema = kind, prefix, len(since)
 
     def key(self, name: str) -> str:

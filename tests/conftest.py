@@ -44,6 +44,10 @@ _WHOLE_PARAMETERS = {"minio", "versitygw", "postgresql"}
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--fast", action="store_true", help="only tests without Ray, servers and real footage")
+    parser.addoption("--races", type=int, default=60, metavar="N", help="races of each kind (60; `make races`: 1000)")
+    parser.addoption(
+        "--steps", type=int, default=2000, metavar="N", help="steps of a random walk (`make races`: 100000)"
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -68,6 +72,18 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     if session.config.getoption("--fast") and "ray" in sys.modules:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
         sys.stderr.write("\na test of the fast tier imported Ray; mark it with pytest.mark.whole\n")
+
+
+@pytest.fixture
+def how_many_races(request: pytest.FixtureRequest) -> int:
+    """How many races of each kind are run."""
+    return int(request.config.getoption("--races"))
+
+
+@pytest.fixture
+def how_many_steps(request: pytest.FixtureRequest) -> int:
+    """How many steps a random walk takes."""
+    return int(request.config.getoption("--steps"))
 
 
 @pytest.fixture(scope="session")

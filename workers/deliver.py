@@ -77,7 +77,8 @@ def prepare(job: DeliverJob, context: Context, watch: Stopwatch) -> tuple[Outcom
             fetch_clip(archive, cut.clip, source)
         with watch("cut"):
             product = make_cut(source, target, cut, name=key.name(cut.id))
-        delivery = account(cut, product, key)
+        # The account of one that was released and is gone says so: it leaves on a word that is asked for again.
+        delivery = replace(account(cut, product, key), word=known.word or "released before" if known else "")
         # Cutting may take an hour, and an owner may change their mind in it.
         with watch("consent"), believed():
             _check(archive, cut)
@@ -125,13 +126,15 @@ def to_release(
     tick_ns: int,
     now_ns: int,
     cell_m: float,
+    always_ns: int,
     refused: Callable[[Delivery, str], None] = lambda _, __: None,
 ) -> list[Delivery]:
     """Return what of the cuts set aside for a request is released now, each with its record's last facts.
 
     To be called where nobody else can say anything until its answer is written. What an owner said after the last
     tick, or a request sent after it, waits for the next one; a legal order, and who asks for their own footage, wait
-    for none. `refused` is told of the cuts that no word lets out any more, and why.
+    for none. `always_ns`: how long before its end an "always" was said. `refused` is told of the cuts that no word lets
+    out any more, and why.
     """
     wall, released = Wall(archive, request), []
     for waits in archive.prepared.all(f"{request}/"):
@@ -146,7 +149,11 @@ def to_release(
             refused(waits, error.reason)
             continue
         at_once = standing in {Standing.ORDERED, Standing.OWN}
-        since_ns = said.decided_ns if said is not None else wall.life.sent_ns or 0
+        since_ns = max(
+            said.decided_ns if said is not None else wall.life.sent_ns or 0,
+            camera.always_until_ns - always_ns if standing is Standing.ALWAYS and camera.always_until_ns else 0,
+            wall.life.lifted_ns or 0,
+        )
         if wall.life.held or not (at_once or since_ns <= tick_ns):
             continue
         owner = wall.owner(camera.owner)
@@ -154,14 +161,15 @@ def to_release(
         told = disclosed(camera, owner, owner.discloses if standing is Standing.ALWAYS else what, cell_m)
         note = said.note if standing is Standing.SHARED and said is not None else ""
         record = replace(waits.record, released_ns=now_ns if at_once else tick_ns, disclosed=told, note=note)
-        released.append(replace(waits, record=record, word=standing.value))
+        released.append(replace(waits, record=record, word=standing.value, owner=camera.owner))
     return released
 
 
 def hand_over(archive: Archive, delivery: Delivery) -> bool:
     """Put a released clip into its case; tell whether it is there. Whoever is killed half-way does it again."""
     record = delivery.record
-    if archive.store.head(record.key) is None:
+    there = archive.store.head(record.key)
+    if there is None or there.meta.get("sha256", record.sha256) != record.sha256:
         try:
             archive.store.copy(prepared_key(delivery), record.key, meta={"sha256": record.sha256})
         except MissingObject:

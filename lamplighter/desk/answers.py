@@ -6,18 +6,19 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
-from lamplighter.desk.cases import Row, asked_of, check_own, consent_to
+from lamplighter.desk.cases import Row, asked_of, check_own, clips_of
 from lamplighter.desk.holdings import Holdings
 from lamplighter.desk.register import check_owner
-from pipeline.case.consent import Decision, Share, Word
+from pipeline.case.consent import Decision, Share, Standing, Word
 from pipeline.case.delivery import Delivery
 from pipeline.case.letter import Kind, Letter
-from pipeline.case.life import State
+from pipeline.case.life import Life, State
 from pipeline.case.match import Verdict
 from pipeline.case.request import Request
 from pipeline.clip import Camera, Disclosure, Owner, Sharing
 from pipeline.errors import Conflict, NotAllowed, NotFound
 from pipeline.span import NS, iso
+from storage.catalog.audit import Line
 
 _DAY_NS = 86_400 * NS
 
@@ -47,19 +48,20 @@ def decide(
             )
     if share is None and not moved:
         raise NotFound(f"nothing moved in a clip of owner {owner} that request {request.id} asks for; name the clips")
-    withheld = tuple(set(there) - {one.clip for one in shares})
+    # Those of a camera that never shares too: it may be another's one day, or may share.
+    withheld = tuple({*there, *clips_of(holdings, request, owner)} - {one.clip for one in shares})
     known = holdings.catalog.owner(owner) or Owner(owner)
     told = tuple(known.discloses if discloses is None else discloses) if shares else ()
 
     def make(before: Decision | None, released: Sequence[Delivery]) -> Decision:
-        _check_open(holdings, request)
+        _check_open(holdings, request, closed="no answer is taken any more")
         now = Decision(
             *(request.id, owner, tuple(shares), time.time_ns(), withheld, told, note),
             revision=1 if before is None else before.revision + 1,
         )
         if before is not None and _same(before, now):
             return before
-        _check_not_released(holdings, owner, released, keeps=now.clips)
+        _check_not_released(owner, released, keeps=now.shares, theirs=there)
         return now
 
     return _settle(holdings, request, owner, make)
@@ -69,13 +71,15 @@ def withdraw(holdings: Holdings, request: Request, owner: str) -> Decision:
     """Take back what an owner said, until it is released; see Desk.withdraw."""
     check_own(holdings, owner)
     check_owner(holdings, owner)
+    there = clips_of(holdings, request, owner)
 
     def make(before: Decision | None, released: Sequence[Delivery]) -> Decision:
+        _check_open(holdings, request, closed="")
         if before is not None and before.withdrawn:
             return before
-        _check_not_released(holdings, owner, released, keeps=())
+        _check_not_released(owner, released, keeps=(), theirs=there)
         revision = 1 if before is None else before.revision + 1
-        held = () if before is None else (*before.clips, *before.withheld)
+        held = (*there, *(() if before is None else (*before.clips, *before.withheld)))
         return Decision(request.id, owner, (), time.time_ns(), held, withdrawn=True, revision=revision)
 
     return _settle(holdings, request, owner, make)
@@ -85,12 +89,22 @@ def opt_out(holdings: Holdings, owner: str, *, undo: bool) -> Owner:
     """Let an owner be asked nothing any more, or again; see Desk.opt_out."""
     check_own(holdings, owner)
     check_owner(holdings, owner)
+    said: list[Owner] = []
+
+    def settle(before: Owner | None, _: Owner) -> Owner:
+        now = before or Owner(owner)
+        if (now.opted_out_ns is None) is not undo:
+            now = replace(now, opted_out_ns=None if undo else time.time_ns())
+            said.append(now)
+        return now
+
+    def log(now: Owner) -> Line | None:
+        # Also what the bucket alone knows: whoever was killed before the line says it again.
+        told = now in said or now != known
+        return holdings.line("owner takes requests again" if undo else "owner opted out", owner) if told else None
+
     known = holdings.catalog.owner(owner) or Owner(owner)
-    if (known.opted_out_ns is None) is undo:
-        return known
-    now = replace(known, opted_out_ns=None if undo else time.time_ns())
-    holdings.catalog.put_owners([now])
-    holdings.log("owner takes requests again" if undo else "owner opted out", owner)
+    (now,) = holdings.catalog.put_owners([known], settle=settle, log=log)
     return now
 
 
@@ -104,52 +118,73 @@ def allow(holdings: Holdings, camera: str, sharing: Sharing) -> Camera:
             f"camera {camera} was given to its owner or sold cheaper: footage is no price for it, so each request is "
             'asked; "always" cannot be set'
         )
-    until_ns = None
-    if sharing is Sharing.ALWAYS:
-        until_ns = time.time_ns() + holdings.settings.case.always_days * _DAY_NS
-    now = replace(found, sharing=sharing, always_until_ns=until_ns)
-    holdings.catalog.put_cameras([now])
-    holdings.log("sharing set", camera, f"{sharing}{f' until {iso(until_ns - until_ns % NS)}' if until_ns else ''}")
+    days = holdings.settings.case.always_days
+
+    def settle(before: Camera | None, _: Camera) -> Camera:
+        if before is None or before.owner != holdings.actor.name or (before.gift and sharing is Sharing.ALWAYS):
+            raise Conflict(f"camera {camera} was changed just now; look at it again")
+        until_ns = time.time_ns() + days * _DAY_NS if sharing is Sharing.ALWAYS else None
+        return replace(before, sharing=sharing, always_until_ns=until_ns)
+
+    def log(now: Camera) -> Line:
+        until_ns = now.always_until_ns
+        told = f"{sharing}{f' until {iso(until_ns - until_ns % NS)}' if until_ns else ''}"
+        return holdings.line("sharing set", camera, told)
+
+    (now,) = holdings.catalog.put_cameras([found], settle=settle, log=log)
     return now
 
 
 def _settle(
     holdings: Holdings, request: Request, owner: str, make: Callable[[Decision | None, Sequence[Delivery]], Decision]
 ) -> Decision:
-    fresh: list[Decision] = []
-
     def letters(decision: Decision) -> Iterable[Letter]:
-        fresh.append(decision)
         yield Letter(request.id, owner, Kind.ANSWERED, decision.decided_ns, decision.revision)
 
-    settled = holdings.catalog.cases.settle(request.id, owner, make, letters=letters)
-    if fresh:
+    def log(decision: Decision) -> Line:
         told = {
-            Word.SHARED: f"shared {len(settled.shares)} clips",
+            Word.SHARED: f"shared {len(decision.shares)} clips",
             Word.DECLINED: "declined",
             Word.WITHDREW: "withdrew",
         }
-        holdings.log("decision", request.id, told[settled.word])
-    return settled
+        return holdings.line("decision", request.id, told[decision.word])
+
+    return holdings.catalog.cases.settle(request.id, owner, make, letters=letters, log=log)
 
 
-def _check_open(holdings: Holdings, request: Request) -> None:
-    life = consent_to(holdings, request).life
+def _check_open(holdings: Holdings, request: Request, *, closed: str) -> None:
+    """Raise Conflict unless a request's owners were asked, and for a closed one if `closed` says what is too late.
+
+    By the bucket alone: it is called in turn, and another catalogue over this bucket may have sent the request.
+    """
+    life = Life(request, tuple(holdings.archive.steps.all(f"{request.id}/")), holdings.settings.case.reviewers)
     state = life.state(time.time_ns())
-    if state is State.CLOSED:
-        raise Conflict(f"request {request.id} closed at {iso(life.closes_ns or 0)}; no answer is taken any more")
-    if state is not State.SENT:
+    if state is State.CLOSED and closed:
+        raise Conflict(f"request {request.id} closed at {iso(life.closes_ns or 0)}; {closed}")
+    if state not in {State.SENT, State.CLOSED}:
         raise Conflict(f"request {request.id} is {state}: its owners were not asked yet")
 
 
-def _check_not_released(holdings: Holdings, owner: str, released: Sequence[Delivery], *, keeps: Sequence[str]) -> None:
-    """Raise Conflict when a clip of the owner's that they no longer share was released."""
-    mine = {camera.id for camera in holdings.catalog.cameras() if camera.owner == owner}
-    gone = sorted({one.clip for one in released if one.camera in mine and one.clip not in keeps})
+def _check_not_released(
+    owner: str, released: Sequence[Delivery], *, keeps: Sequence[Share], theirs: Sequence[str]
+) -> None:
+    """Raise Conflict when more was released on an owner's word than they `keep` sharing.
+
+    `theirs` are their clips, by which an account of an earlier version tells whose it is. What an order released, or
+    the word of another owner of the camera, is not theirs to take back: they may say what they like, and are not told.
+    """
+    shares, gone = {share.clip: share for share in keeps}, set[str]()
+    for one in released:
+        mine = one.owner == owner if one.owner else one.clip in theirs
+        if not mine or one.word == Standing.ORDERED.value:
+            continue
+        share, asked, audio = shares.get(one.clip), one.record.asked, one.record.audio is not None
+        if share is None or asked not in share.of(asked) or (audio and not share.sound):
+            gone.add(f"{one.clip} ({asked}{', with its sound' if audio else ''})")
     if gone:
         raise Conflict(
-            f"released before and not to be called back: clip {', '.join(gone)}; what is not released yet can be kept "
-            "back by sharing these alone"
+            f"released before and not to be called back: clip {'; '.join(sorted(gone))}. What is not released yet can "
+            "be kept back by sharing just these, as they were released"
         )
 
 

@@ -91,6 +91,18 @@ def asked_of(holdings: Holdings, asked: Request, owner: str) -> list[Row]:
     return matching(holdings, asked, lambda camera, _: camera.owner == owner and camera.sharing is not Sharing.NEVER)
 
 
+def clips_of(holdings: Holdings, asked: Request, owner: str) -> list[str]:
+    """Return the ids of an owner's clips that recorded some of the asked time, whatever their cameras allow."""
+    return [
+        record.clip.id
+        for camera, record in holdings.catalog.candidates(asked.area, asked.span)
+        if camera.owner == owner
+        and asked.area.covers(camera)
+        and (span := asked.span & record.clip.span) is not None
+        and next(iter(record.clip.recorded(span)), None) is not None
+    ]
+
+
 def consent_to(holdings: Holdings, asked: Request) -> Consent:
     """Return all that was said to a request, as the catalogue knows it."""
     consent = holdings.catalog.cases.consent(asked, holdings.catalog.owners())

@@ -21,7 +21,7 @@ from pipeline.case.request import Request
 from pipeline.clip import Camera, Clip
 from pipeline.errors import Conflict
 from pipeline.media.cut import Cut
-from pipeline.span import Span
+from pipeline.span import NS, Span
 from storage.archive import clip_name, prepared_key
 from workers.deliver import DeliverJob, drop_prepared, hand_over, prepare, to_release
 from workers.receipt import Outcome, Receipt, set_aside
@@ -57,17 +57,18 @@ def deliver(holdings: Holdings, request: Request, *, saw: Saw) -> Tally:
 
 def release(holdings: Holdings, request: Request, tally: Tally | None = None) -> list[Delivery]:
     """Release what is due of the cuts set aside for a request, and hand it over; return what was released now."""
-    now_ns, archive = time.time_ns(), holdings.archive
-    tick_ns = holdings.settings.case.tick_ns(now_ns)
+    archive, case = holdings.archive, holdings.settings.case
     refused: list[tuple[Delivery, str]] = []
 
     def settle() -> list[Delivery]:
         refused.clear()
+        now_ns = time.time_ns()  # in turn: an "always" may run out while one waits for it
         return to_release(
             *(archive, request.id),
-            tick_ns=tick_ns,
+            tick_ns=case.tick_ns(now_ns),
             now_ns=now_ns,
             cell_m=holdings.settings.request.cell_m,
+            always_ns=case.always_days * 86_400 * NS,
             refused=lambda delivery, why: refused.append((delivery, why)),
         )
 
@@ -87,7 +88,7 @@ def _finish(holdings: Holdings, request: Request) -> None:
     archive = holdings.archive
     for waits in list(archive.prepared.all(f"{request.id}/")):
         known = archive.deliveries.get(f"{request.id}/{waits.cut}")
-        if known is not None and known.record.sha256 == waits.record.sha256:
+        if known is not None and not waits.word and known.record.sha256 == waits.record.sha256:
             holdings.catalog.cases.put_deliveries([known])
             _hand_over(holdings, known)
 

@@ -17,6 +17,7 @@ from pipeline.actor import Actor, Proof, Role
 from pipeline.errors import ConfigError
 from storage.access import ACCESS_KEY, SECRET_KEY, SESSION_TOKEN, StoreSettings
 from storage.archive import Archive
+from storage.catalog.audit import Line
 from storage.catalog.catalog import Catalog
 from workers.patience import Patient
 
@@ -49,11 +50,16 @@ class Holdings:
             future_slack_s=ingest.future_slack_s,
         )
 
-    def log(self, action: str, subject: str, detail: str = "") -> None:
-        """Append one line to the audit log, in the actor's name."""
+    def line(self, action: str, subject: str, detail: str = "") -> Line:
+        """Return one line for the audit log, in the actor's name."""
         actor = self.actor
         who = str(actor) if actor.proof is Proof.LOGGED_IN else f"{actor}, {actor.proof}"
-        self.catalog.append(time.time_ns(), who, action=action, subject=subject, detail=detail)
+        return Line(time.time_ns(), who, action, subject, detail)
+
+    def log(self, action: str, subject: str, detail: str = "") -> None:
+        """Append one line to the audit log, in the actor's name."""
+        line = self.line(action, subject, detail)
+        self.catalog.append(line.at_ns, line.actor, action=action, subject=subject, detail=detail)
 
 
 @contextmanager

@@ -20,6 +20,7 @@ from pipeline.case.rules import check, check_bulk
 from pipeline.clip import Sharing
 from pipeline.errors import NotAllowed, NotFound, RequestRefused
 from pipeline.span import NS
+from storage.catalog.audit import Line
 
 _AHEAD_NS = 60 * NS  # how far the clock of who asks may be ahead of ours
 _BEHIND_NS = 3600 * NS  # how long ago it may have been made
@@ -60,8 +61,8 @@ def submit(holdings: Holdings, request: Request) -> Request:
     _check_agency(holdings, request)
     submitted = Life(request).next(Act.SUBMIT, actor, now_ns)
     bulk = partial(check_bulk, limits=limits) if not request.own else (lambda _request, _others: None)
-    holdings.catalog.cases.put_request(request, submitted, check=bulk)
-    holdings.log("request submitted", request.id, f"case {request.case_number}, {request.span}")
+    line = holdings.line("request submitted", request.id, f"case {request.case_number}, {request.span}")
+    holdings.catalog.cases.put_request(request, submitted, check=bulk, line=line)
     return request
 
 
@@ -114,9 +115,8 @@ def review(
 
 def send(holdings: Holdings, request: Request) -> Standing:
     """Send an approved request to every owner with a camera in its area; see Desk.send."""
-    now_ns, case = time.time_ns(), holdings.settings.case
-    until_ns = now_ns + int(case.open_days * _DAY_NS)
-    return take(holdings, request, Act.SEND, until_ns=until_ns, asked=asked(holdings, request))
+    open_ns = int(holdings.settings.case.open_days * _DAY_NS)
+    return take(holdings, request, Act.SEND, open_ns=open_ns, asked=asked(holdings, request))
 
 
 def asked(holdings: Holdings, request: Request) -> list[str]:
@@ -136,14 +136,16 @@ def take(
     *,
     reasons: Iterable[str] = (),
     checked: Iterable[str] = (),
-    until_ns: int | None = None,
+    open_ns: int | None = None,
     asked: Sequence[str] = (),
 ) -> Standing:
-    """Take one step in the life of a request, with a letter to each owner who is `asked`."""
-    now_ns, case = time.time_ns(), holdings.settings.case
+    """Take one step in the life of a request, with a letter to each owner who is `asked`, to answer for `open_ns`."""
+    case, reasons, checked = holdings.settings.case, tuple(reasons), tuple(checked)
 
     def make(life: Life) -> Step:
-        life = replace(life, reviewers=case.reviewers)
+        # The instant is that of the turn: who waited for it takes the step when they have it.
+        now_ns, life = time.time_ns(), replace(life, reviewers=case.reviewers)
+        until_ns = None if open_ns is None else now_ns + open_ns
         return life.next(act, holdings.actor, now_ns, reasons=reasons, checked=checked, until_ns=until_ns)
 
     def letters(step: Step) -> Iterable[Letter]:
@@ -153,9 +155,10 @@ def take(
             if case.remind_days and remind_ns < (step.until_ns or 0):
                 yield Letter(request.id, owner, Kind.REMIND, remind_ns)
 
-    step = holdings.catalog.cases.step(request_of(holdings, request.id), make, letters=letters)
-    told = "; ".join(step.reasons) or ", ".join(step.checked)
-    holdings.log(f"request {_DONE[act]}", request.id, told)
+    def line(step: Step) -> Line:
+        return holdings.line(f"request {_DONE[act]}", request.id, "; ".join(step.reasons) or ", ".join(step.checked))
+
+    holdings.catalog.cases.step(request_of(holdings, request.id), make, letters=letters, log=line)
     return standing(holdings, request)
 
 

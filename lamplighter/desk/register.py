@@ -28,7 +28,8 @@ def import_cameras(holdings: Holdings, cameras: Sequence[Camera]) -> None:
         check_aliases(({one.id: one for one in before} | {one.id: one for one in cameras}).values())
     except ValueError as error:
         raise ConfigError(str(error)) from error
-    holdings.catalog.put_cameras(cameras)
+    # What an owner said of it since it was looked at holds, so each is looked at once more in turn.
+    cameras = holdings.catalog.put_cameras(cameras, settle=lambda old, now: _as_allowed(holdings, now, old))
     _log_changes(holdings, "camera", before, cameras, _told)
 
 
@@ -65,7 +66,11 @@ def _told(camera: Camera) -> str:
 def import_owners(holdings: Holdings, owners: Sequence[Owner]) -> None:
     """Write the owners; one that is there is changed, and the change is logged, without their name and address."""
     before = holdings.catalog.owners()
-    holdings.catalog.put_owners(owners)
+
+    def settle(old: Owner | None, now: Owner) -> Owner:
+        return now if old is None else replace(now, opted_out_ns=old.opted_out_ns)  # their own word, not the import's
+
+    owners = holdings.catalog.put_owners(owners, settle=settle)
     _log_changes(holdings, "owner", before, owners, lambda one: f"discloses {' '.join(one.discloses) or 'nothing'}")
 
 

@@ -54,9 +54,9 @@ class Delivery:
     """The operator's own account of one released clip: which clip it was made of, and all that was said to others.
 
     `clip` and `cut` are the ids of the work, `camera` is whose footage it is; `salt` opens the record's commitment to
-    `source_sha256`. `word`: how the clip stood when it was released. `formerly` are the keys under which an earlier
-    version released the same file. When it was released stands in its record. Raises ValueError for ids of the wrong
-    form.
+    `source_sha256`. `word`: how the clip stood when it was released; `owner`: whose camera it was then. `formerly` are
+    the keys under which an earlier version released the same file. When it was released stands in its record. Raises
+    ValueError for ids of the wrong form.
     """
 
     request: str
@@ -68,6 +68,7 @@ class Delivery:
     formerly: tuple[str, ...] = ()
     camera: str = ""
     word: str = ""
+    owner: str = ""
 
     def __post_init__(self) -> None:
         for kind, value in (("request", self.request), ("cut", self.cut), ("clip", self.clip)):

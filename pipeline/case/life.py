@@ -89,8 +89,8 @@ class Step:
                 raise ValueError(f"a reason has 1 to 500 characters, got {len(reason)}")
             if any(unicodedata.category(char) in {"Cc", "Cs"} for char in reason):
                 raise ValueError(f"a reason is one line of plain text, got {reason!r}")
-        if (self.until_ns is not None) != (self.act is Act.SEND):
-            raise ValueError(f"a request closes at an instant that its sending fixes, got {self}")
+        if (self.until_ns is not None) != (self.act is Act.SEND) or (self.until_ns or self.at_ns + 1) <= self.at_ns:
+            raise ValueError(f"a request closes at an instant after its sending, which fixes it, got {self}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +133,11 @@ class Life:
         return last is Act.HOLD
 
     @property
+    def lifted_ns(self) -> int | None:
+        """When it was held no longer, None when it never was."""
+        return next((step.at_ns for step in reversed(self.steps) if step.act is Act.LIFT), None)
+
+    @property
     def resolved_ns(self) -> int | None:
         """When its agency said that the matter is resolved, None when it did not."""
         return next((step.at_ns for step in self._of(Act.RESOLVE)), None)
@@ -170,8 +175,7 @@ class Life:
         Raises NotAllowed for a role that may not take it and for who approves their own step, Conflict where it does
         not follow from the state, each naming the step.
         """
-        if actor.role not in WHO[act] and not (act is Act.SUBMIT and self.request.own):
-            raise NotAllowed(f"{actor} may not {act} a request; who may: {', '.join(sorted(WHO[act]))}")
+        self._check_who(act, actor)
         reasons, checked, state = tuple(reasons), tuple(checked), self.state(at_ns)
         self._check_follows(act, state, at_ns)
         if act is Act.SEND_BACK and not reasons:
@@ -187,6 +191,17 @@ class Life:
             )
         number = len(self.steps) + 1
         return Step(self.request.id, number, act, actor.role, actor.name, at_ns, reasons, checked, until_ns)
+
+    def _check_who(self, act: Act, actor: Actor) -> None:
+        """Raise NotAllowed unless an actor is of a role that may take a step, and of the request's own people."""
+        own, name = self.request.own, self.request.id
+        roles = frozenset({Role.OWNER}) if own and act is Act.SUBMIT else WHO[act]
+        if actor.role not in roles:
+            raise NotAllowed(f"{actor} may not {act} a request; who may: {', '.join(sorted(roles))}")
+        if actor.role is Role.OWNER and actor.name != own:
+            raise NotAllowed(f"{actor} may not {act} request {name}, which is for the footage of {own}")
+        if actor.role is Role.OFFICER and actor.agency != self.request.agency:
+            raise NotAllowed(f"{actor} may not {act} request {name}; an officer of {self.request.agency} may")
 
     def _check_follows(self, act: Act, state: State, at_ns: int) -> None:
         """Raise Conflict unless a step follows from the state."""
@@ -205,6 +220,8 @@ class Life:
             raise Conflict(
                 f"request {name} was made by an earlier version or was not submitted; there is no step to take"
             )
+        if self.request.own and act in {Act.SEND_BACK, Act.APPROVE, Act.SEND}:
+            raise Conflict(f"request {name} is for its owner's own footage: it is not reviewed, and nobody is asked")
         if act in wanted and state not in wanted[act]:
             when = f" at {iso(self.closes_ns)}" if self.closes_ns is not None and at_ns >= self.closes_ns else ""
             raise Conflict(

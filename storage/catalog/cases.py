@@ -6,10 +6,10 @@ releases asks for every word once more in a turn of its own.
 
 from __future__ import annotations
 
-import hashlib
 import secrets
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Final, TypeVar
+from dataclasses import replace
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -19,73 +19,41 @@ from pipeline.case.letter import Letter
 from pipeline.case.life import Life, Step
 from pipeline.case.order import Order
 from pipeline.case.request import Request
-from pipeline.case.usage import Usage
 from pipeline.clip import Owner
-from pipeline.errors import Conflict, RequestRefused
-from pipeline.people import Agency, Person
-from storage.archive import Archive
+from pipeline.errors import Conflict, LamplighterError, RequestRefused
 from storage.catalog import tables
-from storage.catalog.database import Database, upsert
-from storage.catalog.rows import asked_for, link_row, request_row
+from storage.catalog.audit import Line
+from storage.catalog.database import upsert
+from storage.catalog.documents import Row
+from storage.catalog.letters import Letters
+from storage.catalog.people import People
+from storage.catalog.rows import link_row, request_row
 from storage.shelf import Shelf
 
-T = TypeVar("T")
 
-Row = dict[str, Any]
-LETTERS_AT_ONCE: Final = 500
-
-
-class Cases:
-    """People, agencies, requests and all that is said to them. Every method is one transaction."""
-
-    def __init__(self, database: Database, archive: Archive) -> None:
-        self._database, self._archive = database, archive
-
-    # People
-
-    def put_agency(self, agency: Agency) -> None:
-        """Write an agency, in place of the one of its id."""
-        with self._database.turn() as run:
-            self._archive.agencies.put(agency)
-            upsert(run, tables.agencies, [self._row("agencies", agency)])
-
-    def agency(self, agency: str) -> Agency | None:
-        """Return the agency of that id, or None."""
-        return self._one(self._archive.agencies, tables.agencies, id=agency)
-
-    def agencies(self) -> list[Agency]:
-        """Return all agencies, in order of id."""
-        return self._all(self._archive.agencies, tables.agencies)
-
-    def put_person(self, person: Person) -> None:
-        """Write a person, in place of the one of their id."""
-        with self._database.turn() as run:
-            self._archive.people.put(person)
-            upsert(run, tables.people, [self._row("people", person)])
-
-    def person(self, person: str) -> Person | None:
-        """Return the person of that id, or None."""
-        return self._one(self._archive.people, tables.people, id=person)
-
-    def people(self) -> list[Person]:
-        """Return all persons, in order of id."""
-        return self._all(self._archive.people, tables.people)
-
-    # Requests and their lives
+class Cases(People, Letters):
+    """Requests and all that is said to them, with the people and the letters. Every method is one transaction."""
 
     def put_request(
-        self, request: Request, submitted: Step, *, check: Callable[[Request, Sequence[Request]], None]
+        self,
+        request: Request,
+        submitted: Step,
+        *,
+        check: Callable[[Request, Sequence[Request]], None],
+        line: Line | None = None,
     ) -> None:
-        """Settle a request for good, with the step that submits it.
+        """Settle a request for good, with the step that submits it and its line in the log.
 
         `check` is given the agency's other requests first, those that were sent back left out, and may refuse it. What
         another catalogue put into the bucket counts too.
         """
         with self._database.turn() as run:
-            self._catch_up(run)
+            fresh = self._catch_up(run)
             mine = tables.requests.c.agency == request_row(request, "")["agency"]
             known = self._loaded(run, sa.select(tables.requests.c.document).where(mine), self._archive.requests)
             if any(one.id == request.id for one in known):
+                if request.id in fresh:  # of one that was killed before its line
+                    self._log(run, line)
                 return
             try:
                 check(request, self._standing(run, known))
@@ -93,18 +61,23 @@ class Cases:
                 # Another catalogue may know that one of them was sent back.
                 self._read_steps(run, known)
                 check(request, self._standing(run, known))
-            if self._archive.requests.put_first(request) != request:
+            # The request last: one without its step would count, and nobody could do anything with it.
+            if (there := self._archive.requests.get(request.id)) is None:
+                self._archive.steps.put_first(submitted)
+                there = self._archive.requests.put_first(request)
+            if there != request:
                 raise Conflict(f"another request is called {request.id} already; make this one again, a moment later")
-            self._archive.steps.put_first(submitted)
             upsert(run, tables.requests, [self._row("requests", request)])
-            upsert(run, tables.steps, [self._row("steps", submitted)])
+            upsert(run, tables.steps, [self._row("steps", one) for one in self._archive.steps.all(f"{request.id}/")])
+            self._log(run, line)
 
-    def _catch_up(self, run: sa.Connection) -> None:
+    def _catch_up(self, run: sa.Connection) -> set[str]:
         known = set(run.scalars(sa.select(tables.requests.c.id)))
         fresh = [name for name in self._archive.requests.names() if name not in known]
         found = [one for name in fresh if (one := self._archive.requests.get(name)) is not None]
         upsert(run, tables.requests, [self._row("requests", one) for one in found])
         self._read_steps(run, found)
+        return {one.id for one in found}
 
     def _read_steps(self, run: sa.Connection, requests: Iterable[Request]) -> None:
         for one in requests:
@@ -140,19 +113,42 @@ class Cases:
         make: Callable[[Life], Step],
         *,
         letters: Callable[[Step], Iterable[Letter]] = lambda _: (),
+        log: Callable[[Step], Line | None] = lambda _: None,
     ) -> Step:
-        """Take the step that `make` makes of the life so far, and write the letters that go with it.
+        """Take the step that `make` makes of the life so far, with its letters and its line in the log.
 
-        The letters are there when the step is, also after a kill in between. Raises what `make` does.
+        The letters are there when the step is. Who was killed in it takes it again and is told of the one that is in
+        the bucket. Raises what `make` does, Conflict where another catalogue over this bucket took a step just now.
         """
+        refused: LamplighterError | None = None
         with self._database.turn() as run:
             life = Life(request, tuple(self._archive.steps.all(f"{request.id}/")))
-            step = make(life)
-            # Letters first: who is killed before the step leaves letters that nobody sends, since it is not sent.
-            self._put_letters(run, letters(step))
-            self._archive.steps.put(step)
-            upsert(run, tables.steps, [self._row("steps", one) for one in (*life.steps, step)])
+            missed = self._missed(run, life)
+            try:
+                step = _again(make, life, missed) or make(life)
+            except LamplighterError as error:
+                refused = error  # what was missed is known from now on all the same
+            else:
+                if step not in life.steps:
+                    # Letters first: who is killed before the step leaves letters that nobody sends: it is not sent.
+                    self._put_letters(run, letters(step))
+                    if self._archive.steps.put_first(step) != step:
+                        raise Conflict(f"somebody else took a step of request {request.id} just now; look again")
+                    upsert(run, tables.steps, [self._row("steps", step)])
+                self._log(run, log(step))
+        if refused is not None:
+            raise refused
         return step
+
+    def _missed(self, run: sa.Connection, life: Life) -> list[Step]:
+        """Learn and return the steps that are in the bucket alone: of who was killed, or through another catalogue."""
+        numbers = sa.select(tables.steps.c.number).where(tables.steps.c.request == life.request.id)
+        known = set(run.scalars(numbers))
+        missed = [step for step in life.steps if step.number not in known]
+        if missed:
+            upsert(run, tables.steps, [self._row("steps", step) for step in missed])
+            self._put_letters(run, list(self._archive.letters.all(f"{life.request.id}/")))
+        return missed
 
     # What is said to them
 
@@ -163,15 +159,32 @@ class Cases:
         make: Callable[[Decision | None, Sequence[Delivery]], Decision],
         *,
         letters: Callable[[Decision], Iterable[Letter]] = lambda _: (),
+        log: Callable[[Decision], Line | None] = lambda _: None,
     ) -> Decision:
-        """Settle the decision that `make` makes of an owner's last one and of what was released; return what holds."""
+        """Settle the decision that `make` makes of an owner's last one and of what was released; return what holds.
+
+        It holds once it is in the bucket and nothing that it takes back was released until then. One that held before
+        and was told to its owner gets no second letter and no second line in the log. `make` asks no catalogue.
+        """
+        released, shelf = self._archive.deliveries, self._archive.decisions
         with self._database.turn() as run:
-            before = self._archive.decisions.get(f"{request}/{owner}")
-            decision = make(before, list(self._archive.deliveries.all(f"{request}/")))
+            before = shelf.get(f"{request}/{owner}")
+            decision = make(before, list(released.all(f"{request}/")))
+            row = self._row("decisions", decision)
+            known = self._known(run, tables.decisions, request=request, owner=owner)
+            if decision == before and row["document"] == known:
+                return decision
+            self._put_letters(run, letters(decision))
             if decision != before:
-                self._put_letters(run, letters(decision))
-                self._archive.decisions.put(decision)
-            upsert(run, tables.decisions, [self._row("decisions", decision)])
+                shelf.put(decision)
+                try:
+                    make(before, list(released.all(f"{request}/")))
+                except LamplighterError:
+                    # Another catalogue over this bucket, or one whose turn was lost, released it meanwhile.
+                    shelf.put(before) if before is not None else shelf.remove(f"{request}/{owner}")
+                    raise
+            upsert(run, tables.decisions, [row])
+            self._log(run, log(decision))
         return decision
 
     def decisions(self, request: str) -> dict[str, Decision]:
@@ -185,13 +198,26 @@ class Cases:
         make: Callable[[Order | None], Order],
         *,
         letters: Callable[[Order], Iterable[Letter]] = lambda _: (),
+        log: Callable[[Order], Line | None] = lambda _: None,
     ) -> Order:
-        """Write what `make` makes of an order as it is, or of none; return it."""
+        """Write what `make` makes of an order as it is, or of none; return it. Raises what `make` does."""
+        refused: LamplighterError | None = None
         with self._database.turn() as run:
-            now = make(self._archive.orders.get(f"{request}/{order}"))
+            before = self._archive.orders.get(f"{request}/{order}")
+            try:
+                now = make(before)
+            except LamplighterError as error:
+                known = self._known(run, tables.orders, request=request, id=order)
+                if before is None or self._row("orders", before)["document"] == known:
+                    raise
+                now, refused = before, error  # who was killed in it does it again: it is told, and logged, once
             self._put_letters(run, letters(now))
-            self._archive.orders.put(now)
+            if now != before:
+                self._archive.orders.put(now)
             upsert(run, tables.orders, [self._row("orders", now)])
+            self._log(run, log(now))
+        if refused is not None:
+            raise refused
         return now
 
     def orders(self, request: str) -> list[Order]:
@@ -214,12 +240,21 @@ class Cases:
     def release(self, settle: Callable[[], Sequence[Delivery]]) -> Sequence[Delivery]:
         """Write the accounts that `settle` says are released, in a turn in which nobody else settles anything.
 
-        From then on they are released, and no word given later takes that back.
+        From then on they are released, and no word given later takes that back. `settle` reads the bucket alone, and is
+        asked again when they are written: a turn holds in one catalogue, as long as its database knows of it. Whoever
+        says something by another one writes it and then looks for accounts, who releases writes accounts and then looks
+        for what was said: of the two one sees the other.
         """
+        shelf = self._archive.deliveries
         with self._database.turn() as run:
-            released = settle()
-            for delivery in released:
-                self._archive.deliveries.put(delivery)
+            chosen = {f"{one.request}/{one.cut}": one for one in settle()}
+            before = {name: shelf.get(name) for name in chosen}
+            for delivery in chosen.values():
+                shelf.put(delivery)
+            hold = {f"{one.request}/{one.cut}" for one in settle()} if chosen else set[str]()
+            for name in chosen.keys() - hold:
+                shelf.put(old) if (old := before[name]) is not None else shelf.remove(name)
+            released = [delivery for name, delivery in chosen.items() if name in hold]
             upsert(run, tables.deliveries, [self._row("deliveries", delivery) for delivery in released])
         return released
 
@@ -231,60 +266,6 @@ class Cases:
     def deliveries(self, request: str) -> list[Delivery]:
         """Return what was delivered for a request, in order of its cuts."""
         return self._all(self._archive.deliveries, tables.deliveries, request=request)
-
-    def put_usage(self, usage: Usage) -> None:
-        """Write what an agency says became of a released clip."""
-        with self._database.turn() as run:
-            self._archive.usage.put(usage)
-            upsert(run, tables.usage, [self._row("usage", usage)])
-
-    def usage(self, request: str) -> dict[str, Usage]:
-        """Return what became of the released clips of a request, by their names."""
-        return {one.name: one for one in self._all(self._archive.usage, tables.usage, request=request)}
-
-    # Letters
-
-    def put_letters(self, letters: Iterable[Letter]) -> None:
-        """Write letters that are there anew, and those that are not."""
-        with self._database.turn() as run:
-            self._put_letters(run, letters, again=True)
-
-    def letters(
-        self, *, due_ns: int | None = None, request: str | None = None, owner: str | None = None
-    ) -> list[Letter]:
-        """Return letters: those not sent yet and due at an instant (some at a time), of a request, of an owner."""
-        table, query = tables.letters, sa.select(tables.letters.c.document)
-        if due_ns is not None:
-            query = query.where(table.c.waits, table.c.due_ns <= due_ns).limit(LETTERS_AT_ONCE)
-        for column, value in ((table.c.request, request), (table.c.owner, owner)):
-            query = query if value is None else query.where(column == asked_for(value))
-        with self._database.transaction() as run:
-            return self._loaded(
-                run, query.order_by(table.c.due_ns, table.c.request, table.c.name), self._archive.letters
-            )
-
-    def link(self, token: str) -> tuple[str, str, int] | None:
-        """Return the request, owner and revision that a link's token was made for, None for one that nobody made."""
-        digest = hashlib.sha256(token.encode(errors="replace")).hexdigest()
-        with self._database.transaction() as run:
-            row = run.execute(sa.select(tables.links).where(tables.links.c.token_sha256 == digest)).first()
-        return (row.request, row.owner, row.revision) if row else None
-
-    def _put_letters(self, run: sa.Connection, letters: Iterable[Letter], *, again: bool = False) -> None:
-        letters = list(letters)
-        if not again:  # one that is there may have been sent
-            letters = [self._archive.letters.put_first(letter) for letter in letters]
-        else:
-            for letter in letters:
-                self._archive.letters.put(letter)
-        upsert(run, tables.letters, [self._row("letters", letter) for letter in letters])
-        keys: dict[str, CaseKey] = {}
-        for letter in letters:
-            if letter.request not in keys:
-                shelf = self._archive.case_keys
-                new = CaseKey(letter.request, secrets.token_hex(32))
-                keys[letter.request] = shelf.get(letter.request) or shelf.put_first(new)
-        upsert(run, tables.links, [link_row(letter, keys[letter.request]) for letter in letters])
 
     # Rows
 
@@ -309,24 +290,14 @@ class Cases:
         }
         return found | {"links": (archive.letters.all(), link)}
 
-    def _row(self, table: str, document: Any) -> Row:  # noqa: ANN401 - each table's own noun
-        text = getattr(self._archive, table).dump(document)
-        if table == "requests":
-            return request_row(document, text)
-        names = [column.name for column in tables.meta.tables[table].c if column.name not in {"document", "waits"}]
-        row = {name: getattr(document, name) for name in names} | {"document": text}
-        return row | {"waits": document.sent_ns is None and not document.failed} if table == "letters" else row
 
-    def _loaded(self, run: sa.Connection, query: sa.Select[Any], shelf: Shelf[T]) -> list[T]:
-        return [shelf.load(text) for text in run.scalars(query)]
-
-    def _all(self, shelf: Shelf[T], table: sa.Table, **columns: str) -> list[T]:
-        query = sa.select(table.c.document).order_by(*table.primary_key.columns)
-        for name, value in columns.items():
-            query = query.where(table.c[name] == asked_for(value))
-        with self._database.transaction() as run:
-            return self._loaded(run, query, shelf)
-
-    def _one(self, shelf: Shelf[T], table: sa.Table, **columns: str) -> T | None:
-        found = self._all(shelf, table, **columns)
-        return found[0] if found else None
+def _again(make: Callable[[Life], Step], life: Life, missed: Sequence[Step]) -> Step | None:
+    """Return the last step of a life when it is the very one that is taken now, by somebody who was not told of it."""
+    if life.steps[-1:] != tuple(missed[-1:]) or not missed:
+        return None
+    try:
+        step = make(replace(life, steps=life.steps[:-1]))
+    except LamplighterError:
+        return None
+    last = life.steps[-1]
+    return last if replace(step, at_ns=last.at_ns, until_ns=last.until_ns) == last else None

@@ -19,7 +19,7 @@ from pipeline.clip import Camera, Clip, Owner
 from pipeline.span import Span
 from pipeline.text import shown
 from storage.archive import Archive, Ingested
-from storage.catalog import search, tables
+from storage.catalog import audit, search, tables
 from storage.catalog.cases import Cases
 from storage.catalog.database import Database, upsert
 from storage.catalog.rows import (
@@ -34,7 +34,7 @@ from storage.catalog.rows import (
     read_clip,
     read_events,
 )
-from storage.log import GENESIS, Entry
+from storage.log import Entry
 from storage.shelf import Shelf
 
 T = TypeVar("T")
@@ -62,9 +62,22 @@ class Catalog:
         """Give the database's connections back."""
         self._database.close()
 
-    def put_owners(self, owners: Iterable[Owner]) -> None:
-        """Write the owners, those already there anew; a transaction for every 200 of them."""
-        self._put(tables.owners, self._archive.owners, owners, row=self._owner_row)
+    def put_owners(
+        self,
+        owners: Iterable[Owner],
+        *,
+        settle: Callable[[Owner | None, Owner], Owner] = lambda _, given: given,
+        log: Callable[[Owner], audit.Line | None] = lambda _: None,
+    ) -> list[Owner]:
+        """Write the owners, those already there anew; a transaction for every 200 of them. Return what was written.
+
+        `settle` is given, in turn, each as the bucket has it (None for one that is new) and as it is given here, and
+        returns what is written; one that is so already is left alone. `log` gives the line that goes with it.
+        """
+        name: Callable[[Owner], str] = lambda owner: owner.id  # noqa: E731 - a place in the shelf
+        return self._put(
+            tables.owners, self._archive.owners, owners, name=name, row=self._owner_row, settle=settle, log=log
+        )
 
     def owners(self) -> list[Owner]:
         """Return all owners, in order of id."""
@@ -77,9 +90,18 @@ class Catalog:
             text = run.scalar(sa.select(tables.owners.c.document).where(tables.owners.c.id == asked_for(owner)))
         return self._archive.owners.load(text) if text else None
 
-    def put_cameras(self, cameras: Iterable[Camera]) -> None:
-        """Write the cameras, those already there anew; a transaction for every 200 of them."""
-        self._put(tables.cameras, self._archive.cameras, cameras, row=camera_row)
+    def put_cameras(
+        self,
+        cameras: Iterable[Camera],
+        *,
+        settle: Callable[[Camera | None, Camera], Camera] = lambda _, given: given,
+        log: Callable[[Camera], audit.Line | None] = lambda _: None,
+    ) -> list[Camera]:
+        """Write the cameras, as `put_owners` does owners."""
+        name: Callable[[Camera], str] = lambda camera: camera.id  # noqa: E731 - a place in the shelf
+        return self._put(
+            tables.cameras, self._archive.cameras, cameras, name=name, row=camera_row, settle=settle, log=log
+        )
 
     def cameras(self, area: Area | None = None) -> list[Camera]:
         """Return all cameras, or those in the bounds of `area` (a superset of those inside it), in order of id."""
@@ -163,16 +185,7 @@ class Catalog:
     def append(self, at_ns: int, actor: str, *, action: str, subject: str, detail: str = "") -> Entry:
         """Append one line to the audit log, chained to the last, in the bucket before the transaction ends."""
         with self._database.turn() as run:
-            last = run.execute(sa.select(tables.audit).order_by(tables.audit.c.seq.desc()).limit(1)).first()
-            seq, previous = (last.seq, last.hash) if last else (0, GENESIS)
-            # A crash after the bucket and before the commit leaves a line the catalogue has not seen.
-            while (ahead := self._archive.log.get(f"{seq + 1:012d}")) is not None:
-                seq, previous = ahead.seq, ahead.hash
-                upsert(run, tables.audit, [{"seq": seq, "hash": previous}])
-            entry = Entry(seq + 1, at_ns, actor, action, subject, detail, previous)
-            self._archive.log.put(entry)
-            upsert(run, tables.audit, [{"seq": entry.seq, "hash": entry.hash}])
-        return entry
+            return audit.append(run, self._archive, audit.Line(at_ns, actor, action, subject, detail))
 
     def rebuild(self) -> dict[str, int]:
         """Empty every table and read it back from the bucket, in one transaction; return the rows by table."""
@@ -210,15 +223,29 @@ class Catalog:
         }
 
     def _put(
-        self, table: sa.Table, shelf: Shelf[T], documents: Iterable[T], *, row: Callable[[T], dict[str, Any]]
-    ) -> None:
-        waiting = iter(documents)
+        self,
+        table: sa.Table,
+        shelf: Shelf[T],
+        documents: Iterable[T],
+        *,
+        name: Callable[[T], str],
+        row: Callable[[T], dict[str, Any]],
+        settle: Callable[[T | None, T], T],
+        log: Callable[[T], audit.Line | None],
+    ) -> list[T]:
+        waiting, written = iter(documents), list[T]()
         while batch := list(islice(waiting, 200)):
-            # In turn, so that of two people who change one document the same one is last in bucket and catalogue.
+            # In turn, so that of two people who change one document the same one is last in bucket and catalogue, and
+            # a cut that is released meanwhile is released under the one or the other.
             with self._database.turn() as run:
-                for document in batch:
+                settled = [settle(shelf.get(name(document)), document) for document in batch]
+                for document in settled:
                     shelf.put(document)
-                upsert(run, table, [row(document) for document in batch])
+                upsert(run, table, [row(document) for document in settled])
+                for line in filter(None, map(log, settled)):
+                    audit.append(run, self._archive, line)
+            written += settled
+        return written
 
     def _owner_row(self, owner: Owner) -> dict[str, Any]:
         return {"id": owner.id, "document": self._archive.owners.dump(owner)}

@@ -1,0 +1,59 @@
+"""The documents of cases as the catalogue's rows and back; a row holds its document as the bucket does."""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+import sqlalchemy as sa
+
+from storage.archive import Archive
+from storage.catalog import audit, tables
+from storage.catalog.audit import Line
+from storage.catalog.database import Database
+from storage.catalog.rows import asked_for, request_row
+from storage.shelf import Shelf
+
+T = TypeVar("T")
+
+Row = dict[str, Any]
+
+
+class Documents:
+    """What all kinds of documents of cases are read and written with, over one database and one archive."""
+
+    def __init__(self, database: Database, archive: Archive) -> None:
+        self._database, self._archive = database, archive
+
+    def _row(self, table: str, document: Any) -> Row:  # noqa: ANN401 - each table's own noun
+        text = getattr(self._archive, table).dump(document)
+        if table == "requests":
+            return request_row(document, text)
+        names = [column.name for column in tables.meta.tables[table].c if column.name not in {"document", "waits"}]
+        row = {name: getattr(document, name) for name in names} | {"document": text}
+        return row | {"waits": document.sent_ns is None and not document.failed} if table == "letters" else row
+
+    def _log(self, run: sa.Connection, line: Line | None) -> None:
+        if line is not None:
+            audit.append(run, self._archive, line)
+
+    def _known(self, run: sa.Connection, table: sa.Table, **columns: str) -> str | None:
+        """Return the document of a row as the catalogue has it, None without one."""
+        query = sa.select(table.c.document)
+        for name, value in columns.items():
+            query = query.where(table.c[name] == value)
+        found: str | None = run.scalar(query)
+        return found
+
+    def _loaded(self, run: sa.Connection, query: sa.Select[Any], shelf: Shelf[T]) -> list[T]:
+        return [shelf.load(text) for text in run.scalars(query)]
+
+    def _all(self, shelf: Shelf[T], table: sa.Table, **columns: str) -> list[T]:
+        query = sa.select(table.c.document).order_by(*table.primary_key.columns)
+        for name, value in columns.items():
+            query = query.where(table.c[name] == asked_for(value))
+        with self._database.transaction() as run:
+            return self._loaded(run, query, shelf)
+
+    def _one(self, shelf: Shelf[T], table: sa.Table, **columns: str) -> T | None:
+        found = self._all(shelf, table, **columns)
+        return found[0] if found else None

@@ -1,0 +1,51 @@
+"""The catalogue of people and agencies: who takes part."""
+
+from __future__ import annotations
+
+from pipeline.case.usage import Usage
+from pipeline.people import Agency, Person
+from storage.catalog import tables
+from storage.catalog.database import upsert
+from storage.catalog.documents import Documents
+
+
+class People(Documents):
+    """People and agencies, and what these say became of what they were given. Every method is one transaction."""
+
+    def put_agency(self, agency: Agency) -> None:
+        """Write an agency, in place of the one of its id."""
+        with self._database.turn() as run:
+            self._archive.agencies.put(agency)
+            upsert(run, tables.agencies, [self._row("agencies", agency)])
+
+    def agency(self, agency: str) -> Agency | None:
+        """Return the agency of that id, or None."""
+        return self._one(self._archive.agencies, tables.agencies, id=agency)
+
+    def agencies(self) -> list[Agency]:
+        """Return all agencies, in order of id."""
+        return self._all(self._archive.agencies, tables.agencies)
+
+    def put_person(self, person: Person) -> None:
+        """Write a person, in place of the one of their id."""
+        with self._database.turn() as run:
+            self._archive.people.put(person)
+            upsert(run, tables.people, [self._row("people", person)])
+
+    def person(self, person: str) -> Person | None:
+        """Return the person of that id, or None."""
+        return self._one(self._archive.people, tables.people, id=person)
+
+    def people(self) -> list[Person]:
+        """Return all persons, in order of id."""
+        return self._all(self._archive.people, tables.people)
+
+    def put_usage(self, usage: Usage) -> None:
+        """Write what an agency says became of a released clip."""
+        with self._database.turn() as run:
+            self._archive.usage.put(usage)
+            upsert(run, tables.usage, [self._row("usage", usage)])
+
+    def usage(self, request: str) -> dict[str, Usage]:
+        """Return what became of the released clips of a request, by their names."""
+        return {one.name: one for one in self._all(self._archive.usage, tables.usage, request=request)}
