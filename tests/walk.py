@@ -81,7 +81,9 @@ class Words:
             return []
         said = self.shares.get((name, owner))
         if said is not None and (chosen := [one for one in said if one.clip == clip.id]):
-            return [(both, chosen[0].sound) for part in chosen[0].parts or (asked,) if (both := part & asked)]
+            return [
+                (both, chosen[0].sound is not False) for part in chosen[0].parts or (asked,) if (both := part & asked)
+            ]
         always = self.sharing[camera] is Sharing.ALWAYS and now_ns < self.always_until_ns.get(camera, now_ns + 1)
         return [(asked, True)] if always and (said is None or said) else []
 
