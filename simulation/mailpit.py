@@ -1,6 +1,6 @@
 """The mailboxes of simulated owners: a real mail server, Mailpit, that keeps all it is sent where it can be read.
 
-`python -m simulation.mailpit` only gets the binary and prints its path. It is for tests, measuring and the demo; whoever
+`python -m simulation.mailpit` only gets the binary and prints its path. It is for tests, measuring and the demo; who
 writes to real people names their own server in the settings.
 """
 
@@ -76,7 +76,7 @@ class Mailpit:
         self._call("DELETE", "messages", {})
 
     def set_chaos(self, **refused: tuple[int, int]) -> None:
-        """Refuse from now on, by station (Sender, Recipient, Authentication): the code, and in how many of 100 cases."""
+        """Refuse by station (Sender, Recipient, Authentication) from now on: the code, and how many of 100 cases."""
         stations = {name: refused.get(name, (451, 0)) for name in ("Sender", "Recipient", "Authentication")}
         told = {name: {"ErrorCode": code, "Probability": chance} for name, (code, chance) in stations.items()}
         self._call("PUT", "chaos", told)

@@ -141,7 +141,7 @@ class Consent:
         """Return an order in force that names the camera and some of the span."""
         return next((one for one in self.orders if one.in_force and camera.id in one.cameras and one.span & span), None)
 
-    def standing(self, camera: Camera, clip: str, span: Span, now_ns: int) -> Standing:  # noqa: C901, PLR0911 - a list
+    def standing(self, camera: Camera, clip: str, span: Span, now_ns: int) -> Standing:  # noqa: PLR0911 - a list
         """Return how a clip of `camera`, by its id and its asked time, stands at an instant.
 
         An order in force outweighs all. What anybody withheld is declined: whoever did was its owner then, and their

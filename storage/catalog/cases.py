@@ -22,18 +22,23 @@ from pipeline.case.request import Request
 from pipeline.case.usage import Usage
 from pipeline.clip import Owner
 from pipeline.errors import Conflict, LamplighterError
+from storage.archive import Archive
 from storage.catalog import tables
 from storage.catalog.audit import Line
-from storage.catalog.database import upsert
+from storage.catalog.database import Database, upsert
 from storage.catalog.documents import Row
-from storage.catalog.letters import Letters
+from storage.catalog.outbox import Outbox
 from storage.catalog.people import People
-from storage.catalog.rows import link_row, request_row
+from storage.catalog.rows import request_row
 from storage.shelf import Shelf
 
 
-class Cases(People, Letters):
+class Cases(People):
     """Requests and all that is said to them, with the people and the letters. Every method is one transaction."""
+
+    def __init__(self, database: Database, archive: Archive) -> None:
+        super().__init__(database, archive)
+        self.outbox = Outbox(database, archive)
 
     def put_request(
         self,
@@ -111,8 +116,11 @@ class Cases(People, Letters):
         the bucket. Raises what `make` does, Conflict where another catalogue over this bucket took a step just now.
         """
         refused: LamplighterError | None = None
+        # Thousands of letters are written before the turn, in which nobody else is heard. Who is killed or refused then
+        # leaves letters that nobody sends: they have no row, and the step was not taken.
+        early, written = self._written_early(request, make, letters)
         with self._database.turn() as run:
-            life = Life(request, tuple(self._archive.steps.all(f"{request.id}/")))
+            life = self._life_there(request)
             missed = self._missed(run, life)
             try:
                 step = _again(make, life, missed) or make(life)
@@ -120,8 +128,8 @@ class Cases(People, Letters):
                 refused = error  # what was missed is known from now on all the same
             else:
                 if step not in life.steps:
-                    # Letters first: who is killed before the step leaves letters that nobody sends: it is not sent.
-                    self._put_letters(run, letters(step))
+                    same = early is not None and replace(early, number=step.number) == step
+                    self.outbox.enter(run, written if same else self.outbox.write(letters(step)))
                     if self._archive.steps.put_first(step) != step:
                         raise Conflict(f"somebody else took a step of request {request.id} just now; look again")
                     upsert(run, tables.steps, [self._row("steps", step)])
@@ -130,6 +138,18 @@ class Cases(People, Letters):
             raise refused
         return step
 
+    def _written_early(
+        self, request: Request, make: Callable[[Life], Step], letters: Callable[[Step], Iterable[Letter]]
+    ) -> tuple[Step | None, list[Letter]]:
+        try:
+            step = make(self._life_there(request))
+        except LamplighterError:  # told in the turn, if it is so then
+            return None, []
+        return step, self.outbox.write(letters(step))
+
+    def _life_there(self, request: Request) -> Life:
+        return Life(request, tuple(self._archive.steps.all(f"{request.id}/")))
+
     def _missed(self, run: sa.Connection, life: Life) -> list[Step]:
         """Learn and return the steps that are in the bucket alone: of who was killed, or through another catalogue."""
         numbers = sa.select(tables.steps.c.number).where(tables.steps.c.request == life.request.id)
@@ -137,7 +157,7 @@ class Cases(People, Letters):
         missed = [step for step in life.steps if step.number not in known]
         if missed:
             upsert(run, tables.steps, [self._row("steps", step) for step in missed])
-            self._put_letters(run, list(self._archive.letters.all(f"{life.request.id}/")))
+            self.outbox.enter(run, list(self._archive.letters.all(f"{life.request.id}/")))
         return missed
 
     # What is said to them
@@ -164,7 +184,7 @@ class Cases(People, Letters):
             known = self._known(run, tables.decisions, request=request, owner=owner)
             if decision == before and row["document"] == known:
                 return decision
-            self._put_letters(run, letters(decision))
+            self.outbox.enter(run, self.outbox.write(letters(decision)))
             if decision != before:
                 shelf.put(decision)
                 try:
@@ -180,6 +200,10 @@ class Cases(People, Letters):
     def decisions(self, request: str) -> dict[str, Decision]:
         """Return the decisions on a request by owner."""
         return {one.owner: one for one in self._all(self._archive.decisions, tables.decisions, request=request)}
+
+    def decision(self, request: str, owner: str) -> Decision | None:
+        """Return an owner's decision on a request, or None."""
+        return self._one(self._archive.decisions, tables.decisions, request=request, owner=owner)
 
     def put_order(
         self,
@@ -201,7 +225,7 @@ class Cases(People, Letters):
                 if before is None or self._row("orders", before)["document"] == known:
                     raise
                 now, refused = before, error  # who was killed in it does it again: it is told, and logged, once
-            self._put_letters(run, letters(now))
+            self.outbox.enter(run, self.outbox.write(letters(now)))
             if now != before:
                 self._archive.orders.put(now)
             upsert(run, tables.orders, [self._row("orders", now)])
@@ -227,7 +251,12 @@ class Cases(People, Letters):
         with self._database.turn():
             return keys.get(request) or keys.put_first(CaseKey(request, secrets.token_hex(32)))
 
-    def release(self, settle: Callable[[], Sequence[Delivery]]) -> Sequence[Delivery]:
+    def release(
+        self,
+        settle: Callable[[], Sequence[Delivery]],
+        *,
+        letters: Callable[[Sequence[Delivery]], Iterable[Letter]] = lambda _: (),
+    ) -> Sequence[Delivery]:
         """Write the accounts that `settle` says are released, in a turn in which nobody else settles anything.
 
         From then on they are released, and no word given later takes that back. `settle` reads the bucket alone, and is
@@ -246,7 +275,13 @@ class Cases(People, Letters):
                 shelf.put(old) if (old := before[name]) is not None else shelf.remove(name)
             released = [delivery for name, delivery in chosen.items() if name in hold]
             upsert(run, tables.deliveries, [self._row("deliveries", delivery) for delivery in released])
+            self.outbox.enter(run, self.outbox.write(letters(released)))
         return released
+
+    def tell(self, letters: Iterable[Letter]) -> None:
+        """Put letters into the outbox that belong to what was settled before; one that is there stays as it is."""
+        with self._database.turn() as run:
+            self.outbox.enter(run, self.outbox.write(letters))
 
     def put_deliveries(self, deliveries: Iterable[Delivery]) -> None:
         """Index deliveries whose accounts are in the bucket."""
@@ -267,6 +302,10 @@ class Cases(People, Letters):
         """Return what became of the released clips of a request, by their names."""
         return {one.name: one for one in self._all(self._archive.usage, tables.usage, request=request)}
 
+    def letters(self, *, request: str | None = None, owner: str | None = None) -> list[Letter]:
+        """Return the letters of a request, of an owner, or both, in order of their dates."""
+        return self.outbox.letters(request=request, owner=owner)
+
     # Rows
 
     def sources(self) -> dict[str, tuple[Iterable[Any], Callable[[Any], Row]]]:
@@ -276,19 +315,16 @@ class Cases(People, Letters):
         def rows(name: str) -> Callable[[Any], Row]:
             return lambda document: self._row(name, document)
 
-        def link(letter: Letter) -> Row:
-            key = archive.case_keys.get(letter.request)
-            return link_row(letter, key or CaseKey(letter.request, secrets.token_hex(32)))
-
         shelves: dict[str, Shelf[Any]] = {
             "agencies": archive.agencies, "people": archive.people, "requests": archive.requests,
             "steps": archive.steps, "decisions": archive.decisions, "orders": archive.orders,
-            "usage": archive.usage, "letters": archive.letters,
+            "usage": archive.usage,
         }  # fmt: skip
         found: dict[str, tuple[Iterable[Any], Callable[[Any], Row]]] = {
             name: (shelf.all(), rows(name)) for name, shelf in shelves.items()
         }
-        return found | {"links": (archive.letters.all(), link)}
+        found["letters"] = (archive.letters.all(), self.outbox.row)
+        return found | {"links": (archive.letters.all(), self.outbox.link_row)}
 
 
 def _again(make: Callable[[Life], Step], life: Life, missed: Sequence[Step]) -> Step | None:
