@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from lamplighter.desk.cases import Row, asked_of, check_own, clips_of
 from lamplighter.desk.holdings import Holdings
+from lamplighter.desk.links import check_unused
 from lamplighter.desk.register import check_owner
 from pipeline.case.consent import Decision, Share, Standing, Word
 from pipeline.case.delivery import Delivery
@@ -31,6 +32,7 @@ def decide(
     share: Sequence[str | Share] | None,
     discloses: Iterable[Disclosure] | None,
     note: str,
+    revision: int | None,
     saw: Callable[[list[Row]], None],
 ) -> Decision:
     """Settle an owner's answer; see Desk.decide."""
@@ -55,6 +57,8 @@ def decide(
 
     def make(before: Decision | None, released: Sequence[Delivery]) -> Decision:
         _check_open(holdings, request, closed="no answer is taken any more")
+        if revision is not None:
+            check_unused(before, revision)
         now = Decision(
             *(request.id, owner, tuple(shares), time.time_ns(), withheld, told, note),
             revision=1 if before is None else before.revision + 1,
@@ -67,7 +71,7 @@ def decide(
     return _settle(holdings, request, owner, make)
 
 
-def withdraw(holdings: Holdings, request: Request, owner: str) -> Decision:
+def withdraw(holdings: Holdings, request: Request, owner: str, *, revision: int | None) -> Decision:
     """Take back what an owner said, until it is released; see Desk.withdraw."""
     check_own(holdings, owner)
     check_owner(holdings, owner)
@@ -75,12 +79,14 @@ def withdraw(holdings: Holdings, request: Request, owner: str) -> Decision:
 
     def make(before: Decision | None, released: Sequence[Delivery]) -> Decision:
         _check_open(holdings, request, closed="")
+        if revision is not None:
+            check_unused(before, revision)
         if before is not None and before.withdrawn:
             return before
         _check_not_released(owner, released, keeps=(), theirs=there)
-        revision = 1 if before is None else before.revision + 1
+        number = 1 if before is None else before.revision + 1
         held = (*there, *(() if before is None else (*before.clips, *before.withheld)))
-        return Decision(request.id, owner, (), time.time_ns(), held, withdrawn=True, revision=revision)
+        return Decision(request.id, owner, (), time.time_ns(), held, withdrawn=True, revision=number)
 
     return _settle(holdings, request, owner, make)
 

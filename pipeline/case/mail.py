@@ -8,7 +8,6 @@ from __future__ import annotations
 import re
 import textwrap
 import tomllib
-import unicodedata
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -39,9 +38,6 @@ _LISTED: Final = 40  # of the clips and cameras that a letter names
 _CELL_M: Final = 250.0  # of the block whose middle tells where an area is, when the area has no cells of its own
 # What a mail program would make a link of. The one link in a letter is ours.
 _LINK: Final = re.compile(r"(?i)\b(?:[a-z][a-z0-9+.-]*://|www\.|mailto:)\S+|\b(?:[a-z0-9-]+\.)+[a-z]{2,}/\S*")
-# One label of a domain, and what a name before the @ may hold unquoted (RFC 5321 and 6531).
-_LABEL: Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
-_ATEXT: Final = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~\u0080-\U0010ffff-]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,15 +50,16 @@ class Words:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What a letter tells of. `closes_ns`: when its request closes, None for one that never does.
+    """What a letter tells of. `agency`: who asks, where registered. `closes_ns`: when the request closes, if ever.
 
     `link` and `opt_out` are its addresses, `zone` the owner's time zone ("" where it is not known), `discloses` what
     the agency is told when they share. `decision` is what they answered, `released` what left of each of their cameras,
-    `order` the order that is told. `sender` is what the system calls itself.
+    `order` the order that is told, and `cameras` those of theirs that it names. `always`: their cameras in the area that
+    share without being asked. `sender` is what the system calls itself.
     """
 
     request: Request
-    agency: Agency
+    agency: Agency | None = None
     closes_ns: int | None = None
     link: str = ""
     opt_out: str = ""
@@ -72,6 +69,7 @@ class Facts:
     released: tuple[tuple[str, Record], ...] = ()
     order: Order | None = None
     cameras: tuple[str, ...] = ()
+    always: tuple[str, ...] = ()
     sender: str = "Lamplighter"
 
 
@@ -79,16 +77,6 @@ def language_of(tag: str) -> str:
     """Return the language of LANGUAGES that a tag of BCP 47 asks for, such as "de" for "de-AT" (RFC 4647, lookup)."""
     first = tag.partition("-")[0].lower()
     return first if first in LANGUAGES else LANGUAGES[0]
-
-
-def is_address(address: str) -> bool:
-    """Tell whether mail can be written to an address: a name that needs no quotes, and a domain."""
-    name, at, domain = address.rpartition("@")
-    labels = domain.split(".")
-    plain = not any(unicodedata.category(char)[0] in "CZ" for char in address)
-    named = all(_ATEXT.fullmatch(part) for part in name.split("."))
-    placed = all(_LABEL.fullmatch(label) for label in labels) and len(domain) <= 253
-    return bool(at) and plain and named and placed and len(name.encode()) <= 64 and len(address.encode()) <= 254
 
 
 def compose(kind: Kind, facts: Facts, language: str) -> Words:
@@ -114,7 +102,10 @@ def _words(language: str) -> dict[str, Any]:
 
 
 def _set(paragraph: str, told: dict[str, str]) -> str:
-    """Return a paragraph with what is told in it: lines that are indented stay lines, a list is left as it is."""
+    """Return a paragraph with what is told in it, "" for one that has nothing to tell; what is indented stays lines."""
+    names = Template(paragraph).get_identifiers()
+    if names and not any(told[name] for name in names):
+        return ""
     if paragraph.startswith("$") and paragraph[1:].isidentifier() and "\n" in told[paragraph[1:]].strip():
         return told[paragraph[1:]]
     lines = []
@@ -142,7 +133,7 @@ def _told(facts: Facts, words: dict[str, Any]) -> dict[str, str]:
     request, agency, order = facts.request, facts.agency, facts.order
     at = _clock(facts.zone)
     return {
-        "agency": _quoted(agency.name, words),
+        "agency": _quoted(agency.name if agency else request.agency, words),
         "case_number": _quoted(request.case_number, words),
         "incident": _quoted(request.incident, words),
         "note": _note(request.note, words),
@@ -151,11 +142,12 @@ def _told(facts: Facts, words: dict[str, Any]) -> dict[str, str]:
         "local_span": at(request.span),
         "link": facts.link,
         "opt_out": facts.opt_out,
-        "closes": words["always"] if facts.closes_ns is None else _instant(facts.closes_ns),
+        "closes": words["no_end"] if facts.closes_ns is None else _instant(facts.closes_ns),
+        "always": Template(words["always"]).substitute(cameras=_list(facts.always, words)) if facts.always else "",
         "discloses": _discloses(facts, words),
         "word": _word(facts.decision, words),
         "released": _released(facts, words, at),
-        "retention": str(agency.retention_days),
+        "retention": str(agency.retention_days) if agency else "",
         "basis": words["bases"][order.basis.value] if order else words["unsaid"],
         "authority": _quoted(order.authority, words) if order else words["unsaid"],
         "cameras": _list(facts.cameras, words),

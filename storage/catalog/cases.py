@@ -177,11 +177,17 @@ class Cases(People):
         and was told to its owner gets no second letter and no second line in the log. `make` asks no catalogue.
         """
         released, shelf = self._archive.deliveries, self._archive.decisions
+        refused: LamplighterError | None = None
         with self._database.turn() as run:
             before = shelf.get(f"{request}/{owner}")
-            decision = make(before, list(released.all(f"{request}/")))
-            row = self._row("decisions", decision)
             known = self._known(run, tables.decisions, request=request, owner=owner)
+            try:
+                decision = make(before, list(released.all(f"{request}/")))
+            except LamplighterError as error:
+                if before is None or self._row("decisions", before)["document"] == known:
+                    raise
+                decision, refused = before, error  # of who was killed in it: it is told, and logged, once
+            row = self._row("decisions", decision)
             if decision == before and row["document"] == known:
                 return decision
             self.outbox.enter(run, self.outbox.write(letters(decision)))
@@ -195,6 +201,8 @@ class Cases(People):
                     raise
             upsert(run, tables.decisions, [row])
             self._log(run, log(decision))
+        if refused is not None:
+            raise refused
         return decision
 
     def decisions(self, request: str) -> dict[str, Decision]:
