@@ -87,6 +87,7 @@ class Courier:
         if settings.user and settings.security == "none":
             raise ConfigError('mail.user is set and mail.security is "none": a password is never sent in the clear')
         self._settings, self._password = settings, password
+        self._trusted = None if settings.security == "none" else _trusted(settings.ca_file)
         self._server: smtplib.SMTP | None = None
         self._where = f"the mail server at {settings.host}:{settings.port}"
 
@@ -113,12 +114,7 @@ class Courier:
             self._server = None
 
     def _connect(self) -> smtplib.SMTP:
-        settings = self._settings
-        ca_file = str(Path(settings.ca_file).expanduser()) if settings.ca_file else None
-        try:
-            trusted = ssl.create_default_context(cafile=ca_file)
-        except OSError as error:
-            raise ConfigError(f"mail.ca_file: {settings.ca_file} cannot be read: {error}") from error
+        settings, trusted = self._settings, self._trusted
         if settings.security == "tls":
             self._server = smtplib.SMTP_SSL(settings.host, settings.port, timeout=settings.timeout_s, context=trusted)
         else:
@@ -172,6 +168,13 @@ class Courier:
             self._drop()
             return MailUnavailable(f"{self._where} answered {told}")
         return NotNow(told) if 400 <= code < 500 else Undeliverable(told)
+
+
+def _trusted(ca_file: str) -> ssl.SSLContext:
+    try:
+        return ssl.create_default_context(cafile=str(Path(ca_file).expanduser()) if ca_file else None)
+    except OSError as error:
+        raise ConfigError(f"mail.ca_file: {ca_file} cannot be read: {error}") from error
 
 
 def _text(said: bytes | str) -> str:

@@ -105,7 +105,7 @@ class MailSettings(BaseModel):
     )
     base_url: str = Field("", description="https address below which the links in letters lead, such as https://HOST")
     timeout_s: float = Field(30.0, gt=0, le=600, description="longest silence of the server (seconds)")
-    connections: int = Field(2, ge=1, le=32, description="connections to the server at a time")
+    connections: int = Field(4, ge=1, le=32, description="connections to the server at a time")
 
     @property
     def return_address(self) -> str:

@@ -16,6 +16,7 @@ from itertools import islice
 from typing import Final
 
 from lamplighter.desk.holdings import Holdings
+from pipeline.case.consent import Decision
 from pipeline.case.delivery import CaseKey
 from pipeline.case.letter import Kind, Letter
 from pipeline.case.life import Life
@@ -92,6 +93,7 @@ def bounce(holdings: Holdings, path: str) -> Letter:
         return letter
     letter = replace(letter, failed="came back")
     outbox.mark(letter)
+    outbox.index([letter])
     holdings.log("letter came back", letter.request, f"{letter.kind} to owner {letter.owner}")
     return letter
 
@@ -105,6 +107,7 @@ class _Case:
     life: Life
     key: CaseKey
     cameras: Mapping[str, Sequence[Camera]]  # by owner, those in its area
+    decisions: Mapping[str, Decision]
 
 
 class _Run:
@@ -118,6 +121,8 @@ class _Run:
             self._free.put(courier)
         self._count = threading.Lock()
         self._doubted: list[Letter] = []
+        self._marked: list[Letter] = []
+        self._owners: Mapping[str, Owner] = {}
         self._told: dict[str, Counter[str]] = {}
         self.posted = Posted()
         # Of a few requests at a time; a run takes them up in the order of their letters' dates.
@@ -129,13 +134,27 @@ class _Run:
         """Send some letters; those the server asks to wait with again a little later, then not in this run."""
         self._case.cache_clear()  # what was said meanwhile counts
         self._released.cache_clear()
-        with ThreadPoolExecutor(len(self._couriers)) as pool:
-            for pause_s in islice(pauses(_PAUSE_S, _PAUSE_MOST_S), TRIES):
-                letters = [one for one in pool.map(self._unless_stopped, letters) if one is not None]
-                if not letters:
-                    return
-                time.sleep(pause_s)
-        self.posted.waiting += len(letters)
+        self._owners = self._holdings.catalog.owners_of({letter.owner for letter in letters})
+        try:
+            with ThreadPoolExecutor(len(self._couriers)) as pool:
+                for pause_s in islice(pauses(_PAUSE_S, _PAUSE_MOST_S), TRIES):
+                    letters = [one for one in pool.map(self._unless_stopped, letters) if one is not None]
+                    if not letters:
+                        return
+                    time.sleep(pause_s)
+            self.posted.waiting += len(letters)
+        finally:
+            self._index()
+
+    def _index(self) -> None:
+        marked, self._marked = self._marked, []
+        self._outbox.index(marked)
+
+    def _mark(self, letter: Letter) -> None:
+        """Write down at once what became of a letter; the catalogue hears of many together."""
+        self._outbox.mark(letter)
+        with self._count:
+            self._marked.append(letter)
 
     def end(self) -> None:
         """Close the connections and write down what was done.
@@ -148,6 +167,7 @@ class _Run:
         refused_all = len(doubted) >= _DOUBTFUL
         if not refused_all:
             self._give_up(doubted)
+            self._index()
         for request, told in sorted(self._told.items()):
             self._holdings.log("letters", request, ", ".join(f"{what} {count}" for what, count in sorted(told.items())))
         if refused_all:
@@ -169,15 +189,15 @@ class _Run:
         """Send one letter and mark it; return it when the server asks to wait."""
         letter = self._outbox.read(letter)
         if letter.sent_ns is not None or letter.failed:
-            self._outbox.mark(letter)  # by another catalogue of this bucket
+            self._mark(letter)  # killed before the catalogue heard of it, or sent from another one
             return None
         case = self._case(letter.request)
         if case is None or self._too_early(letter, case):
             self._note(letter, waits=True)
             return None
-        owner = self._holdings.catalog.owner(letter.owner) or Owner(letter.owner)
+        owner = self._owners.get(letter.owner) or Owner(letter.owner)
         if why := self._silence(letter, owner, case):
-            self._outbox.mark(replace(letter, failed=why))
+            self._mark(replace(letter, failed=why))
             self._note(letter, why=why)
             return None
         opt_out = self._url("opt-out", case.key.opt_out_token(owner.id))
@@ -193,7 +213,7 @@ class _Run:
             with self._count:
                 self._doubted.append(replace(letter, failed=f"refused: {error}"))
             return None
-        self._outbox.mark(replace(letter, sent_ns=time.time_ns()))
+        self._mark(replace(letter, sent_ns=time.time_ns()))
         with self._count:
             doubted, self._doubted = self._doubted, []
         self._give_up(doubted)
@@ -210,7 +230,7 @@ class _Run:
 
     def _give_up(self, letters: Sequence[Letter]) -> None:
         for letter in letters:
-            self._outbox.mark(letter)
+            self._mark(letter)
             self._note(letter, why="refused")
 
     def _note(self, letter: Letter, *, why: str = "", waits: bool = False) -> None:
@@ -238,7 +258,8 @@ class _Run:
             if request.area.covers(camera):
                 cameras.setdefault(camera.owner, []).append(camera)
         agency = catalog.cases.agency(request.agency)
-        return _Case(request, agency, catalog.cases.life(request), catalog.cases.case_key(name), cameras)
+        cases = catalog.cases
+        return _Case(request, agency, cases.life(request), cases.case_key(name), cameras, cases.decisions(name))
 
     def _read_released(self, name: str) -> Mapping[tuple[str, str], Sequence[tuple[str, Record]]]:
         """Return what was released of each owner's cameras, by the owner and by when (see Letter.about)."""
@@ -265,7 +286,7 @@ class _Run:
 
     def _silence(self, letter: Letter, owner: Owner, case: _Case) -> str:
         """Return why an owner gets no letter, "" when they do."""
-        decision = self._holdings.catalog.cases.decision(letter.request, letter.owner)
+        decision = case.decisions.get(letter.owner)
         if letter.kind in _ASKING and (why := self._unasked(letter, owner, case, answered=decision is not None)):
             return why
         if letter.kind is Kind.ANSWERED and decision is not None and decision.revision != letter.revision:
@@ -302,7 +323,7 @@ class _Run:
             sender=holdings.settings.mail.name,
         )
         if letter.kind is Kind.ANSWERED:
-            return replace(facts, decision=cases.decision(letter.request, letter.owner))
+            return replace(facts, decision=case.decisions.get(letter.owner))
         if letter.kind is Kind.RELEASED:
             return replace(facts, released=tuple(self._released(letter.request).get((owner.id, letter.about), ())))
         if letter.kind is Kind.ORDERED:

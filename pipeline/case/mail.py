@@ -54,8 +54,8 @@ class Facts:
 
     `link` and `opt_out` are its addresses, `zone` the owner's time zone ("" where it is not known), `discloses` what
     the agency is told when they share. `decision` is what they answered, `released` what left of each of their cameras,
-    `order` the order that is told, and `cameras` those of theirs that it names. `always`: their cameras in the area that
-    share without being asked. `sender` is what the system calls itself.
+    `order` the order that is told, and `cameras` those of theirs that it names. `always`: theirs that share without
+    being asked. `sender` is what the system calls itself.
     """
 
     request: Request
@@ -98,15 +98,23 @@ def _template(language: str, kind: Kind) -> tuple[str, tuple[str, ...]]:
 
 @lru_cache(maxsize=8)
 def _words(language: str) -> dict[str, Any]:
-    return tomllib.loads((_FOLDER / language / "words.toml").read_text(encoding="utf-8"))
+    words = tomllib.loads((_FOLDER / language / "words.toml").read_text(encoding="utf-8"))
+    return words | {"language": language}
 
 
 def _set(paragraph: str, told: dict[str, str]) -> str:
     """Return a paragraph with what is told in it, "" for one that has nothing to tell; what is indented stays lines."""
     names = Template(paragraph).get_identifiers()
-    if names and not any(told[name] for name in names):
+    return _set_in(paragraph, tuple((name, told[name]) for name in names))
+
+
+# Of the thousands of letters of one request most paragraphs are the same.
+@lru_cache(maxsize=1024)
+def _set_in(paragraph: str, values: tuple[tuple[str, str], ...]) -> str:
+    if values and not any(text for _, text in values):
         return ""
-    if paragraph.startswith("$") and paragraph[1:].isidentifier() and "\n" in told[paragraph[1:]].strip():
+    told = dict(values)
+    if paragraph.startswith("$") and paragraph[1:] in told and "\n" in told[paragraph[1:]].strip():
         return told[paragraph[1:]]
     lines = []
     for line in paragraph.split("\n"):
@@ -130,16 +138,10 @@ def _filled(text: str, indent: str) -> str:
 
 
 def _told(facts: Facts, words: dict[str, Any]) -> dict[str, str]:
-    request, agency, order = facts.request, facts.agency, facts.order
-    at = _clock(facts.zone)
+    order, at = facts.order, _clock(facts.zone)
     return {
-        "agency": _quoted(agency.name if agency else request.agency, words),
-        "case_number": _quoted(request.case_number, words),
-        "incident": _quoted(request.incident, words),
-        "note": _note(request.note, words),
-        "area": _area(request, words),
-        "span": _span(request.span),
-        "local_span": at(request.span),
+        **_asked(facts.request, facts.agency, words["language"]),
+        "local_span": at(facts.request.span),
         "link": facts.link,
         "opt_out": facts.opt_out,
         "closes": words["no_end"] if facts.closes_ns is None else _instant(facts.closes_ns),
@@ -147,13 +149,27 @@ def _told(facts: Facts, words: dict[str, Any]) -> dict[str, str]:
         "discloses": _discloses(facts, words),
         "word": _word(facts.decision, words),
         "released": _released(facts, words, at),
-        "retention": str(agency.retention_days) if agency else "",
         "basis": words["bases"][order.basis.value] if order else words["unsaid"],
         "authority": _quoted(order.authority, words) if order else words["unsaid"],
         "cameras": _list(facts.cameras, words),
         "ordered": _span(order.span) if order else "",
         "local_ordered": at(order.span) if order else "",
         "sender": facts.sender,
+    }
+
+
+@lru_cache(maxsize=64)
+def _asked(request: Request, agency: Agency | None, language: str) -> dict[str, str]:
+    """Return what all letters of a request tell alike; not to be changed."""
+    words = _words(language)
+    return {
+        "agency": _quoted(agency.name if agency else request.agency, words),
+        "case_number": _quoted(request.case_number, words),
+        "incident": _quoted(request.incident, words),
+        "note": _note(request.note, words),
+        "area": _area(request, words),
+        "span": _span(request.span),
+        "retention": str(agency.retention_days) if agency else "",
     }
 
 

@@ -56,10 +56,16 @@ class Outbox:
         upsert(run, tables.links, [link_row(letter, keys[letter.request]) for letter in letters])
 
     def mark(self, letter: Letter) -> None:
-        """Write a letter that was sent, or that none will be sent for any more, in place of the one that waited."""
+        """Write a letter that was sent, or that none will be sent for any more, in place of the one that waited.
+
+        Into the bucket alone, which is what counts: `index` brings many into the catalogue at once.
+        """
         self._archive.letters.put(letter)
+
+    def index(self, letters: Iterable[Letter]) -> None:
+        """Let the catalogue know of letters that were marked."""
         with self._database.transaction() as run:
-            upsert(run, tables.letters, [self.row(letter)])
+            upsert(run, tables.letters, [self.row(letter) for letter in letters])
 
     def read(self, letter: Letter) -> Letter:
         """Return a letter as the bucket has it, whatever the catalogue knows of it."""
