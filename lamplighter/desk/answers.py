@@ -8,7 +8,6 @@ from dataclasses import replace
 
 from lamplighter.desk.cases import Row, asked_of, check_own, clips_of
 from lamplighter.desk.holdings import Holdings
-from lamplighter.desk.links import check_unused
 from lamplighter.desk.register import check_owner
 from pipeline.case.consent import Decision, Share, Standing, Word
 from pipeline.case.delivery import Delivery
@@ -139,6 +138,15 @@ def allow(holdings: Holdings, camera: str, sharing: Sharing) -> Camera:
 
     (now,) = holdings.catalog.put_cameras([found], settle=settle, log=log)
     return now
+
+
+def check_unused(decision: Decision | None, revision: int) -> None:
+    """Raise Conflict when a link made after `revision` answers acted before, or an answer came another way since."""
+    if (decision.revision if decision else 0) != revision:
+        raise Conflict(
+            "link: it acted before, or you answered in another way since; each link acts once, and the letter that "
+            "confirmed your answer has the next one"
+        )
 
 
 def _settle(

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from lamplighter.desk.casework import Casework
 from lamplighter.desk.roles import operation
-from pipeline.actor import Actor
 from pipeline.clip import Owner
 
 if TYPE_CHECKING:
@@ -20,9 +18,6 @@ if TYPE_CHECKING:
 
 class Correspondence(Casework):
     """The operations on letters; what each is for stands in `Desk`."""
-
-    def _of(self, actor: Actor) -> Correspondence:
-        return type(self)(replace(self._holdings, actor=actor))
 
     @operation
     def post(self) -> Posted:
@@ -63,14 +58,14 @@ class Correspondence(Casework):
 
     @operation
     def by_link(self, link: str) -> Invited:
-        """Return whom a link (its address, or its secret alone) lets answer what, with a desk of theirs; do nothing.
+        """Return whom a link (its address, or its secret alone) lets answer what, and as whom; do nothing.
 
         Raises NotFound for one that is not ours or not the actor's own, in the same words; Conflict for one that acted
         before and for one whose request is closed.
         """
         from lamplighter.desk.links import by_link
 
-        return by_link(self._holdings, link, desk=self._of)
+        return by_link(self._holdings, link)
 
     @operation
     def opt_out_by_link(self, link: str) -> Owner:
@@ -80,4 +75,4 @@ class Correspondence(Casework):
         """
         from lamplighter.desk.links import opt_out_by_link
 
-        return opt_out_by_link(self._holdings, link, desk=self._of)
+        return opt_out_by_link(self._holdings, link)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from dataclasses import dataclass, replace
+from typing import Final
 
+from lamplighter.desk.answers import check_unused, opt_out
 from lamplighter.desk.holdings import Holdings
 from pipeline.actor import Actor, Proof, Role
 from pipeline.case.consent import Decision
@@ -17,22 +17,19 @@ from pipeline.errors import Conflict, NotFound
 from pipeline.span import iso
 from storage.catalog.outbox import LinkRow
 
-if TYPE_CHECKING:
-    from lamplighter.desk.correspondence import Correspondence
-
 # The same words for one that nobody made and one that is another's: they tell nobody which there are.
 _NO_LINK: Final = "link: it is not one of yours; take the one in the last letter you got, whole and as it is there"
 
 
 @dataclass(frozen=True, slots=True)
 class Invited:
-    """What a link lets somebody answer: the request, the owner, and a desk of theirs.
+    """What a link lets somebody answer: the request, the owner, and as whom (`Desk.acting_as`).
 
     `revision`: how many answers they gave before; an answer by this link is to name it, so that the link acts once.
     `decision` is the last one, `closes_ns` when no answer is taken any more.
     """
 
-    desk: Correspondence
+    actor: Actor
     request: Request
     owner: str
     revision: int
@@ -40,7 +37,7 @@ class Invited:
     decision: Decision | None
 
 
-def by_link(holdings: Holdings, link: str, *, desk: Callable[[Actor], Correspondence]) -> Invited:
+def by_link(holdings: Holdings, link: str) -> Invited:
     """Return whom a link lets answer what; see Desk.by_link."""
     row = _row(holdings, link)
     request = holdings.catalog.cases.request(row.request)
@@ -53,22 +50,13 @@ def by_link(holdings: Holdings, link: str, *, desk: Callable[[Actor], Correspond
         raise Conflict(f"link: its request closed at {iso(life.closes_ns or 0)}; no answer is taken any more")
     if life.state(now_ns) is not State.SENT:
         raise NotFound(_NO_LINK)  # of a letter that never left
-    return Invited(desk(_theirs(row.owner)), request, row.owner, row.revision, life.closes_ns, decision)
+    return Invited(_theirs(row.owner), request, row.owner, row.revision, life.closes_ns, decision)
 
 
-def opt_out_by_link(holdings: Holdings, link: str, *, desk: Callable[[Actor], Correspondence]) -> Owner:
+def opt_out_by_link(holdings: Holdings, link: str) -> Owner:
     """Let the owner of a link be asked nothing any more; see Desk.opt_out_by_link."""
     owner = _row(holdings, link).owner
-    return desk(_theirs(owner)).opt_out(owner)
-
-
-def check_unused(decision: Decision | None, revision: int) -> None:
-    """Raise Conflict when a link made after `revision` answers acted before, or an answer came another way since."""
-    if (decision.revision if decision else 0) != revision:
-        raise Conflict(
-            "link: it acted before, or you answered in another way since; each link acts once, and the letter that "
-            "confirmed your answer has the next one"
-        )
+    return opt_out(replace(holdings, actor=_theirs(owner)), owner, undo=False)
 
 
 def _row(holdings: Holdings, link: str) -> LinkRow:

@@ -154,7 +154,8 @@ def test_what_an_agency_says_is_quoted_capped_and_holds_no_link(note: str) -> No
 @pytest.mark.parametrize("field", ["case_number", "incident"])
 @pytest.mark.parametrize("text", ['C" said "x', "C\u202e1", "https://evil.example/1", "C\u2028Bcc: a@b.example"])
 def test_a_line_of_an_agency_stays_in_its_quotation_marks(field: str, text: str) -> None:
-    letter = compose(Kind.ASK, replace(facts(), request=replace(REQUEST, **{field: text})), "en").text
+    said = replace(REQUEST, case_number=text) if field == "case_number" else replace(REQUEST, incident=text)
+    letter = compose(Kind.ASK, replace(facts(), request=said), "en").text
     line = next(one for one in letter.split("\n") if one.startswith("  Case" if field == "case_number" else "  What"))
     assert line.count('"') == 2
     assert line.endswith('"')
