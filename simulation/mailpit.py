@@ -52,7 +52,9 @@ class Mailpit:
         """Return what is said of all messages (ID, MessageID, From, To, Subject, ...), the newest first."""
         found: list[dict[str, Any]] = []
         while True:
-            page = self._json("GET", f"messages?limit={_PAGE}&start={len(found)}")["messages"]
+            page = (
+                self._json("GET", f"messages?limit={_PAGE}&start={len(found)}")["messages"] or []
+            )  # null behind the last one
             if not page:
                 return found
             found += page
@@ -131,8 +133,9 @@ def _wait(process: subprocess.Popen[bytes], url: str, log: Path) -> None:
                 return
         except (urllib.error.URLError, OSError):
             time.sleep(_POLL_S)
-    said = log.read_text(encoding="utf-8", errors="replace")[-2000:]
-    raise ConfigError(f"Mailpit did not come up within {_READY_S:g} s; the end of {log}:\n{said}")
+    ended, said = process.poll() is not None, log.read_text(encoding="utf-8", errors="replace")
+    how = "ended at once" if ended else f"did not come up within {_READY_S:g} s"
+    raise ConfigError(f"Mailpit {how}; {log} says:\n{said[:1000] if ended else said[-1000:]}")
 
 
 def _free_port() -> int:
