@@ -17,7 +17,8 @@ from simulation.mailpit import MAILPIT, Mailpit, running
 def send(server: Mailpit, *names: str) -> None:
     with smtplib.SMTP(server.host, server.smtp_port) as smtp:
         for name in names:
-            smtp.sendmail("a@example.org", [f"{name}@example.org"], f"Subject: to {name}\r\n\r\nHello\r\n".encode())
+            address = f"{name}@example.org"
+            smtp.sendmail("a@example.org", [address], f"To: {address}\r\n\r\nHello\r\n".encode())
 
 
 def test_it_keeps_all_it_is_sent_however_much_and_gives_it_page_by_page(
