@@ -3,7 +3,8 @@
 One request over owners who each have a camera in its area, sent and posted into a real Mailpit; the store is a folder,
 the catalogue SQLite, as on one machine. Each letter is put together, taken by the server, and marked as sent in the
 bucket and in the catalogue before the next one on its connection. The floor is the same messages, put together
-beforehand, handed over by bare smtplib over as many connections. It is checked that every owner got one letter, once.
+beforehand, handed over by bare smtplib over as many connections. The processor time of a letter is that of this process
+alone, and what a busy machine does not change. It is checked that every owner got one letter, once.
 Targets: 200 letters a second; memory that does not grow with the letters.
 """
 
@@ -41,6 +42,7 @@ COLUMNS = {
     "rate_hz": "letters a second",
     "floor_hz": "bare smtplib",
     "of_floor": "of that",
+    "cpu_ms": "processor time (ms)",
     "send_s": "the step that asks (s)",
     "turn_s": "others wait for it (s)",
     "grown_mb": "memory grown (MB)",
@@ -51,9 +53,10 @@ _HOUR_NS = 3600 * NS
 
 def settle(desk: Desk, owners: int) -> Request:
     """Bring owners with a camera each into one area, and a request over it up to its approval; return it."""
-    desk.import_owners([Owner(f"owner-{n}", mail=f"owner-{n}@example.org") for n in range(owners)])
+    catalog = desk._holdings.catalog  # noqa: SLF001 - past the log, which has a line for each
+    catalog.put_owners([Owner(f"owner-{n}", mail=f"owner-{n}@example.org") for n in range(owners)])
     step = (_EAST - _WEST) / owners
-    desk.import_cameras([Camera(f"cam-{n}", _WEST + n * step, 52.0, f"owner-{n}") for n in range(owners)])
+    catalog.put_cameras([Camera(f"cam-{n}", _WEST + n * step, 52.0, f"owner-{n}") for n in range(owners)])
     desk.add_agency(Agency("town", "Town police", "desk 4"))
     desk.add_person("otto", Role.OFFICER, agency="town")
     reviewers = ("rita", "remy")
@@ -148,9 +151,9 @@ def measure(folder: Path, owners: int, *, connections: int) -> report.Row:
             taken: list[float] = []
 
             def post() -> None:
-                began = time.perf_counter()
+                began, worked = time.perf_counter(), time.process_time()
                 posted = desk.post()
-                taken.append(time.perf_counter() - began)
+                taken.extend((time.perf_counter() - began, time.process_time() - worked))
                 if posted.sent != {"ask": owners} or posted.waiting or posted.refused:
                     raise SystemExit(f"wanted {owners} letters sent, got {posted.document()}: no time counts")
 
@@ -170,7 +173,12 @@ def measure(folder: Path, owners: int, *, connections: int) -> report.Row:
             floor_s = floor(server, messages, connections=connections)
     rate, bare = owners / taken[0], owners / floor_s
     row = {"what": f"{connections} connections", "letters": owners, "rate_hz": round(rate), "floor_hz": round(bare)}
-    row |= {"of_floor": round(rate / bare, 2), "send_s": round(send_s, 2), "turn_s": round(turn_s, 2)}
+    row |= {
+        "of_floor": round(rate / bare, 2),
+        "cpu_ms": round(1000 * taken[1] / owners, 1),
+        "send_s": round(send_s, 2),
+        "turn_s": round(turn_s, 2),
+    }
     row |= {"grown_mb": round(grown, 1)}
     return row
 

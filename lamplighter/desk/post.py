@@ -263,15 +263,10 @@ class _Run:
 
     def _read_released(self, name: str) -> Mapping[tuple[str, str], Sequence[tuple[str, Record]]]:
         """Return what was released of each owner's cameras, by the owner and by when (see Letter.about)."""
-        catalog = self._holdings.catalog
         found: dict[tuple[str, str], list[tuple[str, Record]]] = {}
-        owners: dict[str, str] = {}
-        for one in sorted(catalog.cases.deliveries(name), key=lambda one: (one.camera, one.record.asked)):
-            if one.camera not in owners:
-                camera = catalog.camera(one.camera)
-                owners[one.camera] = camera.owner if camera else ""
-            key = (owners[one.camera], str(one.record.released_ns))
-            found.setdefault(key, []).append((one.camera, one.record))
+        released = self._holdings.catalog.cases.deliveries(name)
+        for one in sorted(released, key=lambda one: (one.camera, one.record.asked)):
+            found.setdefault((one.owner, str(one.record.released_ns)), []).append((one.camera, one.record))
         return found
 
     def _too_early(self, letter: Letter, case: _Case) -> bool:

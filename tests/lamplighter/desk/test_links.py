@@ -174,3 +174,36 @@ def test_no_secret_of_a_link_lies_in_the_catalogue_or_in_a_letter(desk: Desk) ->
         data = file.read_bytes()
         assert link.encode() not in data
         assert out.encode() not in data
+
+
+def test_an_answer_by_link_of_somebody_who_was_killed_in_it_is_confirmed_when_the_link_is_used_again(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    request = ask(desk, a_request())
+    invited = desk.by_link(link_of(desk, request, "piet"))
+
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(desk._holdings.archive.decisions, "put", killed)
+        with pytest.raises(KeyboardInterrupt):
+            decide(desk, invited)
+    assert decide(desk, desk.by_link(link_of(desk, request, "piet"))).revision == 1
+
+    ruth = desk.by_link(link_of(desk, request, "ruth"))
+    put = desk._holdings.archive.decisions.put
+
+    def killed_after(decision: Decision) -> None:
+        put(decision)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(desk._holdings.archive.decisions, "put", killed_after)
+        with pytest.raises(KeyboardInterrupt):
+            decide(desk, ruth)
+    with pytest.raises(Conflict, match="it acted before"):
+        decide(desk, ruth)
+    assert desk._holdings.catalog.cases.decisions(request.id)["ruth"].revision == 1
+    names = {letter.name for letter in desk._holdings.catalog.cases.letters(request=request.id)}
+    assert {"piet/answered-1", "ruth/answered-1"} < names
