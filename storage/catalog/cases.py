@@ -19,7 +19,7 @@ from pipeline.case.life import Life, Step
 from pipeline.case.order import Order
 from pipeline.case.request import Request
 from pipeline.clip import Owner
-from pipeline.errors import Conflict, LamplighterError
+from pipeline.errors import Conflict, LamplighterError, RequestRefused
 from storage.catalog import tables
 from storage.catalog.audit import Line
 from storage.catalog.database import upsert
@@ -54,7 +54,12 @@ class Cases(People, Deliveries):
                 if request.id in fresh:  # of one that was killed before its line
                     self._log(run, line)
                 return
-            check(request, [one for one in known if not self._life(run, one).reasons])
+            try:
+                check(request, self._standing(run, known))
+            except RequestRefused:
+                # Another catalogue may know that one of them was sent back.
+                self._read_steps(run, known)
+                check(request, self._standing(run, known))
             # The request last: one without its step would count, and nobody could do anything with it.
             if (there := self._archive.requests.get(request.id)) is None:
                 self._archive.steps.put_first(submitted)
@@ -70,9 +75,15 @@ class Cases(People, Deliveries):
         fresh = [name for name in self._archive.requests.names() if name not in known]
         found = [one for name in fresh if (one := self._archive.requests.get(name)) is not None]
         upsert(run, tables.requests, [self._row("requests", one) for one in found])
-        for one in found:
-            upsert(run, tables.steps, [self._row("steps", step) for step in self._archive.steps.all(f"{one.id}/")])
+        self._read_steps(run, found)
         return {one.id for one in found}
+
+    def _read_steps(self, run: sa.Connection, requests: Iterable[Request]) -> None:
+        for one in requests:
+            upsert(run, tables.steps, [self._row("steps", step) for step in self._archive.steps.all(f"{one.id}/")])
+
+    def _standing(self, run: sa.Connection, requests: Iterable[Request]) -> list[Request]:
+        return [one for one in requests if not self._life(run, one).reasons]
 
     def request(self, request: str) -> Request | None:
         """Return the request of that id, or None."""
