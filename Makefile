@@ -15,7 +15,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gen
 SYSTEM_PYTHON := /usr/bin/python3
 RTSP := gir1.2-gst-rtsp-server-1.0 python3-gi gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad
 
-.PHONY: demo test test-fast lint types tests minio rtsp races bench bench-quick fuzz docs lock clean
+.PHONY: demo test test-fast lint types tests minio mailpit rtsp races bench bench-quick fuzz docs lock clean
 
 demo: .venv/run
 	$(BIN)/lamplighter demo --store $(STORE) $(DEMO)
@@ -33,7 +33,7 @@ types: .venv/dev
 test-fast: .venv/dev
 	$(BIN)/pytest --fast --numprocesses auto --quiet
 
-tests: .venv/dev minio rtsp
+tests: .venv/dev minio mailpit rtsp
 	$(BIN)/pytest
 
 # Who refuses against who releases, by the thousand, and a long walk at random; some hours on 2 cores.
@@ -43,6 +43,10 @@ races: .venv/dev
 # Built once per machine, in about four minutes, outside the tests' time limits.
 minio: .venv/run
 	$(BIN)/python -m storage.minio_server
+
+# The mail server of the tests and of the benchmark, built as MinIO is. Without it they are skipped, or fail where CI=true.
+mailpit: .venv/run
+	@$(BIN)/python -m simulation.mailpit || echo "No Mailpit, so the tests that send mail cannot run"
 
 # The camera of the tests. Without it they are skipped, or fail where CI=true.
 rtsp:
@@ -63,7 +67,7 @@ docs: .venv/dev
 	@echo "Open site/index.html"
 
 # Everything, in about 20 minutes on 2 cores; the first run on a machine also films the reels (two minutes, once).
-bench: .venv/dev minio
+bench: .venv/dev minio mailpit
 	$(BIN)/lamplighter bench
 
 # Broken clips by the thousand, some ten minutes on one core: make fuzz N=20000 SEED=1 JOBS=2. Ends with 1 when it finds a bug.
@@ -71,7 +75,7 @@ fuzz: .venv/dev
 	$(BIN)/python -m benchmarks.fuzz --mutants $(N) --seed $(SEED) --jobs $(JOBS)
 
 # Small forms that show that it works; rough figures, kept apart.
-bench-quick: .venv/dev minio
+bench-quick: .venv/dev minio mailpit
 	$(BIN)/lamplighter bench --quick
 
 .venv/run: requirements.txt pyproject.toml

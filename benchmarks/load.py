@@ -46,7 +46,7 @@ from simulation.fleet import HOUR_NS, Fleet, Mix, make_fleet
 from simulation.score import load_fed, score_fed
 from simulation.settings import FleetSettings
 from simulation.traffic import sights
-from storage.minio_server import cache_folder
+from storage.go_program import cache_folder
 from workers.settings import BatchSettings
 
 LAG_S = 10.0

@@ -33,7 +33,7 @@ from simulation.feeder import Feeder, FolderSink, film_reels, reels_of
 from simulation.fleet import Fleet, Mix, make_fleet
 from simulation.settings import FleetSettings
 from simulation.traffic import sights
-from storage.minio_server import cache_folder
+from storage.go_program import cache_folder
 from workers.settings import BatchSettings
 
 U8 = NDArray[np.uint8]

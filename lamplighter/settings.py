@@ -43,8 +43,8 @@ from pipeline.measure.motion import MeasureSettings
 from pipeline.media.layouts import LAYOUTS
 from pipeline.media.profile import Profile
 from simulation.settings import FleetSettings
-from storage.access import ACCESS_KEY, SECRET_KEY, SESSION_TOKEN, UNSHOWN, StoreSettings
-from workers.settings import BatchSettings, HabitsSettings, LiveSettings, RecorderSettings
+from storage.access import ACCESS_KEY, SECRET_KEY, SESSION_TOKEN, SMTP_PASSWORD, UNSHOWN, StoreSettings
+from workers.settings import BatchSettings, HabitsSettings, LiveSettings, MailSettings, RecorderSettings
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 _PREFIX = "LAMPLIGHTER_"
@@ -52,7 +52,7 @@ _ENVIRONMENT = "the environment"
 _RENAMED = {"stream": "recorder"}  # sections of earlier versions
 _LAYERS = ("day", "night", "camera")  # tables of detection settings over [detection]; they hold no knobs of their own
 # Read from the environment by other parts, and by no section: secrets, and where the tests' footage lies.
-_OTHERS = {"LAMPLIGHTER_CONFIG", "LAMPLIGHTER_FOOTAGE", ACCESS_KEY, SECRET_KEY, SESSION_TOKEN}
+_OTHERS = {"LAMPLIGHTER_CONFIG", "LAMPLIGHTER_FOOTAGE", ACCESS_KEY, SECRET_KEY, SESSION_TOKEN, SMTP_PASSWORD}
 
 
 class CatalogSettings(BaseModel):
@@ -147,6 +147,7 @@ class Settings(BaseSettings):
     tune: TuneSettings = TuneSettings()
     request: Limits = Limits()
     case: CaseSettings = CaseSettings()
+    mail: MailSettings = MailSettings()
     profile: Profile = Profile()
     fleet: FleetSettings = FleetSettings()
 

@@ -24,6 +24,7 @@ class Proof(StrEnum):
     LOGGED_IN = "logged in on the machine"
     SAID = "as they say"
     SIGNED_IN = "signed in"
+    LINK = "by their link"
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,9 @@ from pipeline.span import NS, Span
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _MAIL = re.compile(r"[^\s@<>,;:\"]{1,64}@[A-Za-z0-9-]{1,63}(\.[A-Za-z0-9-]{1,63})*")
+# One label of a domain, and what a name before the @ may hold unquoted (RFC 5321 and 6531).
+_LABEL = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
+_ATEXT = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~\u0080-\U0010ffff-]+")
 _LANGUAGE = re.compile(r"[a-z]{2,3}(-[A-Za-z0-9]{2,8})*")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _CLOCK_MOST_S = 366 * 86_400
@@ -42,6 +45,19 @@ def check_mail(whose: str, address: str) -> None:
     """Raise ValueError unless `address` can be a mail address."""
     if len(address) > 254 or not _MAIL.fullmatch(address):
         raise ValueError(f"{whose}: wanted a mail address such as olga@example.org, got {address!r}")
+
+
+def is_address(address: str) -> bool:
+    """Tell whether mail can be written to an address: a name that needs no quotes, and a domain.
+
+    `check_mail` lets more pass, since what earlier versions took has to be read.
+    """
+    name, at, domain = address.rpartition("@")
+    labels = domain.split(".")
+    plain = not any(unicodedata.category(char)[0] in "CZ" for char in address)
+    named = all(_ATEXT.fullmatch(part) for part in name.split("."))
+    placed = all(_LABEL.fullmatch(label) for label in labels) and len(domain) <= 253
+    return bool(at) and plain and named and placed and len(name.encode()) <= 64 and len(address.encode()) <= 254
 
 
 class Sharing(StrEnum):

@@ -38,6 +38,14 @@ class StoreRefused(LamplighterError):  # noqa: N818
     """The store answered no (credentials, policy): stop, trying again changes nothing."""
 
 
+class MailUnavailable(LamplighterError):  # noqa: N818 - named for the state of the server, as that of the store is
+    """The mail server does not answer, or asks to come back later: what waits stays in the outbox."""
+
+
+class MailRefused(LamplighterError):  # noqa: N818
+    """The mail server answered no to all there is (name and password, sender, encryption): mend the settings."""
+
+
 class RequestRefused(LamplighterError):  # noqa: N818
     """A request breaks a published rule; `rule` names it."""
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 ACCESS_KEY: Final = "LAMPLIGHTER_S3_ACCESS_KEY"
 SECRET_KEY: Final = "LAMPLIGHTER_S3_SECRET_KEY"  # noqa: S105 - the name of the variable, not its value
 SESSION_TOKEN: Final = "LAMPLIGHTER_S3_SESSION_TOKEN"  # noqa: S105 - the same
+SMTP_PASSWORD: Final = "LAMPLIGHTER_SMTP_PASSWORD"  # noqa: S105 - the same
 UNSHOWN: Final = "unshown"  # the type of a refusal whose value must not be shown
 
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")

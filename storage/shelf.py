@@ -64,7 +64,8 @@ class Shelf(Generic[T]):
     def put_first(self, document: T) -> T:
         """Write the document unless one is there, and return the one that is there afterwards."""
         name = self._name(document)
-        self._store.put(self.key(name), self.dump(document).encode(), if_absent=True)
+        if self._store.put(self.key(name), self.dump(document).encode(), if_absent=True):
+            return document
         return self.get(name) or document
 
     def get(self, name: str) -> T | None:

@@ -12,6 +12,7 @@ pytest_plugins = [
     "catalog_fixtures",
     "disk_fixtures",
     "fleet_fixtures",
+    "mailpit_fixtures",
     "minio_fixtures",
     "ray_fixtures",
     "rtsp_fixtures",
@@ -38,7 +39,10 @@ def cannot_run(reason: str) -> NoReturn:
 
 
 # Two tiers: what needs one of these is not run by `make test-fast`; nor is what is marked as whole by hand.
-_WHOLE_FIXTURES = {"ray_session", "minio_server", "minio_binary", "versitygw_server", "rtsp", "footage"}
+_WHOLE_FIXTURES = {
+    *("footage", "mailpit", "mailpit_server", "minio_binary", "minio_server", "ray_session", "rtsp"),
+    "versitygw_server",
+}
 _WHOLE_PARAMETERS = {"minio", "versitygw", "postgresql"}
 
 

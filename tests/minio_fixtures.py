@@ -16,6 +16,7 @@ from pipeline.errors import ConfigError, StoreUnavailable
 from storage import minio_server as server_module
 from storage.access import Credentials, StoreSettings
 from storage.contract import MissingBucket
+from storage.go_program import cache_folder
 from storage.s3 import S3Store
 
 if TYPE_CHECKING:
@@ -77,11 +78,10 @@ def minio_settings(minio_server: server_module.Server) -> StoreSettings:
 @pytest.fixture(scope="session")
 def versitygw_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Credentials]]:
     """A second real S3 server: endpoint and credentials; skipped where its binary is neither on PATH nor cached."""
-    binary = shutil.which("versitygw") or shutil.which("versitygw", path=server_module.cache_folder())
+    binary = shutil.which("versitygw") or shutil.which("versitygw", path=cache_folder())
     if binary is None:
         pytest.skip(
-            f"no versitygw on PATH or in {server_module.cache_folder()}: "
-            "go install github.com/versity/versitygw/cmd/versitygw@v1.7.0"
+            f"no versitygw on PATH or in {cache_folder()}: go install github.com/versity/versitygw/cmd/versitygw@v1.7.0"
         )
     folder = tmp_path_factory.mktemp("versitygw")
     with socket.socket() as probe:

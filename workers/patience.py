@@ -18,7 +18,7 @@ from typing import Final, ParamSpec, TypeVar
 import stamina
 import stamina.instrumentation
 
-from pipeline.errors import StoreUnavailable
+from pipeline.errors import MailUnavailable, StoreUnavailable
 from storage.access import Credentials, StoreSettings
 from storage.contract import Head, ObjectStore
 from storage.objects import open_store
@@ -38,18 +38,18 @@ _again = stamina.RetryingCaller(
     wait_max=_MOST_S,
     wait_jitter=_FIRST_S,
     wait_exp_base=_TIMES_A_PAUSE,
-).on(StoreUnavailable)
+).on((StoreUnavailable, MailUnavailable))
 
 
 def patiently(call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """Call what may find a store away, up to `TRIES` times over three to four seconds, and return what it returns.
+    """Call what may find a server away, up to `TRIES` times over three to four seconds, and return what it returns.
 
-    Raises the last StoreUnavailable, and whatever else the call raises at once. `stamina.set_testing` takes the pauses
-    out of a test.
+    Raises the last StoreUnavailable or MailUnavailable, and whatever else the call raises at once.
+    `stamina.set_testing` takes the pauses out of a test.
     """
     try:
         return call(*args, **kwargs)
-    except StoreUnavailable as error:
+    except (StoreUnavailable, MailUnavailable) as error:
         told = [error]
 
     def next_try() -> T:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from typing import Literal
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from pipeline.clip import is_address
 
 
 class BatchSettings(BaseModel):
@@ -80,3 +84,60 @@ class RecorderSettings(BaseModel):
     clock_slack_s: float = Field(
         60.0, ge=0, description="a camera's own clock counts while it is this near to ours (seconds)"
     )
+
+
+class MailSettings(BaseModel):
+    """Which mail server owners are written to by, in whose name, and where their links lead."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    host: str = Field("", description="the mail server (SMTP); empty = nobody is written to")
+    port: int = Field(587, ge=1, le=65_535, description="its port; 587 and 25 with STARTTLS, 465 with TLS at once")
+    security: Literal["starttls", "tls", "none"] = Field(
+        "starttls", description="how the connection is encrypted; none = not at all, for a server on this machine"
+    )
+    ca_file: str = Field("", description="PEM file of the certificates that are trusted; empty = those of the system")
+    user: str = Field("", description="name to log in with; the password is in LAMPLIGHTER_SMTP_PASSWORD")
+    sender: str = Field("", description="address the letters are from, such as lamplighter@example.org")
+    name: str = Field("Lamplighter", description="what the system calls itself in a letter")
+    bounces: str = Field(
+        "", description="address that mail comes back to, with a mark of the letter before its @; empty = the sender"
+    )
+    base_url: str = Field("", description="https address below which the links in letters lead, such as https://HOST")
+    timeout_s: float = Field(30.0, gt=0, le=600, description="longest silence of the server (seconds)")
+    connections: int = Field(4, ge=1, le=32, description="connections to the server at a time")
+
+    @property
+    def return_address(self) -> str:
+        """The address that mail comes back to."""
+        return self.bounces or self.sender
+
+    @field_validator("host")
+    @classmethod
+    def _is_host(cls, host: str) -> str:
+        if host and not re.fullmatch(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*|[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*", host):
+            raise ValueError("wanted a HOST or an IP address alone; the port has its own setting, `port`")
+        return host
+
+    @field_validator("sender", "bounces")
+    @classmethod
+    def _is_address(cls, address: str) -> str:
+        if address and not (is_address(address) and address.isascii()):
+            raise ValueError("wanted a mail address such as lamplighter@example.org")
+        return address
+
+    @field_validator("name")
+    @classmethod
+    def _is_name(cls, name: str) -> str:
+        if not name.strip() or len(name) > 64 or not name.isprintable():
+            raise ValueError("wanted one line of 1 to 64 characters")
+        return name
+
+    @field_validator("base_url")
+    @classmethod
+    def _is_https(cls, url: str) -> str:
+        parts = urlsplit(url)
+        plain = not (parts.query or parts.fragment or parts.username or parts.password)
+        if url and not (parts.scheme == "https" and parts.hostname and plain and url.isascii() and url.isprintable()):
+            raise ValueError("wanted https://HOST or https://HOST/PATH: a link is a secret, and is opened encrypted")
+        return url.rstrip("/")

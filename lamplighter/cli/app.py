@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from lamplighter.answers import BUG, EXIT_CODES, answer_to
+from lamplighter.cli.answer import answer
 from lamplighter.cli.audit import audit_app
 from lamplighter.cli.bench import bench
 from lamplighter.cli.cameras import cameras_app
@@ -29,6 +30,7 @@ from lamplighter.cli.measure import measure
 from lamplighter.cli.minio import minio_app
 from lamplighter.cli.owners import owners_app
 from lamplighter.cli.picture import picture
+from lamplighter.cli.post import bounce, post
 from lamplighter.cli.request import request_app
 from lamplighter.cli.scan import scan
 from lamplighter.cli.show import show
@@ -48,6 +50,7 @@ app = typer.Typer(
 )
 for command in (
     *(scan, ingest, watch, match, decide, deliver),
+    *(post, answer, bounce),
     *(measure, show, tune, picture, doctor, bench, demo),
 ):
     app.command()(command)

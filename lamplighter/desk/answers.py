@@ -31,6 +31,7 @@ def decide(
     share: Sequence[str | Share] | None,
     discloses: Iterable[Disclosure] | None,
     note: str,
+    revision: int | None,
     saw: Callable[[list[Row]], None],
 ) -> Decision:
     """Settle an owner's answer; see Desk.decide."""
@@ -55,6 +56,8 @@ def decide(
 
     def make(before: Decision | None, released: Sequence[Delivery]) -> Decision:
         _check_open(holdings, request, closed="no answer is taken any more")
+        if revision is not None:
+            check_unused(before, revision)
         now = Decision(
             *(request.id, owner, tuple(shares), time.time_ns(), withheld, told, note),
             revision=1 if before is None else before.revision + 1,
@@ -67,7 +70,7 @@ def decide(
     return _settle(holdings, request, owner, make)
 
 
-def withdraw(holdings: Holdings, request: Request, owner: str) -> Decision:
+def withdraw(holdings: Holdings, request: Request, owner: str, *, revision: int | None) -> Decision:
     """Take back what an owner said, until it is released; see Desk.withdraw."""
     check_own(holdings, owner)
     check_owner(holdings, owner)
@@ -75,12 +78,14 @@ def withdraw(holdings: Holdings, request: Request, owner: str) -> Decision:
 
     def make(before: Decision | None, released: Sequence[Delivery]) -> Decision:
         _check_open(holdings, request, closed="")
+        if revision is not None:
+            check_unused(before, revision)
         if before is not None and before.withdrawn:
             return before
         _check_not_released(owner, released, keeps=(), theirs=there)
-        revision = 1 if before is None else before.revision + 1
+        number = 1 if before is None else before.revision + 1
         held = (*there, *(() if before is None else (*before.clips, *before.withheld)))
-        return Decision(request.id, owner, (), time.time_ns(), held, withdrawn=True, revision=revision)
+        return Decision(request.id, owner, (), time.time_ns(), held, withdrawn=True, revision=number)
 
     return _settle(holdings, request, owner, make)
 
@@ -133,6 +138,15 @@ def allow(holdings: Holdings, camera: str, sharing: Sharing) -> Camera:
 
     (now,) = holdings.catalog.put_cameras([found], settle=settle, log=log)
     return now
+
+
+def check_unused(decision: Decision | None, revision: int) -> None:
+    """Raise Conflict when a link made after `revision` answers acted before, or an answer came another way since."""
+    if (decision.revision if decision else 0) != revision:
+        raise Conflict(
+            "link: it acted before, or you answered in another way since; each link acts once, and the letter that "
+            "confirmed your answer has the next one"
+        )
 
 
 def _settle(

@@ -119,26 +119,33 @@ class Casework(Reception):
         share: Sequence[str | Share] | None,
         discloses: Iterable[Disclosure] | None = None,
         note: str = "",
+        revision: int | None = None,
         saw: Callable[[list[Row]], None] = lambda _: None,
     ) -> Decision:
         """Settle an owner's own answer: the clips they share, those that moved when `share` is None, none to decline.
 
         Any clip of theirs in the asked time can be shared, whole or in parts. `discloses`: what the requester is told
         besides, by default what the owner always discloses. A later answer takes the place of an earlier one, until
-        what it takes back was released. `saw` is given the verdicts on their clips first. Raises NotAllowed for
-        another's answer, NotFound for an owner nobody knows and a clip that is not theirs or not asked for, Conflict
-        before the request is sent, after it closed, and for what was released before.
+        what it takes back was released. `revision`: how many answers they gave when they were given the link by which
+        they answer now. `saw` is given the verdicts on their clips first. Raises NotAllowed for another's answer,
+        NotFound for an owner nobody knows and a clip that is not theirs or not asked for, Conflict before the request
+        is sent, after it closed, for what was released before, and when another answer came since the link was given.
         """
         from lamplighter.desk.answers import decide
 
-        return decide(self._holdings, request, owner, share=share, discloses=discloses, note=note, saw=saw)
+        return decide(
+            *(self._holdings, request, owner), share=share, discloses=discloses, note=note, revision=revision, saw=saw
+        )
 
     @operation
-    def withdraw(self, request: Request, owner: str) -> Decision:
-        """Take back an owner's own answer. Raises Conflict when something of it was released before."""
+    def withdraw(self, request: Request, owner: str, *, revision: int | None = None) -> Decision:
+        """Take back an owner's own answer; `revision` as in `decide`.
+
+        Raises Conflict when something of it was released before, and when another answer came since.
+        """
         from lamplighter.desk.answers import withdraw
 
-        return withdraw(self._holdings, request, owner)
+        return withdraw(self._holdings, request, owner, revision=revision)
 
     @operation
     def opt_out(self, owner: str, *, undo: bool = False) -> Owner:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Sequence
+from functools import partial
 from pathlib import PurePosixPath
 from typing import Any, Never
 
@@ -16,6 +17,7 @@ from lamplighter.desk.holdings import Holdings
 from lamplighter.desk.tally import Saw, Tally
 from pipeline.case.consent import Standing
 from pipeline.case.delivery import Delivery
+from pipeline.case.letter import Kind, Letter
 from pipeline.case.released import Record
 from pipeline.case.request import Request
 from pipeline.clip import Camera, Clip
@@ -27,6 +29,7 @@ from workers.deliver import DeliverJob, drop_prepared, hand_over, prepare, to_re
 from workers.receipt import Outcome, Receipt, set_aside
 
 _RECORDS = TypeAdapter(list[Record])
+_ON_THEIR_WORD = {Standing.SHARED.value, Standing.ALWAYS.value}
 
 
 def deliver(holdings: Holdings, request: Request, *, saw: Saw) -> Tally:
@@ -72,7 +75,8 @@ def release(holdings: Holdings, request: Request, tally: Tally | None = None) ->
             refused=lambda delivery, why: refused.append((delivery, why)),
         )
 
-    released = sorted(holdings.catalog.cases.release(settle), key=lambda one: one.record.key)
+    letters = partial(_letters, holdings, request)
+    released = sorted(holdings.catalog.cases.release(settle, letters=letters), key=lambda one: one.record.key)
     for delivery in released:
         _hand_over(holdings, delivery)
     for delivery, why in refused:
@@ -83,6 +87,17 @@ def release(holdings: Holdings, request: Request, tally: Tally | None = None) ->
     return released
 
 
+def _letters(holdings: Holdings, request: Request, deliveries: Iterable[Delivery]) -> list[Letter]:
+    """Return the letters that tell each owner what left on their word; of an order they are told by one of its own."""
+    told = {(one.owner, one.record.released_ns) for one in deliveries if one.owner and one.word in _ON_THEIR_WORD}
+    said = holdings.catalog.cases.decisions(request.id) if told else {}
+    revisions = {owner: decision.revision for owner, decision in said.items()}
+    return [
+        Letter(request.id, owner, Kind.RELEASED, released_ns, revisions.get(owner, 0), str(released_ns))
+        for owner, released_ns in sorted(told)
+    ]
+
+
 def _finish(holdings: Holdings, request: Request) -> None:
     """Hand over what a killed run had settled as released and not handed over."""
     archive = holdings.archive
@@ -90,6 +105,7 @@ def _finish(holdings: Holdings, request: Request) -> None:
         known = archive.deliveries.get(f"{request.id}/{waits.cut}")
         if known is not None and not waits.word and known.record.sha256 == waits.record.sha256:
             holdings.catalog.cases.put_deliveries([known])
+            holdings.catalog.cases.tell(_letters(holdings, request, [known]))
             _hand_over(holdings, known)
 
 

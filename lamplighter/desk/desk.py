@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 # What an operation alone needs is imported in it: decoding and measuring cost a second, and most do neither.
-from lamplighter.desk.casework import Casework
+from lamplighter.desk.correspondence import Correspondence
 from lamplighter.desk.habits import InForce, in_force
 from lamplighter.desk.holdings import opened, operator
 from lamplighter.desk.people import actor_of
@@ -48,7 +48,7 @@ def open_desk(settings: Settings, actor: Actor | None = None) -> Iterator[Desk]:
         yield Desk(holdings)
 
 
-class Desk(Casework):
+class Desk(Correspondence):
     """The operations over one fleet, for one actor. Open it with `open_desk`.
 
     Each raises NotAllowed to a role that may not do it (`lamplighter.desk.roles.MAY`), before anything is done.

@@ -7,6 +7,7 @@ import time
 from dataclasses import replace
 
 from lamplighter.desk.holdings import Holdings
+from lamplighter.desk.register import check_address
 from pipeline.actor import Actor, Proof, Role
 from pipeline.case.area import Area
 from pipeline.case.spelling import same_case
@@ -35,6 +36,7 @@ def add_agency(holdings: Holdings, agency: Agency) -> Agency:
 def add_person(holdings: Holdings, name: str, role: Role, *, full_name: str, mail: str, agency: str) -> Person:
     """Add a person in one role; see Desk.add_person."""
     cases = holdings.catalog.cases
+    check_address(f"person {name}", mail)
     if cases.person(name) is not None:
         raise Conflict(f"there is a person {name!r} already; a person has one role, and an id is never given twice")
     if agency:

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from lamplighter.desk.holdings import Holdings
 from pipeline.actor import Role
-from pipeline.clip import Camera, Clip, Owner, Sharing
+from pipeline.clip import Camera, Clip, Owner, Sharing, is_address
 from pipeline.errors import ConfigError, NotAllowed, NotFound
 from pipeline.roster import check_aliases
 from pipeline.span import NS
@@ -64,7 +64,12 @@ def _told(camera: Camera) -> str:
 
 
 def import_owners(holdings: Holdings, owners: Sequence[Owner]) -> None:
-    """Write the owners; one that is there is changed, and the change is logged, without their name and address."""
+    """Write the owners; one that is there is changed, and the change is logged, without their name and address.
+
+    Raises ConfigError, and writes none, for an address that no mail can be written to.
+    """
+    for owner in owners:
+        check_address(f"owner {owner.id}", owner.mail)
     before = holdings.catalog.owners()
 
     def settle(old: Owner | None, now: Owner) -> Owner:
@@ -72,6 +77,12 @@ def import_owners(holdings: Holdings, owners: Sequence[Owner]) -> None:
 
     owners = holdings.catalog.put_owners(owners, settle=settle)
     _log_changes(holdings, "owner", before, owners, lambda one: f"discloses {' '.join(one.discloses) or 'nothing'}")
+
+
+def check_address(whose: str, address: str) -> None:
+    """Raise ConfigError for a mail address that cannot be; none at all is no fault."""
+    if address and not is_address(address):
+        raise ConfigError(f"{whose}: no mail can be written to {address!r}; wanted one such as olga@example.org")
 
 
 def _log_changes(

@@ -55,6 +55,12 @@ MAY: Final[Mapping[str, frozenset[Role]]] = {
     "withdraw": frozenset({Role.OWNER}),
     "opt_out": frozenset({Role.OWNER}),
     "deliver": _OPERATOR,
+    # Letters. A link is a person's own; who runs the machine takes it for them.
+    "post": _OPERATOR,
+    "keep_posting": _OPERATOR,
+    "bounce": _OPERATOR,
+    "by_link": frozenset({Role.OPERATOR, Role.OWNER}),
+    "opt_out_by_link": frozenset({Role.OPERATOR, Role.OWNER}),
     "upgrade_cases": _OPERATOR,
     # The books
     "rebuild": _OPERATOR,

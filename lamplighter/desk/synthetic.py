@@ -20,8 +20,8 @@ from simulation.arrivals import arrivals
 from simulation.feeder import BucketSink, Fed, Feeder, FolderSink, Sink, drive, film_reels, footage_files, reels_of
 from simulation.fleet import HOUR_NS, MAKES, Fleet, Mix, dump_fleet, load_fleet, make_fleet
 from simulation.traffic import dump_truth, sights
+from storage.go_program import cache_folder
 from storage.location import Location
-from storage.minio_server import cache_folder
 from workers.receipt import Outcome
 
 START = "2026-01-31T00:00:00Z"  # fixed: the same command makes the same bytes on any day

@@ -40,6 +40,10 @@ class CaseKey:
         """
         return self._derived("link", f"{owner}\0{revision}")
 
+    def opt_out_token(self, owner: str) -> str:
+        """Return the secret of the link by which an owner opts out of all requests: 256 bits, hexadecimal."""
+        return self._derived("opt out", owner)
+
     def salt(self, cut: str) -> str:
         """Return the salt of the commitment to a cut's source, 64 hexadecimal digits."""
         return self._derived("salt", cut)

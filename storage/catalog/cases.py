@@ -6,7 +6,6 @@ releases asks for every word once more in a turn of its own.
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -14,7 +13,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from pipeline.case.consent import Consent, Decision
-from pipeline.case.delivery import CaseKey, Delivery
+from pipeline.case.delivery import Delivery
 from pipeline.case.letter import Letter
 from pipeline.case.life import Life, Step
 from pipeline.case.order import Order
@@ -24,15 +23,15 @@ from pipeline.errors import Conflict, LamplighterError, RequestRefused
 from storage.catalog import tables
 from storage.catalog.audit import Line
 from storage.catalog.database import upsert
+from storage.catalog.deliveries import Deliveries
 from storage.catalog.documents import Row
-from storage.catalog.letters import Letters
 from storage.catalog.people import People
-from storage.catalog.rows import link_row, request_row
+from storage.catalog.rows import request_row
 from storage.shelf import Shelf
 
 
-class Cases(People, Letters):
-    """Requests and all that is said to them, with the people and the letters. Every method is one transaction."""
+class Cases(People, Deliveries):
+    """Requests and all that is said to them, with the people and what leaves. Every method is one transaction."""
 
     def put_request(
         self,
@@ -121,8 +120,11 @@ class Cases(People, Letters):
         the bucket. Raises what `make` does, Conflict where another catalogue over this bucket took a step just now.
         """
         refused: LamplighterError | None = None
+        # Thousands of letters are written before the turn, in which nobody else is heard. Who is killed or refused then
+        # leaves letters that nobody sends: they have no row, and the step was not taken.
+        early, written = self._written_early(request, make, letters)
         with self._database.turn() as run:
-            life = Life(request, tuple(self._archive.steps.all(f"{request.id}/")))
+            life = self._life_there(request)
             missed = self._missed(run, life)
             try:
                 step = _again(make, life, missed) or make(life)
@@ -130,8 +132,8 @@ class Cases(People, Letters):
                 refused = error  # what was missed is known from now on all the same
             else:
                 if step not in life.steps:
-                    # Letters first: who is killed before the step leaves letters that nobody sends: it is not sent.
-                    self._put_letters(run, letters(step))
+                    same = early is not None and replace(early, number=step.number) == step
+                    self.outbox.enter(run, written if same else self.outbox.write(letters(step)))
                     if self._archive.steps.put_first(step) != step:
                         raise Conflict(f"somebody else took a step of request {request.id} just now; look again")
                     upsert(run, tables.steps, [self._row("steps", step)])
@@ -140,6 +142,18 @@ class Cases(People, Letters):
             raise refused
         return step
 
+    def _written_early(
+        self, request: Request, make: Callable[[Life], Step], letters: Callable[[Step], Iterable[Letter]]
+    ) -> tuple[Step | None, list[Letter]]:
+        try:
+            step = make(self._life_there(request))
+        except LamplighterError:  # told in the turn, if it is so then
+            return None, []
+        return step, self.outbox.write(letters(step))
+
+    def _life_there(self, request: Request) -> Life:
+        return Life(request, tuple(self._archive.steps.all(f"{request.id}/")))
+
     def _missed(self, run: sa.Connection, life: Life) -> list[Step]:
         """Learn and return the steps that are in the bucket alone: of who was killed, or through another catalogue."""
         numbers = sa.select(tables.steps.c.number).where(tables.steps.c.request == life.request.id)
@@ -147,7 +161,7 @@ class Cases(People, Letters):
         missed = [step for step in life.steps if step.number not in known]
         if missed:
             upsert(run, tables.steps, [self._row("steps", step) for step in missed])
-            self._put_letters(run, list(self._archive.letters.all(f"{life.request.id}/")))
+            self.outbox.enter(run, list(self._archive.letters.all(f"{life.request.id}/")))
         return missed
 
     # What is said to them
@@ -167,14 +181,20 @@ class Cases(People, Letters):
         and was told to its owner gets no second letter and no second line in the log. `make` asks no catalogue.
         """
         released, shelf = self._archive.deliveries, self._archive.decisions
+        refused: LamplighterError | None = None
         with self._database.turn() as run:
             before = shelf.get(f"{request}/{owner}")
-            decision = make(before, list(released.all(f"{request}/")))
-            row = self._row("decisions", decision)
             known = self._known(run, tables.decisions, request=request, owner=owner)
+            try:
+                decision = make(before, list(released.all(f"{request}/")))
+            except LamplighterError as error:
+                if before is None or self._row("decisions", before)["document"] == known:
+                    raise
+                decision, refused = before, error  # of who was killed in it: it is told, and logged, once
+            row = self._row("decisions", decision)
             if decision == before and row["document"] == known:
                 return decision
-            self._put_letters(run, letters(decision))
+            self.outbox.enter(run, self.outbox.write(letters(decision)))
             if decision != before:
                 shelf.put(decision)
                 try:
@@ -185,11 +205,17 @@ class Cases(People, Letters):
                     raise
             upsert(run, tables.decisions, [row])
             self._log(run, log(decision))
+        if refused is not None:
+            raise refused
         return decision
 
     def decisions(self, request: str) -> dict[str, Decision]:
         """Return the decisions on a request by owner."""
         return {one.owner: one for one in self._all(self._archive.decisions, tables.decisions, request=request)}
+
+    def decision(self, request: str, owner: str) -> Decision | None:
+        """Return an owner's decision on a request, or None."""
+        return self._one(self._archive.decisions, tables.decisions, request=request, owner=owner)
 
     def put_order(
         self,
@@ -211,7 +237,7 @@ class Cases(People, Letters):
                 if before is None or self._row("orders", before)["document"] == known:
                     raise
                 now, refused = before, error  # who was killed in it does it again: it is told, and logged, once
-            self._put_letters(run, letters(now))
+            self.outbox.enter(run, self.outbox.write(letters(now)))
             if now != before:
                 self._archive.orders.put(now)
             upsert(run, tables.orders, [self._row("orders", now)])
@@ -229,44 +255,6 @@ class Cases(People, Letters):
         out = frozenset(owner.id for owner in owners if owner.opted_out_ns is not None)
         return Consent(self.life(request), self.decisions(request.id), tuple(self.orders(request.id)), out)
 
-    # What leaves
-
-    def case_key(self, request: str) -> CaseKey:
-        """Return the secret that the names and links of a request are made with; drawn when first asked for."""
-        keys = self._archive.case_keys
-        with self._database.turn():
-            return keys.get(request) or keys.put_first(CaseKey(request, secrets.token_hex(32)))
-
-    def release(self, settle: Callable[[], Sequence[Delivery]]) -> Sequence[Delivery]:
-        """Write the accounts that `settle` says are released, in a turn in which nobody else settles anything.
-
-        From then on they are released, and no word given later takes that back. `settle` reads the bucket alone, and is
-        asked again when they are written: a turn holds in one catalogue, as long as its database knows of it. Whoever
-        says something by another one writes it and then looks for accounts, who releases writes accounts and then looks
-        for what was said: of the two one sees the other.
-        """
-        shelf = self._archive.deliveries
-        with self._database.turn() as run:
-            chosen = {f"{one.request}/{one.cut}": one for one in settle()}
-            before = {name: shelf.get(name) for name in chosen}
-            for delivery in chosen.values():
-                shelf.put(delivery)
-            hold = {f"{one.request}/{one.cut}" for one in settle()} if chosen else set[str]()
-            for name in chosen.keys() - hold:
-                shelf.put(old) if (old := before[name]) is not None else shelf.remove(name)
-            released = [delivery for name, delivery in chosen.items() if name in hold]
-            upsert(run, tables.deliveries, [self._row("deliveries", delivery) for delivery in released])
-        return released
-
-    def put_deliveries(self, deliveries: Iterable[Delivery]) -> None:
-        """Index deliveries whose accounts are in the bucket."""
-        with self._database.transaction() as run:
-            upsert(run, tables.deliveries, [self._row("deliveries", delivery) for delivery in deliveries])
-
-    def deliveries(self, request: str) -> list[Delivery]:
-        """Return what was delivered for a request, in order of its cuts."""
-        return self._all(self._archive.deliveries, tables.deliveries, request=request)
-
     # Rows
 
     def sources(self) -> dict[str, tuple[Iterable[Any], Callable[[Any], Row]]]:
@@ -276,19 +264,16 @@ class Cases(People, Letters):
         def rows(name: str) -> Callable[[Any], Row]:
             return lambda document: self._row(name, document)
 
-        def link(letter: Letter) -> Row:
-            key = archive.case_keys.get(letter.request)
-            return link_row(letter, key or CaseKey(letter.request, secrets.token_hex(32)))
-
         shelves: dict[str, Shelf[Any]] = {
             "agencies": archive.agencies, "people": archive.people, "requests": archive.requests,
             "steps": archive.steps, "decisions": archive.decisions, "orders": archive.orders,
-            "usage": archive.usage, "letters": archive.letters,
+            "usage": archive.usage,
         }  # fmt: skip
         found: dict[str, tuple[Iterable[Any], Callable[[Any], Row]]] = {
             name: (shelf.all(), rows(name)) for name, shelf in shelves.items()
         }
-        return found | {"links": (archive.letters.all(), link)}
+        found["letters"] = (archive.letters.all(), self.outbox.row)
+        return found | {"links": (archive.letters.all(), self.outbox.link_row)}
 
 
 def _again(make: Callable[[Life], Step], life: Life, missed: Sequence[Step]) -> Step | None:

@@ -6,7 +6,7 @@ SQLite (WAL) for one machine, PostgreSQL by URL for a cluster. Everything in it 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from itertools import chain, islice
 from operator import itemgetter
 from typing import Any, TypeVar
@@ -89,6 +89,13 @@ class Catalog:
         with self._database.transaction() as run:
             text = run.scalar(sa.select(tables.owners.c.document).where(tables.owners.c.id == asked_for(owner)))
         return self._archive.owners.load(text) if text else None
+
+    def owners_of(self, names: Collection[str]) -> dict[str, Owner]:
+        """Return the owners of these ids that there are, by id."""
+        query = sa.select(tables.owners.c.document).where(tables.owners.c.id.in_(sorted(map(asked_for, names))))
+        with self._database.transaction() as run:
+            found = [self._archive.owners.load(text) for text in run.scalars(query)]
+        return {owner.id: owner for owner in found}
 
     def put_cameras(
         self,

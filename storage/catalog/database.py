@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import errno
+import fcntl
+import hashlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -98,6 +100,29 @@ class Database:
         with self.transaction() as run:
             run.execute(tables.turn.update().values(n=tables.turn.c.n + 1))
             yield run
+
+    @contextmanager
+    def alone(self, what: str) -> Iterator[bool]:
+        """Tell whether this process is the only one to do something, and keep others from it while the block lasts.
+
+        It ends with the process, however that does: nobody has to wait for one that was killed.
+        """
+        if self._engine.name != "sqlite":
+            number = int.from_bytes(hashlib.sha256(f"lamplighter {what}".encode()).digest()[:8], signed=True)
+            with self._engine.connect().execution_options(isolation_level="AUTOCOMMIT") as run:
+                had = bool(run.scalar(sa.select(sa.func.pg_try_advisory_lock(number))))
+                try:
+                    yield had
+                finally:
+                    run.execute(sa.select(sa.func.pg_advisory_unlock(number)))
+            return
+        with Path(f"{self._engine.url.database}.{what}.lock").open("w") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                yield False
+            else:
+                yield True
 
     def _bring_up(
         self, read_back: Callable[[Database, sa.Connection, set[str]], object], saw: Callable[[str], object]

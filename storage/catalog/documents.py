@@ -28,9 +28,8 @@ class Documents:
         text = getattr(self._archive, table).dump(document)
         if table == "requests":
             return request_row(document, text)
-        names = [column.name for column in tables.meta.tables[table].c if column.name not in {"document", "waits"}]
-        row = {name: getattr(document, name) for name in names} | {"document": text}
-        return row | {"waits": document.sent_ns is None and not document.failed} if table == "letters" else row
+        names = [column.name for column in tables.meta.tables[table].c if column.name != "document"]
+        return {name: getattr(document, name) for name in names} | {"document": text}
 
     def _log(self, run: sa.Connection, line: Line | None) -> None:
         if line is not None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pipeline.case.usage import Usage
 from pipeline.people import Agency, Person
 from storage.catalog import tables
 from storage.catalog.database import upsert
@@ -39,13 +38,3 @@ class People(Documents):
     def people(self) -> list[Person]:
         """Return all persons, in order of id."""
         return self._all(self._archive.people, tables.people)
-
-    def put_usage(self, usage: Usage) -> None:
-        """Write what an agency says became of a released clip."""
-        with self._database.turn() as run:
-            self._archive.usage.put(usage)
-            upsert(run, tables.usage, [self._row("usage", usage)])
-
-    def usage(self, request: str) -> dict[str, Usage]:
-        """Return what became of the released clips of a request, by their names."""
-        return {one.name: one for one in self._all(self._archive.usage, tables.usage, request=request)}

@@ -143,11 +143,27 @@ def request_row(request: Request, document: str) -> dict[str, Any]:
     return {"id": request.id, "agency": agency, "case_number": case_number, "document": document}
 
 
+def letter_row(letter: Letter, document: str) -> dict[str, Any]:
+    """Return a letter by columns; it waits until a server took it or it is clear that none will."""
+    columns = {name: getattr(letter, name) for name in ("request", "name", "owner", "due_ns", "message_id")}
+    return columns | {"waits": letter.sent_ns is None and not letter.failed, "document": document}
+
+
 def link_row(letter: Letter, key: CaseKey) -> dict[str, Any]:
-    """Return the link of a letter by columns: of its secret only the hash."""
-    token = key.token(letter.owner, letter.revision)
-    digest = hashlib.sha256(token.encode()).hexdigest()
-    return {"token_sha256": digest, "request": letter.request, "owner": letter.owner, "revision": letter.revision}
+    """Return the links of a letter by columns: of their secrets only the hashes."""
+    token, out = key.token(letter.owner, letter.revision), key.opt_out_token(letter.owner)
+    return {
+        "token_sha256": token_hash(token),
+        "request": letter.request,
+        "owner": letter.owner,
+        "revision": letter.revision,
+        "opt_out_sha256": token_hash(out),
+    }
+
+
+def token_hash(token: str) -> str:
+    """Return by what a link is found whose secret somebody shows; any text has one."""
+    return hashlib.sha256(token.encode(errors="replace")).hexdigest()
 
 
 def asked_for(name: str) -> str:

@@ -187,10 +187,12 @@ letters: Final = sa.Table(
     sa.Column("owner", sa.String(64), nullable=False, index=True),
     sa.Column("due_ns", sa.BigInteger, nullable=False),
     sa.Column("waits", sa.Boolean, nullable=False),
+    sa.Column("message_id", sa.String(32), nullable=False, index=True),
     sa.Column("document", sa.Text, nullable=False),
     sa.Index("letters_due", "waits", "due_ns"),
 )
-# Whose link it is, by the hash of its secret; the secret itself is in no row.
+# Whose link it is, by the hash of its secret; the secret itself is in no row. Beside it the hash of the link by which
+# the same owner opts out, one for all revisions.
 links: Final = sa.Table(
     "links",
     meta,
@@ -198,6 +200,7 @@ links: Final = sa.Table(
     sa.Column("request", sa.String(64), nullable=False),
     sa.Column("owner", sa.String(64), nullable=False),
     sa.Column("revision", sa.Integer, nullable=False),
+    sa.Column("opt_out_sha256", sa.String(64), nullable=False, index=True),
 )
 audit: Final = sa.Table(
     "audit",

@@ -205,7 +205,7 @@ def test_without_the_module_proxy_the_last_lines_of_go_are_shown_and_nothing_is_
     if go is None:
         pytest.skip("no Go on this machine")
     (tmp_path / "bin" / "go").symlink_to(go)
-    (empty_cache / "build-killed").mkdir(parents=True)
+    (empty_cache / "build-minio-killed").mkdir(parents=True)
     monkeypatch.setenv("GOPROXY", "off")
     lines: list[str] = []
     with pytest.raises(ConfigError, match=r"(?s)check the network.*GOPROXY=off"):

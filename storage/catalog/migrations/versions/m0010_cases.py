@@ -30,9 +30,11 @@ def upgrade() -> None:
         sa.Column("owner", sa.String(64), nullable=False),
         sa.Column("due_ns", sa.BigInteger, nullable=False),
         sa.Column("waits", sa.Boolean, nullable=False),
+        sa.Column("message_id", sa.String(32), nullable=False),
         _document(),
     )
     op.create_index("ix_letters_owner", "letters", ["owner"])
+    op.create_index("ix_letters_message_id", "letters", ["message_id"])
     op.create_index("letters_due", "letters", ["waits", "due_ns"])
     op.create_table(
         "links",
@@ -40,7 +42,9 @@ def upgrade() -> None:
         sa.Column("request", sa.String(64), nullable=False),
         sa.Column("owner", sa.String(64), nullable=False),
         sa.Column("revision", sa.Integer, nullable=False),
+        sa.Column("opt_out_sha256", sa.String(64), nullable=False),
     )
+    op.create_index("ix_links_opt_out_sha256", "links", ["opt_out_sha256"])
 
 
 def _document() -> sa.Column[str]:
