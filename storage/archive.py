@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 from pipeline.activity import Activity
 from pipeline.case.consent import Decision
 from pipeline.case.delivery import CaseKey, Delivery
+from pipeline.case.draft import Draft
 from pipeline.case.letter import Letter
 from pipeline.case.life import Step
 from pipeline.case.order import Order
@@ -98,6 +99,21 @@ class Learnt:
         return self.sha256[:_DIGITS]
 
 
+@dataclass(frozen=True, slots=True)
+class Look:
+    """That somebody looked at a frame of a camera's footage: which instant of which clip, who as what, and when.
+
+    entry: the number of the log's entry that says the same, in its chain.
+    """
+
+    camera: str
+    clip: str
+    frame_ns: int
+    by: str
+    at_ns: int
+    entry: int
+
+
 class Archive:
     """The documents and bytes of one fleet in one object store.
 
@@ -118,6 +134,8 @@ class Archive:
         self.learnt = Shelf(
             store, Learnt, "learnt", name=lambda one: f"{one.camera}/{_stamp(one.learnt_ns)}-{one.digest}"
         )
+        self.looks = Shelf(store, Look, "looks", name=lambda look: f"{look.camera}/{look.entry:012d}")
+        self.drafts = Shelf(store, Draft, "drafts", name=lambda draft: f"{draft.officer}/{draft.id}")
         self.requests = Shelf(store, Request, "requests", name=lambda request: request.id, since=(as_it_is,) * 2)
         self.steps = Shelf(store, Step, "steps", name=lambda step: f"{step.request}/{step.number:04d}")
         self.orders = Shelf(store, Order, "orders", name=lambda order: f"{order.request}/{order.id}")

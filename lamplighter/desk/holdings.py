@@ -18,6 +18,7 @@ from pipeline.errors import ConfigError
 from storage.access import ACCESS_KEY, SECRET_KEY, SESSION_TOKEN, StoreSettings
 from storage.archive import Archive
 from storage.catalog.catalog import Catalog
+from storage.log import Entry
 from workers.patience import Patient
 
 if TYPE_CHECKING:
@@ -49,11 +50,11 @@ class Holdings:
             future_slack_s=ingest.future_slack_s,
         )
 
-    def log(self, action: str, subject: str, detail: str = "") -> None:
-        """Append one line to the audit log, in the actor's name."""
+    def log(self, action: str, subject: str, detail: str = "") -> Entry:
+        """Append one line to the audit log, in the actor's name; return it."""
         actor = self.actor
         who = str(actor) if actor.proof is Proof.LOGGED_IN else f"{actor}, {actor.proof}"
-        self.catalog.append(time.time_ns(), who, action=action, subject=subject, detail=detail)
+        return self.catalog.append(time.time_ns(), who, action=action, subject=subject, detail=detail)
 
 
 @contextmanager
