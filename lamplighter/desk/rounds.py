@@ -20,16 +20,18 @@ class Round:
     """What one round did: the requests it sent, those it looked after with what came of each, and those it could not.
 
     What came of a request is the tally of its delivery; its results are all that was released for it, now or before.
+    released: how many clips were released in this round.
     """
 
     sent: tuple[str, ...]
     delivered: tuple[tuple[str, Tally], ...]
+    released: int
     failed: tuple[tuple[str, str], ...]
 
 
 def go_round(holdings: Holdings, done: MutableMapping[str, int]) -> Round:
     """Send what is approved and release what is due; see Desk.rounds."""
-    sent, delivered, failed = [], [], []
+    sent, delivered, failed, released = [], [], [], 0
     for request, life in _lives(holdings):
         if request.own or life.held or life.state(time.time_ns()) is not State.APPROVED:
             continue
@@ -43,15 +45,17 @@ def go_round(holdings: Holdings, done: MutableMapping[str, int]) -> Round:
         lives = request.own or orders or life.state(time.time_ns()) in {State.SENT, State.CLOSED}
         if not lives or life.held or done.get(request.id) == orders:
             continue
+        before = len(holdings.catalog.cases.deliveries(request.id))
         try:
             tally = deliver(holdings, request, saw=nobody)
         except Conflict as error:
             failed.append((request.id, str(error)))
             continue
         delivered.append((request.id, tally))
+        released += len(holdings.catalog.cases.deliveries(request.id)) - before
         if _finished(holdings, request, life, tally):
             done[request.id] = orders
-    return Round(tuple(sent), tuple(delivered), tuple(failed))
+    return Round(tuple(sent), tuple(delivered), released, tuple(failed))
 
 
 def _lives(holdings: Holdings) -> Iterator[tuple[Request, Life]]:
