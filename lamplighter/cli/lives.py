@@ -229,7 +229,13 @@ def _print_request(document: dict[str, Any]) -> None:
     tables.table("The request", "what", "value", rows=rows)
     steps: Sequence[Any] = document["steps"]
     told = [
-        (step["at"], step["act"], step["role"], step["by"] or "", "; ".join(step["reasons"] or step["checked"]))
+        (
+            step["at"],
+            step["act"],
+            step["role"],
+            step["by"] or "",
+            "; ".join(step["reasons"]) or ", ".join(step["checked"]),
+        )
         for step in steps
     ]
     tables.table("\nIts steps", "at", "step", "role", "by", "reasons, or what was checked", rows=told)
