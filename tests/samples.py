@@ -9,6 +9,7 @@ from typing import Any
 from pipeline.case.area import Area
 from pipeline.case.consent import Decision
 from pipeline.case.delivery import CaseKey, Delivery
+from pipeline.case.draft import Draft, Typed
 from pipeline.case.released import Record, commitment
 from pipeline.case.request import Request
 from pipeline.clip import Camera, Clip, Clock, Condition, Disclosure, Owner, Sharing, Stream
@@ -19,7 +20,7 @@ from pipeline.media.profile import Profile
 from pipeline.media.template import PathTemplate, Readable
 from pipeline.roster import Roster
 from pipeline.span import NS, Span, parse_iso
-from storage.archive import Aside, Ingested, Learnt, Mark, clip_name, released_key, short
+from storage.archive import Aside, Ingested, Learnt, Look, Mark, clip_name, released_key, short
 from storage.log import GENESIS, Entry
 
 NOON = parse_iso("2026-03-01T12:00:00Z")
@@ -129,6 +130,11 @@ DOCUMENTS: dict[str, tuple[Any, str]] = {
     "learnt": (
         Learnt("cam-1", NOON + DAY, DIGEST, Span(NOON, NOON + MINUTE), MINUTE, 3, 1),
         "learnt/cam-1/20260302T120000.000000000Z-",
+    ),
+    "looks": (Look("cam-1", "c", NOON, "operator ü", NOON + DAY, 7), "looks/cam-1/000000000007.json"),
+    "drafts": (
+        Draft("1f" * 16, "otto", "town", NOON, Typed("{", "yesterday", "", "24", "d", "ü", "two\nlines"), "r1"),
+        f"drafts/otto/{'1f' * 16}.json",
     ),
     "requests": (ONE, f"requests/{ONE.id}.json"),
     "decisions": (decision(ONE, clips=("b", "a")), f"decisions/{ONE.id}/owner-1.json"),
