@@ -101,11 +101,12 @@ class Learnt:
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """That somebody looked at a frame of a camera's footage: which instant of which clip, who as what, and when.
+    """That somebody looked at a frame of an owner's footage: which instant of which clip, who as what, and when.
 
     entry: the number of the log's entry that says the same, in its chain.
     """
 
+    owner: str
     camera: str
     clip: str
     frame_ns: int
@@ -134,7 +135,7 @@ class Archive:
         self.learnt = Shelf(
             store, Learnt, "learnt", name=lambda one: f"{one.camera}/{_stamp(one.learnt_ns)}-{one.digest}"
         )
-        self.looks = Shelf(store, Look, "looks", name=lambda look: f"{look.camera}/{look.entry:012d}")
+        self.looks = Shelf(store, Look, "looks", name=lambda look: f"{look.owner}/{look.entry:012d}")
         self.drafts = Shelf(store, Draft, "drafts", name=lambda draft: f"{draft.officer}/{draft.id}")
         self.requests = Shelf(store, Request, "requests", name=lambda request: request.id, since=(as_it_is,) * 2)
         self.steps = Shelf(store, Step, "steps", name=lambda step: f"{step.request}/{step.number:04d}")

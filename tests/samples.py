@@ -131,7 +131,7 @@ DOCUMENTS: dict[str, tuple[Any, str]] = {
         Learnt("cam-1", NOON + DAY, DIGEST, Span(NOON, NOON + MINUTE), MINUTE, 3, 1),
         "learnt/cam-1/20260302T120000.000000000Z-",
     ),
-    "looks": (Look("cam-1", "c", NOON, "operator ü", NOON + DAY, 7), "looks/cam-1/000000000007.json"),
+    "looks": (Look("olga", "cam-1", "c", NOON, "operator ü", NOON + DAY, 7), "looks/olga/000000000007.json"),
     "drafts": (
         Draft("1f" * 16, "otto", "town", NOON, Typed("{", "yesterday", "", "24", "d", "ü", "two\nlines"), "r1"),
         f"drafts/otto/{'1f' * 16}.json",

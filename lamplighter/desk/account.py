@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from lamplighter.desk.cases import check_own
@@ -76,59 +76,51 @@ def account(holdings: Holdings, owner: str) -> Account:
     check_owner(holdings, owner)
     catalog, now_ns = holdings.catalog, time.time_ns()
     cameras = tuple(camera for camera in catalog.cameras() if camera.owner == owner)
-    mine = {camera.id for camera in cameras}
+    # One that may not be sent yet is of an order that forbids to tell them.
     letters = [one for one in catalog.cases.letters(owner=owner) if one.due_ns <= now_ns]
     decisions = catalog.cases.decisions_of(owner)
-    orders = [one for one in catalog.cases.orders() if one.approved_ns is not None and mine & set(one.cameras)]
-    concerned = {letter.request for letter in letters} | set(decisions) | {one.request for one in orders}
+    concerned = {letter.request for letter in letters} | set(decisions)
     asked = []
     for request in catalog.cases.requests():
         # An earlier version wrote to nobody: of its requests what left is all there is to find.
         if request.id in concerned or request.own == owner or request.of_earlier_version:
-            here = [one for one in orders if one.request == request.id]
-            found = _asked(holdings, request, mine, letters=letters, orders=here, decision=decisions.get(request.id))
-            if found.asked_ns or found.decision or found.left or found.orders or request.own == owner:
+            here = [letter for letter in letters if letter.request == request.id]
+            found = _asked(holdings, request, owner, letters=here, decision=decisions.get(request.id))
+            if here or found.decision or found.left or request.own == owner:
                 asked.append(found)
-    looks = [look for camera in cameras for look in holdings.archive.looks.all(f"{camera.id}/")]
     return Account(
         catalog.owner(owner) or Owner(owner),
         cameras,
         tuple(sorted(asked, key=lambda one: one.request.made_ns, reverse=True)),
-        tuple(sorted(looks, key=lambda look: look.at_ns, reverse=True)),
+        tuple(sorted(holdings.archive.looks.all(f"{owner}/"), key=lambda look: look.at_ns, reverse=True)),
     )
 
 
 def _asked(
-    holdings: Holdings,
-    request: Request,
-    mine: set[str],
-    *,
-    letters: Iterable[Letter],
-    orders: Sequence[Order],
-    decision: Decision | None,
+    holdings: Holdings, request: Request, owner: str, *, letters: Sequence[Letter], decision: Decision | None
 ) -> Asked:
-    cases, now_ns = holdings.catalog.cases, time.time_ns()
+    cases = holdings.catalog.cases
     life = replace(cases.life(request), reviewers=holdings.settings.case.reviewers)
     agency = cases.agency(request.agency) if not request.own else None
-    here = [letter for letter in letters if letter.request == request.id]
-    told = tuple(one for one in orders if one.untold_until_ns is None or one.untold_until_ns <= now_ns)
+    told = {letter.about for letter in letters if letter.kind is Kind.ORDERED}
+    orders = tuple(order for order in cases.orders(request.id) if order.id in told) if told else ()
     usage = cases.usage(request.id)
     left = [
         Left(one, usage.get(one.record.name))
         for one in sorted(cases.deliveries(request.id), key=lambda one: (one.record.released_ns, one.record.asked))
-        if _camera(holdings, one) in mine and _known(one, told)
+        if _owner(holdings, one) == owner and _known(one, orders)
     ]
     return Asked(
         request,
         agency.name if agency else request.agency,
         agency.retention_days if agency else None,
-        life.state(now_ns),
-        next((letter.due_ns for letter in here if letter.kind is Kind.ASK), None),
+        life.state(time.time_ns()),
+        next((letter.due_ns for letter in letters if letter.kind is Kind.ASK), None),
         life.closes_ns,
         decision,
-        tuple(sorted(letter.due_ns for letter in here if letter.kind is Kind.ANSWERED)),
+        tuple(sorted(letter.due_ns for letter in letters if letter.kind is Kind.ANSWERED)),
         tuple(left),
-        told,
+        orders,
     )
 
 
@@ -140,8 +132,9 @@ def _known(delivery: Delivery, told: Sequence[Order]) -> bool:
     return any(delivery.camera in one.cameras and one.span & asked == asked for one in told)
 
 
-def _camera(holdings: Holdings, delivery: Delivery) -> str:
-    """Return whose camera it was; earlier versions noted the clip alone."""
-    if delivery.camera or (found := holdings.catalog.clip(delivery.clip)) is None:
-        return delivery.camera
-    return found.clip.camera
+def _owner(holdings: Holdings, delivery: Delivery) -> str:
+    """Return whose footage it was when it was released; of an earlier version's, whose camera it is now."""
+    if delivery.owner or (found := holdings.catalog.clip(delivery.clip)) is None:
+        return delivery.owner
+    camera = holdings.catalog.camera(found.clip.camera)
+    return "" if camera is None else camera.owner

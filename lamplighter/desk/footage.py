@@ -23,7 +23,9 @@ def still(holdings: Holdings, clip: Clip, pts: int, *, missed: Callable[[str], N
     frame_ns = clip.time_ns(pts)
     entry = holdings.log("still taken", clip.id, f"frame at {iso(frame_ns)}, for a picture")
     # Once more where its owner's account finds it: the log is long, and in the order of what happened.
-    holdings.archive.looks.put(Look(clip.camera, clip.id, frame_ns, entry.actor, entry.at_ns, entry.seq))
+    if camera := holdings.catalog.camera(clip.camera):
+        look = Look(camera.owner, camera.id, clip.id, frame_ns, entry.actor, entry.at_ns, entry.seq)
+        holdings.archive.looks.put(look)
     with tempfile.TemporaryDirectory(prefix="lamplighter-") as scratch:
         path = Path(scratch) / f"clip{Path(clip.key).suffix}"
         try:

@@ -15,7 +15,7 @@ from pipeline.case.consent import Standing, Word
 from pipeline.case.life import State
 from pipeline.case.request import Request
 from pipeline.case.usage import Use
-from pipeline.clip import Sharing
+from pipeline.clip import Owner, Sharing
 from pipeline.errors import Conflict, NotAllowed, NotFound
 from pipeline.people import Agency
 from pipeline.span import NS
@@ -81,6 +81,19 @@ def test_an_owner_sees_who_looked_at_their_footage_and_no_one_elses(desk: Desk) 
     assert {look.by for look in looks} == {str(desk.actor)}
     entries = {entry.seq: entry for entry in desk._holdings.archive.log.all()}
     assert all(entries[look.entry].subject == mine.id for look in looks), "each is a line of the chained log"
+
+
+def test_what_was_asked_and_left_stays_with_who_was_the_owner_then(desk: Desk, asked: Request) -> None:
+    answer(desk, asked, "piet", share=None)
+    desk.deliver(asked)
+    (clip,) = [one.clip for one in desk.clips("ask-1")]
+    desk.still(clip, clip.stream.first_pts)
+    desk.import_cameras([replace(desk.camera("ask-1"), owner="nora")])
+    assert (account(desk, "nora").asked, account(desk, "nora").looks) == ((), ())
+    desk.import_owners([Owner("piet")])
+    (before,) = account(desk, "piet").asked
+    assert [left.delivery.clip for left in before.left] == [clip.id]
+    assert len(account(desk, "piet").looks) == 1
 
 
 @pytest.mark.usefixtures("asked")
