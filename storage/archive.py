@@ -18,6 +18,7 @@ from pipeline.case.delivery import CaseKey, Delivery
 from pipeline.case.draft import Draft
 from pipeline.case.letter import Letter
 from pipeline.case.life import Step
+from pipeline.case.look import Look
 from pipeline.case.order import Order
 from pipeline.case.released import Record
 from pipeline.case.request import Request
@@ -97,22 +98,6 @@ class Learnt:
     def digest(self) -> str:
         """What the habits are called for short."""
         return self.sha256[:_DIGITS]
-
-
-@dataclass(frozen=True, slots=True)
-class Look:
-    """That somebody looked at a frame of an owner's footage: which instant of which clip, who as what, and when.
-
-    entry: the number of the log's entry that says the same, in its chain.
-    """
-
-    owner: str
-    camera: str
-    clip: str
-    frame_ns: int
-    by: str
-    at_ns: int
-    entry: int
 
 
 class Archive:

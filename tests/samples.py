@@ -10,6 +10,7 @@ from pipeline.case.area import Area
 from pipeline.case.consent import Decision
 from pipeline.case.delivery import CaseKey, Delivery
 from pipeline.case.draft import Draft, Typed
+from pipeline.case.look import Look
 from pipeline.case.released import Record, commitment
 from pipeline.case.request import Request
 from pipeline.clip import Camera, Clip, Clock, Condition, Disclosure, Owner, Sharing, Stream
@@ -20,7 +21,7 @@ from pipeline.media.profile import Profile
 from pipeline.media.template import PathTemplate, Readable
 from pipeline.roster import Roster
 from pipeline.span import NS, Span, parse_iso
-from storage.archive import Aside, Ingested, Learnt, Look, Mark, clip_name, released_key, short
+from storage.archive import Aside, Ingested, Learnt, Mark, clip_name, released_key, short
 from storage.log import GENESIS, Entry
 
 NOON = parse_iso("2026-03-01T12:00:00Z")

@@ -66,16 +66,13 @@ def decide(
             desk.opt_out(owner)
             _say_opted_out(request, owner, as_json=as_json)
             return
-        if withdraw:
-            settled = desk.withdraw(known, owner)
-        else:
-            try:
-                settled = desk.decide(
-                    *(known, owner),
-                    share=shares, discloses=discloses, note=note, sound=sound, saw=tables.warn_of_deaf,
-                )  # fmt: skip
-            except ValueError as error:
-                raise ConfigError(str(error)) from error
+        try:
+            settled = desk.withdraw(known, owner) if withdraw else desk.decide(
+                *(known, owner),
+                share=shares, discloses=discloses, note=note, sound=sound, saw=tables.warn_of_deaf,
+            )  # fmt: skip
+        except ValueError as error:
+            raise ConfigError(str(error)) from error
     _print(settled, as_json=as_json)
 
 

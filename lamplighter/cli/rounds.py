@@ -11,7 +11,7 @@ import typer
 
 from lamplighter.answers import BUG
 from lamplighter.cli.options import Json, RayAddress, Workers, desk_of, length_ns
-from pipeline.errors import ConfigError, StoreUnavailable
+from pipeline.errors import ConfigError, LamplighterError, MachineError, StoreUnavailable
 from pipeline.span import NS
 
 if TYPE_CHECKING:
@@ -89,6 +89,7 @@ class _Goes:
         from lamplighter.cli import tables
 
         went = self._desk.rounds(self._done)
+        posted = self._post()
         receipts = [receipt for _, tally in went.delivered for receipt in tally.aside]
         aside = self._fresh([(one.job.name, one.station, one.reason) for one in receipts])
         failed = self._fresh(went.failed)
@@ -98,11 +99,27 @@ class _Goes:
             tables.warn(f"request {request}: {why}")
         bugs = {receipt.place: receipt.trace for receipt in receipts if receipt.trace}
         tables.tell_bugs(bugs)
-        counts = {"sent": len(went.sent), "posted": 0, "released": went.released}
+        counts = {"sent": len(went.sent), "posted": posted, "released": went.released}
         counts |= {"set aside": len(aside), "put off": len(failed)}
         if any(counts.values()) and not self._quiet:
             tables.say(", ".join(f"{name} {count}" for name, count in counts.items() if count))
         return counts, BUG if bugs else 1 if aside or failed else 0
+
+    def _post(self) -> int:
+        """Post the letters that are due; what hinders that is told once, and hinders nothing else."""
+        from lamplighter.cli import tables
+
+        post = getattr(self._desk, "post", None)
+        if post is None:
+            return 0
+        try:
+            return int(sum(post().sent.values()))
+        except (StoreUnavailable, MachineError):
+            raise
+        except LamplighterError as error:
+            for (told,) in self._fresh([(f"letters were not posted: {error}",)]):
+                tables.warn(told)
+            return 0
 
     def _fresh(self, found: Iterable[tuple[str, ...]]) -> list[tuple[str, ...]]:
         fresh = [one for one in dict.fromkeys(found) if one not in self._said]

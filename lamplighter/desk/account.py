@@ -13,11 +13,11 @@ from pipeline.case.consent import Decision, Standing
 from pipeline.case.delivery import Delivery
 from pipeline.case.letter import Kind, Letter
 from pipeline.case.life import State
+from pipeline.case.look import Look
 from pipeline.case.order import Order
 from pipeline.case.request import Request
 from pipeline.case.usage import Usage
 from pipeline.clip import Camera, Owner, Sharing
-from storage.archive import Look
 
 
 @dataclass(frozen=True, slots=True)

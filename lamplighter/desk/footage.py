@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lamplighter.desk.holdings import Holdings
+from pipeline.case.look import Look
 from pipeline.clip import Clip
 from pipeline.errors import ClipError
 from pipeline.media.decode import open_video
 from pipeline.span import iso
-from storage.archive import Look
 from storage.contract import MissingObject
 
 

@@ -9,9 +9,9 @@ from lamplighter.report.wording import second
 if TYPE_CHECKING:
     from lamplighter.desk.account import Account, Asked, Left
     from pipeline.case.consent import Decision
+    from pipeline.case.look import Look
     from pipeline.case.order import Order
     from pipeline.clip import Camera
-    from storage.archive import Look
 
 
 def account_document(account: Account) -> dict[str, Any]:
