@@ -183,12 +183,16 @@ class Consent:
         return Standing.CLOSED if state is State.CLOSED else Standing.WAITING
 
     def let_out(self, camera: Camera, clip: str, span: Span, now_ns: int) -> tuple[tuple[Span, ...], bool | None]:
-        """Return what of a clip's asked time its owner lets out, and whether with its sound (None: as is usual)."""
+        """Return what of a clip's asked time may leave, and whether with its sound (None: as is usual).
+
+        What its owner lets out; where that is nothing, what orders name.
+        """
         standing = self.word(camera, clip, now_ns)
         if standing is Standing.SHARED:
             share = next(one for one in self.decisions[camera.owner].shares if one.clip == clip)
             return share.of(span), share.sound
-        return ((span,) if standing.allowed else ()), None
+        named = (order.span & span for order in self.orders_for(camera, span))
+        return ((span,) if standing.allowed else tuple(sorted(part for part in named if part))), None
 
 
 def _answered(decision: Decision, clip: str, *, always: bool) -> Standing:
