@@ -154,7 +154,7 @@ def to_release(
         told = disclosed(camera, owner, owner.discloses if standing is Standing.ALWAYS else what, cell_m)
         note = said.note if standing is Standing.SHARED and said is not None else ""
         record = replace(waits.record, released_ns=now_ns if at_once else tick_ns, disclosed=told, note=note)
-        released.append(replace(waits, record=record, word=standing.value, owner=owner.id))
+        released.append(replace(waits, record=record, word=standing.value, owner=camera.owner))
     return released
 
 

@@ -53,10 +53,10 @@ class CaseKey:
 class Delivery:
     """The operator's own account of one released clip: which clip it was made of, and all that was said to others.
 
-    `clip` and `cut` are the ids of the work; `camera` and `owner`: whose footage it was when it was released, `word`:
-    how the clip stood then. `salt` opens the record's commitment to `source_sha256`. `formerly` are the keys under
-    which an earlier version released the same file. When it was released stands in its record. Raises ValueError for
-    ids of the wrong form.
+    `clip` and `cut` are the ids of the work, `camera` is whose footage it is; `salt` opens the record's commitment to
+    `source_sha256`. `word`: how the clip stood when it was released; `owner`: whose camera it was then. `formerly` are
+    the keys under which an earlier version released the same file. When it was released stands in its record. Raises
+    ValueError for ids of the wrong form.
     """
 
     request: str
