@@ -78,14 +78,13 @@ def account(holdings: Holdings, owner: str) -> Account:
     cameras = tuple(camera for camera in catalog.cameras() if camera.owner == owner)
     # One that may not be sent yet is of an order that forbids to tell them.
     letters = [one for one in catalog.cases.letters(owner=owner) if one.due_ns <= now_ns]
-    decisions = catalog.cases.decisions_of(owner)
-    concerned = {letter.request for letter in letters} | set(decisions)
+    concerned = {letter.request for letter in letters}
     asked = []
     for request in catalog.cases.requests():
-        # An earlier version wrote to nobody: of its requests what left is all there is to find.
+        # An earlier version wrote to nobody: of its requests what was said and what left is all there is to find.
         if request.id in concerned or request.own == owner or request.of_earlier_version:
             here = [letter for letter in letters if letter.request == request.id]
-            found = _asked(holdings, request, owner, letters=here, decision=decisions.get(request.id))
+            found = _asked(holdings, request, owner, letters=here)
             if here or found.decision or found.left or request.own == owner:
                 asked.append(found)
     return Account(
@@ -96,9 +95,7 @@ def account(holdings: Holdings, owner: str) -> Account:
     )
 
 
-def _asked(
-    holdings: Holdings, request: Request, owner: str, *, letters: Sequence[Letter], decision: Decision | None
-) -> Asked:
+def _asked(holdings: Holdings, request: Request, owner: str, *, letters: Sequence[Letter]) -> Asked:
     cases = holdings.catalog.cases
     life = replace(cases.life(request), reviewers=holdings.settings.case.reviewers)
     agency = cases.agency(request.agency) if not request.own else None
@@ -117,7 +114,7 @@ def _asked(
         life.state(time.time_ns()),
         next((letter.due_ns for letter in letters if letter.kind is Kind.ASK), None),
         life.closes_ns,
-        decision,
+        cases.decisions(request.id).get(owner),
         tuple(sorted(letter.due_ns for letter in letters if letter.kind is Kind.ANSWERED)),
         tuple(left),
         orders,

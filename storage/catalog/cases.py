@@ -167,10 +167,6 @@ class Cases:
         """Return the decisions on a request by owner."""
         return {one.owner: one for one in self._all(self._archive.decisions, tables.decisions, request=request)}
 
-    def decisions_of(self, owner: str) -> dict[str, Decision]:
-        """Return the decisions of an owner by request."""
-        return {one.request: one for one in self._all(self._archive.decisions, tables.decisions, owner=owner)}
-
     def put_order(
         self,
         request: str,
@@ -187,9 +183,9 @@ class Cases:
             upsert(run, tables.orders, [self._row("orders", now)])
         return now
 
-    def orders(self, request: str | None = None) -> list[Order]:
-        """Return the orders that were entered for a request or for any, in order of request and id."""
-        return self._all(self._archive.orders, tables.orders, **({} if request is None else {"request": request}))
+    def orders(self, request: str) -> list[Order]:
+        """Return the orders that were entered for a request, in order of id."""
+        return self._all(self._archive.orders, tables.orders, request=request)
 
     def consent(self, request: Request, owners: Iterable[Owner] = ()) -> Consent:
         """Return all that was said to a request, as the catalogue knows it; a worker asks the bucket."""
