@@ -21,17 +21,17 @@ def asked(context: typer.Context, request: RequestId, *, owner: OwnerId, as_json
 
     with desk_of_owner(context, owner) as desk:
         known = desk.request(request)
+        agency = next((one.name for one in desk.agencies() if one.id == known.agency), known.agency)
         rows = desk.asked_of(known, owner)
         tables.warn_of_deaf(rows)
     clips = _documents(rows)
     if as_json:
-        names = ("agency", "incident", "note", "contact")
+        names = ("incident", "note", "contact")
         told = {name: getattr(known, name) for name in names}
-        tables.write_json(
-            {"request": known.id, "case": known.case_number, **told, "span": str(known.span), "clips": clips}
-        )
+        told |= {"request": known.id, "agency": agency, "case": known.case_number, "span": str(known.span)}
+        tables.write_json({**told, "clips": clips})
         return
-    tables.say(f"{known.agency} asks for case {known.case_number}: {known.incident}, {known.span}")
+    tables.say(f"{agency} asks for case {known.case_number}: {known.incident}, {known.span}")
     if known.note:
         tables.say(f"They say: {known.note}")
     spans = {row.match.clip.id: short_spans(row.match.recorded) for row in rows if row.match.clip}

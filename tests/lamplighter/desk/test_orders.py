@@ -17,9 +17,12 @@ from pipeline.case.order import Basis, Order
 from pipeline.case.request import Request
 from pipeline.case.rules import CaseSettings
 from pipeline.clip import Sharing
-from pipeline.errors import ConfigError, Conflict, LamplighterError, NotAllowed, NotFound, RequestRefused
+from pipeline.errors import ClipError, ConfigError, Conflict, LamplighterError, NotAllowed, NotFound, RequestRefused
 from pipeline.people import Agency
 from pipeline.span import NS, Span
+from storage.archive import clip_name
+from workers.deliver import DeliverJob, prepare
+from workers.receipt import Outcome, Stopwatch
 
 SPAN = Span(START_NS, START_NS + 900 * NS)
 CHECKED = "called the clerk of the court at noon"
@@ -263,3 +266,30 @@ def test_two_worlds_look_alike_to_an_officer_who_enters_an_emergency(desk: Desk)
         order = entered(desk, asked, None, camera, by="otto")
         told.append(repr(order).replace(order.id, "ID").replace(str(order.entered_ns), "AT").replace(camera, "CAMERA"))
     assert len(set(told)) == 1
+
+
+def test_the_wall_lets_out_what_an_order_names_and_not_a_frame_beside_it(
+    desk: Desk, asked: Request, paper: Path
+) -> None:
+    """Jobs made by hand: another camera, more of the time, and an order that was entered alone or withdrawn."""
+    named = Span(START_NS + 2 * NS, START_NS + 4 * NS)
+    order = entered(desk, asked, paper, "far-1", span=named)
+    desk._holdings.catalog.cases.case_key(asked.id)
+
+    def leaves(camera: str, span: Span) -> bool:
+        job = DeliverJob(asked.id, clip_name(desk.clips(camera)[0].clip), span, desk.settings.profile)
+        try:
+            return prepare(job, desk._holdings.context, Stopwatch())[0] is Outcome.DONE
+        except ClipError as error:
+            return error.station != "consent"
+
+    assert not leaves("far-1", named)
+    desk.acting_for("lena").approve_order(asked, order.id, call_back=CHECKED)
+    assert not leaves("never-1", named)
+    assert not leaves("far-1", Span(named.start_ns - 1, named.end_ns))
+    assert not leaves("far-1", Span(named.start_ns, named.end_ns + 1))
+    assert leaves("far-1", named)
+    desk.acting_for("lena").withdraw_order(asked, order.id)
+    assert not leaves("far-1", Span(named.start_ns + NS, named.end_ns))
+    assert released(desk, asked) == {}
+    assert list(desk._holdings.archive.store.keys("prepared/")) == [], "what was cut aside is gone too"
