@@ -20,10 +20,9 @@ from benchmarks import report
 from benchmarks.processes import Tree
 from lamplighter.desk.board import Board
 from lamplighter.desk.desk import open_desk
+from lamplighter.desk.rehearsal import ask, move_in
 from lamplighter.settings import Settings, load
-from pipeline.actor import Actor, Role
 from pipeline.case.area import Area
-from pipeline.case.request import Request
 from pipeline.clip import Sharing
 from pipeline.span import NS, Span
 from simulation.arrivals import Arrival, arrivals
@@ -194,14 +193,16 @@ def _end() -> None:
 
 def settings_in(data: Path, live: dict[str, Any] | None = None) -> Settings:
     """Return the settings of every course: the defaults, in that data folder, with two workers."""
-    return load(flags={"data": data, "batch": {"workers": WORKERS}, "live": live or {}})
+    flags = {"data": data, "batch": {"workers": WORKERS}, "live": live or {}}
+    # A fleet's hours are always the same, and its clips are released as soon as they are cut.
+    return load(flags=flags | {"request": {"max_age_days": 36_500}, "case": {"tick_s": 0}})
 
 
 def _watch(job: dict[str, Any]) -> dict[str, Any]:
     """Run live ingest over one folder and return the board's figures, and the frames of every clip by its name."""
     data = Path(job["data"])
     with open_desk(settings_in(data, job["live"])) as desk:
-        desk.import_cameras(job["cameras"])
+        move_in(desk, job["cameras"])
         board = desk.watch([str(data / "incoming")], for_s=job["for_s"], shown=_tell_when_ready)
         frames = {f"{one.clip.camera}/{one.source}": one.clip.stream.frames for one in desk.clips()}
         return board.document() | {"frames": frames, "refused": board.counts["refused"]}
@@ -224,16 +225,13 @@ def _deliver(data: str, fleet: Fleet) -> report.Row:
     lons, lats = [camera.lon for camera in near], [camera.lat for camera in near]
     west, east, south, north = min(lons) - 0.002, max(lons) + 0.002, min(lats) - 0.0013, max(lats) + 0.0013
     area = Area((((west, south), (east, south), (east, north), (west, north), (west, south)),))
-    inside = sum(area.covers(camera.camera) for camera in fleet.cameras)
     span = Span(fleet.start_ns, fleet.start_ns + HOUR_NS // 2)
-    made_ns = span.end_ns + HOUR_NS
     with open_desk(settings_in(Path(data))) as desk:
         began = time.monotonic()
-        asked = desk.acting_as(Actor(Role.OFFICER, "Bench agency")).new_request(
-            Request(area, span, "BENCH-1", "Bench agency", "desk 1", "burglary", made_ns)
-        )
+        asked = ask(desk, area, span)
         tally = desk.deliver(asked)
         took_s = time.monotonic() - began
+        inside = sum(asked.area.covers(camera.camera) for camera in fleet.cameras)
         size = sum(delivery.record.size for delivery in tally.results)
     if tally.aside or len(tally.results) != tally.planned:
         raise SystemExit(f"{len(tally.results)} of {tally.planned} clips were delivered: the time means nothing")

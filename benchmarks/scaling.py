@@ -20,7 +20,7 @@ from benchmarks import report
 from benchmarks.processes import Tree
 from lamplighter.desk.desk import open_desk
 from lamplighter.settings import load
-from pipeline.clip import Camera, Sharing
+from pipeline.clip import Camera
 from simulation.film import FilmJob, film
 from simulation.scene import Scene
 from workers.batch import run, session
@@ -59,7 +59,7 @@ def footage(folder: Path, clips: int, seconds: int) -> Path:
 def batch(folder: Path, data: Path, clips: int, *, workers: int, what: str) -> report.Row:
     """Ingest all clips below `folder` into a new store; return the row, after every outcome was checked."""
     settings = load(flags={"data": data, "batch": {"workers": workers}})
-    cameras = [Camera(f"cam-{n:04d}", 4.8, 52.0, "bench", Sharing.ALWAYS) for n in range(clips)]
+    cameras = [Camera(f"cam-{n:04d}", 4.8, 52.0, "bench") for n in range(clips)]
     tree = Tree(os.getpid())
     with open_desk(settings) as desk, session(settings.batch):
         desk.import_cameras(cameras)

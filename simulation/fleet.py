@@ -243,7 +243,8 @@ def _hang(seed: int, number: int, *, traffic: Sequence[Sequence[float]], mix: Mi
         lon=round(_LON + east / _M_LON, 7),
         lat=round(_LAT + north / _M_LAT, 7),
         owner=f"owner-{owner + 1:05d}",
-        sharing=Sharing.NEVER if share < 120 else Sharing.ALWAYS if share < 300 else Sharing.ASK,
+        # That a camera always shares is for its owner to say, and no file says it for a whole fleet.
+        sharing=Sharing.NEVER if share < 120 else Sharing.ASK,
         make=model,
         width=encoding.width,
         height=encoding.height,

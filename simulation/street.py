@@ -54,7 +54,8 @@ def lay_out(folder: Path, *, seed: int, seconds: int) -> Street:
     sharing = [Sharing.ALWAYS] * 3 + [Sharing.NEVER] + [Sharing.ASK] * (CAMERAS - 4)
     draw.shuffle(sharing)
     for number in range(CAMERAS):
-        east_m, north_m = number // 2 * 60.0, 12.0 * (number % 2)
+        # The last two stand down the road, beyond every cell of the map that the area touches.
+        east_m, north_m = number // 2 * 60.0 + (300.0 if number >= CAMERAS - 2 else 0.0), 12.0 * (number % 2)
         lat = _LAT + north_m / _METRES_PER_DEGREE
         lon = _LON + east_m / (_METRES_PER_DEGREE * math.cos(math.radians(_LAT)))
         name = f"cam-{number + 1:02d}"

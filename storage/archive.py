@@ -255,7 +255,7 @@ def _from_a_telling_record(fields: Fields) -> Fields:
 def _with_shares(fields: Fields) -> Fields:
     """Return a decision of the time when a clip was shared whole, with what sound the operator let leave."""
     clips = fields.pop("clips")
-    return fields | {"shares": [{"clip": clip, "sound": True} for clip in clips]}
+    return fields | {"shares": [{"clip": clip, "sound": None} for clip in clips]}
 
 
 def _untold(fields: Fields) -> Fields:

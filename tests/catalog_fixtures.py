@@ -83,6 +83,12 @@ def everything(catalog: Catalog) -> dict[str, Any]:
         "cameras": catalog.cameras(),
         "clips": catalog.clips(),
         "requests": requests,
+        "agencies": catalog.cases.agencies(),
+        "people": catalog.cases.people(),
+        "letters": catalog.cases.letters(),
+        "steps": {one.id: catalog.cases.life(one).steps for one in requests},
+        "orders": {one.id: catalog.cases.orders(one.id) for one in requests},
+        "usage": {one.id: catalog.cases.usage(one.id) for one in requests},
         "decisions": {one.id: catalog.cases.decisions(one.id) for one in requests},
         "deliveries": {one.id: catalog.cases.deliveries(one.id) for one in requests},
     }

@@ -32,6 +32,13 @@ CAMERAS = (
 )
 
 
+CAMERA_ROWS = (
+    "id,lon,lat,owner,sharing",
+    *(f"{one.id},{one.lon},{one.lat},{one.owner},{'never' if one.sharing == 'never' else 'ask'}" for one in CAMERAS),
+)
+"""The cameras as an operator imports them, in CSV: that one always shares is for its owner to say."""
+
+
 @dataclass(frozen=True)
 class Films:
     """Paths of films, 128 x 96 at 10 frames a second, 8 s with a keyframe every 2 s."""
@@ -111,6 +118,21 @@ def ask(desk: Desk, request: Request) -> Request:
     approve(desk, asked)
     desk.send(asked)
     return asked
+
+
+def staff_of(data: Path) -> None:
+    """Register the staff in a data folder, beside what the command line does there."""
+    with open_desk(load(flags={"data": data})) as desk:
+        staff(desk)
+
+
+def send_on(data: Path, request: str) -> str:
+    """Have a request that the command line made approved and sent, and return its id."""
+    with open_desk(load(flags={"data": data})) as desk:
+        asked = desk.request(request)
+        approve(desk, asked)
+        desk.send(asked)
+    return request
 
 
 def answer(desk: Desk, request: Request, owner: str, *, share: Sequence[str | Share] | None) -> Decision:

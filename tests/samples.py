@@ -6,19 +6,25 @@ from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
+from pipeline.actor import Role
 from pipeline.case.area import Area
-from pipeline.case.consent import Decision
+from pipeline.case.consent import Decision, Share
 from pipeline.case.delivery import CaseKey, Delivery
 from pipeline.case.draft import Draft, Typed
+from pipeline.case.letter import Kind, Letter
+from pipeline.case.life import CHECKLIST, Act, Step
 from pipeline.case.look import Look
+from pipeline.case.order import Basis, Order
 from pipeline.case.released import Record, commitment
 from pipeline.case.request import Request
+from pipeline.case.usage import Usage, Use
 from pipeline.clip import Camera, Clip, Clock, Condition, Disclosure, Owner, Sharing, Stream
 from pipeline.media.cut import Cut
 from pipeline.media.layouts import LAYOUTS, layout
 from pipeline.media.origin import Naming
 from pipeline.media.profile import Profile
 from pipeline.media.template import PathTemplate, Readable
+from pipeline.people import Agency, Person
 from pipeline.roster import Roster
 from pipeline.span import NS, Span, parse_iso
 from storage.archive import Aside, Ingested, Learnt, Mark, clip_name, released_key, short
@@ -60,6 +66,7 @@ def clip(camera: str = "cam-1", start_ns: int = NOON, **fields: Any) -> Clip:
 
 
 def request(**fields: Any) -> Request:
+    """Return a request as an earlier version made them; a `nonce` makes it one of today."""
     known: dict[str, Any] = {
         "area": Area((square(),)),
         "span": Span(NOON, NOON + 30 * MINUTE),
@@ -72,8 +79,14 @@ def request(**fields: Any) -> Request:
     return Request(**(known | fields))
 
 
-def decision(of: Request, *, owner: str = "owner-1", clips: tuple[str, ...] = (), decided_ns: int = NOON) -> Decision:
-    return Decision(of.id, owner, clips, decided_ns)
+def decision(
+    of: Request, *, owner: str = "owner-1", clips: tuple[str, ...] = (), decided_ns: int = NOON, **fields: Any
+) -> Decision:
+    return Decision(of.id, owner, tuple(map(Share, clips)), decided_ns, **fields)
+
+
+def submission(of: Request) -> Step:
+    return Step(of.id, 1, Act.SUBMIT, Role.OFFICER, "otto", of.made_ns)
 
 
 def ingested(of: Clip | None = None, **fields: Any) -> Ingested:
@@ -111,10 +124,22 @@ def delivery(of: Request, taken: Clip | None = None, **fields: Any) -> Delivery:
 
 
 CONDITION = Condition(holes=((-7, 20), (100, 9000)), damaged=4, missing=2, notes=("one time stamp stands twice",))
-ONE = request(note="Danke ü\n日本")
+ONE = request(note="Danke ü\n日本", nonce="1f" * 16, officer="otto", own="olga", area=Area((square(),), 250))
+SHARE = Share("a", (Span(NOON, NOON + MINUTE),), sound=True)
+SAID: dict[str, Any] = {"withheld": ("c",), "discloses": ("block",), "note": "ü\n日本", "revision": 2}
+DELIVERED = replace(
+    delivery(ONE, released_ns=NOON + DAY, disclosed=dict.fromkeys(map(str, Disclosure), "Ölga"), note="ü"),
+    camera="cam-1",
+    word="owner shared it",
+    owner="olga",
+)
+ORDER = Order(
+    *("o1", ONE.id, Basis.WARRANT, "Court of Ürs, 7/26", ("cam-1", "cam-2"), ONE.span, "linus", NOON, DIGEST),
+    *("by telephone", NOON + DAY, "lena", NOON + MINUTE, "lena", NOON + DAY),
+)
 DOCUMENTS: dict[str, tuple[Any, str]] = {
     "cameras": (
-        camera(sharing=Sharing.NEVER, lon=0.1 + 0.2, zone="Europe/Vienna", aliases=("Front Door",)),
+        camera(sharing=Sharing.NEVER, lon=0.1 + 0.2, zone="Europe/Vienna", aliases=("Front Door",), gift=True),
         "cameras/cam-1.json",
     ),
     "clips": (
@@ -138,11 +163,30 @@ DOCUMENTS: dict[str, tuple[Any, str]] = {
         f"drafts/otto/{'1f' * 16}.json",
     ),
     "requests": (ONE, f"requests/{ONE.id}.json"),
-    "decisions": (decision(ONE, clips=("b", "a")), f"decisions/{ONE.id}/owner-1.json"),
-    "owners": (Owner("olga", "Olga", "olga@example.org", "nl", (Disclosure.NAME,)), "owners/olga.json"),
+    "decisions": (
+        Decision(ONE.id, "owner-1", (Share("b"), SHARE), NOON, **SAID),
+        f"decisions/{ONE.id}/owner-1.json",
+    ),
+    "owners": (Owner("olga", "Olga", "olga@example.org", "nl", (Disclosure.NAME,), NOON), "owners/olga.json"),
+    "agencies": (Agency("town", "Tówn", "desk 4", "town.example.org", 90, (square(),)), "agencies/town.json"),
+    "people": (
+        Person("otto", Role.OFFICER, "0123456789abcdef", "Ötto", "o@town.example.org", "town", NOON),
+        "people/otto.json",
+    ),
+    "steps": (
+        Step(ONE.id, 3, Act.SEND, Role.OPERATOR, "ü", NOON, ("why",), CHECKLIST, NOON + 14 * DAY),
+        f"steps/{ONE.id}/0003.json",
+    ),
+    "orders": (ORDER, f"orders/{ONE.id}/o1.json"),
+    "letters": (
+        Letter(ONE.id, "olga", Kind.ORDERED, NOON, 2, "o1", NOON + 1, "no such address"),
+        f"letters/{ONE.id}/olga/ordered-o1.json",
+    ),
+    "usage": (Usage(ONE.id, DELIVERED.record.name, Use.DELETED, NOON), f"usage/{ONE.id}/"),
     "case_keys": (case_key(ONE), f"keys/{ONE.id}.json"),
-    "deliveries": (delivery(ONE), f"deliveries/{ONE.id}/"),
-    "records": (delivery(ONE).record, f"cases/{ONE.id}/"),
+    "prepared": (DELIVERED, f"prepared/{ONE.id}/"),
+    "deliveries": (DELIVERED, f"deliveries/{ONE.id}/"),
+    "records": (DELIVERED.record, f"cases/{ONE.id}/"),
     "log": (Entry(7, NOON, "owner a", "decision", "r", "ü", GENESIS), "audit/000000000007.json"),
 }
 """One document of each kind by its shelf, and what its key begins with."""

@@ -14,10 +14,11 @@ def deliver(
     ray_address: RayAddress = None,
     as_json: Json = False,
 ) -> None:
-    """Write every clip that matches and that its owner lets out: exactly the asked time, with its record.
+    """Cut every clip that its owner lets out, exactly the asked time, and release what is due, with its record.
 
-    What is printed may be shown to the requester: it speaks of delivered clips alone, by names that tell nothing. What
-    was set aside is told to the operator, on standard error.
+    What is shared is released at the ticks of the clock (case.tick_s); what an owner asks of their own at once. What is
+    printed may be shown to the requester: it speaks of released clips alone, by names that tell nothing. What was set
+    aside or waits for the next tick is told to the operator, on standard error.
     """
     from lamplighter.cli import tables
     from lamplighter.desk.delivery import told
@@ -27,6 +28,8 @@ def deliver(
         with tables.followed("Delivering", quiet=as_json) as saw:
             tally = desk.deliver(asked, saw=saw)
         tables.tell_aside(tally)
+        if tally.waits:
+            tables.tell(f"{tally.waits} cut and not released yet: what is shared leaves at the next tick (case.tick_s)")
         made = tables.made_rows(tally)
         if as_json:
             tables.write_json({"outcomes": dict(made), "delivered": told(tally.results)})

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lamplighter.cli.options import Json, Workers, exit_code, settings_in
+from pipeline.clip import Sharing
 from pipeline.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from lamplighter.desk.desk import Desk
     from lamplighter.desk.tally import Tally
     from lamplighter.settings import Settings
+    from pipeline.case.consent import Decision
     from pipeline.case.delivery import Delivery
     from pipeline.case.request import Request
-    from simulation.street import Street
 
 
 def demo(
@@ -34,7 +34,10 @@ def demo(
     workers: Workers = None,
     as_json: Json = False,
 ) -> None:
-    """Simulate a small street, ingest its clips, answer one request, deliver what its owners share."""
+    """Simulate a small street and its people: clips are taken in, a request is reviewed and sent, owners answer.
+
+    What they share is released at once, where a real request waits for the next tick of the clock (case.tick_s).
+    """
     if store not in {"directory", "minio"}:
         raise ConfigError(f"--store: wanted directory or minio, got {store!r}")
     from lamplighter.cli import tables
@@ -61,6 +64,8 @@ class _Story:
     request: Request
     store: str
     ingested: Tally
+    asked: int
+    answers: list[Decision]
     rows: list[Row]
     delivered: Tally
 
@@ -70,6 +75,9 @@ def _settings(config: Path | None, data: Path, *, store: str, workers: int | Non
         "data": data,
         "store": {"kind": "s3" if store == "minio" else "directory"},
         "ingest": {"template": "{camera}/{start:%Y%m%dT%H%M%SZ}.mp4"},
+        # Told again and again, the story is a new incident each time, and nobody waits an hour for its end.
+        "request": {"incident_days": 0},
+        "case": {"tick_s": 0},
     }
     return settings_in(config, flags if workers is None else flags | {"batch": {"workers": workers}})
 
@@ -78,7 +86,7 @@ def _tell(settings: Settings, footage: Path, *, seed: int, seconds: int, quiet: 
     """Go the whole way, by the desk as everybody does."""
     from lamplighter.cli import tables
     from lamplighter.desk.desk import open_desk
-    from pipeline.actor import Actor, Role
+    from lamplighter.desk.rehearsal import ask, move_in
     from simulation.street import film_street, lay_out
 
     def say(text: str) -> None:
@@ -92,46 +100,32 @@ def _tell(settings: Settings, footage: Path, *, seed: int, seconds: int, quiet: 
         with tables.progress(quiet=quiet) as bars:
             for _ in bars.track(film_street(street, settings=settings.batch), total=films, description="film"):
                 pass
-        desk.import_cameras(street.cameras)
+        move_in(desk, street.cameras)
         say(f"Taking them in: motion is measured once, store {desk.store_url}")
         with tables.followed("ingest", quiet=quiet) as saw:
             ingested = desk.ingest([str(footage)], saw=saw)
-        request = _request(street)
-        desk.acting_as(Actor(Role.OFFICER, request.agency)).new_request(request)
-        _answer(desk, request, as_owner=lambda owner: desk.acting_as(Actor(Role.OWNER, owner)))
+        say("An officer asks, two reviewers approve it, and it is sent to every owner in the area")
+        request = ask(desk, *street.asked)
+        covered = [camera for camera in street.cameras if request.area.covers(camera)]
+        asked = {camera.owner for camera in covered if camera.sharing is not Sharing.NEVER}
+        answers = _answer(desk, request)
         rows = desk.match(request)
-        say("Delivering what its owners let out")
+        say("Releasing what its owners let out, at once: a real request waits for the next tick (case.tick_s)")
         with tables.followed("deliver", quiet=quiet) as saw:
             delivered = desk.deliver(request, saw=saw)
-        return _Story(request, desk.store_url, ingested, rows, delivered)
+        return _Story(request, desk.store_url, ingested, len(asked), answers, rows, delivered)
 
 
-def _request(street: Street) -> Request:
-    from pipeline.case.request import Request
-
-    area, span = street.asked
-    return Request(
-        area,
-        span,
-        case_number=f"DEMO-{time.time_ns() // 1_000_000}",
-        agency="Demonstration agency",
-        contact="desk 1",
-        incident="bicycle theft",
-        made_ns=time.time_ns(),
-        note="Thank you for considering it.",
-    )
-
-
-def _answer(desk: Desk, request: Request, *, as_owner: Callable[[str], Desk]) -> None:
-    """Let the owners answer: most share, the second declines, the last stays silent."""
+def _answer(desk: Desk, request: Request) -> list[Decision]:
+    """Let the owners answer in whose clips something moved: most share, the second declines, the last is silent."""
+    from pipeline.actor import Actor, Role
     from pipeline.case.consent import Standing
 
     owners = sorted({row.match.camera.owner for row in desk.match(request) if row.standing is Standing.WAITING})
-    for number, owner in enumerate(owners):
-        if number == 1:
-            as_owner(owner).decide(request, owner, share=())
-        elif number < len(owners) - 1:
-            as_owner(owner).decide(request, owner, share=None)
+    return [
+        desk.acting_as(Actor(Role.OWNER, owner)).decide(request, owner, share=() if number == 1 else None)
+        for number, owner in enumerate(owners[:-1])
+    ]
 
 
 def _print_json(story: _Story, took_s: float) -> None:
@@ -142,6 +136,9 @@ def _print_json(story: _Story, took_s: float) -> None:
         "request": story.request.id,
         "store": story.store,
         "ingested": tables.tally_document(story.ingested),
+        "asked": story.asked,
+        "answered": len(story.answers),
+        "shared": sum(bool(answer.shares) for answer in story.answers),
         "matched": tables.match_document(story.rows),
         "delivered": [
             {"clip": one.clip, **record}
@@ -164,17 +161,19 @@ def _print(story: _Story, took_s: float) -> None:
     tables.say()
     tables.table(
         f"Request {request.id}: {iso(request.span.start_ns)} to {iso(request.span.end_ns)}",
-        *("camera", "owner", "clip starts", "events", "consent", "delivered"),
+        *("camera", "owner", "clip starts", "events", "consent", "released"),
         rows=[_line(row, records) for row in story.rows if row.standing],
         right=("events",),
     )
     reasons = Counter(row.match.verdict for row in story.rows if not row.standing)
     tables.table("\nNot asked for", "count", "reason", rows=[(n, why.value) for why, n in reasons.most_common()])
     made = ", ".join(f"{count} {outcome}" for outcome, count in tables.tally_rows(story.ingested))
+    matched, shared = sum(bool(row.standing) for row in story.rows), sum(bool(one.shares) for one in story.answers)
     tables.say(
-        f"\n{made} of {story.ingested.planned} clips ingested, {len(records)} delivered, "
-        f"{tables.waiting(story.rows)} wait for their owner, in {took_s:.0f} s."
+        f"\n{story.asked} owners asked, {len(story.answers)} answered: {shared} shared, "
+        f"{len(story.answers) - shared} declined; {len(records)} clips released, {matched - len(records)} kept back."
     )
+    tables.say(f"{made} of {story.ingested.planned} clips ingested; all in {took_s:.0f} s.")
     tables.say(f"The clips and their records: {story.store}/cases/{request.id}/")
 
 
@@ -197,7 +196,8 @@ def _print_next(config: Path | None, settings: Settings, story: _Story) -> None:
         lines += [["decide", request, "--owner", silent[0], "--share-all"], ["deliver", request]]
     tables.say("\nWhat to type next:")
     for words in lines:
-        tables.say(f"  {shlex.join([*common, *words])}")
+        at_once = "LAMPLIGHTER_CASE__TICK_S=0 " if words[0] == "deliver" else ""
+        tables.say(f"  {at_once}{shlex.join([*common, *words])}")
 
 
 def _line(row: Row, records: dict[str, Any]) -> tuple[str, ...]:
@@ -208,5 +208,5 @@ def _line(row: Row, records: dict[str, Any]) -> tuple[str, ...]:
         raise ValueError("a match has a clip and a standing")
     record = records.get(clip.id)
     start = iso(clip.start_ns).partition("T")[2]
-    delivered = f"{record.frames} frames, {record.method}" if record else "kept back"
-    return camera.id, camera.owner, start, str(len(row.match.events)), row.standing.value, delivered
+    released = f"{record.frames} frames, {record.method}" if record else "kept back"
+    return camera.id, camera.owner, start, str(len(row.match.events)), row.standing.value, released

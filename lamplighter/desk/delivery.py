@@ -51,9 +51,9 @@ def deliver(holdings: Holdings, request: Request, *, saw: Saw) -> Tally:
     chosen = [jobs[name] for name in sorted(jobs)]
     refused = [damaged[name] for name in sorted(damaged)]
     tally = carry_out(chosen, prepare, holdings, saw=saw, enter=enter, refused=refused)
-    release(holdings, request, tally)
+    now = {one.cut for one in release(holdings, request, tally)}
     known = {one.cut: one for one in holdings.catalog.cases.deliveries(request.id)}
-    tally.results = [known[one.cut] for one in tally.results if one.cut in known]
+    tally.count_released(known, now)
     return tally
 
 

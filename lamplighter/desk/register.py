@@ -45,9 +45,9 @@ def _as_allowed(holdings: Holdings, camera: Camera, before: Camera | None) -> Ca
         raise NotAllowed(f"{actor} may import their own cameras alone; {camera.id} is not theirs")
     if camera.sharing is not Sharing.ALWAYS:
         return replace(camera, always_until_ns=None)
-    if before is not None and before.sharing is Sharing.ALWAYS and before.owner == camera.owner:
-        return replace(camera, always_until_ns=before.always_until_ns)
     if actor.role is not Role.OWNER:
+        if before is not None and before.sharing is Sharing.ALWAYS and before.owner == camera.owner:
+            return replace(camera, always_until_ns=before.always_until_ns)  # their word, and it ends when they said
         raise ConfigError(
             f"camera {camera.id}: that it always shares is for its owner {camera.owner} to say: import cameras of your "
             f"own with --owner {camera.owner}, or import it as `ask`, and let them set it (lamplighter owners allow)"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias, TypeVar
 
@@ -28,7 +28,7 @@ class Tally:
     """Units planned, receipts by outcome, and the seconds all workers together spent at each station.
 
     aside: the receipts of what was set aside; results: what the others hold. left: what was found and is no clip.
-    habits: of the run that learnt cameras' habits from what came in, if any did.
+    habits: of the run that learnt cameras' habits from what came in, if any did. waits: cut, and not released yet.
     """
 
     planned: int = 0
@@ -38,6 +38,7 @@ class Tally:
     results: list[Any] = field(default_factory=list)
     left: LeftOut = field(default_factory=LeftOut)
     habits: Tally | None = None
+    waits: int = 0
 
     def add(self, receipt: Receipt[Any, Any]) -> None:
         """Count one receipt."""
@@ -58,6 +59,19 @@ class Tally:
                 break
         self.outcomes[Outcome.ASIDE] = self.outcomes.get(Outcome.ASIDE, 0) + 1
         self.aside.append(set_aside(KeptBack(waits.clip), "consent", why))
+
+    def count_released(self, known: Mapping[str, Delivery], now: Collection[str]) -> None:
+        """Leave of what was cut what is released: `known` by its cut, of which this run released those of `now`.
+
+        What was cut and is not released yet is counted as waiting: no number tells that somebody shared before it does.
+        """
+        released = [known[one.cut] for one in self.results if one.cut in known]
+        self.waits, self.results = len(self.results) - len(released), released
+        new = sum(one.cut in now for one in released)
+        for outcome, count in ((Outcome.DONE, new), (Outcome.ALREADY, len(released) - new)):
+            self.outcomes.pop(outcome, None)
+            if count:
+                self.outcomes[outcome] = count
 
     @property
     def found(self) -> int:

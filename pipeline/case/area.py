@@ -45,6 +45,7 @@ class Area:
         except (TypeError, ValueError, OverflowError) as error:
             raise RequestRefused("area", f"the polygon's coordinates are not rings of [lon, lat]: {error}") from error
         object.__setattr__(self, "rings", rings)
+        object.__setattr__(self, "cell_m", float(self.cell_m))
         if not rings:
             raise RequestRefused("area", "wanted a polygon, got one without any ring")
         for ring in rings:

@@ -16,14 +16,15 @@ from pipeline.span import Span
 
 @dataclass(frozen=True, slots=True, order=True)
 class Share:
-    """A clip that its owner shares: all of the asked time, or the `parts` of it that they chose; with its `sound` or not.
+    """A clip that its owner shares: all of the asked time, or the `parts` they chose; with its `sound` or not.
 
+    sound: None where an earlier version did not ask: as the operator's profile has it.
     Raises ValueError for an id of the wrong form and parts that overlap.
     """
 
     clip: str
     parts: tuple[Span, ...] = ()
-    sound: bool = False
+    sound: bool | None = False
 
     def __post_init__(self) -> None:
         check_id("clip", self.clip)

@@ -78,7 +78,7 @@ class Order:
         return self.approved_ns is not None and self.withdrawn_ns is None
 
     def approved(self, actor: Actor, at_ns: int, *, call_back: str) -> Order:
-        """Return it approved. Raises NotAllowed for who entered it, Conflict when it is settled or nobody called back."""
+        """Return it approved. Raises NotAllowed for who entered it, Conflict when it is settled or not called back."""
         if actor.role not in {Role.LEGAL, Role.REVIEWER}:
             raise NotAllowed(f"{actor} may not approve an order; who may: legal, reviewer")
         if actor.name == self.entered_by:

@@ -38,6 +38,19 @@ class Request:
     own: str = ""
 
     def __post_init__(self) -> None:
+        self._check_texts()
+        if not re.fullmatch(r"([0-9a-f]{32})?", self.nonce):
+            raise RequestRefused("nonce", f"wanted 32 hexadecimal digits or nothing, got {self.nonce!r}")
+        for name in ("officer", "own"):
+            if value := getattr(self, name):
+                try:
+                    check_id(name, value)
+                except ValueError as error:
+                    raise RequestRefused(name, str(error)) from error
+        if type(self.made_ns) is not int or self.made_ns < 0:
+            raise RequestRefused("made", f"wanted integer nanoseconds since 1970, got {self.made_ns!r}")
+
+    def _check_texts(self) -> None:
         for name, most in (("case_number", 64), ("agency", 128), ("contact", 256), ("incident", 128)):
             text = getattr(self, name)
             if not text.strip():
@@ -50,16 +63,6 @@ class Request:
             raise RequestRefused("note", f"at most 1000 characters, got {len(self.note)}")
         if any(unicodedata.category(char) in {"Cc", "Cs"} and char not in "\n\t" for char in self.note):
             raise RequestRefused("note", f"wanted plain text, got {self.note!r}")
-        if not re.fullmatch(r"([0-9a-f]{32})?", self.nonce):
-            raise RequestRefused("nonce", f"wanted 32 hexadecimal digits or nothing, got {self.nonce!r}")
-        for name in ("officer", "own"):
-            if value := getattr(self, name):
-                try:
-                    check_id(name, value)
-                except ValueError as error:
-                    raise RequestRefused(name, str(error)) from error
-        if type(self.made_ns) is not int or self.made_ns < 0:
-            raise RequestRefused("made", f"wanted integer nanoseconds since 1970, got {self.made_ns!r}")
 
     @cached_property
     def id(self) -> str:

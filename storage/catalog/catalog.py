@@ -55,7 +55,7 @@ class Catalog:
 
     def __init__(self, url: str, archive: Archive, *, saw: Callable[[str], object] = _warn) -> None:
         self._archive = archive
-        self._database = Database(url, read_back=self._read_back, saw=saw)
+        self._database = Database(url, read_back=self._brought_up, saw=saw)
         self.cases = Cases(self._database, archive)
 
     def close(self) -> None:
@@ -181,6 +181,10 @@ class Catalog:
             run.execute(tables.kept_events.delete())
             run.execute(tables.turn.update().values(longest_ns=search.longest()))
         return counts
+
+    def _brought_up(self, database: Database, run: sa.Connection, names: set[str]) -> None:
+        self._database = database  # it is still being opened
+        self._read_back(run, names)
 
     def _read_back(self, run: sa.Connection, names: set[str]) -> dict[str, int]:
         """Empty the tables of these names and fill them from the bucket; return their rows."""

@@ -31,14 +31,19 @@ _WAIT_S = 30.0  # for one of them, when all are busy
 class Database:
     """One database with the newest schema; threads share it, each transaction has a connection to itself.
 
-    Making one opens it, and brings an earlier schema to the newest: `read_back` is asked to fill the tables of these
-    names from the bucket, in the same transaction, and `saw` is told in one line what is done and where the backup is.
+    Making one opens it, and brings an earlier schema to the newest: `read_back` is given it, to fill the tables of
+    these names from the bucket in the same transaction, and `saw` is told in one line what is done and where the
+    backup is.
     Raises ConfigError for a URL or a database that cannot be used, StoreUnavailable when it does not answer; neither
     tells a password.
     """
 
     def __init__(
-        self, url: str, *, read_back: Callable[[sa.Connection, set[str]], object], saw: Callable[[str], object]
+        self,
+        url: str,
+        *,
+        read_back: Callable[[Database, sa.Connection, set[str]], object],
+        saw: Callable[[str], object],
     ) -> None:
         self._engine = _engine(url)
         address = self._engine.url
@@ -94,7 +99,9 @@ class Database:
             run.execute(tables.turn.update().values(n=tables.turn.c.n + 1))
             yield run
 
-    def _bring_up(self, read_back: Callable[[sa.Connection, set[str]], object], saw: Callable[[str], object]) -> None:
+    def _bring_up(
+        self, read_back: Callable[[Database, sa.Connection, set[str]], object], saw: Callable[[str], object]
+    ) -> None:
         """Make the tables, or bring them to the newest schema; of several processes one does and the others wait."""
         with self.transaction() as run, schema.alone(run):
             found = schema.version_of(run)  # another process may have come first
@@ -102,7 +109,7 @@ class Database:
                 schema.create(run)
             elif found != tables.NEWEST:
                 missing = schema.upgrade(run, found, saw=lambda line: saw(f"the catalogue at {self._place} {line}"))
-                read_back(run, missing)
+                read_back(self, run, missing)
 
 
 def upsert(run: sa.Connection, table: sa.Table, rows: list[dict[str, Any]]) -> None:

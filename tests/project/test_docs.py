@@ -101,11 +101,12 @@ def test_the_demonstration_it_shows_was_printed_by_the_demo() -> None:
     shown = re.search(r"<!-- demo -->\n```text\n(.*?)```", README, re.DOTALL)
     assert shown is not None
     for part in (
-        r"^Request r[0-9a-f]{12}: \S+Z to \S+Z$",
-        r"^camera +owner +clip starts +events +consent +delivered",
+        r"^Request r[0-9a-f]{32}: \S+Z to \S+Z$",
+        r"^camera +owner +clip starts +events +consent +released",
         r"waits for its owner +kept back",
         r"owner shared it +\d+ frames, remux",
-        r"^\d+ done of 36 clips ingested, \d+ delivered, \d+ wait for their owner, in \d+ s\.$",
+        r"^\d+ owners asked, \d+ answered: \d+ shared, \d+ declined; \d+ clips released, \d+ kept back\.$",
+        r"^\d+ done of 36 clips ingested; all in \d+ s\.$",
     ):
         assert re.search(part, shown[1], re.MULTILINE), part
 

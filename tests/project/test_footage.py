@@ -57,7 +57,7 @@ def person(tmp_path: Path, footage: Path, minio_binary: None) -> Person:  # noqa
         target = tmp_path / "uploads" / camera / f"20260131T180000Z{clip.suffix}"
         target.parent.mkdir(parents=True)
         shutil.copyfile(clip, target)
-        rows.append(f"{camera},{4.8 + number / 10_000},52.0,owner,always")
+        rows.append(f"{camera},{4.8 + number / 10_000},52.0,owner,ask")
     (tmp_path / "cameras.csv").write_text("\n".join(rows))
     ring = [[4.797, 51.9985], [4.804, 51.9985], [4.804, 52.0015], [4.797, 52.0015], [4.797, 51.9985]]
     (tmp_path / "area.geojson").write_text(json.dumps({"type": "Polygon", "coordinates": [ring]}))
@@ -78,8 +78,7 @@ def test_the_real_clips_go_from_upload_to_verified_delivery_and_a_second_run_doe
         assert first["set_aside"] == []
         made = person.runs(
             *("request", "new", "--area", "area.geojson", "--start", "2026-01-31T18:00:03.3Z"),
-            *("--end", "2026-01-31T18:00:09.3Z", "--case", "C-1", "--agency", "Town police"),
-            *("--contact", "desk 4", "--incident", "burglary"),
+            *("--end", "2026-01-31T18:00:09.3Z", "--own", "owner"),
         )["request"]
         delivered = person.runs("deliver", made, "--workers", "2")["delivered"]
         assert len(delivered) >= 8

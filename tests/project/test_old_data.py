@@ -41,6 +41,7 @@ def old(written: OldData, tmp_path: Path) -> OldData:
 @pytest.fixture
 def say(old: OldData, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Say:
     monkeypatch.setenv("LAMPLIGHTER_REQUEST__MAX_AGE_DAYS", "36500")
+    monkeypatch.setenv("LAMPLIGHTER_CASE__TICK_S", "0")
 
     def run(*words: str) -> Any:
         capsys.readouterr()
@@ -66,9 +67,15 @@ def without_events(answer: Any) -> tuple[Any, list[list[Span]]]:
     return clips, spans
 
 
+def asked_again(answer: Any) -> Any:
+    """Return a match of then as it is answered now: an "always" that nobody set an end to has its owner asked."""
+    return json.loads(json.dumps(answer).replace("owner always shares", "waits for its owner"))
+
+
 def test_it_opens_and_answers_the_same(old: OldData, say: Say) -> None:
     moved = json.loads(json.dumps(old.said).replace(json.dumps(str(old.data))[1:-1], "DATA"))
-    before = moved.pop("match")
+    assert '"owner always shares"' in json.dumps(moved["match"])
+    before = asked_again(moved.pop("match"))
     (clips, now), (former, then) = (without_events(one) for one in (say("match", old.request), before))
     assert of_those_fields(clips, former) == former
     for events, formerly in zip(now, then, strict=True):
@@ -140,8 +147,35 @@ def test_one_command_brings_its_cases_over_and_says_what_it_changed(old: OldData
     formerly = {key for delivery in archive.deliveries.all() for key in delivery.formerly}
     assert set(before) <= formerly
     assert say("case", "upgrade") == []
-    assert say("deliver", old.request, "--workers", "0")["outcomes"] == {"already done": 2}
+    # What was released stays, also of the camera whose owner is asked again now.
+    assert say("deliver", old.request, "--workers", "0")["outcomes"] == {"already done": 1}
+    assert [key for key in archive.store.keys("cases/") if key.endswith(".mp4")] == sorted(
+        one["now"] for one in changed
+    )
     assert say("audit", "verify")["entries"] == old.said["audit"]["entries"] + 2
+
+
+def renew(old: OldData, say: Say) -> None:
+    """Let olga say again that her camera always shares."""
+    (old.data / "front.csv").write_text("id,lon,lat,owner,sharing\nfront,4.8001,52.0001,olga,always\n")
+    say("cameras", "import", str(old.data / "front.csv"), "--owner", "olga")
+
+
+def test_an_always_of_an_earlier_version_holds_again_when_its_owner_renews_it(old: OldData, say: Say) -> None:
+    say("case", "upgrade")
+    renew(old, say)
+    assert "owner always shares" in {one["consent"] for one in say("match", old.request)}
+    assert say("deliver", old.request, "--workers", "0")["outcomes"] == {"already done": 2}
+
+
+def test_an_owner_may_still_answer_a_request_of_an_earlier_version_and_keep_back_what_was_not_released(
+    old: OldData, say: Say
+) -> None:
+    say("case", "upgrade")
+    shared = say("decide", old.request, "--owner", "olga", "--share-all")
+    assert len(shared["clips"]) == 1
+    assert say("decide", old.request, "--owner", "olga", "--share-all") == shared
+    assert say("deliver", old.request, "--workers", "0")["outcomes"] == {"already done": 2}
 
 
 def test_bringing_over_can_be_stopped_at_any_write_and_run_again(old: OldData, say: Say) -> None:
@@ -157,8 +191,9 @@ def test_bringing_over_can_be_stopped_at_any_write_and_run_again(old: OldData, s
 
 
 def test_a_released_clip_whose_bytes_are_gone_is_told_and_made_again(
-    old: OldData, capsys: pytest.CaptureFixture[str]
+    old: OldData, say: Say, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    renew(old, say)
     gone = old.said["deliver"]["delivered"][0]["key"]
     DirectoryStore(old.data / "objects").delete(gone)
     with pytest.raises(BaseException) as ended:  # noqa: PT011 - typer's own exit
@@ -166,16 +201,12 @@ def test_a_released_clip_whose_bytes_are_gone_is_told_and_made_again(
     assert ended.value.code == 1  # type: ignore[attr-defined]
     said = {one["before"]: one["now"] for one in json.loads(capsys.readouterr().out)}
     assert said[gone] is None
-    assert said_again(old, capsys)["outcomes"] == {"done": 1, "already done": 1}
-
-
-def said_again(old: OldData, capsys: pytest.CaptureFixture[str]) -> Any:
-    app(["--data", str(old.data), "deliver", old.request, "--workers", "0", "--json"], standalone_mode=False)
-    return json.loads(capsys.readouterr().out)
+    assert say("deliver", old.request, "--workers", "0")["outcomes"] == {"done": 1, "already done": 1}
 
 
 def test_a_telling_file_without_a_record_goes(old: OldData, say: Say) -> None:
     store = DirectoryStore(old.data / "objects")
+    renew(old, say)
     first = old.said["deliver"]["delivered"][0]["key"]
     store.delete(f"{first[:-4]}.json")
     with pytest.raises(BaseException) as ended:  # noqa: PT011 - typer's own exit

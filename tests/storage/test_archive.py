@@ -11,13 +11,14 @@ from hypothesis import strategies as st
 
 from pipeline.activity import Activity
 from pipeline.case.area import Area
+from pipeline.case.consent import Decision, Share
 from pipeline.case.request import Request
 from pipeline.clip import Clip
 from pipeline.errors import LamplighterError
 from pipeline.media.cut import Cut
 from pipeline.media.profile import Profile
 from pipeline.span import NS
-from samples import DOCUMENTS, ONE, camera, clip, decision, delivery, ingested, request, square
+from samples import DOCUMENTS, NOON, ONE, camera, clip, decision, delivery, ingested, request, square
 from storage.archive import Archive, Aside, clip_name, clip_prefix, short
 from storage.contract import MissingBucket, check_key
 from storage.directory import DirectoryStore
@@ -120,7 +121,11 @@ def test_a_document_of_another_kind_is_an_error_that_names_its_key(archive: Arch
         ("requests", "case_number", ""),
         ("requests", "span", {"start_ns": 5, "end_ns": 5}),
         ("requests", "area", {"rings": []}),
-        ("decisions", "clips", ["a/b"]),
+        ("decisions", "shares", [{"clip": "a/b"}]),
+        ("people", "role", "owner"),
+        ("steps", "number", 0),
+        ("orders", "cameras", []),
+        ("letters", "owner", "../x"),
         ("records", "actual", {"start_ns": 0, "end_ns": 5}),
     ],
 )
@@ -185,13 +190,39 @@ def test_a_document_says_its_schema_and_one_of_a_newer_version_is_refused(archiv
             shelf.get("x")
 
 
-@pytest.mark.parametrize("name", sorted(set(DOCUMENTS) - {"deliveries", "records"}))
+@pytest.mark.parametrize("name", sorted(set(DOCUMENTS) - {"decisions", "deliveries", "records"}))
 def test_a_document_without_a_schema_is_read_as_the_first_version_wrote_it(archive: Archive, name: str) -> None:
     shelf: Shelf[Any] = getattr(archive, name)
     document = DOCUMENTS[name][0]
     fields = json.loads(shelf.dump(document))
     del fields[SCHEMA]
     assert shelf.load(json.dumps(fields)) == document
+
+
+@pytest.mark.parametrize("schema", [0, 1, 2])
+def test_an_answer_of_an_earlier_version_shares_whole_clips_with_what_sound_the_operator_lets_leave(
+    archive: Archive, schema: int
+) -> None:
+    fields: dict[str, Any] = {"request": "r1", "owner": "olga", "clips": ["a", "b"], "decided_ns": NOON}
+    fields |= {"withheld": ["c"]} if schema == 2 else {}
+    fields |= {SCHEMA: schema} if schema else {}
+    archive.store.put("decisions/r1/olga.json", json.dumps(fields).encode())
+    shares = (Share("a", sound=None), Share("b", sound=None))
+    said = Decision("r1", "olga", shares, NOON, withheld=("c",) if schema == 2 else ())
+    assert archive.decisions.get("r1/olga") == said
+    assert said.revision == 1
+
+
+def test_a_request_of_an_earlier_version_keeps_its_id_and_covers_what_stands_inside_it(archive: Archive) -> None:
+    one = request()
+    fields = json.loads(archive.requests.dump(one)) | {SCHEMA: 1}
+    for name in ("officer", "nonce", "own"):
+        del fields[name]
+    del fields["area"]["cell_m"]
+    archive.store.put(f"requests/{one.id}.json", json.dumps(fields).encode())
+    assert archive.requests.get(one.id) == one
+    assert one.of_earlier_version
+    assert not ONE.of_earlier_version
 
 
 def test_every_kind_of_document_is_tested_here(archive: Archive) -> None:
@@ -231,8 +262,8 @@ def test_what_the_one_who_asked_may_read_of_it_names_no_clip(archive: Archive) -
 
 def test_a_request_read_back_has_its_id_whatever_numbers_it_was_made_of(archive: Archive) -> None:
     ring: Any = ((0, 0), (0.01, 0), (0.01, 1e-2), (0, 0))
-    for area in (Area((ring,)), Area((square(), square(size=0.001))), Area((square(1 / 3, 0.1 + 0.2),))):
-        one = request(area=area)
+    for area in (Area((ring,)), Area((square(), square(size=0.001))), Area((square(1 / 3, 0.1 + 0.2),), 250)):
+        one = request(area=area, nonce="1f" * 16)
         assert one.area.size_m2 > 0
         archive.requests.put(one)
         again = archive.requests.get(one.id)

@@ -17,7 +17,9 @@ from storage.shelf import SCHEMA, Shelf
 PAGE = (Path(__file__).parents[2] / "docs" / "reference" / "bucket.md").read_text(encoding="utf-8")
 SECTIONS = dict(re.findall(r"^## `(\w+)/([^\n]*\n.*?)(?=^## |\Z)", PAGE, re.MULTILINE | re.DOTALL))
 """What the page says of each kind of document, by the prefix of its keys."""
-_TYPES = {str: "text", int: "integer", float: "number", dict: "object", type(None): "null"}
+_LISTS: dict[type, str] = {str: "text", list: "lists", dict: "objects"}
+_TYPES: dict[type, str] = {str: "text", int: "integer", float: "number", bool: "boolean", dict: "object"}
+_TYPES |= {type(None): "null"}
 
 
 @pytest.fixture
@@ -38,7 +40,9 @@ def written(fields: dict[str, Any], inside: str = "") -> dict[str, str]:
     for name, value in fields.items():
         dotted = f"{inside}{name}"
         if isinstance(value, list):
-            found[dotted] = "list of lists" if value and isinstance(value[0], list) else "list of text"
+            found[dotted] = f"list of {_LISTS[type(value[0])] if value else 'text'}"
+            for one in value:
+                found = (written(one, f"{dotted}.") if isinstance(one, dict) else {}) | found
         else:
             found[dotted] = _TYPES[type(value)]
         if isinstance(value, dict):
@@ -56,7 +60,7 @@ def test_a_document_is_what_the_page_says(archive: Archive, name: str) -> None:
     fields = json.loads(shelf.dump(DOCUMENTS[name][0]))
     assert f"Schema {fields.pop(SCHEMA)}" in SECTIONS[shelf.prefix]
     wanted, got = specified(shelf.prefix), written(fields)
-    if shelf.prefix == "deliveries":  # its record is specified once, under cases/
+    if shelf.prefix in {"deliveries", "prepared"}:  # its record is specified once, under cases/
         wanted |= {f"record.{field}": kind for field, kind in specified("cases").items()}
     assert set(wanted) == set(got)
     for field, kind in got.items():
@@ -65,7 +69,8 @@ def test_a_document_is_what_the_page_says(archive: Archive, name: str) -> None:
 
 def test_keys_are_made_as_the_page_says(archive: Archive) -> None:
     """Each placeholder of the page stands for one name of the key."""
-    forms = {"OWNER": r"olga|owner-1", "CAMERA": "cam-1", "REQUEST": r"r[0-9a-f]{12}", "SEQ": r"\d{12}"}
+    forms = {"OWNER": r"olga|owner-1", "CAMERA": "cam-1", "REQUEST": r"r[0-9a-f]{32}", "SEQ": r"\d{12}"}
+    forms |= {"AGENCY": "town", "PERSON": "otto", "ORDER": "o1", "STEP": r"\d{4}", "LETTER": "ordered-o1"}
     forms |= dict.fromkeys(("MARK", "CUT"), r"[0-9a-f]{20}")
     forms["CLIP"] = r"cam-1/\d{8}T\d{6}\.\d{9}Z-[0-9a-f]{20}"
     forms["DRAFT"] = r"[0-9a-f]{32}"
@@ -75,9 +80,15 @@ def test_keys_are_made_as_the_page_says(archive: Archive) -> None:
         shelf.put(document)
         (called,) = shelf.names()
         pattern = SECTIONS[shelf.prefix].partition("`")[0].removesuffix(".json")
-        parts = {"NAME": r"[0-9a-f]{32}" if shelf.prefix == "cases" else r"[0-9a-f]{20}"} | forms
+        parts = {"NAME": r"[0-9a-f]{32}" if shelf.prefix in {"cases", "usage"} else r"[0-9a-f]{20}"} | forms
         expected = "/".join(f"(?:{parts[part]})" for part in pattern.split("/"))
         assert re.fullmatch(expected, called), (name, pattern, called)
+
+
+def test_the_formula_of_a_links_secret_is_that_of_the_page() -> None:
+    key, of = case_key(request()), request()
+    said = f"link\0{of.id}\0olga\0" + "2"
+    assert key.token("olga", 2) == hmac.new(bytes.fromhex(key.secret), said.encode(), hashlib.sha256).hexdigest()
 
 
 def test_the_formulas_of_names_are_those_of_the_page() -> None:

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from fleet_fixtures import START_NS, Films, a_request, answer, ask, put_film
+from fleet_fixtures import START_NS, Films, a_request, answer, approve, as_owner, ask, change, put_film, submit
 from lamplighter.desk.desk import Desk
 from lamplighter.desk.tally import Tally
-from pipeline.case.consent import Standing
+from pipeline.case.consent import Share, Standing
 from pipeline.case.match import Verdict
 from pipeline.case.released import commitment
 from pipeline.case.request import Request
-from pipeline.clip import Camera, Sharing
+from pipeline.clip import Camera, Disclosure, Sharing
 from pipeline.errors import ClipError, Conflict, NotFound, RequestRefused
 from pipeline.media.decode import open_video
 from pipeline.media.profile import Profile
@@ -126,19 +126,88 @@ def test_share_all_shares_what_matches_now_and_nothing_that_comes_later(
     assert [row.standing for row in late] == [Standing.DECLINED]
 
 
-def test_an_owner_answers_once(desk: Desk, asked: Request) -> None:
-    first = answer(desk, asked, "piet", share=())
-    assert answer(desk, asked, "piet", share=()) == first
-    with pytest.raises(Conflict, match="first answer holds"):
-        answer(desk, asked, "piet", share=None)
+def test_an_owners_last_answer_counts_until_what_it_takes_back_was_released(desk: Desk, asked: Request) -> None:
+    answer(desk, asked, "ruth", share=None)
+    answer(desk, asked, "ruth", share=())
+    answer(desk, asked, "piet", share=())
+    answer(desk, asked, "piet", share=None)
+    released = {delivery.clip for delivery in send(desk, asked).results}
+    assert released == {desk.clips(camera)[0].clip.id for camera in ("always-1", "ask-1")}
+    answer(desk, asked, "ruth", share=None)
+    with pytest.raises(Conflict, match="released before and not to be called back"):
+        answer(desk, asked, "piet", share=())
+    with pytest.raises(Conflict, match="released before and not to be called back"):
+        as_owner(desk, "piet").withdraw(asked, "piet")
+    as_owner(desk, "ruth").withdraw(asked, "ruth")
+    send(desk, asked)
+    assert {delivery.clip for delivery in desk._holdings.catalog.cases.deliveries(asked.id)} == released
 
 
-def test_an_owner_cannot_share_a_clip_that_does_not_wait_for_them(desk: Desk, asked: Request) -> None:
+def test_nobody_answers_before_a_request_is_sent_and_nothing_is_cut_for_it(
+    desk: Desk, films: Films, tmp_path: Path
+) -> None:
+    put_film(films.moving, tmp_path / "in", "always-1")
+    desk.ingest([str(tmp_path / "in")])
+    request = submit(desk, a_request())
+    for approved in (False, True):
+        if approved:
+            approve(desk, request)
+        with pytest.raises(Conflict, match="its owners were not asked yet"):
+            answer(desk, request, "olga", share=None)
+        assert send(desk, request).outcomes == {}
+    desk.send(request)
+    assert send(desk, request).outcomes == {Outcome.DONE: 1}
+
+
+def test_an_owner_cannot_share_a_clip_that_is_not_theirs_or_not_asked_for(desk: Desk, asked: Request) -> None:
     (other,) = waiting(desk, asked, "ruth")
-    with pytest.raises(NotFound, match="does not wait for owner piet"):
-        answer(desk, asked, "piet", share=[other])
-    with pytest.raises(NotFound, match="nothing to share"):
+    late = desk.clips("ask-1")[-1].clip.id
+    for clip in (other, late):
+        with pytest.raises(NotFound, match=f"clip {clip} is none of owner piet in the asked time"):
+            answer(desk, asked, "piet", share=[clip])
+    with pytest.raises(NotFound, match="nothing moved in a clip of owner sven"):
         answer(desk, asked, "sven", share=None)
+
+
+def test_a_clip_in_which_nothing_moved_leaves_when_its_owner_names_it(desk: Desk, asked: Request) -> None:
+    still = desk.clips("ask-1")[1].clip.id
+    answer(desk, asked, "piet", share=[still])
+    assert still in {delivery.clip for delivery in send(desk, asked).results}
+
+
+def test_of_a_clip_the_parts_leave_that_its_owner_chose_with_what_they_disclose(desk: Desk, asked: Request) -> None:
+    clip = desk.clips("ask-1")[0].clip
+    parts = (Span(START_NS, START_NS + 2 * NS), Span(START_NS + 4 * NS, START_NS + 6 * NS))
+    told = (Disclosure.PLACE,)
+    as_owner(desk, "piet").decide(asked, "piet", share=[Share(clip.id, parts)], discloses=told, note="Gern.")
+    records = [one.record for one in send(desk, asked).results if one.clip == clip.id]
+    assert sorted((one.asked, one.frames) for one in records) == [(part, 20) for part in parts]
+    assert {one.note for one in records} == {"Gern."}
+    assert all(one.disclosed == {"place": "52.000200, 4.800200"} for one in records)
+
+
+def test_what_was_shared_after_the_last_tick_waits_aside_and_goes_when_its_owner_declines(
+    desk: Desk, asked: Request
+) -> None:
+    change(desk, case=desk.settings.case.model_copy(update={"tick_s": 7 * 86_400}))
+    answer(desk, asked, "piet", share=None)
+    store = desk._holdings.archive.store
+
+    def aside() -> int:
+        return sum(key.endswith(".mp4") for key in store.keys("prepared/"))
+
+    for _ in range(2):  # cut once, and no count tells of it before it is released
+        tally = send(desk, asked)
+        assert (tally.outcomes, tally.results, tally.waits) == ({}, [], 2)
+        assert (aside(), cases(desk)) == (2, [])
+    answer(desk, asked, "piet", share=())
+    send(desk, asked)
+    assert (aside(), cases(desk)) == (1, [])
+    as_owner(desk, "olga").withdraw(asked, "olga")
+    send(desk, asked)
+    assert (list(store.keys("prepared/")), cases(desk)) == ([], [])
+    change(desk, case=desk.settings.case.model_copy(update={"tick_s": 0}))
+    assert send(desk, asked).outcomes == {}
 
 
 @pytest.mark.parametrize("camera", ["ask-1", "ask-2", "never-1", "far-1"])
@@ -207,13 +276,35 @@ def test_delivering_twice_does_nothing_new(desk: Desk, asked: Request) -> None:
     assert {key: desk._holdings.archive.store.get(key) for key in cases(desk)} == before
 
 
-def test_a_delivery_that_died_before_its_record_is_made_again(desk: Desk, asked: Request) -> None:
+def test_a_delivery_that_died_after_its_release_is_handed_over_as_it_was_released(
+    desk: Desk, asked: Request, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Killed(BaseException):
+        pass
+
+    def kill(*_: object) -> bool:
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr("lamplighter.desk.delivery.hand_over", kill)
+        with pytest.raises(Killed):
+            send(desk, asked)
+    (released,) = desk._holdings.archive.deliveries.all()
+    assert cases(desk) == []
+    assert send(desk, asked).outcomes == {Outcome.ALREADY: 1}
+    assert desk._holdings.catalog.cases.deliveries(asked.id) == [released]
+    assert [*desk._holdings.archive.records.all()] == [released.record]
+    assert list(desk._holdings.archive.store.keys("prepared/")) == []
+
+
+def test_a_file_in_a_case_without_an_account_goes_and_is_made_again(desk: Desk, asked: Request) -> None:
     (delivery,) = send(desk, asked).results
-    before = {key: desk._holdings.archive.store.get(key) for key in cases(desk)}
+    before = desk._holdings.archive.store.get(delivery.record.key)
     desk._holdings.archive.deliveries.remove(f"{delivery.request}/{delivery.cut}")
     assert send(desk, asked).outcomes == {Outcome.DONE: 1}
-    assert desk._holdings.archive.deliveries.get(f"{delivery.request}/{delivery.cut}") == delivery
-    assert {key: desk._holdings.archive.store.get(key) for key in cases(desk)} == before
+    (again,) = desk._holdings.archive.deliveries.all()
+    assert replace(again.record, released_ns=0) == replace(delivery.record, released_ns=0)
+    assert desk._holdings.archive.store.get(delivery.record.key) == before
 
 
 def test_a_source_that_was_changed_in_the_store_is_not_delivered(desk: Desk, asked: Request, films: Films) -> None:
@@ -246,8 +337,10 @@ def test_every_step_is_in_the_audit_log(desk: Desk, asked: Request) -> None:
     answer(desk, asked, "ruth", share=())
     send(desk, asked)
     actions = [entry.action for entry in desk._holdings.archive.log.all()]
-    assert actions[:5] == ["camera added"] * 5
-    assert actions[5:] == ["clips ingested", "request made", "decision", "decision", "delivered", "delivered"]
+    assert actions[:6] == ["camera added"] * 5 + ["clips ingested"]
+    assert actions[6:13] == ["agency added"] + ["person added"] * 6
+    reviewed = ["request submitted", "request approved", "request approved", "request sent"]
+    assert actions[13:] == [*reviewed, "decision", "decision", "delivered", "delivered"]
     assert verify(desk._holdings.archive.log.all())[0] == len(actions)
 
 

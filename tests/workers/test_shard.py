@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from conftest import cannot_run
-from fleet_fixtures import CAMERAS, START_NS, Films, change, put_film
+from fleet_fixtures import CAMERAS, START_NS, Films, change, move_in, put_film
 from lamplighter.desk.board import Board
 from lamplighter.desk.desk import Desk, open_desk
 from lamplighter.settings import load
@@ -316,7 +316,7 @@ def test_at_twice_the_load_all_is_bounded_and_every_clip_is_done_or_counted_as_d
 def test_a_run_that_was_killed_loses_nothing_it_had_accepted(films: Films, tmp_path: Path) -> None:
     flags = {"data": tmp_path / "data", "batch": {"workers": 0}, "live": {"poll_s": 0.1}}
     with open_desk(load(flags=flags)) as desk:
-        desk.import_cameras(CAMERAS)
+        move_in(desk, CAMERAS)
         for number in range(40):
             put_film(films.still, tmp_path / "in", "ask-1", after_s=number * 10)
         words = ("--data", str(tmp_path / "data"), "watch", str(tmp_path / "in"), "--workers", "0", "--json")

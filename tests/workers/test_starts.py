@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fleet_fixtures import CAMERAS, START_NS, Films, change
+from fleet_fixtures import CAMERAS, START_NS, Films, change, move_in
 from lamplighter.desk.desk import Desk
 from lamplighter.desk.show import show
 from lamplighter.desk.tally import Tally
@@ -57,7 +57,7 @@ def test_a_name_of_two_cameras_is_set_aside_and_no_owner_is_taken_for_another(
     desk: Desk, films: Films, tmp_path: Path
 ) -> None:
     door = Camera("front_door", 4.8, 52.0, "sven", Sharing.NEVER)
-    desk.import_cameras([Camera("front", 4.8, 52.0, "olga", Sharing.ALWAYS), door])
+    move_in(desk, [Camera("front", 4.8, 52.0, "olga", Sharing.ALWAYS), door])
     put(films.moving, tmp_path / "in", "front_door_00_20260131180000.mp4")
     tally = take_in(desk, tmp_path / "in", template="{camera}_{any}_{start:%Y%m%d%H%M%S}.mp4")
     ((station, reason),) = reasons(tally)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from fleet_fixtures import CAMERAS, START_NS, Films, change, put_film
+from fleet_fixtures import CAMERAS, START_NS, Films, change, move_in, put_film
 from lamplighter.cli.app import main
 from lamplighter.desk.desk import Desk, open_desk
 from lamplighter.settings import load
@@ -290,7 +290,7 @@ def run(folder: Path, *words: str) -> subprocess.Popen[str]:
 @pytest.mark.whole
 def test_ctrl_c_ends_the_command_cleanly_and_the_next_run_goes_on(films: Films, tmp_path: Path) -> None:
     with open_desk(load(flags={"data": tmp_path / "lamplighter-data"})) as desk:
-        desk.import_cameras(CAMERAS)
+        move_in(desk, CAMERAS)
     for number in range(30):
         put_film(films.still, tmp_path / "in", "ask-1", after_s=number * 10)
     process = run(tmp_path, "watch", "in", "--workers", "0", "--json")

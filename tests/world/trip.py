@@ -121,13 +121,12 @@ def show(folder: Path, thing: str) -> dict[str, Any]:
 
 
 def deliver(folder: Path, trip: Trip, ask: Ask, **settings: str) -> None:
-    """Ask, decide and deliver; what comes of it is added to the trip."""
+    """Ask for footage of one's own and deliver it; what comes of it is added to the trip."""
     more = {f"PROFILE__{name.upper()}": value for name, value in ask.profile.items()}
     with environment(folder, PROFILE__AUDIO=str(ask.audio).lower(), **more, **settings):
         code, out, err = run(
             *("request", "new", "--area", "area.geojson", "--start", iso(ask.span.start_ns)),
-            *("--end", iso(ask.span.end_ns), "--case", f"C-{ask.name}", "--agency", "Town police"),
-            *("--contact", "desk 4", "--incident", "burglary", "--json"),
+            *("--end", iso(ask.span.end_ns), "--case", f"C-{ask.name}", "--own", "olga", "--json"),
         )
         assert code == 0, err
         request = json.loads(out)["request"]
@@ -137,8 +136,6 @@ def deliver(folder: Path, trip: Trip, ask: Ask, **settings: str) -> None:
         if "matches" not in trip.matched[ask.name].values():
             trip.products[ask.name], trip.told[ask.name] = {}, ""
             return
-        code, out, err = run("decide", request, "--owner", "olga", "--share-all", "--json")
-        assert code == 0, err
         code, told, err = run("deliver", request, "--json")
         assert code in {0, 1}, told + err
         trip.told[ask.name] = told + err

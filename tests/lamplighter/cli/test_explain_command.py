@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from fleet_fixtures import CAMERAS, Films, put_film
+from fleet_fixtures import CAMERA_ROWS, Films, put_film
 from lamplighter.cli.app import app
 from pipeline.errors import ConfigError, LamplighterError, NotFound
 
@@ -31,8 +31,7 @@ min_cells = 5
 def clips(tmp_path: Path, films: Films, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     """Clip ids of camera ask-1: a car by day, a car by night, and nothing."""
     monkeypatch.chdir(tmp_path)
-    rows = ["id,lon,lat,owner,sharing", *(f"{c.id},{c.lon},{c.lat},{c.owner},{c.sharing}" for c in CAMERAS)]
-    (tmp_path / "cameras.csv").write_text("\n".join(rows))
+    (tmp_path / "cameras.csv").write_text("\n".join(CAMERA_ROWS))
     (tmp_path / "street.toml").write_text(SETTINGS)
     put_film(films.moving, tmp_path / "in", "ask-1", after_s=NOON)
     put_film(films.moving, tmp_path / "in", "ask-1")

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from fleet_fixtures import CAMERAS, Films, put_film
+from fleet_fixtures import CAMERA_ROWS, Films, put_film
 from lamplighter.cli.app import app
 from pipeline.errors import ConfigError, LamplighterError, NotFound
 
@@ -41,8 +41,7 @@ def fleet(tmp_path: Path, films: Films, monkeypatch: pytest.MonkeyPatch) -> Path
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("LAMPLIGHTER_REQUEST__MAX_AGE_DAYS", "36500")
     monkeypatch.setenv("LAMPLIGHTER_BATCH__WORKERS", "0")
-    rows = ["id,lon,lat,owner,sharing", *(f"{c.id},{c.lon},{c.lat},{c.owner},{c.sharing}" for c in CAMERAS)]
-    (tmp_path / "cameras.csv").write_text("\n".join(rows))
+    (tmp_path / "cameras.csv").write_text("\n".join(CAMERA_ROWS))
     put_film(films.still, tmp_path / "in", "ask-1")
     put_film(films.moving, tmp_path / "in", "ask-1", after_s=60)
     put_film(films.other, tmp_path / "in", "ask-2")
@@ -123,8 +122,7 @@ def test_explain_tells_the_score_of_every_second_with_the_threshold_and_what_is_
 def test_a_match_can_be_ordered_by_score_and_what_has_none_comes_last(fleet: Path) -> None:
     (fleet / "area.geojson").write_text(json.dumps(AREA))
     words = ("request", "new", "--area", "area.geojson", "--start", "2026-01-31T18:00:00Z", "--end")
-    who = ("--case", "C-1", "--agency", "Town police", "--contact", "desk 4", "--incident", "burglary")
-    request = said(*words, "2026-01-31T18:15:00Z", *who)["request"]
+    request = said(*words, "2026-01-31T18:15:00Z", "--own", "piet")["request"]
     rows = said("match", request, "--by", "score")
     scores = [row["score"] for row in rows]
     known = [score for score in scores if score is not None]

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from fleet_fixtures import CAMERAS
+from fleet_fixtures import CAMERA_ROWS
 from lamplighter.cli.app import app
 from pipeline.activity import Activity
 from pipeline.span import parse_iso
@@ -24,8 +24,7 @@ def odd(footage: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The folder of odd files; the working folder has a data folder with the cameras of the fleet."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("LAMPLIGHTER_BATCH__WORKERS", "0")
-    rows = ["id,lon,lat,owner,sharing", *(f"{c.id},{c.lon},{c.lat},{c.owner},{c.sharing}" for c in CAMERAS)]
-    (tmp_path / "cameras.csv").write_text("\n".join(rows))
+    (tmp_path / "cameras.csv").write_text("\n".join(CAMERA_ROWS))
     (tmp_path / "area.geojson").write_text(json.dumps({"type": "Polygon", "coordinates": [AREA]}))
     said("cameras", "import", "cameras.csv")
     return footage / "odd"
@@ -53,7 +52,7 @@ def taken(file: Path, start: str = "2026-11-25T18:00:00Z") -> dict[str, Any]:
 
 
 def asked(start: str, end: str, *, case: str = "C-1") -> str:
-    facts = ("--case", case, "--agency", "Police", "--contact", "desk", "--incident", "theft")
+    facts = ("--case", case, "--own", "olga")
     made = said("request", "new", "--area", "area.geojson", "--start", start, "--end", end, *facts)
     return str(made["request"])
 

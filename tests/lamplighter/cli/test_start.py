@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from fleet_fixtures import CAMERAS, Films, put_film
+from fleet_fixtures import CAMERA_ROWS, Films, put_film
 from lamplighter.cli.app import app
 
 pytestmark = pytest.mark.whole
@@ -67,14 +67,12 @@ UNITS = {
 def fleet(tmp_path_factory: pytest.TempPathFactory, films: Films) -> tuple[Path, dict[str, str]]:
     """A folder with a data folder of one clip and one request in it, and what the words in COMMANDS stand for."""
     folder = tmp_path_factory.mktemp("start")
-    rows = ["id,lon,lat,owner,sharing", *(f"{c.id},{c.lon},{c.lat},{c.owner},{c.sharing}" for c in CAMERAS)]
-    (folder / "cameras.csv").write_text("\n".join(rows))
+    (folder / "cameras.csv").write_text("\n".join(CAMERA_ROWS))
     west, south, east, north = 4.798, 51.9985, 4.803, 52.0015
     ring = [[west, south], [east, south], [east, north], [west, north], [west, south]]
     (folder / "area.json").write_text(json.dumps({"type": "Polygon", "coordinates": [ring]}))
     put_film(films.moving, folder / "in", "ask-1")
-    asked = ["--start", "2026-01-31T18:00:00Z", "--end", "2026-01-31T18:15:00Z", "--case", "C-1"]
-    asked += ["--agency", "Police", "--contact", "desk 4", "--incident", "burglary"]
+    asked = ["--start", "2026-01-31T18:00:00Z", "--end", "2026-01-31T18:15:00Z", "--own", "piet"]
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         patch.setenv("LAMPLIGHTER_REQUEST__MAX_AGE_DAYS", "36500")

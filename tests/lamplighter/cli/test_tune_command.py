@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
-from fleet_fixtures import CAMERAS, START_NS, Films, put_film
+from fleet_fixtures import CAMERA_ROWS, START_NS, Films, put_film
 from lamplighter.cli.app import app
 from lamplighter.desk.desk import open_desk
 from lamplighter.desk.suggestion import ByRate, Choice, Plan, tune
@@ -51,8 +51,7 @@ def made(tmp_path_factory: pytest.TempPathFactory, films: Films) -> Path:
         11, frames=80, width=128, height=96, leaves=False, movers=(Mover("person", 3, ((0.0, 1.0), (1.0, 1.0)), 2.0),)
     )
     encode(folder / "walk.mp4", render(walk), rate=Fraction(10), gop=20, options={"bf": "0"})
-    rows = ["id,lon,lat,owner,sharing", *(f"{c.id},{c.lon},{c.lat},{c.owner},{c.sharing}" for c in CAMERAS)]
-    (folder / "cameras.csv").write_text("\n".join(rows))
+    (folder / "cameras.csv").write_text("\n".join(CAMERA_ROWS))
     shown = [(DRIVES, films.moving), (STILL, films.still), ([*WALKS, FALSE], folder / "walk.mp4")]
     for camera, after_s, film in [(*place, film) for places, film in shown for place in places]:
         put_film(film, folder / "in", camera, after_s=after_s)

@@ -16,7 +16,7 @@ from typing import TypeAlias
 
 import pytest
 
-from fleet_fixtures import CAMERAS, Films, change
+from fleet_fixtures import CAMERAS, Films, change, move_in
 from lamplighter.cli import tables
 from lamplighter.cli.app import main
 from lamplighter.cli.board import Screen
@@ -49,7 +49,7 @@ def raw(text: str) -> set[str]:
 def run(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
     """Run a command over a data folder that knows the cameras; give its exit code, output and errors."""
     with open_desk(load(flags={"data": tmp_path / "data"})) as desk:
-        desk.import_cameras(CAMERAS)
+        move_in(desk, CAMERAS)
     monkeypatch.setenv("LAMPLIGHTER_BATCH__WORKERS", "0")
 
     def command(*words: str | Path) -> tuple[int, str, str]:

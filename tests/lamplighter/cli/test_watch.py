@@ -22,7 +22,7 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.parser import text_string_to_metric_families
 from rich.console import Console
 
-from fleet_fixtures import CAMERAS, START_NS, Films, put_film
+from fleet_fixtures import CAMERAS, START_NS, Films, move_in, put_film
 from lamplighter.cli.board import Screen
 from lamplighter.desk.board import Board
 from lamplighter.desk.desk import Desk, open_desk
@@ -184,7 +184,7 @@ def test_the_table_names_the_slowest_cameras_what_was_dropped_and_what_is_away(b
 
 def test_a_camera_by_url_is_recorded_and_scraped_and_its_password_is_nowhere(rtsp: Rtsp, tmp_path: Path) -> None:
     with open_desk(load(flags={"data": tmp_path / "lamplighter-data"})) as desk:
-        desk.import_cameras(CAMERAS)
+        move_in(desk, CAMERAS)
     (tmp_path / "live.toml").write_text("[recorder]\nclip_s = 1\nretry_s = 0.2\n[live]\npoll_s = 0.2\n")
     port = free_port()
     words = ("--config", "live.toml", "watch", "--workers", "0", "--camera-url", "ask-1=env:DOOR", "--json")
@@ -303,7 +303,7 @@ def films_before(dying: Dying, films: Films, folder: Path, **batch: Any) -> tupl
 def test_a_store_that_is_killed_and_comes_back_loses_no_clip(dying: Dying, films: Films, tmp_path: Path) -> None:
     settings, clips = films_before(dying, films, tmp_path)
     with open_desk(settings) as desk:
-        desk.import_cameras(CAMERAS)
+        move_in(desk, CAMERAS)
         stop, away = threading.Event(), list[str]()
 
         def shown(board: Board) -> None:
@@ -340,7 +340,7 @@ def test_a_store_that_stays_away_ends_the_run_and_the_next_one_goes_on(
         threading.Thread(target=meddle, daemon=True).start()
 
     with open_desk(settings) as desk:
-        desk.import_cameras(CAMERAS)
+        move_in(desk, CAMERAS)
         with pytest.raises(StoreUnavailable, match="what was done is kept, run again when the store is back"):
             desk.watch([str(tmp_path / "in")], for_s=60, shown=shown)
     dying.start()
@@ -361,7 +361,7 @@ def test_a_batch_whose_store_stays_away_says_so_and_the_next_one_does_the_rest(
             dying.kill()
 
     with open_desk(settings) as desk:
-        desk.import_cameras(CAMERAS)
+        move_in(desk, CAMERAS)
         with pytest.raises(StoreUnavailable, match="what was done is kept, run again when the store is back"):
             desk.ingest([str(tmp_path / "in")], saw=saw)
         assert len(desk.clips()) == 5, "the catalogue has what was done"

@@ -204,6 +204,7 @@ def test_an_upload_a_shard_cannot_keep_for_a_bug_costs_that_upload(
 def run(capsys: pytest.CaptureFixture[str], desk: Desk, *words: str) -> tuple[int, str, str]:
     code = 0
     with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LAMPLIGHTER_CASE__TICK_S", "0")
         patch.setattr("sys.argv", ["lamplighter", "--data", str(desk.settings.data), *words])
         try:
             main()

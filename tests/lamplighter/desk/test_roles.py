@@ -2,92 +2,189 @@
 
 import inspect
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from test_docket import CALLS as DOCKET
 
-from fleet_fixtures import CAMERAS, Films, a_request, answer, ask, put_film
+from fleet_fixtures import (
+    CAMERAS,
+    Films,
+    a_request,
+    answer,
+    approve,
+    as_owner,
+    ask,
+    change,
+    move_in,
+    put_film,
+    staff,
+    submit,
+)
 from lamplighter.desk.desk import Desk, open_desk
 from lamplighter.desk.roles import MAY
 from lamplighter.settings import load
 from pipeline.actor import Actor, Role
 from pipeline.case.consent import Standing
+from pipeline.case.life import CHECKLIST
 from pipeline.case.request import Request
-from pipeline.clip import Disclosure, Owner
+from pipeline.clip import Disclosure, Owner, Sharing
 from pipeline.errors import Conflict, NotAllowed, NotFound
+from pipeline.people import Agency
 from storage.archive import Ingested
 
-NAMES = {Role.OFFICER: "Town police", Role.OWNER: "piet"}
+NAMES = {
+    Role.OFFICER: "otto",
+    Role.REVIEWER: "rita",
+    Role.LEGAL: "linus",
+    Role.AUDITOR: "ada",
+    Role.OWNER: "piet",
+    Role.OPERATOR: "opal",
+}
 OPERATIONS = {name for name, _ in inspect.getmembers(Desk, inspect.isfunction) if not name.startswith("_")}
 
 
 def somebody(desk: Desk, role: Role) -> Desk:
-    return desk.acting_as(Actor(role, NAMES.get(role, "somebody")))
+    return as_owner(desk, "piet") if role is Role.OWNER else desk.acting_for(NAMES[role])
+
+
+@dataclass(frozen=True)
+class Stage:
+    """What there is when a role goes through its operations, so that whatever it may do can be done.
+
+    A clip of piet's below `where`, and requests that it answers: one that is sent, one that waits for its reviewers,
+    and one that they approved.
+    """
+
+    where: Path
+    clip: Ingested
+    sent: Request
+    submitted: Request
+    approved: Request
 
 
 @pytest.fixture
-def case(desk: Desk, films: Films, tmp_path: Path) -> tuple[Ingested, Request]:
-    """One clip of the owner piet, and a request that it answers."""
+def stage(desk: Desk, films: Films, tmp_path: Path) -> Stage:
     put_film(films.moving, tmp_path / "in", "ask-1")
     desk.ingest([str(tmp_path / "in")])
-    return desk.clips()[0], ask(desk, a_request())
+    change(desk, request=desk.settings.request.model_copy(update={"max_per_incident": 100}))
+    sent, submitted, approved = ask(desk, a_request()), submit(desk, a_request()), submit(desk, a_request())
+    approve(desk, approved)
+    desk.add_person("opal", Role.OPERATOR)
+    return Stage(tmp_path / "in", desk.clips()[0], sent, submitted, approved)
 
 
-def calls(clip: Ingested, request: Request, where: Path) -> dict[str, Callable[[Desk], Any]]:
-    """Return a call of every operation that does something, by its name."""
-    return {
-        "acting_as": lambda desk: desk.acting_as(Actor(Role.OWNER, "piet")),
-        "import_cameras": lambda desk: desk.import_cameras(CAMERAS),
-        "import_owners": lambda desk: desk.import_owners([Owner("piet")]),
-        "cameras": lambda desk: desk.cameras(),
-        "camera": lambda desk: desk.camera("ask-1"),
-        "owners": lambda desk: desk.owners(),
-        "strangers": lambda desk: desk.strangers(),
-        "show": lambda desk: desk.show(),
-        "session": lambda desk: desk.session(),
-        "ingest": lambda desk: desk.ingest([str(where)]),
-        "remeasure": lambda desk: desk.remeasure(),
-        "watch": lambda desk: desk.watch([str(where)], for_s=0),
-        "clips": lambda desk: desk.clips(),
-        "clip": lambda desk: desk.clip(clip.clip.id),
-        "in_force": lambda desk: desk.in_force(),
-        "motion": lambda desk: desk.motion(CAMERAS[1], clip),
-        "learn": lambda desk: desk.learn(),
-        "habits": lambda desk: desk.habits("ask-1"),
-        "still": lambda desk: desk.still(clip.clip, 0),
-        "new_request": lambda desk: desk.new_request(a_request(start_s=60, end_s=960)),
-        "request": lambda desk: desk.request(request.id),
-        "match": lambda desk: desk.match(request),
-        "asked_of": lambda desk: desk.asked_of(request, "piet"),
-        "decide": lambda desk: desk.decide(request, "piet", share=()),
-        "deliver": lambda desk: desk.deliver(request),
-        "upgrade_cases": lambda desk: desk.upgrade_cases(),
-        "rebuild": lambda desk: desk.rebuild(),
-        "verify_log": lambda desk: desk.verify_log(),
-    }
+@pytest.fixture
+def case(stage: Stage) -> tuple[Ingested, Request]:
+    """One clip of the owner piet, and a request that it answers."""
+    return stage.clip, stage.sent
+
+
+CALLS: dict[str, Callable[[Desk, Stage], Any]] = {
+    # The fleet
+    "import_cameras": lambda desk, _: desk.import_cameras([replace(CAMERAS[1], zone="Europe/Vienna")]),
+    "import_owners": lambda desk, _: desk.import_owners([Owner("piet")]),
+    "cameras": lambda desk, _: desk.cameras(),
+    "camera": lambda desk, _: desk.camera("ask-1"),
+    "owners": lambda desk, _: desk.owners(),
+    "strangers": lambda desk, _: desk.strangers(),
+    "show": lambda desk, _: desk.show(),
+    # Footage
+    "session": lambda desk, _: desk.session(),
+    "ingest": lambda desk, on: desk.ingest([str(on.where)]),
+    "remeasure": lambda desk, _: desk.remeasure(),
+    "watch": lambda desk, on: desk.watch([str(on.where)], for_s=0),
+    "clips": lambda desk, _: desk.clips(),
+    "clip": lambda desk, on: desk.clip(on.clip.clip.id),
+    "in_force": lambda desk, _: desk.in_force(),
+    "motion": lambda desk, on: desk.motion(CAMERAS[1], on.clip),
+    "learn": lambda desk, _: desk.learn(),
+    "habits": lambda desk, _: desk.habits("ask-1"),
+    "still": lambda desk, on: desk.still(on.clip.clip, 0),
+    # People
+    "add_agency": lambda desk, _: desk.add_agency(Agency("port", "Harbour police", "desk 9")),
+    "agencies": lambda desk, _: desk.agencies(),
+    "add_person": lambda desk, _: desk.add_person("olaf", Role.OPERATOR),
+    "disable_person": lambda desk, _: desk.disable_person("olaf"),
+    "people": lambda desk, _: desk.people(),
+    "allow": lambda desk, _: desk.allow("ask-1", Sharing.ASK),
+    # Cases
+    "new_request": lambda desk, _: desk.new_request(
+        replace(a_request(start_s=60, end_s=960), own="piet" if desk.actor.role is Role.OWNER else "")
+    ),
+    "request": lambda desk, on: desk.request(on.sent.id),
+    "standing": lambda desk, on: desk.standing(on.sent),
+    "standings": lambda desk, _: desk.standings(),
+    "review": lambda desk, on: desk.review(on.submitted, approve=True, checked=CHECKLIST),
+    "send": lambda desk, on: desk.send(on.approved),
+    "hold": lambda desk, on: desk.hold(on.submitted),
+    "resolve": lambda desk, on: desk.resolve(on.sent),
+    "match": lambda desk, on: desk.match(on.sent),
+    "asked_of": lambda desk, on: desk.asked_of(on.sent, "piet"),
+    "decide": lambda desk, on: desk.decide(on.sent, "piet", share=()),
+    "withdraw": lambda desk, on: desk.withdraw(on.sent, "piet"),
+    "opt_out": lambda desk, _: desk.opt_out("piet"),
+    "deliver": lambda desk, on: desk.deliver(on.sent),
+    "upgrade_cases": lambda desk, _: desk.upgrade_cases(),
+    # The books, and for whom
+    "rebuild": lambda desk, _: desk.rebuild(),
+    "verify_log": lambda desk, _: desk.verify_log(),
+    "acting_as": lambda desk, _: desk.acting_as(Actor(Role.OWNER, "piet")),
+    "acting_for": lambda desk, _: desk.acting_for("otto"),
+}
+"""A call of every operation that does something, by its name. A new operation: its entry in MAY, and its call here."""
 
 
 def test_every_operation_has_an_entry_and_every_entry_an_operation() -> None:
     assert set(MAY) == OPERATIONS
 
 
+def test_every_operation_is_called_below() -> None:
+    assert set(CALLS) | set(DOCKET) == OPERATIONS
+
+
 @pytest.mark.parametrize("role", Role)
-def test_a_role_does_what_the_table_says_and_nothing_else(
-    desk: Desk, case: tuple[Ingested, Request], tmp_path: Path, role: Role
-) -> None:
+def test_a_role_does_what_the_table_says_and_nothing_else(desk: Desk, stage: Stage, role: Role) -> None:
     mine = somebody(desk, role)
-    every = calls(*case, tmp_path / "in")
-    assert set(every) == OPERATIONS
-    for name, call in every.items():
+    for name, call in CALLS.items():
         if role in MAY[name]:
-            call(mine)
+            call(mine, stage)
             continue
         before = desk.verify_log()
         with pytest.raises(NotAllowed, match=str(mine.actor)) as caught:
-            call(mine)
+            call(mine, stage)
         assert all(who in str(caught.value) for who in MAY[name]), "it says who could"
         assert desk.verify_log() == before, "nothing was done"
+
+
+@pytest.mark.parametrize("role", [role for role in Role if role is not Role.OWNER])
+def test_a_person_who_is_not_registered_in_a_role_or_was_disabled_may_do_nothing(
+    desk: Desk, stage: Stage, role: Role
+) -> None:
+    agency = "town" if role is Role.OFFICER else ""
+    stranger, disabled = desk.acting_as(Actor(role, "stranger", agency)), somebody(desk, role)
+    desk.disable_person(NAMES[role])
+    before = desk.verify_log()
+    for name, call in CALLS.items():
+        if role in MAY[name]:
+            with pytest.raises(NotAllowed, match="is not registered as that"):
+                call(stranger, stage)
+            with pytest.raises(NotAllowed, match="was disabled"):
+                call(disabled, stage)
+    assert desk.verify_log() == before
+
+
+def test_a_person_may_not_take_another_role_than_theirs(desk: Desk, stage: Stage) -> None:
+    for name, role, agency in (
+        ("rita", Role.OPERATOR, ""),
+        ("otto", Role.REVIEWER, ""),
+        ("otto", Role.OFFICER, "port"),
+    ):
+        with pytest.raises(NotAllowed, match="is not registered as that"):
+            desk.acting_as(Actor(role, name, agency)).agencies()
+    assert somebody(desk, Role.OFFICER).request(stage.sent.id) == stage.sent
 
 
 def test_no_role_may_do_everything() -> None:
@@ -100,11 +197,16 @@ def test_who_is_logged_in_is_the_operator_and_the_log_names_each_actor(
     monkeypatch.setenv("LOGNAME", "anna")
     flags = {"data": tmp_path, "request": {"max_age_days": 36_500}}
     with open_desk(load(flags=flags)) as desk:
-        desk.import_cameras(CAMERAS[:2])
+        move_in(desk, CAMERAS[:2])
+        staff(desk)
+        registered = desk.verify_log()[0]
         request = ask(desk, a_request())
         answer(desk, request, "piet", share=())
         actors = [entry.actor for entry in desk._holdings.archive.log.all()]
-    assert actors == ["operator anna", "operator anna", "officer Town police", "owner piet"]
+    say = ", as they say"  # on one's own machine a person is who they say, and the log says so
+    assert actors[:registered] == [f"owner olga{say}", f"owner piet{say}"] + ["operator anna"] * (registered - 2)
+    reviewed = [f"reviewer rita{say}", f"reviewer remy{say}", "operator anna"]
+    assert actors[registered:] == [f"officer otto of town{say}", *reviewed, f"owner piet{say}"]
 
 
 def test_an_owner_sees_their_own_cameras_alone_and_answers_for_nobody_else(
@@ -113,6 +215,7 @@ def test_an_owner_sees_their_own_cameras_alone_and_answers_for_nobody_else(
     _, request = case
     piet = somebody(desk, Role.OWNER)
     rows = piet.match(request)
+    assert rows
     assert {row.match.camera.owner for row in rows} == {"piet"}
     assert [row for row in rows if row.standing] == [row for row in desk.match(request) if row.standing]
     assert [row.standing for row in piet.asked_of(request, "piet")] == [Standing.WAITING]
@@ -125,15 +228,18 @@ def test_an_officer_asks_in_their_own_name_and_another_agencys_request_is_as_if_
     desk: Desk, case: tuple[Ingested, Request]
 ) -> None:
     _, request = case
-    other = desk.acting_as(Actor(Role.OFFICER, "Harbour police"))
-    with pytest.raises(NotAllowed, match="in the name of Town police"):
+    desk.add_agency(Agency("port", "Harbour police", "desk 9"))
+    desk.add_person("hanna", Role.OFFICER, agency="port")
+    other = desk.acting_for("hanna")
+    with pytest.raises(NotAllowed, match="in the name of town"):
         other.new_request(a_request(start_s=60, end_s=960))
+    own = as_owner(desk, "piet").new_request(replace(a_request(), own="piet"))
     told = []
-    for name in (request.id, "r000000000000"):
+    for name in (request.id, own.id, f"r{0:032x}", "r000000000000"):
         with pytest.raises(NotFound) as caught:
             other.request(name)
         told.append(str(caught.value).replace(name, ""))
-    assert told[0] == told[1]
+    assert len(set(told)) == 1
     assert somebody(desk, Role.OFFICER).request(request.id) == request
 
 
@@ -151,11 +257,35 @@ def test_an_owner_whom_a_camera_names_can_decide_without_being_imported(desk: De
     assert answer(desk, ask(desk, a_request()), "piet", share=()).owner == "piet"
 
 
-def test_an_answer_that_differs_from_the_one_given_is_a_conflict(desk: Desk, case: tuple[Ingested, Request]) -> None:
-    _, request = case
+def test_an_answer_takes_the_place_of_the_one_before_until_what_it_takes_back_was_released(
+    desk: Desk, case: tuple[Ingested, Request]
+) -> None:
+    clip, request = case
+    declined = answer(desk, request, "piet", share=())
+    shared = answer(desk, request, "piet", share=None)
+    assert (declined.revision, shared.revision, shared.clips) == (1, 2, (clip.clip.id,))
+    assert answer(desk, request, "piet", share=None) == shared, "the same answer again changes nothing"
+    assert answer(desk, request, "piet", share=()).revision == 3
     answer(desk, request, "piet", share=None)
-    with pytest.raises(Conflict, match="first answer holds"):
+    desk.deliver(request)
+    gone = f"released before and not to be called back: clip {clip.clip.id}"
+    with pytest.raises(Conflict, match=gone):
         answer(desk, request, "piet", share=())
+    with pytest.raises(Conflict, match=gone):
+        as_owner(desk, "piet").withdraw(request, "piet")
+
+
+def test_an_owner_asks_for_their_own_footage_in_their_own_name_alone_and_it_is_delivered_at_once(
+    desk: Desk, stage: Stage
+) -> None:
+    for other in ("ruth", ""):
+        with pytest.raises(NotAllowed, match="their own footage alone"):
+            as_owner(desk, "piet").new_request(replace(a_request(), own=other))
+    with pytest.raises(NotAllowed, match="in the name of piet"):
+        somebody(desk, Role.OFFICER).new_request(replace(a_request(), own="piet"))
+    own = as_owner(desk, "piet").new_request(replace(a_request(), own="piet"))
+    assert [one.clip for one in desk.deliver(own).results] == [stage.clip.clip.id]
+    assert own.id not in {one.request.id for one in desk.standings()}, "agencies' requests alone are counted"
 
 
 def test_an_owner_in_the_log_is_an_id_and_what_they_disclose(desk: Desk) -> None:

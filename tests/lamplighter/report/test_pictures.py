@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from typer.testing import CliRunner
 
-from fleet_fixtures import CAMERAS, START_NS, Films, put_film
+from fleet_fixtures import CAMERA_ROWS, START_NS, Films, put_film
 from lamplighter.cli.app import app
 from lamplighter.report.heat import CameraHeat
 from lamplighter.report.page import Section, page
@@ -371,8 +371,7 @@ def fleet(tmp_path: Path, films: Films, monkeypatch: pytest.MonkeyPatch) -> Path
     """A folder with a data folder in it: camera ask-1 with two films, ask-2 without."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("LAMPLIGHTER_BATCH__WORKERS", "0")
-    rows = ["id,lon,lat,owner,sharing", *(f"{c.id},{c.lon},{c.lat},{c.owner},{c.sharing}" for c in CAMERAS)]
-    (tmp_path / "cameras.csv").write_text("\n".join(rows))
+    (tmp_path / "cameras.csv").write_text("\n".join(CAMERA_ROWS))
     put_film(films.moving, tmp_path / "in", "ask-1")
     put_film(films.other, tmp_path / "in", "ask-1", after_s=3600)
     said("cameras", "import", "cameras.csv")

@@ -1,6 +1,7 @@
 import contextlib
 import json
 import math
+import re
 from collections.abc import Iterable
 from dataclasses import FrozenInstanceError, replace
 from itertools import pairwise
@@ -272,12 +273,35 @@ def test_a_requests_id_follows_everything_it_says() -> None:
     ]
     assert len({one.id, *(replace(one, **change).id for change in changes)}) == len(changes) + 1
     assert request().id == one.id
+    now = replace(one, nonce="1f" * 16)
+    changes += [{"nonce": "2f" * 16}, {"officer": "otto"}, {"own": "olga"}, {"area": replace(one.area, cell_m=250)}]
+    assert len({now.id, *(replace(now, **change).id for change in changes)}) == len(changes) + 1
+
+
+def test_a_request_of_today_has_128_bits_that_nobody_guesses_and_one_of_an_earlier_version_48() -> None:
+    assert re.fullmatch("r[0-9a-f]{32}", request(nonce="1f" * 16).id)
+    assert re.fullmatch("r[0-9a-f]{12}", request().id)
+    assert request().of_earlier_version
+    assert not request(nonce="1f" * 16).of_earlier_version
+
+
+@pytest.mark.parametrize(
+    ("field", "value"), [("nonce", "1f"), ("nonce", "1F" * 16), ("officer", "a/b"), ("own", "../x"), ("own", "a b")]
+)
+def test_who_asks_is_an_id_and_a_nonce_is_128_bits(field: str, value: str) -> None:
+    refused(field, lambda: request(**{field: value}))
 
 
 def test_a_request_keeps_its_id_when_it_is_read_back() -> None:
     adapter = TypeAdapter(Request)
     ring: Any = [[0, 0], [1, 0], [1, 1], [0, 0]]
-    for one in (request(), request(area=Area((ring,)), note="ü\n"), request(area=Area((square(0.1 + 0.2, 1 / 3),)))):
+    cells = request(area=Area((ring,), 250), nonce="1f" * 16)
+    for one in (
+        request(),
+        cells,
+        request(area=Area((ring,)), note="ü\n"),
+        request(area=Area((square(0.1 + 0.2, 1 / 3),))),
+    ):
         assert one.area.size_m2 > 0
         again = adapter.validate_json(json.dumps(adapter.dump_python(one, mode="json")))
         assert again == one
