@@ -1,20 +1,14 @@
 """Who may do what of drafts, orders, usage, accounts and rounds: each operation times every role."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from docket_calls import CALLS, Stage, emergency
 from fleet_fixtures import Films, a_request, answer, as_owner, ask, change, put_film, submit
 from lamplighter.desk.desk import Desk
 from lamplighter.desk.roles import MAY
 from pipeline.actor import Role
-from pipeline.case.draft import Typed
-from pipeline.case.order import Basis, Order
-from pipeline.case.request import Request
-from pipeline.case.usage import Use
 from pipeline.errors import NotAllowed
 
 NAMES = {
@@ -25,16 +19,6 @@ NAMES = {
     Role.OWNER: "piet",
     Role.OPERATOR: "opal",
 }
-
-
-@dataclass(frozen=True)
-class Stage:
-    """What there is when a role goes through these operations: all that it may do can be done."""
-
-    sent: Request
-    back: Request
-    released: str
-    orders: tuple[Order, ...]
 
 
 @pytest.fixture
@@ -51,30 +35,6 @@ def stage(desk: Desk, films: Films, tmp_path: Path) -> Stage:
     desk.add_person("opal", Role.OPERATOR)
     orders = tuple(emergency(desk.acting_for("lena"), sent) for _ in range(2))
     return Stage(sent, back, released.record.name, orders)
-
-
-def emergency(desk: Desk, request: Request) -> Order:
-    return desk.enter_order(
-        request, Basis.EMERGENCY, authority="a child is missing", cameras=["ask-1"], span=request.span
-    )
-
-
-CALLS: dict[str, Callable[[Desk, Stage], Any]] = {
-    "save_draft": lambda desk, _: desk.save_draft(Typed(note="a draft")),
-    "drafts": lambda desk, _: desk.drafts(),
-    "draft": lambda desk, _: desk.draft(desk.save_draft(Typed()).id),
-    "redraft": lambda desk, on: desk.redraft(on.back),
-    "drop_draft": lambda desk, _: desk.drop_draft(desk.save_draft(Typed()).id),
-    "submit_draft": lambda desk, on: desk.submit_draft(desk.redraft(on.back).id),
-    "enter_order": lambda desk, on: emergency(desk, on.sent),
-    "approve_order": lambda desk, on: desk.approve_order(on.sent, on.orders[0].id, call_back="called back"),
-    "withdraw_order": lambda desk, on: desk.withdraw_order(on.sent, on.orders[1].id),
-    "orders": lambda desk, on: desk.orders(on.sent),
-    "tell_usage": lambda desk, on: desk.tell_usage(on.sent, on.released, Use.USED),
-    "account": lambda desk, _: desk.account("piet"),
-    "rounds": lambda desk, _: desk.rounds(),
-}
-"""A call of every operation of the docket that does something, by its name."""
 
 
 @pytest.mark.parametrize("role", Role)
