@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from test_docket import CALLS as DOCKET
 
+from docket_calls import CALLS as DOCKET
 from fleet_fixtures import (
     CAMERAS,
     Films,
