@@ -6,19 +6,18 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias
 
-import numpy as np
-from numpy.typing import NDArray
-
 from lamplighter.desk.desk import Desk
 from lamplighter.desk.habits import InForce
 from lamplighter.desk.register import without_camera
 from pipeline.activity import Activity
 from pipeline.clip import Camera, Clip
-from pipeline.detection.detect import Event, detect
+from pipeline.detection.detect import Event, detect, events
+from pipeline.detection.evidence import weigh
 from pipeline.detection.gates import Detection
 from pipeline.detection.habits import Habits
 from pipeline.detection.layers import Resolved
-from pipeline.detection.tracer import watched_cells
+from pipeline.detection.trace import Trace
+from pipeline.detection.tracer import trace
 from pipeline.errors import ConfigError, NotFound
 from pipeline.span import Span
 from storage.archive import Ingested
@@ -44,15 +43,15 @@ def unfollowed(clips: Sequence[Ingested], what: str) -> Iterable[Ingested]:  # n
 class Look:
     """One clip with its activity, and what each side (the settings in force first) says of it and finds in it.
 
-    watched: bool (R, C), the cells that count by the settings in force; footage_ns: how long all clips of its
-    camera that are looked at recorded.
+    traced: what the settings in force were applied to; footage_ns: how long all clips of its camera that are looked at
+    recorded.
     """
 
     clip: Clip
     activity: Activity
     holds: tuple[Resolved, ...]
     events: tuple[tuple[Event, ...], ...]
-    watched: NDArray[np.bool_]
+    traced: Trace
     footage_ns: int
 
     def spans(self, side: int) -> list[Span]:
@@ -101,9 +100,9 @@ def compare(
     found = [Found(name) for name in (_IN_FORCE, *others)]
     cold = []
     for look in looks(desk, clips, tuple(others.values()), follow=follow, what="Reading activity"):
-        for one, holds, events in zip(found, look.holds, look.events, strict=True):
+        for one, holds, there in zip(found, look.holds, look.events, strict=True):
             one.used.setdefault(holds.half, holds.detection)
-            one.events.extend((look.clip, event) for event in events)
+            one.events.extend((look.clip, event) for event in there)
         cold.append(look.activity.cold)
         saw(look)
     return Comparison(f"{kind} {thing}", tuple(clips), tuple(cold), tuple(found))
@@ -119,9 +118,12 @@ def looks(
         footage[one.clip.camera] = footage.get(one.clip.camera, 0) + one.clip.footage_ns
     for camera, one, activity, in_force in read(desk, clips, habits, follow=follow, what=what):
         holds = (in_force, *(side(camera, one.clip, activity, habits.of(camera.id)) for side in others))
-        events = tuple(tuple(detect(activity, side.detection, side.usual)) for side in holds)
-        watched = watched_cells(activity, in_force.detection)
-        yield Look(one.clip, activity, holds, events, watched, footage[one.clip.camera])
+        traced = trace(weigh(activity, in_force.usual), in_force.detection)
+        found = (
+            tuple(events(traced, in_force.detection)),
+            *(tuple(detect(activity, side.detection, side.usual)) for side in holds[1:]),
+        )
+        yield Look(one.clip, activity, holds, found, traced, footage[one.clip.camera])
 
 
 def read(

@@ -14,6 +14,7 @@ from pipeline.actor import Role
 from pipeline.case.area import Area
 from pipeline.case.letter import Kind, Letter
 from pipeline.case.life import Act, Life, State, Step
+from pipeline.case.marks import Mark, marks
 from pipeline.case.request import Request
 from pipeline.case.rules import check, check_bulk
 from pipeline.clip import Sharing
@@ -27,11 +28,12 @@ _DAY_NS = 86_400 * NS
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """A request and how far it has come."""
+    """A request and how far it has come; to a reviewer with the marks of what they should look at."""
 
     request: Request
     life: Life
     state: State
+    marks: tuple[Mark, ...] = ()
 
 
 def submit(holdings: Holdings, request: Request) -> Request:
@@ -50,7 +52,7 @@ def submit(holdings: Holdings, request: Request) -> Request:
     # The rule in force and the secret part of its id are the desk's; who asks twice with one nonce asks once.
     request = replace(
         request,
-        area=replace(request.area, cell_m=limits.cell_m if not request.own else 0.0),
+        area=replace(request.area, cell_m=0.0) if request.own else limits.as_asked(request.area),
         officer="" if request.own else actor.name,
         nonce=request.nonce or secrets.token_hex(16),
     )
@@ -75,14 +77,32 @@ def _check_agency(holdings: Holdings, request: Request) -> None:
 
 def standing(holdings: Holdings, request: Request) -> Standing:
     """Return how far a request has come."""
+    stands = _standing(holdings, request)
+    if holdings.actor.role is not Role.REVIEWER:
+        return stands
+    return _marked(holdings, stands, holdings.catalog.cases.requests())
+
+
+def standings(holdings: Holdings) -> list[Standing]:
+    """Return all requests of agencies and how far they have come, to an officer those of their own; oldest first.
+
+    A reviewer is shown the marks of those that wait for review.
+    """
+    agency = holdings.actor.agency if holdings.actor.role is Role.OFFICER else None
+    requests = holdings.catalog.cases.requests(agency)
+    found = [_standing(holdings, one) for one in requests if not one.own]
+    if holdings.actor.role is not Role.REVIEWER:
+        return found
+    return [_marked(holdings, one, requests) if one.state is State.SUBMITTED else one for one in found]
+
+
+def _standing(holdings: Holdings, request: Request) -> Standing:
     life = _life(holdings, request)
     return Standing(request, life, life.state(time.time_ns()))
 
 
-def standings(holdings: Holdings) -> list[Standing]:
-    """Return all requests of agencies and how far they have come, to an officer those of their own; oldest first."""
-    agency = holdings.actor.agency if holdings.actor.role is Role.OFFICER else None
-    return [standing(holdings, one) for one in holdings.catalog.cases.requests(agency) if not one.own]
+def _marked(holdings: Holdings, stands: Standing, others: Sequence[Request]) -> Standing:
+    return replace(stands, marks=tuple(marks(stands.request, others, holdings.settings.request)))
 
 
 def review(

@@ -9,15 +9,22 @@ from dataclasses import replace
 from lamplighter.desk.holdings import Holdings
 from pipeline.actor import Actor, Proof, Role
 from pipeline.case.area import Area
+from pipeline.case.spelling import same_case
 from pipeline.errors import Conflict, NotAllowed, NotFound
 from pipeline.people import Agency, Person
 
 
 def add_agency(holdings: Holdings, agency: Agency) -> Agency:
-    """Write an agency; one that is there is changed, and the change is logged. See Desk.add_agency."""
+    """Write an agency; one that is there is changed, and the change is logged. See Desk.add_agency.
+
+    Raises Conflict when a reader takes it for another one: an agency counts its requests by itself.
+    """
     if agency.area:
         Area(agency.area)  # refused like the area of a request
     before = holdings.catalog.cases.agency(agency.id)
+    for other in holdings.catalog.cases.agencies():
+        if other.id != agency.id and (same_case(other.id, agency.id) or same_case(other.name, agency.name)):
+            raise Conflict(f"agency {agency.id!r} ({agency.name}) reads like {other.id!r} ({other.name}); give another")
     if before != agency:
         holdings.catalog.cases.put_agency(agency)
         told = f"{agency.name}, domain {agency.domain or 'any'}, keeps {agency.retention_days} days"

@@ -80,7 +80,10 @@ class Reception:
 
     @operation
     def add_agency(self, agency: Agency) -> Agency:
-        """Write an agency that may ask; one that is there is changed, and the change is logged."""
+        """Write an agency that may ask; one that is there is changed, and the change is logged.
+
+        Raises Conflict when its id or name reads like that of another one.
+        """
         return people.add_agency(self._holdings, agency)
 
     @operation

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 
 from lamplighter.desk.comparison import Look
 from lamplighter.report.heat import CameraHeat
-from lamplighter.report.pictures import WIDTH, Strip, strips, timeline
+from lamplighter.report.pictures import WIDTH, timeline
+from lamplighter.report.strips import Strip, strips
 from pipeline.span import Span
 
 
@@ -23,8 +24,8 @@ class CameraPictures:
         # A month of a camera holds 39 million frames: a clip gets the pixel columns it will be drawn with.
         columns = 2 + WIDTH * look.clip.footage_ns // look.footage_ns
         start_ns = look.clip.time_ns(int(look.activity.pts[0]))
-        self.strips += strips(look.activity, start_ns, columns=columns, watched=look.watched)
-        self.heat.add(look.clip, look.activity, look.watched)
+        self.strips += strips(look.activity, start_ns, columns=columns, traced=look.traced)
+        self.heat.add(look.clip, look.activity, look.traced.view.watched)
 
     def timeline(
         self, rows: Sequence[tuple[str, Sequence[Span]]], *, title: str, truth: Sequence[Span] | None = None

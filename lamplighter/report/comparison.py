@@ -45,8 +45,9 @@ def _summary(comparison: Comparison) -> str:
     return (
         f"{clip_count(len(clips))} of camera {clips[0].clip.camera}, {hours:.2f} hours "
         f"from {second(first.start_ns)} to {second(last.end_ns)}, measured by {', '.join(versions)}.\n\n"
-        "The upper curve is the share in motion of the watched cell that moves most, the lower one the share of the "
-        "whole picture, each the highest of its pixel column. Below are the events, pre- and post-roll included."
+        "The upper curve is the score of the settings in force, with their threshold: how rare it is that chance moves "
+        "as strongly. The next is the share in motion of the watched cell that moves most, the lower one the share of "
+        "the whole picture; each is the highest of its pixel column. Below are the events, pre- and post-roll included."
         f"{_lacks(clips)}"
     )
 

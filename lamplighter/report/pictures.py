@@ -9,7 +9,7 @@ import io
 import math
 import textwrap
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
 from typing import Any
@@ -23,10 +23,12 @@ from matplotlib.collections import LineCollection, PolyCollection
 from matplotlib.colors import ListedColormap, PowerNorm
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties, findfont, get_font
+from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
+from lamplighter.report.strips import COLUMNS, Strip
 from pipeline.activity import Activity
 from pipeline.span import NS, Span, iso
 
@@ -35,37 +37,20 @@ Point = tuple[float | None, float | None]
 
 WIDTH = 1200  # pixels of every picture
 _DPI = 100
-_LEFT, _RIGHT, _TOP = 190, 44, 62  # pixels beside and above the axes
-_COLUMNS = WIDTH - _LEFT - _RIGHT
+_LEFT, _TOP = 190, 62  # pixels beside and above the axes
+_RIGHT = WIDTH - _LEFT - COLUMNS
 # Okabe and Ito, "Color Universal Design" (2008): told apart by people with every kind of colour blindness.
 _BLUE, _ORANGE, _GREEN, _RED, _PURPLE = "#0072b2", "#e69f00", "#009e73", "#d55e00", "#cc79a7"
 _ROWS = (_BLUE, _RED, _GREEN, _PURPLE, _ORANGE)
 _MARKS = (("o", _GREEN, 21), ("s", _ORANGE, 13), ("*", _RED, 10))  # smaller and smaller: they often lie on one place
 _INK, _FAINT = "#222222", "#767676"
 _HOLE: dict[str, Any] = {"facecolor": "#ffffff", "edgecolor": "#8a8a8a", "hatch": "xxxx", "linewidth": 0}
+_LOW = -3.0  # a score: by chance a thousand times a day
+_THRESHOLD: dict[str, Any] = {"color": _INK, "linewidth": 2}
 _STEPS_S = (
     *(0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800),
     *(3600, 2 * 3600, 3 * 3600, 6 * 3600, 12 * 3600, *(day * 86_400 for day in (1, 2, 5, 10, 30, 90, 365))),
 )
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Strip:
-    """The activity of a clip, or of a part of it without a hole, as a timeline needs it: a few kilobytes however long.
-
-    start_ns, length_ns: when it is, nanoseconds (start 0 when it is not known). edges: float64 (K + 1,), seconds
-    after the start. peak, area: float64 (K,), the largest share of a watched cell and the mean share of the picture
-    between two edges, 0 to 1. cold_ns: how long the background was not known. goes_on: it comes after a hole of the
-    clip that the strip before it is of.
-    """
-
-    start_ns: int
-    length_ns: int
-    edges: NDArray[np.float64]
-    peak: NDArray[np.float64]
-    area: NDArray[np.float64]
-    cold_ns: int
-    goes_on: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -91,67 +76,6 @@ class Warmth:
         return Warmth(self.total + other.total, self.frames + other.frames, self.rows, self.columns)
 
 
-def strips(
-    activity: Activity, start_ns: int = 0, *, columns: int = _COLUMNS, watched: NDArray[np.bool_] | None = None
-) -> list[Strip]:
-    """Reduce an activity whose first frame is at `start_ns` to a strip for each part without a hole, in order.
-
-    They have about `columns` steps in all, each the maximum over its frames. `watched`: bool (R, C).
-    """
-    if not activity.holes:
-        return [strip(activity, start_ns, columns=columns, watched=watched)]
-    firsts = [0, *np.searchsorted(activity.pts, [end for _, end in activity.holes]).tolist(), len(activity.pts)]
-    closes = [start for start, _ in activity.holes]
-    found = []
-    for number, (first, last) in enumerate(pairwise(firsts)):
-        cold = min(max(activity.cold - first, 0), last - first)
-        share, pts, luma = activity.share[first:last], activity.pts[first:last], activity.luma[first:last]
-        part = replace(activity, share=share, pts=pts, luma=luma, cold=cold)
-        at_ns = start_ns + _ns(activity, int(pts[0]))
-        wide = 2 + columns * (last - first) // len(activity.pts)
-        close = closes[number] if number < len(closes) else None
-        one = strip(part, at_ns, columns=wide, watched=watched, end_pts=close)
-        found.append(replace(one, goes_on=number > 0))
-    return found
-
-
-def strip(
-    activity: Activity,
-    start_ns: int = 0,
-    *,
-    columns: int = _COLUMNS,
-    watched: NDArray[np.bool_] | None = None,
-    end_pts: int | None = None,
-) -> Strip:
-    """Reduce an activity to at most `columns` steps, each the maximum over its frames. `watched`: bool (R, C).
-
-    end_pts: when the last frame ends; without it, that is shown as long as the one before it, as in `detect`.
-    """
-    frames = len(activity.pts)
-    cells = activity.share.T.reshape(-1, frames)
-    seen = cells if watched is None else cells[watched.T.ravel()]
-    peak = seen.max(0, initial=0) / 255
-    area = cells.sum(0, dtype=np.uint32) / (255 * len(cells))
-    if end_pts is None:
-        end_pts = int(activity.pts[-1]) + (int(activity.pts[-1] - activity.pts[-2]) if frames > 1 else 1)
-    length_ns = max(1, _ns(activity, end_pts))
-    seconds = (activity.pts - activity.pts[0]) * float(activity.time_base)
-    edges = np.append(seconds, length_ns / NS)
-    if frames > columns:
-        edges = np.linspace(0, edges[-1], columns + 1)
-        column = np.minimum(np.searchsorted(edges, seconds, side="right") - 1, columns - 1)
-        # A column that no frame begins in (a variable frame rate) still shows the frame before it.
-        last = np.bincount(column, minlength=columns).cumsum() - 1
-        wide = []
-        for values in (peak, area):
-            highest = values[last]
-            np.maximum.at(highest, column, values)
-            wide.append(highest)
-        peak, area = wide
-    cold_ns = length_ns if activity.cold == frames else _ns(activity, int(activity.pts[activity.cold]))
-    return Strip(start_ns, length_ns, edges, peak, area, cold_ns)
-
-
 def warmth(activity: Activity) -> Warmth:
     """Sum the frames whose background was known; all of them when none was."""
     frames = len(activity.share)
@@ -170,7 +94,8 @@ def timeline(
 ) -> bytes:
     """Draw one camera's clips, one after the other in order of time, with a row of events for each (name, events).
 
-    `truth`: the labelled times, drawn as a row of their own. Cold frames are shaded, holes in a clip are hatched, long
+    Where every strip has scores they are drawn above the rest, with the threshold. `truth`: the labelled times,
+    drawn as a row of their own. Cold frames are shaded, holes in a clip are hatched, long
     times without footage left out.
     Raises ValueError without a strip.
     """
@@ -181,11 +106,12 @@ def timeline(
     lines = [(name, scale.bars(found), len(found), _ROWS[at % len(_ROWS)]) for at, (name, found) in enumerate(rows)]
     true = scale.bars(truth or [])
     lines = lines if truth is None else [("true (labels)", true, len(truth), _INK), *lines]
-    heights = (150, 110, 44 * max(1, len(lines)))
-    figure = _figure(_TOP + sum(heights) + 2 * 16 + 70)
+    curves = _curves(parts)
+    heights = (*(curve.height for curve in curves), 44 * max(1, len(lines)))
+    figure = _figure(_TOP + sum(heights) + 16 * len(curves) + 70)
     panels, top = [], _TOP
     for height in heights:
-        panels.append(_axes(figure, left=_LEFT, top=top, width=_COLUMNS, height=height))
+        panels.append(_axes(figure, left=_LEFT, top=top, width=COLUMNS, height=height))
         top += height + 16
     cold = scale.bars([Span(part.start_ns, part.start_ns + part.cold_ns) for part in parts if part.cold_ns])
     for axes in panels:
@@ -197,28 +123,16 @@ def timeline(
         )  # fmt: skip
         axes.set_xlim(0, scale.length)
         _plain(axes)
-    edges = np.concatenate([left + part.edges for part, left in zip(parts, scale.starts, strict=True)])
-    for axes, name, colour in ((panels[0], "peak", "#4d4d4d"), (panels[1], "area", "#56b4e9")):
+    for axes, curve in zip(panels, curves, strict=False):
         axes.broken_barh(true, (0, 1), transform=axes.get_xaxis_transform(), facecolors="#f0e442", alpha=0.35, zorder=1)
-        # One curve for all clips, at 0 between them: thousands of curves would take minutes.
-        steps = np.concatenate([np.append(getattr(part, name), 0) for part in parts])[:-1]
-        axes.stairs(100 * steps, edges, fill=True, color=colour, zorder=2, linewidth=0.6)
-        axes.grid(axis="y", color="#dddddd", linewidth=0.8, zorder=1)
-        axes.tick_params(labelbottom=False)
-    panels[0].set(ylim=(0, 104), yticks=(0, 50, 100))
-    # A scale of less than a hundredth would blow noise up to look like motion.
-    panels[1].set_ylim(0, max(1.0, 105 * max(float(part.area.max()) for part in parts)))
-    panels[1].yaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))
-    for axes, text in ((panels[0], "largest cell\nin motion (%)"), (panels[1], "moving area\n(% of picture)")):
-        axes.set_ylabel(text, fontsize=10.5, color=_INK, rotation=0, ha="right", va="center")
-        axes.yaxis.set_label_coords(-46 / _COLUMNS, 0.5)
-    _rows(panels[2], lines)
+        curve.draw(axes, parts, scale)
+    _rows(panels[-1], lines)
     ticks = scale.ticks()
-    panels[2].set_xticks([at for at, _ in ticks], [label for _, label in ticks], fontsize=10)
-    for axes in panels[:2]:
+    panels[-1].set_xticks([at for at, _ in ticks], [label for _, label in ticks], fontsize=10)
+    for axes in panels[:-1]:
         axes.set_xticks([at for at, _ in ticks])
-    panels[2].set_xlabel("time (UTC)" if scale.dated else "time from the first frame", fontsize=10.5, color=_INK)
-    _legend(figure, cold=bool(cold), scale=scale, truth=bool(true))
+    panels[-1].set_xlabel("time (UTC)" if scale.dated else "time from the first frame", fontsize=10.5, color=_INK)
+    _legend(figure, cold=bool(cold), scale=scale, truth=bool(true), score=len(curves) > 2)
     _title(figure, title, left=24 / WIDTH)
     return _png(figure)
 
@@ -356,7 +270,7 @@ class _Scale:
             high = np.minimum(end, part.start_ns + part.length_ns)
             inside = low < high
             at = left + (low[inside] - part.start_ns) / NS
-            width = np.maximum((high - low)[inside] / NS, 2 * self.length / _COLUMNS)
+            width = np.maximum((high - low)[inside] / NS, 2 * self.length / COLUMNS)
             found += list(zip(at.tolist(), width.tolist(), strict=True))
         return found
 
@@ -389,6 +303,47 @@ class _Scale:
         return labelled
 
 
+@dataclass(frozen=True, slots=True)
+class _Curve:
+    """One panel of a timeline: what of each strip it shows and how often, from `low` up to `high` at least."""
+
+    name: str
+    text: str
+    colour: str
+    height: int
+    times: int
+    low: float
+    high: float
+
+    def draw(self, axes: Axes, parts: Sequence[Strip], scale: _Scale) -> None:
+        """Draw one curve for all clips, at the bottom between them: thousands of curves would take minutes."""
+        edges = np.concatenate([left + part.edges for part, left in zip(parts, scale.starts, strict=True)])
+        steps = self.times * np.concatenate([np.append(getattr(part, self.name), 0) for part in parts])[:-1]
+        steps[np.cumsum([len(part.edges) for part in parts[:-1]], dtype=np.int64) - 1] = self.low
+        axes.stairs(steps, edges, baseline=self.low, fill=True, color=self.colour, zorder=2, linewidth=0.6)
+        axes.set_ylim(self.low, max(self.high, self.low + 1.04 * (float(steps.max()) - self.low)))
+        axes.yaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))
+        axes.grid(axis="y", color="#dddddd", linewidth=0.8, zorder=1)
+        axes.tick_params(labelbottom=False)
+        axes.set_ylabel(self.text, fontsize=10.5, color=_INK, rotation=0, ha="right", va="center")
+        axes.yaxis.set_label_coords(-46 / COLUMNS, 0.5)
+        if self.name == "score":
+            ends = [(left, left + part.length_ns / NS) for part, left in zip(parts, scale.starts, strict=True)]
+            axes.hlines([part.threshold for part in parts], *zip(*ends, strict=True), **_THRESHOLD, zorder=3)
+
+
+def _curves(parts: Sequence[Strip]) -> list[_Curve]:
+    # A scale of less than a hundredth of the picture would blow noise up to look like motion.
+    curves = [
+        _Curve("peak", "largest cell\nin motion (%)", "#4d4d4d", 150, 100, 0, 104),
+        _Curve("area", "moving area\n(% of picture)", "#56b4e9", 110, 100, 0, 1),
+    ]
+    if any(part.score is None for part in parts):
+        return curves
+    low = min(_LOW, *(math.floor(part.threshold) - 1.0 for part in parts))
+    return [_Curve("score", "score: 0 is once\na day by chance", "#8c6bb1", 130, 1, low, 2), *curves]
+
+
 def _rows(axes: Axes, lines: Sequence[tuple[str, list[tuple[float, float]], int, str]]) -> None:
     for at, (_, bars, _, colour) in enumerate(lines):
         edge = 0.4 if len(bars) < 300 else 0  # of many narrow bars the edges would be all there is
@@ -405,19 +360,20 @@ def _rows(axes: Axes, lines: Sequence[tuple[str, list[tuple[float, float]], int,
         text.set_color(colour)
 
 
-def _legend(figure: Figure, *, cold: bool, scale: _Scale, truth: bool) -> None:
+def _legend(figure: Figure, *, cold: bool, scale: _Scale, truth: bool, score: bool) -> None:
     hole = f"no frame inside a clip{' (not to scale)' if scale.squeezed else ''}"
     entries = [
         (cold, Patch(facecolor="#ececec", edgecolor="#b5b5b5", hatch="///", label="background not known yet")),
         (bool(scale.holes), Patch(**_HOLE, label=hole)),
         (bool(scale.breaks), Patch(facecolor="#bdbdbd", label="no footage (not to scale)")),
         (truth, Patch(facecolor="#f0e442", alpha=0.35, label="labelled as true")),
+        (score, Line2D([], [], **_THRESHOLD, label="threshold")),
     ]
     shown = [patch for wanted, patch in entries if wanted]
     if shown:
         place = (1 - _RIGHT / WIDTH, 1 - 34 / figure.bbox.height)
         figure.legend(
-            handles=shown, loc="upper right", bbox_to_anchor=place, ncols=4, frameon=False, fontsize=10, borderaxespad=0
+            handles=shown, loc="upper right", bbox_to_anchor=place, ncols=5, frameon=False, fontsize=10, borderaxespad=0
         )
 
 
@@ -441,11 +397,6 @@ def _zones(axes: Axes, warm: Warmth, watched: NDArray[np.bool_]) -> None:
     ]
     for colour, width in (("black", 5), ("#56b4e9", 2.5)):
         axes.add_collection(LineCollection(lines, colors=colour, linewidths=width, capstyle="projecting"))
-
-
-def _ns(activity: Activity, pts: int) -> int:
-    """Return the time of `pts` after the first frame, rounded down to a whole nanosecond."""
-    return math.floor((int(pts) - int(activity.pts[0])) * activity.time_base * NS)
 
 
 def _finite(points: Sequence[Point]) -> NDArray[np.float64]:

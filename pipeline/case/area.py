@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
@@ -20,6 +20,8 @@ Cell: TypeAlias = tuple[int, int]
 """A cell of the fixed grid: its row, counted from the equator to the north, and its column, from 180 degrees west."""
 
 _ROW_M: Final = 110_574.0  # the shortest degree of latitude on the ellipsoid, at the equator
+_HAIR: Final = 1e-9  # degrees: what rounding can do to the edge of a cell is far less
+_LARGEST_M: Final = 1_000_000.0
 _COLUMN_M: Final = 111_319.0  # a degree of longitude at the equator; further away it is shorter by the cosine
 
 
@@ -46,6 +48,10 @@ class Area:
             raise RequestRefused("area", f"the polygon's coordinates are not rings of [lon, lat]: {error}") from error
         object.__setattr__(self, "rings", rings)
         object.__setattr__(self, "cell_m", float(self.cell_m))
+        if self.cell_m and not 1 <= self.cell_m <= _LARGEST_M:
+            raise RequestRefused(
+                "area", f"cells are 1 to {_LARGEST_M:g} metres wide, or there are none: 0, got {self.cell_m}"
+            )
         if not rings:
             raise RequestRefused("area", "wanted a polygon, got one without any ring")
         for ring in rings:
@@ -86,48 +92,109 @@ class Area:
 
     @cached_property
     def bounds(self) -> tuple[float, float, float, float]:
-        """West, south, east, north of all that it covers, in degrees."""
+        """West, south, east, north of all that it covers, in degrees; with cells a little more."""
         west, south, east, north = self.polygon.bounds
         if not self.cell_m:
             return west, south, east, north
-        corners = [
-            box(cell_of(lon, lat, self.cell_m), self.cell_m)
-            for lon, lat in ((west, south), (west, north), (east, south), (east, north))
-        ]
-        wests, souths, easts, norths = zip(*corners, strict=True)
-        # Rows have columns of their own: between the four corners one may reach a column further.
-        reach = max(a - b for a, b in zip(easts, wests, strict=True))
-        return max(-180.0, min(wests) - reach), min(souths), min(180.0, max(easts) + reach), max(norths)
+        rows = [cell_of(west, lat, self.cell_m)[0] for lat in (south, north)]
+        # A cell that is touched reaches one cell's width beyond, at most that of the row nearest to a pole.
+        reach = 360.0 / min(_columns(row, self.cell_m) for row in rows) + _HAIR
+        low, high = box((rows[0], 0), self.cell_m)[1], box((rows[1], 0), self.cell_m)[3]
+        return max(-180.0, west - reach), low - _HAIR, min(180.0, east + reach), high + _HAIR
 
     def covers(self, camera: Camera) -> bool:
         """Tell whether the camera is in a cell that the polygon touches; without cells, inside it or on its edge."""
-        if self.cell_m:
-            return self.touches(cell_of(camera.lon, camera.lat, self.cell_m))
         west, south, east, north = self.bounds
         if not south <= camera.lat <= north:
             return False
         # 180 degrees east and west are one meridian.
         lons = (-180.0, 180.0) if abs(camera.lon) == 180 else (camera.lon,)
+        if not any(west <= lon <= east for lon in lons):
+            return False
+        if self.cell_m:
+            return self.touches(cell_of(camera.lon, camera.lat, self.cell_m))
         import shapely
 
         return any(west <= lon <= east and self.polygon.covers(shapely.Point(lon, camera.lat)) for lon in lons)
 
     def touches(self, cell: Cell) -> bool:
         """Tell whether any of a cell is inside the polygon; an edge in common is not enough."""
-        import shapely
+        if cell not in self._answers:
+            self._answers[cell] = bool(self._touched([cell])[0])
+        return self._answers[cell]
 
-        square = shapely.box(*box(cell, self.cell_m))
-        return self.polygon.intersects(square) and not self.polygon.touches(square)
+    @cached_property
+    def _answers(self) -> dict[Cell, bool]:
+        return {}
 
-    def cells(self) -> Iterator[Cell]:
-        """Yield the cells it touches, row by row. Raises ValueError without a side for them."""
+    def _touched(self, cells: Sequence[Cell]) -> list[bool]:
+        return _meets(self.polygon, cells, self.cell_m)
+
+    def cells(self, *, most: int | None = None) -> tuple[Cell, ...]:
+        """Return the cells it touches, row by row; of more than `most` the first of them, and at least one more.
+
+        Raises ValueError without a side for them.
+        """
         if not self.cell_m:
             raise ValueError("an area has cells when it says how large they are, got cell_m 0")
+        if most is None:
+            return self._all_cells
+        found: list[Cell] = []
+        for row in self._by_row():
+            found += row
+            if len(found) > most:
+                break
+        return tuple(found)
+
+    @cached_property
+    def _all_cells(self) -> tuple[Cell, ...]:
+        return tuple(cell for row in self._by_row() for cell in row)
+
+    def _by_row(self) -> Iterator[list[Cell]]:
+        import shapely
+
         west, south, east, north = self.polygon.bounds
         for row in range(cell_of(west, south, self.cell_m)[0], cell_of(west, north, self.cell_m)[0] + 1):
             _, low, _, high = box((row, 0), self.cell_m)
-            first, last = (cell_of(lon, (low + high) / 2, self.cell_m)[1] for lon in (west, min(east, 179.999999)))
-            yield from (cell for cell in ((row, column) for column in range(first, last + 1)) if self.touches(cell))
+            # Only what of the row's length it reaches over: the row may go round half the Earth.
+            part = self.polygon.intersection(shapely.box(west, low, east, high))
+            left, _, right, _ = (west, low, east, high) if part.is_empty else part.bounds
+            columns = _columns(row, self.cell_m)
+            first, last = (math.floor((lon + 180.0) / 360.0 * columns) for lon in (left - _HAIR, right + _HAIR))
+            cells = [(row, column) for column in range(max(0, first), min(columns - 1, last) + 1)]
+            yield [cell for cell, touched in zip(cells, self._touched(cells), strict=True) if touched]
+
+    def overlaps(self, other: Area) -> bool:
+        """Tell whether both cover a place in common: share a cell, or, of different cells, a part of one."""
+        apart = self.bounds[2] < other.bounds[0] or other.bounds[2] < self.bounds[0]
+        if apart or self.bounds[3] < other.bounds[1] or other.bounds[3] < self.bounds[1]:
+            return False
+        if self.cell_m == other.cell_m:
+            return any(map(other.touches, self.cells())) if self.cell_m else self.polygon.intersects(other.polygon)
+        mine, theirs = (self, other) if self.cell_m else (other, self)
+        return any(_meets(theirs.region, mine.cells(), mine.cell_m))
+
+    @cached_property
+    def region(self) -> shapely.Geometry:
+        """All that it covers, in degrees: its cells, or the polygon itself where it has none."""
+        import shapely
+
+        if not self.cell_m:
+            return self.polygon
+        return shapely.union_all([shapely.box(*box(cell, self.cell_m)) for cell in self.cells()])
+
+    @cached_property
+    def asked_m2(self) -> float:
+        """How much is asked, in square metres: that of all its cells, or its own where it has none."""
+        if not self.cell_m:
+            return self.size_m2
+        squares = (box(cell, self.cell_m) for cell in self.cells())
+        return sum(Area((_ring(*square),)).size_m2 for square in squares)
+
+    def cells_geojson(self) -> dict[str, Any]:
+        """Return a GeoJSON MultiPolygon of one square for each of its cells, for a page to show what is asked."""
+        squares = [_ring(*box(cell, self.cell_m)) for cell in self.cells()]
+        return {"type": "MultiPolygon", "coordinates": [[[list(point) for point in ring]] for ring in squares]}
 
     @classmethod
     def from_geojson(cls, document: Any) -> Area:  # noqa: ANN401 - a parsed document is anything until it is checked
@@ -160,23 +227,47 @@ def _kind(document: Any) -> str:  # noqa: ANN401 - see from_geojson
     return str(document.get("type")) if isinstance(document, dict) else type(document).__name__
 
 
+def _meets(polygon: shapely.Geometry, cells: Sequence[Cell], side_m: float) -> list[bool]:
+    """Tell of each cell whether it has more in common with a polygon than an edge."""
+    import shapely
+
+    squares = [shapely.box(*box(cell, side_m)) for cell in cells]
+    shapely.prepare(polygon)
+    return [bool(one) for one in shapely.intersects(polygon, squares) & ~shapely.touches(polygon, squares)]
+
+
+def _ring(west: float, south: float, east: float, north: float) -> tuple[tuple[float, float], ...]:
+    east = min(180.0, east)
+    return (west, south), (east, south), (east, north), (west, north), (west, south)
+
+
 def cell_of(lon: float, lat: float, side_m: float) -> Cell:
     """Return the cell of the fixed grid a place is in, at least `side_m` metres wide and high.
 
     Rows are of one height in degrees; a row has as many columns as fit around the Earth at its edge nearer to a pole.
+    What is left at a pole belongs to its last row, which is one cell. 180 degrees east is 180 degrees west.
     """
-    row = math.floor(max(-90.0, min(lat, 89.999999)) / (side_m / _ROW_M))
-    return row, math.floor((lon + 180.0) % 360.0 / 360.0 * _columns(row, side_m))
+    rows = _rows(side_m)
+    row = max(-rows, min(rows - 1, math.floor(lat / (side_m / _ROW_M))))
+    columns = _columns(row, side_m)
+    return row, min(columns - 1, math.floor((lon + 180.0) % 360.0 / 360.0 * columns))
 
 
 def box(cell: Cell, side_m: float) -> tuple[float, float, float, float]:
     """Return west, south, east, north of a cell in degrees."""
-    row, column = cell
+    (row, column), rows = cell, _rows(side_m)
     height, width = side_m / _ROW_M, 360.0 / _columns(row, side_m)
-    return column * width - 180.0, row * height, (column + 1) * width - 180.0, (row + 1) * height
+    south = -90.0 if row == -rows else row * height
+    north = 90.0 if row == rows - 1 else (row + 1) * height
+    return column * width - 180.0, south, (column + 1) * width - 180.0, north
+
+
+def _rows(side_m: float) -> int:
+    return math.floor(90.0 / (side_m / _ROW_M))
 
 
 def _columns(row: int, side_m: float) -> int:
-    height = side_m / _ROW_M
-    furthest = min(90.0, max(abs(row), abs(row + 1)) * height)
+    if row in {-_rows(side_m), _rows(side_m) - 1}:
+        return 1
+    furthest = max(abs(row), abs(row + 1)) * (side_m / _ROW_M)
     return max(1, math.floor(360.0 * _COLUMN_M * math.cos(math.radians(furthest)) / side_m))

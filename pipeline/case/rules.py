@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-import re
+import math
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from pipeline.case.area import Area
 from pipeline.case.request import Request
+from pipeline.case.spelling import plain, same_case
+from pipeline.case.wording import DOUBTFUL, EXCLUDED, HARMLESS, Words, personal, purpose
 from pipeline.errors import RequestRefused
 from pipeline.span import NS
-
-_MAIL = re.compile(r"[\w.+-]+@[\w-]+\.\w+")
-_PHONE = re.compile(r"(?<!\w)(?:\+\d[\d ()./-]{5,}\d|\d{3}[-. ]\d{4}|\(?\d(?:[ ()./-]*\d){8,})(?!\w)")
-# Dates and times of day look like telephone numbers and belong in a note; they are put aside before one is looked for.
-_WHEN = re.compile(
-    r"(?<![\w+-])(?:(?:19|20)\d\d([-/.])\d\d?\1\d\d?|\d\d?([-/.])\d\d?\2(?:19|20)\d\d"
-    r"|(?:[01]\d|2[0-4])[0-5]\d ?- ?(?:[01]\d|2[0-4])[0-5]\d)(?![\w-])"
-)
 
 
 class CaseSettings(BaseModel):
@@ -60,21 +55,20 @@ class Limits(BaseModel):
         30, ge=0, le=3650, description="how long areas of one agency that overlap count as one incident (days)"
     )
     cell_m: float = Field(
-        250, ge=200, le=10_000, description="side of the cells of the map by which an area is answered (metres)"
+        250,
+        ge=200,
+        le=10_000,
+        description="side of the cells of the map by which an area is answered (metres); set it before the first "
+        "request: answers by two grids tell more than by one",
     )
-    excluded: Mapping[str, tuple[str, ...]] = Field(
-        {
-            "lawful assembly": (
-                *("protest", "protests", "protester", "protesters", "demonstration", "demonstrations"),
-                *("demonstrator", "demonstrators", "rally", "rallies", "picket", "pickets", "assembly"),
-            ),
-            "announcement": ("announcement", "announcements", "public notice"),
-            "immigration status": (
-                *("immigration", "immigrant", "immigrants", "deportation", "undocumented", "visa status"),
-            ),
-            "pressure on the owner": ("must share", "required to share", "obliged to share", "failure to share"),
-        },
-        description="words that name an excluded purpose, by purpose (whole words, any case)",
+    excluded: Words = Field(
+        EXCLUDED, description="words that name an excluded purpose, by purpose (whole words, any case and spelling)"
+    )
+    harmless: Words = Field(
+        HARMLESS, description="phrases in which such a word names another thing, by that word; a reviewer sees a mark"
+    )
+    doubtful: Words = Field(
+        DOUBTFUL, description="words that may mean an excluded purpose, by purpose; a reviewer sees a mark"
     )
 
     @model_validator(mode="after")
@@ -85,10 +79,25 @@ class Limits(BaseModel):
         ):
             if least > most:
                 raise ValueError(f"min_{name} must be at most max_{name}, got {least} and {most}")
-        for purpose, words in self.excluded.items():
-            if not all(word.strip() for word in words):
-                raise ValueError(f"excluded: a word of {purpose!r} is empty, which every text would hold")
+        for name in ("excluded", "harmless", "doubtful"):
+            for of, words in getattr(self, name).items():
+                if not all(word.strip() for word in words):
+                    raise ValueError(f"{name}: a word of {of!r} is empty, which every text would hold")
         return self
+
+    def as_asked(self, area: Area) -> Area:
+        """Return an area with the cells by which it is answered: what is asked, and shown before it is sent."""
+        return replace(area, cell_m=self.cell_m)
+
+    @property
+    def max_cells(self) -> int:
+        """The most cells of the map an area may touch: as many as one of the largest size, four times as long as wide.
+
+        A convex area touches, on average over where it lies, as many cells as the area has that a cell's centre can
+        reach it from: its size in cells, its width and height in sides of cells, and one.
+        """
+        sides = math.sqrt(self.max_area_m2) / self.cell_m
+        return math.ceil(sides**2 + 4 * sides + 4)
 
 
 def check(request: Request, limits: Limits) -> None:
@@ -98,6 +107,7 @@ def check(request: Request, limits: Limits) -> None:
         raise RequestRefused(
             "area", f"wanted {limits.min_area_m2:,.0f} to {limits.max_area_m2:,.0f} square metres, got {size:,.0f}"
         )
+    _check_cells(request.area, limits)
     seconds = request.span.duration_ns / NS
     if not limits.min_span_s * NS <= request.span.duration_ns <= limits.max_span_s * NS:
         raise RequestRefused(
@@ -110,16 +120,29 @@ def check(request: Request, limits: Limits) -> None:
     if age_ns > limits.max_age_days * 86_400 * NS:
         days = age_ns / (86_400 * NS)
         raise RequestRefused("age", f"footage may be at most {limits.max_age_days} days old, got {days:.1f} days")
-    said = f"{request.incident} {request.note}"
-    for purpose, words in limits.excluded.items():
-        for word in words:
-            pattern = r"\s+".join(map(re.escape, word.split()))
-            if re.search(rf"(?<!\w){pattern}(?!\w)", said, re.IGNORECASE):
-                raise RequestRefused("purpose", f"{purpose} is an excluded purpose (the text says {word!r})")
-    if _MAIL.search(said) or _PHONE.search(_WHEN.sub("; ", said)):
+    for name in ("case_number", "contact", "incident"):
+        if not any(char.isalnum() for char in plain(getattr(request, name))):
+            raise RequestRefused(name.replace("_", " "), "is required, got nothing that a reader sees as a word")
+    said = f"{request.incident}\n{request.note}"
+    if found := purpose(said, limits.excluded, limits.harmless):
+        raise RequestRefused(
+            "purpose",
+            f"{found[0]} is an excluded purpose (the text says {found[1]!r}); what means another thing has other words",
+        )
+    if personal(said):
         raise RequestRefused(
             "personal data",
             "the text holds what reads as an e-mail address or telephone number; the contact has a field",
+        )
+
+
+def _check_cells(area: Area, limits: Limits) -> None:
+    # A thread of a metre's width is small, and reaches through a whole country.
+    if area.cell_m and len(area.cells(most=limits.max_cells)) > limits.max_cells:
+        raise RequestRefused(
+            "area",
+            f"touches more than {limits.max_cells} cells of the map ({area.cell_m:g} m), which are answered whole; "
+            "draw it less thin or jagged",
         )
 
 
@@ -129,16 +152,12 @@ def check_bulk(request: Request, others: Sequence[Request], limits: Limits) -> N
     `others` are its agency's other requests. Those of one case number are one incident, and those for areas that
     share a cell of the map within `incident_days`.
     """
-    case, within_ns = spelled(request.case_number), limits.incident_days * 86_400 * NS
-    cells = set(request.area.cells()) if request.area.cell_m else set()
+    within_ns = limits.incident_days * 86_400 * NS
 
     def same(other: Request) -> bool:
-        if spelled(other.case_number) == case:
+        if same_case(other.case_number, request.case_number):
             return True
-        if abs(other.made_ns - request.made_ns) > within_ns:
-            return False
-        area = replace(other.area, cell_m=request.area.cell_m)
-        return not cells.isdisjoint(area.cells()) if cells else request.area.polygon.intersects(area.polygon)
+        return abs(other.made_ns - request.made_ns) <= within_ns and request.area.overlaps(other.area)
 
     found = [other for other in others if same(other)]
     if len(found) >= limits.max_per_incident:

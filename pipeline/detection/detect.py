@@ -75,17 +75,19 @@ def detect(activity: Activity, detection: Detection, usual: Usual = FLEET) -> li
 def events(traced: Trace, detection: Detection) -> list[Event]:
     """Return the events that a trace holds; what judges cells is in the trace already."""
     active, evidence = active_moments(traced, detection), traced.evidence
-    first_of = np.append(evidence.gathered.first, len(evidence.activity.pts))
+    first_of = evidence.gathered.first
     watched = traced.view.watched
+    everywhere = watched.all()
     result = []
     found = event_stretches(evidence, *unbroken(active), detection)
     for start, end, first, last, _ in zip(*(ends.tolist() for ends in found), strict=True):
         moments = first + np.flatnonzero(active[first:last])
         at = traced.strongest_of(moments)
         # What lasts for seconds is told in their midst, also in a moment in which nothing is seen of it.
-        around = slice(first_of[max(0, first - _AROUND)], first_of[min(last + _AROUND, len(active))])
-        share = evidence.activity.share[around].max(0)
-        peak = max(1, int(share[watched].max())) / 255
+        end_of = int(first_of[last + _AROUND]) if last + _AROUND < len(active) else None
+        around = slice(int(first_of[max(0, first - _AROUND)]), end_of)
+        share = evidence.activity.share[around]
+        peak = max(1, int(share.max() if everywhere else share.max(0)[watched].max())) / 255
         score = round(evidence.score(int(traced.peak[at])), 3)
         result.append(Event(start, end, int(evidence.pts[at]), peak, score, traced.region(at)))
     return result

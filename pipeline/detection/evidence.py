@@ -77,6 +77,11 @@ class Evidence:
         return area
 
     @property
+    def most_area(self) -> float:
+        """More than the `area` of any moment can be, from what was gathered: it costs nothing."""
+        return (int(self.gathered.moved.max(initial=0)) / (self.layout.rows * self.layout.columns) + 1) / (WHOLE + 1)
+
+    @property
     def cold(self) -> int:
         """How many leading moments were measured before the background was known; 0 when it never was."""
         cold = self.activity.cold

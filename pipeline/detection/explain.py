@@ -23,7 +23,6 @@ from pipeline.detection.gates import (
     settings_at,
     table,
 )
-from pipeline.detection.regions import Labelling
 from pipeline.detection.stretches import Stretches, joined_stretches, unbroken
 from pipeline.detection.tracer import trace, view_of
 from pipeline.detection.usual import FLEET, Usual
@@ -141,7 +140,7 @@ class _Explainer:
         self.activity, self.detection = activity, detection
         self.gates = table(type(detection))
         self.evidence = weigh(activity, usual)
-        self.trace = trace(self.evidence, detection, labelling=Labelling.EVERY)
+        self.trace = trace(self.evidence, detection)
         every = np.ones(len(self.trace.peak), np.bool_)
         self.passing: dict[Gate, Bools] = {}  # of each gate of cells or moments those it lets pass, bool (n,)
         for _, gate in self.gates:

@@ -23,7 +23,6 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from pipeline.detection.gather import WHOLE
 from pipeline.detection.rate import PerDay
-from pipeline.detection.regions import Labelling
 from pipeline.detection.stretches import ticks
 from pipeline.detection.zones import Zone, covered_cells
 
@@ -79,10 +78,6 @@ class Gate:
     step: ClassVar[Step]
     words: ClassVar[str] = ""
     tries: tuple[float, ...] = ()
-
-    def labelling(self, settings: Detection) -> Labelling:
-        """Return of which moments this gate needs the regions."""
-        return Labelling.FEW
 
     def looser(self, setting: str, in_force: InForce, settings: Detection) -> Sequence[Value]:
         """Return the values of one of its settings that let more pass than now and could matter, the nearest first."""
@@ -229,9 +224,6 @@ class _MaxArea(MomentGate):
 
 class _Travel(MomentGate):
     words = "it travelled {got:.3f} of the picture's longer side, travel wants {wanted:g}"
-
-    def labelling(self, settings: Detection) -> Labelling:
-        return Labelling.FOLLOWED if settings.travel else Labelling.FEW
 
     def moments(self, trace: Trace, settings: Detection) -> Bools | None:
         if not settings.travel:

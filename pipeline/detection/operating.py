@@ -7,6 +7,7 @@ past is known, the more it speaks for itself.
 
 from __future__ import annotations
 
+import functools
 import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -24,13 +25,14 @@ if TYPE_CHECKING:
 LEVELS: Final = 2.0 ** (np.arange(-16, 41) / 4)
 """Strengths, float64 (L,), at which the strength of chance events is counted: four to a doubling, 1/16 to 1,024."""
 
+_LOGARITHMS = np.log2(LEVELS)
 _RATE = 2.0  # events a day of a camera, of all together, are nobody's and of strength 1 or more, ...
 _TENFOLD = 2.0  # ... and a tenth as many of this much more
 _PRIOR_DAYS = 1.0  # of a camera's past weigh as much as what is known of all
 _NEVER = 1e-9  # events a day: a score ends somewhere
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Operating:
     """How many events a camera and day are nobody's, by their strength.
 
@@ -55,15 +57,16 @@ class Operating:
 
     def strength(self, per_day: float) -> float:
         """Return the strength from which on an event is decided, so that `per_day` are nobody's."""
-        return float(2 ** np.interp(-math.log10(per_day), self._scores(), np.log2(LEVELS)))
+        return float(2 ** np.interp(-math.log10(per_day), self._scores, _LOGARITHMS))
 
     def score(self, strength: float) -> float:
         """Return how rare it is that chance is so strong: the decimal logarithm of days between two such events.
 
         0 comes once a day by chance, 1 once in ten days, -1 ten times a day.
         """
-        return float(np.interp(math.log2(max(strength, 1e-9)), np.log2(LEVELS), self._scores()))
+        return float(np.interp(math.log2(max(strength, 1e-9)), _LOGARITHMS, self._scores))
 
+    @functools.cached_property
     def _scores(self) -> Rates:
         scores: Rates = -np.log10(np.maximum(self.rates, _NEVER))
         return np.maximum.accumulate(scores + 1e-6 * np.arange(len(scores)))  # rising, so that it has an inverse

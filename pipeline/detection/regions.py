@@ -6,7 +6,6 @@ Arrays of cells have the columns of the grid before its rows, as an Activity lie
 from __future__ import annotations
 
 import itertools
-from enum import IntEnum
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -22,17 +21,6 @@ if TYPE_CHECKING:
 
 LABELLED = 256  # moments labelled at once: more of them do not stay in the cache and take twice as long
 _FOLLOWED = 4096  # moments followed at once: bounds the memory of hours of footage
-
-
-class Labelling(IntEnum):
-    """Of which moments regions are found: labelling them all costs more than all else, and few settings need it."""
-
-    FEW = 0
-    """Those that decide, each time that something is asked."""
-    EVERY = 1
-    """All, once: for whoever asks much."""
-    FOLLOWED = 2
-    """All, once, and followed from moment to moment."""
 
 
 class Regions(NamedTuple):
@@ -74,8 +62,8 @@ def largest_regions(moving: NDArray[np.bool_]) -> Ints:
 def region_of(beyond: NDArray[np.uint16], *, level: int) -> tuple[tuple[int, int], ...]:
     """Return the cells that move by `level` and are connected to the strongest: (C, R) to (row, column) each."""
     labels, _ = _label(beyond >= level, connectivity=2)
-    cells = np.argwhere((labels == labels.flat[beyond.argmax()]).T)
-    return tuple((int(row), int(column)) for row, column in cells)
+    rows, columns = np.nonzero((labels == labels.flat[beyond.argmax()]).T)
+    return tuple(zip(rows.tolist(), columns.tolist(), strict=True))
 
 
 def follow(beyond: NDArray[np.uint16], at: Ints, *, level: int, resumes: Sequence[int] = ()) -> Regions:

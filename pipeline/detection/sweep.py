@@ -23,10 +23,9 @@ from pipeline.detection.evidence import Evidence, weigh
 from pipeline.detection.explain import obstacles
 from pipeline.detection.gates import Detection, Step, settings_at
 from pipeline.detection.labels import Labels
-from pipeline.detection.regions import Labelling
 from pipeline.detection.score import Score, bounds, match
 from pipeline.detection.stretches import unbroken
-from pipeline.detection.tracer import labelling_for, trace
+from pipeline.detection.tracer import trace
 from pipeline.detection.trials import IN_FORCE, Changes, TuneSettings
 from pipeline.detection.usual import FLEET, Usual
 from pipeline.errors import ConfigError
@@ -250,8 +249,7 @@ class _Plan:
         firsts, lasts, whose = [none], [none], [none]
         peak, cells = -math.inf, 0
         for rows in self.traces.values():
-            labelling = max(Labelling.EVERY, *map(labelling_for, rows.values()))
-            traced = trace(evidence, next(iter(rows.values())), labelling=labelling)
+            traced = trace(evidence, next(iter(rows.values())))
             peak = max(peak, evidence.score(int(traced.peak.max())))
             cells = max(cells, int(traced.cells.max()))
             for number, choice in rows.items():

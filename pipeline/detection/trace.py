@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
-from pipeline.detection.regions import LABELLED, Labelling, Regions, follow, largest_region, largest_regions, region_of
+from pipeline.detection.regions import LABELLED, Regions, follow, largest_region, largest_regions, region_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -51,15 +51,13 @@ class Trace:
 
     peak: uint16 (n,), the amplitude of the strongest watched cell, beyond what is usual. cold: how many leading moments
     do not count, for the background was not known; 0 when it never was. evidence, view, level: what it was made from, a
-    cell moving from that amplitude on. labelling: of which moments the regions are found: it changes what an answer
-    costs, never what it is.
+    cell moving from that amplitude on.
     """
 
     peak: Amplitudes
     evidence: Evidence
     view: View
     level: int
-    labelling: Labelling
 
     @property
     def cold(self) -> int:
@@ -72,6 +70,18 @@ class Trace:
         return self.evidence.within(self.view.watched)[:, :-1, :-1]
 
     @functools.cached_property
+    def scores(self) -> NDArray[np.float64]:
+        """How rare it is that chance is as strong as the strongest watched cell (see `Event`), for every frame."""
+        levels, place = np.unique(self.peak, return_inverse=True)
+        scores = np.array([self.evidence.score(level) for level in levels.tolist()])
+        return np.repeat(scores[place], self.evidence.frames)
+
+    @functools.cached_property
+    def threshold(self) -> float:
+        """The score from which on a cell moves."""
+        return self.evidence.score(self.level)
+
+    @functools.cached_property
     def area(self) -> NDArray[np.float64]:
         """The mean share over the whole picture, 0 to 1: zones do not change what a lamp is."""
         return self.evidence.area(np.arange(len(self.peak)))
@@ -79,8 +89,6 @@ class Trace:
     @functools.cached_property
     def cells(self) -> Ints:
         """The size of each moment's largest connected region of moving watched cells, diagonal neighbours included."""
-        if self.labelling is Labelling.FOLLOWED:
-            return self.regions.largest(len(self.peak))
         cells = np.zeros(len(self.peak), np.int64)
         busy = np.flatnonzero(self.peak[self.evidence.at] >= self.level)
         for start in range(0, len(busy), LABELLED):
@@ -104,9 +112,9 @@ class Trace:
 
     def calm(self, most: float) -> Bools | None:
         """Return bool (n,): the moments whose `area` is at most so much; None for all, where it cannot matter."""
-        active = np.flatnonzero(self.peak >= self.level)
-        if most >= 1 or not len(active):
+        if most >= 1 or self.evidence.most_area <= most:
             return None
+        active = np.flatnonzero(self.peak >= self.level)
         calm = np.ones(len(self.peak), np.bool_)
         calm[active] = self.evidence.area(active) <= most
         return calm

@@ -9,7 +9,6 @@ import numpy as np
 
 from pipeline.detection.evidence import Evidence
 from pipeline.detection.gates import CellGate, Detection, Step, settings_at, table
-from pipeline.detection.regions import Labelling
 from pipeline.detection.trace import Trace, View
 
 if TYPE_CHECKING:
@@ -21,22 +20,16 @@ if TYPE_CHECKING:
     Bools: TypeAlias = NDArray[np.bool_]
 
 
-def trace(evidence: Evidence, detection: Detection, *, labelling: Labelling = Labelling.FEW) -> Trace:
+def trace(evidence: Evidence, detection: Detection) -> Trace:
     """Reduce evidence to a few numbers a moment; of `detection` only what judges cells changes them.
 
-    At least `labelling` is done, and what the other gates need. Raises ConfigError for a zone that covers no cell.
+    Raises ConfigError for a zone that covers no cell.
     """
     view = view_of(evidence.layout, detection)
     beyond = evidence.within(view.watched)
     peak = np.zeros(len(evidence.pts), np.uint16)
     peak[evidence.at] = beyond.reshape(len(beyond), beyond.shape[1] * beyond.shape[2]).max(1)
-    labelling = max(labelling, labelling_for(detection))
-    return Trace(peak, evidence, view, evidence.level(detection.sensitivity), labelling)
-
-
-def labelling_for(detection: Detection) -> Labelling:
-    """Return of which moments the gates need the regions under some settings."""
-    return max(gate.labelling(detection) for _, gate in table(type(detection)))
+    return Trace(peak, evidence, view, evidence.level(detection.sensitivity))
 
 
 def watched_cells(activity: Activity, detection: Detection) -> Bools:

@@ -88,15 +88,23 @@ def _less(amplitude: Amplitudes, usual: F32, told: float) -> Amplitudes:
     amplitude: uint16 (k, C + 1, R + 1); usual: float32 (1 or k, C + 1, R + 1), powers; told: the least power.
     """
     flat = amplitude.reshape(len(amplitude), usual.shape[1] * usual.shape[2])
-    found = flat * (flat >= max(1, math.ceil(STEPS * math.sqrt(told))))
     off = usual.reshape(len(usual), flat.shape[1])
-    cells = np.flatnonzero(off.any(0))
+    cells = np.flatnonzero(off[0] if len(off) == 1 else off.any(0))
+    if 2 * len(cells) > flat.shape[1]:  # to pick them out would cost more than all the others
+        return _left(flat, off, told).reshape(amplitude.shape)
+    found = flat * (flat >= max(1, math.ceil(STEPS * math.sqrt(told))))
     if len(cells):
-        left = power(flat[:, cells])
-        left -= off[:, cells]
-        left[left < told] = 0
-        found[:, cells] = np.sqrt(left, out=left) * np.float32(STEPS)
+        found[:, cells] = _left(flat[:, cells], off[:, cells], told)
     return found.reshape(amplitude.shape)
+
+
+def _left(amplitude: Amplitudes, off: F32, told: float) -> Amplitudes:
+    left = power(amplitude)
+    left -= off
+    left *= left >= told
+    np.sqrt(left, out=left)
+    left *= STEPS
+    return left.astype(np.uint16)
 
 
 def _blowing(shown: Amplitudes, gusts: F32) -> F32 | None:

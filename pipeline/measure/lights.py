@@ -37,12 +37,16 @@ _GONE = 0.2  # of it is less than a new shadow leaves beside its edge
 _TREMBLES = 128  # of 255: where leaves cover half of a cell its texture tells nothing
 _FAR = 3  # times as near as one surface: a value that another light tells is so far from what is seen at most
 _KEPT = 0.5  # correlation of gradients: noise in the dark leaves that much of a texture, a thing next to nothing
+_NEGATIVE = 1 / 3  # of all cells turn, and it is light; of those of a thing a tenth do by chance
+_OTHER = 1 / 3  # of all cells at most have a texture of their own in another light
 _PART = 1 / 20  # of the picture that one lamp lights at least; the shadow of a walker is smaller
 _SURER = 2  # cells whose texture stays against one whose texture goes: a thing keeps some by chance
+_CHUNK = 8  # halves of pictures that stay in the cache while they are compared
 _LEAST = 3  # pictures that make a light: two may be one passing change
 _WORTH = 0.5  # of what strays from one background is left at most when several are told apart
 _LOOKED_AT = 12  # pictures tell whether there may be another light
 _MOST = 6  # lights of a minute; more are steps on the way from one of these to another
+_SHARE = 8  # so few of them take most of the pictures, and the largest at least an eighth: else it is wind
 _PLAIN = 12  # grey levels by which lights differ where a mixture of both is told from noise
 _CLIPPED = 32  # grey levels: a visitor of any contrast must not outweigh the scene
 _BETTER = 0.8  # of that misfit is left at most where a mixture explains a picture
@@ -197,9 +201,11 @@ def _cells(level: F32, side: int = _SIDE) -> F32:
 
 
 def _gradients(level: F32) -> tuple[F32, F32]:
-    down, right = np.zeros_like(level), np.zeros_like(level)
-    down[:, 1:-1] = level[:, 2:] - level[:, :-2]
-    right[:, :, 1:-1] = level[:, :, 2:] - level[:, :, :-2]
+    down, right = np.empty((2, *level.shape), np.float32)
+    np.subtract(level[:, 2:], level[:, :-2], out=down[:, 1:-1])
+    np.subtract(level[:, :, 2:], level[:, :, :-2], out=right[:, :, 1:-1])
+    down[:, [0, -1]] = 0
+    right[:, :, [0, -1]] = 0
     return down, right
 
 
@@ -221,13 +227,24 @@ def differ(expected: U8, pictures: U8, still: Bool, *, together: bool = True) ->
     systems", 2001, and the normalised cross-correlation of many after it.
     """
     gain = light(expected, pictures) if together else _each_light(expected, pictures)
-    lit = expected.reshape(-1, *pictures.shape[1:]).astype(np.float32)
-    if gain is not None:
-        lit = np.minimum(lit * bent(gain, *pictures.shape[1:]), np.float32(255))
-    level = pictures.astype(np.float32)
-    changed = _cells(abs(level - lit)) > _CHANGES  # bool (n, a, b)
+    expected = expected.reshape(-1, *pictures.shape[1:])
+    found = np.empty(len(pictures), np.float32)
+    for start in range(0, len(pictures), _CHUNK):
+        some = slice(start, start + _CHUNK)
+        lit = (expected if len(expected) == 1 else expected[some]).astype(np.float32)
+        if gain is not None:
+            lit = lit * bent(gain if len(gain) == 1 else gain[some], *pictures.shape[1:])
+            np.minimum(lit, np.float32(255), out=lit)
+        found[some] = _differ(lit, pictures[some].astype(np.float32), still)
+    return found
+
+
+def _differ(lit: F32, level: F32, still: Bool) -> F32:
+    """Return it of few pictures, float32 (n, h, w), and what is expected in their light, (1 or n, h, w)."""
+    away = level - lit
+    changed = _cells(np.abs(away, out=away)) > _CHANGES  # bool (n, a, b)
     changed &= still
-    found = np.zeros(len(pictures), np.float32)
+    found = np.zeros(len(level), np.float32)
     may = changed.mean((1, 2), dtype=np.float32) >= _PART  # bool (n,): few pictures of most scenes, and no more is due
     if not may.any():
         return found
@@ -248,11 +265,28 @@ def still_cells(trembles: U8) -> Bool:
 
 
 def _texture(was: F32, now: F32) -> tuple[Bool, F32]:
-    """Return which cells have a texture, and how far it stays: bool and -1 to 1, (n, a, b), of halves (n, h, w)."""
+    """Return which cells have a texture, and how far it stays: bool and -1 to 1, (n, a, b), of halves (n, h, w).
+
+    Infrared turns most textures of a picture into their negative: where it does they stay. A thing does so by chance.
+    """
     (down, right), (was_down, was_right) = _gradients(now), _gradients(was)
-    energy, was_energy = _cells(down * down + right * right), _cells(was_down * was_down + was_right * was_right)
-    along = _cells(down * was_down + right * was_right) / np.sqrt(energy * was_energy + np.float32(1e-3))
-    return np.maximum(energy, was_energy) > _TEXTURE**2, along
+    along = _cells(_dots(down, was_down, right, was_right))
+    energy, was_energy = (
+        _cells(_dots(down, down, right, right)),
+        _cells(_dots(was_down, was_down, was_right, was_right)),
+    )
+    along /= np.sqrt(energy * was_energy + np.float32(1e-3))
+    textured = np.maximum(energy, was_energy) > _TEXTURE**2
+    negative = np.count_nonzero(textured & (along < -_KEPT), axis=(1, 2)) > _NEGATIVE * textured[0].size  # bool (n,)
+    along[negative] = abs(along[negative])
+    return textured, along
+
+
+def _dots(a: F32, b: F32, c: F32, d: F32) -> F32:
+    """Return a * b + c * d."""
+    total: F32 = a * b
+    total += c * d
+    return total
 
 
 def backgrounds(
@@ -278,7 +312,8 @@ def backgrounds(
             if k != n and count:
                 index = np.linspace(0, len(other) - 1, count).round().astype(np.int64)
                 others.append(carried(other[index], known[k].usual, known[n].usual))
-        more = votes(samples, np.concatenate(others), near(c)) if others else samples[:0]
+        others = [samples[:0], *others]
+        more = votes(samples, np.concatenate(others), near(c))
         index = np.concatenate([np.arange(len(samples)), np.arange(len(more)) % len(samples)])
         freed.append(find(np.concatenate([samples, more]), restless[index], c))
     return freed
@@ -287,11 +322,15 @@ def backgrounds(
 def carried(samples: U8, was: U8, now: U8) -> U8:
     """Return samples (n, rows, columns) of one light in another, by what the scene shows in both: (rows, columns) each.
 
-    Each pixel by its own gain; where a thing stands in one of the two, by the gain around it.
+    Each pixel by its own gain; where a thing stands in one of the two, by the gain around it. None where that would be
+    a third of the picture: infrared shows some of it otherwise, and tells nothing of who stands there by day.
     """
     coarse_was, coarse = (halves(picture[None]).astype(np.float32) for picture in (was, now))
     textured, along = _texture(coarse_was, coarse)
-    thing = around((textured & (along < _KEPT)).view(np.uint8), np.maximum).astype(np.bool_)  # (1, a, b)
+    differs = textured & (along < _KEPT)  # bool (1, a, b)
+    if np.count_nonzero(differs) > _OTHER * differs.size:
+        return samples[:0]
+    thing = around(differs.view(np.uint8), np.maximum).astype(np.bool_)
     means, was_means = _cells(coarse) * ~thing, _cells(coarse_was) * ~thing
     gain = np.ones_like(means)
     unknown = thing.copy()
@@ -353,7 +392,10 @@ def _some(group: list[int]) -> list[int]:
 
 
 def _groups(pictures: U8, still: Bool) -> list[list[int]]:
-    """Return groups of pictures in one light, the largest first; each has its first picture for a measure."""
+    """Return groups of pictures in one light, the largest first; each has its first picture for a measure.
+
+    None where hardly a picture is in the light of another, as in wind.
+    """
     groups: list[list[int]] = []
     same: list[Bool] = []  # of each group, which pictures are in its light: (n,)
     last = -1
@@ -361,11 +403,14 @@ def _groups(pictures: U8, still: Bool) -> list[list[int]]:
         if last < 0 or not same[last][n]:
             last = next((k for k in range(len(groups)) if same[k][n]), len(groups))
             if last == len(groups):
+                if last >= 2 * _MOST and 2 * last > n:
+                    return []
                 groups.append([])
                 away = differ(pictures[n], pictures[n:], still, together=False)
                 same.append(np.concatenate([np.zeros(n, np.bool_), away == 0]))
         groups[last].append(n)
-    return sorted((group for group in groups if len(group) >= _LEAST), key=len, reverse=True)
+    lasting = sorted((group for group in groups if len(group) >= _LEAST), key=len, reverse=True)
+    return lasting if lasting and _SHARE * len(lasting[0]) >= len(pictures) else []
 
 
 def _chosen(typical: U8, still: Bool) -> list[int]:

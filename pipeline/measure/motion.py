@@ -24,6 +24,7 @@ from pipeline.activity import Activity, Depth
 from pipeline.errors import ClipError
 from pipeline.holes import longest_step, usual_step
 from pipeline.measure.background import Background, bent, distance, find_background, light, usual_picture
+from pipeline.measure.beams import is_dark, lift_beams
 from pipeline.measure.grid import Grid
 from pipeline.measure.leaves import Whole, calmed, leaves_of
 from pipeline.measure.lights import Lights, Lit, backgrounds, halves, lights_of, still_cells, varied, worth
@@ -43,7 +44,7 @@ if TYPE_CHECKING:
     F32: TypeAlias = NDArray[np.float32]
     Seconds: TypeAlias = NDArray[np.float64]
 
-VERSION = 6
+VERSION = 7
 """Raised whenever the same frames and settings would give another Activity.
 
 Not when clips with holes began to be measured part by part: no other clip's changed, and whole archives would have been
@@ -397,6 +398,7 @@ def _compare(block: _Block, scene: _Scene, grid: Grid, full: int) -> list[U8]:
     full = max(1, round(full * known.faint))
     steady = known.lowest, known.highest
     most = np.full_like(known.usual, full)  # a scalar in its place would take twenty times as long
+    dark = is_dark(known.usual)
     scale = np.float32(255.01 / full) / grid.area  # beyond 255, or a full cell might be rounded down to 254
     out = []
     for images in block.chunks:  # (n, rows, columns), as all below that is not said to be of cells
@@ -416,6 +418,8 @@ def _compare(block: _Block, scene: _Scene, grid: Grid, full: int) -> list[U8]:
         lift_shadows(darker, images, here.usual)
         brighter = np.maximum(images, highest)
         np.subtract(brighter, highest, out=brighter)
+        if dark:
+            lift_beams(brighter, images, here.usual)
         away = np.maximum(darker, brighter, out=darker)  # one of the two is 0
         cells = (grid.cells(np.minimum(away, most, out=away), full) * scale).astype(np.uint8)  # (n, R, C)
         out.append(cells if whole is None else whole.look(cells, images, gain, grid, full))

@@ -21,7 +21,7 @@ from pipeline.case.order import Order
 from pipeline.case.request import Request
 from pipeline.case.usage import Usage
 from pipeline.clip import Owner
-from pipeline.errors import Conflict
+from pipeline.errors import Conflict, RequestRefused
 from pipeline.people import Agency, Person
 from storage.archive import Archive
 from storage.catalog import tables
@@ -87,7 +87,12 @@ class Cases:
             known = self._loaded(run, sa.select(tables.requests.c.document).where(mine), self._archive.requests)
             if any(one.id == request.id for one in known):
                 return
-            check(request, [one for one in known if not self._life(run, one).reasons])
+            try:
+                check(request, self._standing(run, known))
+            except RequestRefused:
+                # Another catalogue may know that one of them was sent back.
+                self._read_steps(run, known)
+                check(request, self._standing(run, known))
             if self._archive.requests.put_first(request) != request:
                 raise Conflict(f"another request is called {request.id} already; make this one again, a moment later")
             self._archive.steps.put_first(submitted)
@@ -99,8 +104,14 @@ class Cases:
         fresh = [name for name in self._archive.requests.names() if name not in known]
         found = [one for name in fresh if (one := self._archive.requests.get(name)) is not None]
         upsert(run, tables.requests, [self._row("requests", one) for one in found])
-        for one in found:
+        self._read_steps(run, found)
+
+    def _read_steps(self, run: sa.Connection, requests: Iterable[Request]) -> None:
+        for one in requests:
             upsert(run, tables.steps, [self._row("steps", step) for step in self._archive.steps.all(f"{one.id}/")])
+
+    def _standing(self, run: sa.Connection, requests: Iterable[Request]) -> list[Request]:
+        return [one for one in requests if not self._life(run, one).reasons]
 
     def request(self, request: str) -> Request | None:
         """Return the request of that id, or None."""

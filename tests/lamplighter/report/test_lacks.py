@@ -11,14 +11,17 @@ from PIL import Image
 from lamplighter.desk.explanation import Explained
 from lamplighter.report.explanation import explanation_document, explanation_sections
 from lamplighter.report.heat import CameraHeat
-from lamplighter.report.pictures import WIDTH, strip, strips, timeline
+from lamplighter.report.pictures import WIDTH, timeline
+from lamplighter.report.strips import strip, strips
 from lamplighter.report.wording import lacks, not_whole, short_spans
 from lamplighter.settings import load
 from pipeline.activity import Activity
 from pipeline.clip import Clip, Condition
+from pipeline.detection.evidence import weigh
 from pipeline.detection.explain import explain
 from pipeline.detection.gates import Detection
 from pipeline.detection.layers import Layers
+from pipeline.detection.tracer import trace
 from pipeline.span import NS, Span, parse_iso
 from samples import NOON, clip, stream
 
@@ -146,5 +149,5 @@ def test_a_timeline_begins_where_the_first_frame_that_can_be_shown_does() -> Non
     lead = Condition(holes=((-700, 0),))
     of = clip(stream=stream(time_base=activity.time_base, first_pts=-700, end_pts=5000, frames=50, condition=lead))
     drawn = CameraPictures()
-    drawn.add(Look(of, activity, (), (), np.ones((6, 8), np.bool_), of.footage_ns))
+    drawn.add(Look(of, activity, (), (), trace(weigh(activity), Detection()), of.footage_ns))
     assert [one.start_ns for one in drawn.strips] == [parse_iso("2026-03-01T12:00:00.7Z")]

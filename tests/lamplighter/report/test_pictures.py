@@ -19,11 +19,13 @@ from fleet_fixtures import CAMERA_ROWS, START_NS, Films, put_film
 from lamplighter.cli.app import app
 from lamplighter.report.heat import CameraHeat
 from lamplighter.report.page import Section, page
-from lamplighter.report.pictures import WIDTH, curve, heat, strip, timeline, warmth
+from lamplighter.report.pictures import WIDTH, curve, heat, timeline, warmth
+from lamplighter.report.strips import strip, strips
 from pipeline.activity import Activity
 from pipeline.detection.detect import detect
+from pipeline.detection.evidence import weigh
 from pipeline.detection.gates import Detection
-from pipeline.detection.tracer import watched_cells
+from pipeline.detection.tracer import trace, watched_cells
 from pipeline.measure.motion import measure
 from pipeline.media.decode import open_video
 from pipeline.span import NS, Span
@@ -34,7 +36,7 @@ pytestmark = pytest.mark.whole
 
 Pixels = NDArray[np.uint8]
 LEFT, RIGHT = 191, 1154  # between them is the time axis
-BLUE, RED = (0, 114, 178), (213, 94, 0)
+BLUE, RED, INK = (0, 114, 178), (213, 94, 0), (34, 34, 34)
 
 
 def an_activity(
@@ -111,6 +113,33 @@ def test_only_watched_cells_raise_the_upper_curve() -> None:
     assert strip(activity, watched=watched).peak.max() == 0
     assert strip(activity, watched=np.zeros((6, 8), np.bool_)).peak.max() == 0
     assert strip(activity).peak.max() == pytest.approx(200 / 255)
+
+
+def test_the_score_of_a_trace_is_drawn_above_the_rest_with_its_threshold() -> None:
+    activity = an_activity(300, moving=range(150, 225))
+    traced = trace(weigh(activity), Detection())
+    (scored,) = strips(activity, START_NS, traced=traced)
+    assert scored.score is not None
+    assert scored.threshold == pytest.approx(-0.3, abs=0.01)
+    over = np.flatnonzero(scored.score >= scored.threshold)
+    assert (scored.edges[over[0]], scored.edges[over[-1] + 1]) == pytest.approx((15, 22.5), abs=0.7)
+    picture = pixels(timeline([scored], [("x", [])], title="t"))
+    panel, below = picture[62:192, LEFT:RIGHT], picture[208:358, LEFT:RIGHT]
+    high = np.flatnonzero(where(panel, (140, 107, 177)).sum(0) > 60) / (RIGHT - LEFT)
+    assert (high[0], high[-1]) == pytest.approx((0.5, 0.75), abs=0.03)
+    assert (where(panel, INK).sum(1) > 900).any()
+    assert not (where(below, INK).sum(1) > 900).any()
+    assert where(below, (77, 77, 77)).any()
+    assert not where(pixels(drawn(activity)), (140, 107, 177)).any()
+
+
+def test_the_score_of_hours_keeps_its_highest_moment() -> None:
+    activity = an_activity(4 * 3600 * 10, rows=2, columns=8, moving=range(100_000, 100_030))
+    traced = trace(weigh(activity), Detection())
+    (scored,) = strips(activity, START_NS, traced=traced)
+    assert scored.score is not None
+    assert len(scored.score) == len(scored.peak) < WIDTH
+    assert scored.score.max() == traced.scores.max() > scored.threshold
 
 
 def test_cold_frames_are_shaded() -> None:

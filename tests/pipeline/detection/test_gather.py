@@ -70,8 +70,7 @@ def plainly(activity: Activity) -> dict[str, NDArray[np.float64]]:
     around = product(range(3), repeat=2)
     now = sum((padded[:, y : y + rows, x : x + columns] for y, x in around), np.zeros(step.shape, np.int64))
     amplitude = np.floor(STEPS * np.sqrt(now)).astype(np.int64)
-    near = [[m for m in range(count) if abs(times[m] - t) <= gathering._HALF_S] for t in times]
-    second = np.stack([amplitude[which].sum(0) // len(which) for which in near])
+    second = np.stack([amplitude[which].sum(0) // len(which) for which in map(_near, [times] * count, range(count))])
     lasting = second.copy()
     for moment, t in enumerate(times):
         within = [m for m in range(count) if abs(times[m] - t) <= gathering._FAR_S + 0.01]
@@ -103,6 +102,13 @@ def test_what_is_gathered_is_what_its_words_say_and_quiet_moments_that_are_passe
     assert 0 <= found.brief.min() <= found.brief.max() <= FULL * (1 + 1e-6)
 
 
+def _near(times: list[float], moment: int) -> list[int]:
+    """Return the moments within half a second of one; those on one side twice where there are none on the other."""
+    within = [m for m in range(len(times)) if abs(times[m] - times[moment]) <= gathering._HALF_S]
+    before, after = ([m for m in within if m < moment], [m for m in within if m > moment])
+    return [*(before or after), moment, *(after or before)]
+
+
 def unrest_plainly(activity: Activity, plain: dict[str, NDArray[np.float64]]) -> float | None:
     """Return the power that comes and goes in most parts of what was recorded, in the most restless cells but three."""
     ends = [int(end) for _, end in activity.holes]
@@ -114,21 +120,44 @@ def unrest_plainly(activity: Activity, plain: dict[str, NDArray[np.float64]]) ->
     if count < gathering._SEGMENTS:
         return None
     part = np.searchsorted(times[0] + (times[-1] - times[0]) / count * np.arange(1, count), times, side="right")
-    most, least = np.zeros((2, count, *plain["own"].shape))
-    for number in set(part.tolist()):
-        most[number] = plain["brief"][part == number].max(0)
-        least[number] = plain["shown"][part == number].min(0)
-    high, low = (np.sort(values, axis=0)[(count - 1) // 2] for values in (most, least))
+    brief, parts = plain["brief"], [np.flatnonzero(part == number) for number in range(count)]
+    high, low = (
+        np.sort(np.stack(values), axis=0)[(count - 1) // 2]
+        for values in ([brief[at].max(0) for at in parts], [plain["shown"][at].min(0) for at in parts])
+    )
     high[low >= gathering._STILL * high] = 0
-    ranked = [0.0] * gathering._SOLE + np.sort(high.ravel()).tolist()
-    return float(ranked[-gathering._SOLE - 1])
+    often = (brief > 0).mean(0) >= gathering._OFTEN
+    every, of_often = (
+        float(([0.0] * (gathering._SOLE + 1) + np.sort(powers.ravel()).tolist())[-gathering._SOLE - 1])
+        for powers in (high, high[often])
+    )
+    if every < gathering._FAINT:
+        return every
+    shows = brief >= gathering._PASSES * every
+    if (np.stack([shows[at].any(0) for at in parts]).sum(0) > 1).mean() >= gathering._EVERYWHERE:
+        return every
+    shows &= ~often
+    spread = [shows[at].any(0).sum() / shows[at].sum((1, 2)).max() for at in parts if shows[at].any()]
+    return of_often if spread and float(np.median(spread)) >= gathering._TRAVELS else every
 
 
-@settings(max_examples=60, deadline=None)
-@given(st.integers(0, 2**16), st.sampled_from([0.05, 0.3, 0.8]), st.sampled_from([0, 60_000]))
-def test_unrest_is_what_comes_again_and_again(seed: int, busy: float, pause_ms: int) -> None:
+@settings(max_examples=80, deadline=None)
+@given(
+    st.integers(0, 2**16),
+    st.sampled_from([0.05, 0.3, 0.8]),
+    st.sampled_from([0, 60_000]),
+    st.sampled_from([1, 6, 12]),
+    st.sampled_from([0, 40, 90]),
+)
+def test_unrest_is_what_comes_again_and_again_and_does_not_pass_by(
+    seed: int, busy: float, pause_ms: int, wide: int, every: int
+) -> None:
     rng = np.random.default_rng(seed)
-    share = rng.integers(0, 256, (500, 4, 6)) * np.repeat(rng.random((100, 4, 6)) < busy, 5, axis=0)
+    share = np.zeros((500, 8, 12), np.int64)
+    share[..., :wide] = rng.integers(0, 100, (500, 8, wide)) * np.repeat(rng.random((100, 8, wide)) < busy, 5, axis=0)
+    for start in range(0, 460, every) if every else ():  # a visitor goes along a row
+        along = np.arange(24)
+        share[start + along, 6, along // 2] = share[start + along, 5, along // 2] = 200
     pts = np.arange(500, dtype=np.int64) * 110
     pts[250:] += pause_ms
     activity = film(share.astype(np.uint8), pts=pts)

@@ -13,11 +13,10 @@ from hypothesis import strategies as st
 
 from pipeline.activity import Activity
 from pipeline.detection import regions
-from pipeline.detection.detect import events
 from pipeline.detection.evidence import weigh
 from pipeline.detection.gates import Detection
-from pipeline.detection.regions import Labelling, follow, travelling
-from pipeline.detection.tracer import labelling_for, trace, view_of, watched_cells
+from pipeline.detection.regions import follow, travelling
+from pipeline.detection.tracer import trace, view_of, watched_cells
 
 LEFT = ((0.0, 0.0), (0.5, 0.0), (0.5, 1.0), (0.0, 1.0))
 
@@ -30,25 +29,6 @@ def activities(draw: st.DrawFn) -> Activity:
     share = (rng.integers(0, 256, (count, rows, columns)) * busy).astype(np.uint8)
     pts, dark = np.arange(count, dtype=np.int64), np.zeros(count, np.uint8)
     return Activity(share, pts, dark, Fraction(1, 10), draw(st.integers(0, count)), 16 * columns, 16 * rows, "1", 16)
-
-
-@given(
-    activities(),
-    st.sampled_from([0.1, 2.0, 5000.0]),
-    st.integers(1, 7),
-    st.sampled_from([0.0, 0.2, 0.6]),
-    st.sampled_from([(), (LEFT,)]),
-)
-def test_what_is_labelled_changes_no_answer(
-    activity: Activity, sensitivity: float, least: int, travel: float, ignore: tuple[tuple[tuple[float, float], ...]]
-) -> None:
-    detection = Detection(sensitivity=sensitivity, min_cells=least, travel=travel, ignore=ignore)
-    few, *others = (trace(weigh(activity), detection, labelling=labelling) for labelling in Labelling)
-    for other in others:
-        assert other.reaching(least).tolist() == few.reaching(least).tolist()
-        assert other.cells.tolist() == few.cells.tolist()
-        assert other.travelling(travel).tolist() == few.travelling(travel).tolist()
-        assert events(other, detection) == events(few, detection)
 
 
 @given(activities(), st.integers(1, 7))
@@ -98,11 +78,6 @@ def test_what_moves_where_nobody_looks_moves_nothing_beside_it(activity: Activit
     assert (found.peak <= cut.peak).all() or found.evidence.scale != cut.evidence.scale
     if not alone.share.any():
         assert not found.peak.any()
-
-
-def test_motion_is_followed_only_where_a_gate_asks_for_it() -> None:
-    assert labelling_for(Detection()) is Labelling.FEW
-    assert labelling_for(Detection(travel=0.05)) is Labelling.FOLLOWED
 
 
 def test_regions_are_followed_the_same_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -66,7 +66,14 @@ def infrared(picture: F64, second: float) -> F64:
     return lit
 
 
-LIGHTS = [dims, lamp, steps, drifts, infrared]
+def negative(picture: F64, second: float) -> F64:
+    """Cloth and leaves that are dark by day are bright to infrared, and a lamp sits at the camera."""
+    by_night = 40 + 0.35 * (255 - picture) + 30 * shade()
+    lit: F64 = picture + (by_night - picture) * within(second, 25, 99)
+    return lit
+
+
+LIGHTS = [dims, lamp, steps, drifts, infrared, negative]
 
 
 def measured(light: Callable[[F64, float], F64], *, visitor: range = range(0)) -> Activity:
