@@ -15,8 +15,10 @@ from typing import TYPE_CHECKING, Any, Final
 from pipeline.activity import Activity
 from pipeline.case.consent import Decision
 from pipeline.case.delivery import CaseKey, Delivery
+from pipeline.case.draft import Draft
 from pipeline.case.letter import Letter
 from pipeline.case.life import Step
+from pipeline.case.look import Look
 from pipeline.case.order import Order
 from pipeline.case.released import Record
 from pipeline.case.request import Request
@@ -118,6 +120,8 @@ class Archive:
         self.learnt = Shelf(
             store, Learnt, "learnt", name=lambda one: f"{one.camera}/{_stamp(one.learnt_ns)}-{one.digest}"
         )
+        self.looks = Shelf(store, Look, "looks", name=lambda look: f"{look.owner}/{look.entry:012d}")
+        self.drafts = Shelf(store, Draft, "drafts", name=lambda draft: f"{draft.officer}/{draft.id}")
         self.requests = Shelf(store, Request, "requests", name=lambda request: request.id, since=(as_it_is,) * 2)
         self.steps = Shelf(store, Step, "steps", name=lambda step: f"{step.request}/{step.number:04d}")
         self.orders = Shelf(store, Order, "orders", name=lambda order: f"{order.request}/{order.id}")

@@ -10,8 +10,10 @@ from pipeline.actor import Role
 from pipeline.case.area import Area
 from pipeline.case.consent import Decision, Share
 from pipeline.case.delivery import CaseKey, Delivery
+from pipeline.case.draft import Draft, Typed
 from pipeline.case.letter import Kind, Letter
 from pipeline.case.life import CHECKLIST, Act, Step
+from pipeline.case.look import Look
 from pipeline.case.order import Basis, Order
 from pipeline.case.released import Record, commitment
 from pipeline.case.request import Request
@@ -129,6 +131,7 @@ DELIVERED = replace(
     delivery(ONE, released_ns=NOON + DAY, disclosed=dict.fromkeys(map(str, Disclosure), "Ölga"), note="ü"),
     camera="cam-1",
     word="owner shared it",
+    owner="olga",
 )
 ORDER = Order(
     *("o1", ONE.id, Basis.WARRANT, "Court of Ürs, 7/26", ("cam-1", "cam-2"), ONE.span, "linus", NOON, DIGEST),
@@ -153,6 +156,11 @@ DOCUMENTS: dict[str, tuple[Any, str]] = {
     "learnt": (
         Learnt("cam-1", NOON + DAY, DIGEST, Span(NOON, NOON + MINUTE), MINUTE, 3, 1),
         "learnt/cam-1/20260302T120000.000000000Z-",
+    ),
+    "looks": (Look("olga", "cam-1", "c", NOON, "operator ü", NOON + DAY, 7), "looks/olga/000000000007.json"),
+    "drafts": (
+        Draft("1f" * 16, "otto", "town", NOON, Typed("{", "yesterday", "", "24", "d", "ü", "two\nlines"), "r1"),
+        f"drafts/otto/{'1f' * 16}.json",
     ),
     "requests": (ONE, f"requests/{ONE.id}.json"),
     "decisions": (

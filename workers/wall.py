@@ -72,15 +72,18 @@ class Wall:
     def check(self, camera: str, clip: str, span: Span, *, sound: bool, now_ns: int | None = None) -> Standing:
         """Return how a cut of a clip stands that may leave now.
 
-        Raises ClipError("consent", ...) for one that may not: another time or place than was asked for, no word that
+        A legal order names its own cameras and its own time; all else is inside those of the request. Raises
+        ClipError("consent", ...) for a cut that may not leave: another time or place than was asked for, no word that
         lets it out, more of it than its owner shared, or sound without theirs.
         """
         request, place = self.request, self.camera(camera)
-        if span & request.span != span or not request.area.covers(place):
-            raise ClipError("consent", "the cut is not inside the request's time and area")
-        now_ns = time.time_ns() if now_ns is None else now_ns
         said = self.consent(place)
-        standing = said.standing(place, clip, span, now_ns)
+        if said.ordered(place, span):
+            return Standing.ORDERED
+        if span & request.span != span or not request.area.covers(place):
+            raise ClipError("consent", "the cut is not inside the request's time and area, and no order names it")
+        now_ns = time.time_ns() if now_ns is None else now_ns
+        standing = said.word(place, clip, now_ns)
         if not standing.allowed:
             raise ClipError("consent", f"{standing.value}: the clip stays where it is")
         parts, with_sound = said.let_out(place, clip, request.span, now_ns)

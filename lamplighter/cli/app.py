@@ -11,7 +11,10 @@ from typing import Annotated
 import typer
 
 from lamplighter.answers import BUG, EXIT_CODES, answer_to
+from lamplighter.cli import lives
+from lamplighter.cli.agencies import agencies_app
 from lamplighter.cli.answer import answer
+from lamplighter.cli.asked import asked
 from lamplighter.cli.audit import audit_app
 from lamplighter.cli.bench import bench
 from lamplighter.cli.cameras import cameras_app
@@ -28,10 +31,13 @@ from lamplighter.cli.ingest import ingest
 from lamplighter.cli.match import match
 from lamplighter.cli.measure import measure
 from lamplighter.cli.minio import minio_app
+from lamplighter.cli.orders import order_app
 from lamplighter.cli.owners import owners_app
+from lamplighter.cli.people import people_app
 from lamplighter.cli.picture import picture
 from lamplighter.cli.post import bounce, post
 from lamplighter.cli.request import request_app
+from lamplighter.cli.rounds import rounds
 from lamplighter.cli.scan import scan
 from lamplighter.cli.show import show
 from lamplighter.cli.tune import tune
@@ -49,17 +55,30 @@ app = typer.Typer(
     epilog="Exit codes: " + "; ".join(f"{code} {meaning}" for code, meaning in EXIT_CODES.items()) + ".",
 )
 for command in (
-    *(scan, ingest, watch, match, decide, deliver),
-    *(post, answer, bounce),
+    *(scan, ingest, watch, match, asked, decide, deliver),
+    *(post, answer, bounce, rounds),
     *(measure, show, tune, picture, doctor, bench, demo),
 ):
     app.command()(command)
 app.command("explain")(explain_clip)
+request_app.command("draft")(lives.draft)
+request_app.command("drafts")(lives.drafts)
+request_app.command("submit")(lives.submit)
+request_app.command("list")(lives.list_requests)
+request_app.command("show")(lives.show_request)
+request_app.command("review")(lives.review)
+request_app.command("send")(lives.send)
+request_app.command("hold")(lives.hold)
+request_app.command("lift")(lives.lift)
+request_app.command("resolve")(lives.resolve)
 for name, group in {
     "cameras": cameras_app,
     "owners": owners_app,
+    "agencies": agencies_app,
+    "people": people_app,
     "habits": habits_app,
     "request": request_app,
+    "order": order_app,
     "case": case_app,
     "catalog": catalog_app,
     "audit": audit_app,

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import Annotated
 
 import typer
 
-from lamplighter.cli.options import Json, desk_of
+from lamplighter.cli.options import Acting, Json, RequestId, desk_as, desk_of
 
 case_app = typer.Typer(no_args_is_help=True, help="What was released for requests.")
 
@@ -35,3 +36,35 @@ def upgrade(
         tables.say("Nothing to bring over: every released clip has a name that tells nothing.")
     if any(not one.now for one in renamed):
         raise typer.Exit(1)
+
+
+class Became(StrEnum):
+    """What became of a clip, as it is typed."""
+
+    USED = "used"
+    NOT_USED = "not-used"
+    DELETED = "deleted"
+
+
+@case_app.command("use")
+def tell_usage(
+    context: typer.Context,
+    request: RequestId,
+    name: Annotated[str, typer.Argument(help="The released clip's name.")],
+    became: Annotated[Became, typer.Argument(help="What became of it.")],
+    *,
+    person: Acting,
+    as_json: Json = False,
+) -> None:
+    """Say as an officer what became of a clip that was released to one's agency; its owner reads it, with the date."""
+    from lamplighter.cli import tables
+    from lamplighter.report.wording import second
+    from pipeline.case.usage import Use
+
+    with desk_as(context, person) as desk:
+        usage = desk.tell_usage(desk.request(request), name, Use[became.name])
+    if as_json:
+        told = {"request": usage.request, "clip": usage.name, "use": usage.use.value, "said": second(usage.said_ns)}
+        tables.write_json(told)
+    else:
+        tables.say(f"clip {name} of request {request}: {usage.use}")

@@ -32,6 +32,7 @@ def decide(
     discloses: Iterable[Disclosure] | None,
     note: str,
     revision: int | None,
+    sound: bool,
     saw: Callable[[list[Row]], None],
 ) -> Decision:
     """Settle an owner's answer; see Desk.decide."""
@@ -41,7 +42,7 @@ def decide(
     saw(rows)
     there = [row.match.clip.id for row in rows if row.match.clip is not None and row.match.recorded]
     moved = [row.match.clip.id for row in rows if row.match.clip is not None and row.match.verdict is Verdict.MATCH]
-    shares = [Share(one) if isinstance(one, str) else one for one in (moved if share is None else share)]
+    shares = [Share(one, sound=sound) if isinstance(one, str) else one for one in (moved if share is None else share)]
     for one in shares:
         if one.clip not in there:
             raise NotFound(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from lamplighter.desk.reception import Reception
+from lamplighter.desk.docket import Docket
 from lamplighter.desk.roles import operation
 from lamplighter.desk.tally import Saw, Tally, nobody
 from pipeline.case.life import Act
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pipeline.case.request import Request
 
 
-class Casework(Reception):
+class Casework(Docket):
     """The operations on cases; what each is for stands in `Desk`."""
 
     @operation
@@ -120,11 +120,13 @@ class Casework(Reception):
         discloses: Iterable[Disclosure] | None = None,
         note: str = "",
         revision: int | None = None,
+        sound: bool = False,
         saw: Callable[[list[Row]], None] = lambda _: None,
     ) -> Decision:
         """Settle an owner's own answer: the clips they share, those that moved when `share` is None, none to decline.
 
-        Any clip of theirs in the asked time can be shared, whole or in parts. `discloses`: what the requester is told
+        Any clip of theirs in the asked time can be shared, whole or in parts; `sound`: those given by their ids, or by
+        None, with their sound. `discloses`: what the requester is told
         besides, by default what the owner always discloses. A later answer takes the place of an earlier one, until
         what it takes back was released. `revision`: how many answers they gave when they were given the link by which
         they answer now. `saw` is given the verdicts on their clips first. Raises NotAllowed for another's answer,
@@ -134,7 +136,13 @@ class Casework(Reception):
         from lamplighter.desk.answers import decide
 
         return decide(
-            *(self._holdings, request, owner), share=share, discloses=discloses, note=note, revision=revision, saw=saw
+            *(self._holdings, request, owner),
+            share=share,
+            discloses=discloses,
+            note=note,
+            revision=revision,
+            sound=sound,
+            saw=saw,
         )
 
     @operation

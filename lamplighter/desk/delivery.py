@@ -18,11 +18,13 @@ from lamplighter.desk.tally import Saw, Tally
 from pipeline.case.consent import Standing
 from pipeline.case.delivery import Delivery
 from pipeline.case.letter import Kind, Letter
+from pipeline.case.match import Verdict
 from pipeline.case.released import Record
 from pipeline.case.request import Request
 from pipeline.clip import Camera, Clip
 from pipeline.errors import Conflict
 from pipeline.media.cut import Cut
+from pipeline.media.profile import Profile
 from pipeline.span import NS, Span
 from storage.archive import clip_name, prepared_key
 from workers.deliver import DeliverJob, drop_prepared, hand_over, prepare, to_release
@@ -125,34 +127,41 @@ def told(deliveries: Iterable[Delivery]) -> list[dict[str, Any]]:
 
 
 def _jobs(holdings: Holdings, request: Request) -> tuple[dict[str, DeliverJob], dict[str, Receipt[DeliverJob, Never]]]:
-    """Return what is to be delivered, by the name it will have: each recorded part of a clip's asked time.
+    """Return what is to be delivered, by the name it will have: each recorded part of a clip's time that may leave.
 
     And what would be, if it could be read what moved in it.
     """
     key = holdings.catalog.cases.case_key(request.id)  # there before any worker asks for it
     consent, now_ns, profile = consent_to(holdings, request), time.time_ns(), holdings.settings.profile
-
-    def let_out(camera: Camera, clip: Clip) -> bool:
-        span = request.span & clip.span
-        return span is not None and consent.standing(camera, clip.id, span, now_ns).allowed
-
     jobs: dict[str, DeliverJob] = {}
     damaged: dict[str, Receipt[DeliverJob, Never]] = {}
-    for row in matching(holdings, request, let_out):
-        clip, span = row.match.clip, row.match.span
-        if clip is None or span is None or not (row.damage or (row.standing is not None and row.standing.allowed)):
-            continue
-        parts, sound = consent.let_out(row.match.camera, clip.id, span, now_ns)
-        how = profile if sound is None else profile.model_copy(update={"audio": sound})
-        both = [one for part in parts for recorded in row.match.recorded if (one := part & recorded)]
-        unreadable = row.damage and row.standing not in {Standing.SHARED, Standing.ORDERED}
-        for one in _with_frames(holdings, clip, both):
+
+    def add(clip: Clip, parts: Sequence[Span], how: Profile, damage: str = "") -> None:
+        for one in _with_frames(holdings, clip, parts):
             job = DeliverJob(request.id, clip_name(clip), one, how)
             name = key.name(Cut(request.id, clip, one, how).id)
-            if unreadable:
-                damaged[name] = set_aside(job, "activity", row.damage)
+            if damage:
+                damaged[name] = set_aside(job, "activity", damage)
             else:
                 jobs[name] = job
+
+    def let_out(camera: Camera, clip: Clip) -> bool:
+        return consent.word(camera, clip.id, now_ns).allowed
+
+    for row in matching(holdings, request, let_out):
+        camera, clip, span = row.match.camera, row.match.clip, row.match.span
+        # Of what an order names it is not asked whether anything moved, of what nobody chose it is.
+        if clip is None or span is None or not (row.damage or (row.standing is not None and row.standing.allowed)):
+            continue
+        parts, sound = consent.let_out(camera, clip.id, span, now_ns)
+        how = profile if sound is None else profile.model_copy(update={"audio": sound})
+        both = [one for part in parts for recorded in row.match.recorded if (one := part & recorded)]
+        chosen = consent.word(camera, clip.id, now_ns) is Standing.SHARED
+        if chosen or row.match.verdict is not Verdict.NO_MOTION:
+            add(clip, both, how, "" if chosen else row.damage)
+    for order in (one for one in consent.orders if one.in_force):
+        for ingested in (found for name in order.cameras for found in holdings.catalog.clips(name, order.span)):
+            add(ingested.clip, ingested.clip.recorded(order.span), profile)
     return jobs, damaged
 
 

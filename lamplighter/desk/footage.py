@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lamplighter.desk.holdings import Holdings
+from pipeline.case.look import Look
 from pipeline.clip import Clip
 from pipeline.errors import ClipError
 from pipeline.media.decode import open_video
@@ -19,7 +20,12 @@ from storage.contract import MissingObject
 
 def still(holdings: Holdings, clip: Clip, pts: int, *, missed: Callable[[str], None]) -> NDArray[np.uint8] | None:
     """Return a frame of a clip; see Desk.still."""
-    holdings.log("still taken", clip.id, f"frame at {iso(clip.time_ns(pts))}, for a picture")
+    frame_ns = clip.time_ns(pts)
+    entry = holdings.log("still taken", clip.id, f"frame at {iso(frame_ns)}, for a picture")
+    # Once more where its owner's account finds it: the log is long, and in the order of what happened.
+    if camera := holdings.catalog.camera(clip.camera):
+        look = Look(camera.owner, camera.id, clip.id, frame_ns, entry.actor, entry.at_ns, entry.seq)
+        holdings.archive.looks.put(look)
     with tempfile.TemporaryDirectory(prefix="lamplighter-") as scratch:
         path = Path(scratch) / f"clip{Path(clip.key).suffix}"
         try:

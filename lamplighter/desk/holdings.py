@@ -19,6 +19,7 @@ from storage.access import ACCESS_KEY, SECRET_KEY, SESSION_TOKEN, StoreSettings
 from storage.archive import Archive
 from storage.catalog.audit import Line
 from storage.catalog.catalog import Catalog
+from storage.log import Entry
 from workers.patience import Patient
 
 if TYPE_CHECKING:
@@ -56,10 +57,10 @@ class Holdings:
         who = str(actor) if actor.proof is Proof.LOGGED_IN else f"{actor}, {actor.proof}"
         return Line(time.time_ns(), who, action, subject, detail)
 
-    def log(self, action: str, subject: str, detail: str = "") -> None:
-        """Append one line to the audit log, in the actor's name."""
+    def log(self, action: str, subject: str, detail: str = "") -> Entry:
+        """Append one line to the audit log, in the actor's name; return it."""
         line = self.line(action, subject, detail)
-        self.catalog.append(line.at_ns, line.actor, action=action, subject=subject, detail=detail)
+        return self.catalog.append(line.at_ns, line.actor, action=action, subject=subject, detail=detail)
 
 
 @contextmanager

@@ -30,14 +30,16 @@ _COLUMNS: Final = {
     "ownerid": "owner", "timezone": "zone", "alias": "aliases", "clockoffset": "clock_offset_s",
     "clockoffsets": "clock_offset_s", "clockknown": "clock_known", "email": "mail",
 }  # fmt: skip
-_CAMERA: Final = "id,lon,lat,owner,sharing,zone,clock_offset_s,clock_known,aliases"
+_CAMERA: Final = "id,lon,lat,owner,sharing,zone,clock_offset_s,clock_known,aliases,gift"
+_YES: Final = {"yes": True, "true": True, "1": True, "x": True, "no": False, "false": False, "0": False, "": False}
 
 
 def read_cameras(file: Path) -> list[Camera]:
     """Read cameras from GeoJSON (points with the properties id, owner ...) or CSV (id, lon, lat, owner ...).
 
-    id, lon, lat and owner must be there; sharing, zone, clock_offset_s, clock_known and aliases may. Several aliases
-    are a JSON list, or stand apart by `|`. Raises ConfigError naming the file, and the entry or line that is wrong.
+    id, lon, lat and owner must be there; sharing, zone, clock_offset_s, clock_known, aliases and gift (yes or no) may.
+    Several aliases are a JSON list, or stand apart by `|`. Raises ConfigError naming the file, and the entry or
+    line that is wrong.
     """
     return _read(file, "camera", _camera, in_json=_points, wanted=f"{_CAMERA} (or GeoJSON points)")
 
@@ -169,7 +171,15 @@ def _camera(row: _Row) -> Camera:
         _number(row, "clock_offset_s", 0.0),
         str(row.get("clock_known") or "").strip(),
         tuple(dict.fromkeys(alias for one in aliases if (alias := str(one).strip()))),
+        gift=_said_yes(row, "gift"),
     )
+
+
+def _said_yes(row: _Row, name: str) -> bool:
+    told = str(row.get(name) or "").strip().lower()
+    if told not in _YES:
+        raise ValueError(f"{name}: wanted yes or no, got {row[name]!r}")
+    return _YES[told]
 
 
 def _owner(row: _Row) -> Owner:

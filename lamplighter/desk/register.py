@@ -39,6 +39,9 @@ def _as_allowed(holdings: Holdings, camera: Camera, before: Camera | None) -> Ca
     Raises ConfigError for another person's "always", NotAllowed for a camera that is not the owner's who imports it.
     """
     actor, days = holdings.actor, holdings.settings.case.always_days
+    if before is not None and before.gift and before.owner == camera.owner and not camera.gift:
+        # A file that does not say so, or an owner who would rather not, does not make it one that was paid for.
+        camera = _given(camera)
     if actor.role is Role.OWNER and (camera.owner != actor.name or (before and before.owner != actor.name)):
         raise NotAllowed(f"{actor} may import their own cameras alone; {camera.id} is not theirs")
     if camera.sharing is not Sharing.ALWAYS:
@@ -53,9 +56,16 @@ def _as_allowed(holdings: Holdings, camera: Camera, before: Camera | None) -> Ca
     return replace(camera, always_until_ns=time.time_ns() + days * 86_400 * NS)
 
 
+def _given(camera: Camera) -> Camera:
+    try:
+        return replace(camera, gift=True)
+    except ValueError as error:
+        raise ConfigError(f"{error}; import it as `ask`") from error
+
+
 def _told(camera: Camera) -> str:
     """Return what the log says of a camera."""
-    told = f"sharing {camera.sharing.value}, owner {camera.owner}"
+    told = f"sharing {camera.sharing.value}, owner {camera.owner}{', a gift' if camera.gift else ''}"
     if camera.zone:
         told += f", zone {camera.zone}"
     if camera.clock_offset_s or camera.clock_known:

@@ -138,21 +138,33 @@ class Consent:
         """The ids of the clips that anybody withheld."""
         return frozenset(clip for decision in self.decisions.values() for clip in decision.withheld)
 
-    def order_for(self, camera: Camera, span: Span) -> Order | None:
-        """Return an order in force that names the camera and some of the span."""
-        return next((one for one in self.orders if one.in_force and camera.id in one.cameras and one.span & span), None)
+    def orders_for(self, camera: Camera, span: Span) -> tuple[Order, ...]:
+        """Return the orders in force that name the camera and some of the span."""
+        return tuple(one for one in self.orders if one.in_force and camera.id in one.cameras and one.span & span)
 
-    def standing(self, camera: Camera, clip: str, span: Span, now_ns: int) -> Standing:  # noqa: PLR0911 - a list
+    def ordered(self, camera: Camera, span: Span) -> bool:
+        """Tell whether an order in force names the camera and all of the span."""
+        return any(one.span & span == span for one in self.orders_for(camera, span))
+
+    def standing(self, camera: Camera, clip: str, span: Span, now_ns: int) -> Standing:
         """Return how a clip of `camera`, by its id and its asked time, stands at an instant.
 
-        An order in force outweighs all. What anybody withheld is declined: whoever did was its owner then, and their
-        word stands when the camera is another's now. Then "no requests" and "never" outweigh the rest; then the
-        decision; "always" holds for clips the owner was not asked about, unless they declined the request or withdrew.
-        Nothing leaves before the request is sent.
+        An order for all of the time outweighs all, one for a part of it a word that does not let the clip out.
+        """
+        if self.ordered(camera, span):
+            return Standing.ORDERED
+        word = self.word(camera, clip, now_ns)
+        return Standing.ORDERED if not word.allowed and self.orders_for(camera, span) else word
+
+    def word(self, camera: Camera, clip: str, now_ns: int) -> Standing:  # noqa: PLR0911 - a list
+        """Return how a clip of `camera`, by its id, stands at an instant without any order.
+
+        What anybody withheld is declined: whoever did was its owner then, and their word stands when the camera is
+        another's now. Then "no requests" and "never" outweigh the rest; then the decision; "always" holds for clips the
+        owner was not asked about, unless they declined the request or withdrew. Nothing leaves before the request is
+        sent.
         """
         own, decision = self.life.request.own, self.decisions.get(camera.owner)
-        if self.order_for(camera, span) is not None:
-            return Standing.ORDERED
         if own:
             return Standing.OWN if camera.owner == own else Standing.NOT_THEIRS
         if clip in self.withheld:
@@ -172,15 +184,16 @@ class Consent:
         return Standing.CLOSED if state is State.CLOSED else Standing.WAITING
 
     def let_out(self, camera: Camera, clip: str, span: Span, now_ns: int) -> tuple[tuple[Span, ...], bool | None]:
-        """Return what of a clip's asked time may leave at an instant, and whether with sound (None: as is usual)."""
-        standing = self.standing(camera, clip, span, now_ns)
-        if standing is Standing.ORDERED and (order := self.order_for(camera, span)) is not None:
-            both = order.span & span
-            return ((both,) if both else ()), None
+        """Return what of a clip's asked time may leave, and whether with its sound (None: as is usual).
+
+        What its owner lets out; where that is nothing, what orders name.
+        """
+        standing = self.word(camera, clip, now_ns)
         if standing is Standing.SHARED:
             share = next(one for one in self.decisions[camera.owner].shares if one.clip == clip)
             return share.of(span), share.sound
-        return ((span,) if standing.allowed else ()), None
+        named = (order.span & span for order in self.orders_for(camera, span))
+        return ((span,) if standing.allowed else tuple(sorted(part for part in named if part))), None
 
 
 def _answered(decision: Decision, clip: str, *, always: bool) -> Standing:

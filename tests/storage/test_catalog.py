@@ -86,7 +86,7 @@ def fill(catalog: Catalog, archive: Archive) -> None:
     catalog.cases.put_agency(DOCUMENTS["agencies"][0])
     catalog.cases.put_person(DOCUMENTS["people"][0])
     catalog.cases.put_order(REQUEST.id, "o1", lambda _: replace(ORDER, request=REQUEST.id))
-    catalog.cases.put_letters([Letter(REQUEST.id, "owner-1", Kind.ASK, NOON)])
+    catalog.cases.tell([Letter(REQUEST.id, "owner-1", Kind.ASK, NOON)])
     catalog.cases.put_usage(Usage(REQUEST.id, made.record.name, Use.USED, NOON))
     catalog.append(NOON, "operator", action="delivered", subject=made.record.key, detail="ü")
     catalog.append(NOON, "operator", action="delivered", subject=made.record.key)

@@ -210,7 +210,10 @@ def test_the_exit_code_is_1_when_a_clip_was_set_aside_and_the_rest_is_done(stree
         (("cameras", "import", "none.csv"), "none.csv: the cameras cannot be read"),
         (("match", "r-none"), "there is no request 'r-none'"),
         (("show", "no-such-thing"), "there is no request"),
-        (("decide", "r-none", "--owner", "o"), "wanted one of --share CLIP, --share-all and --decline"),
+        (
+            ("decide", "r-none", "--owner", "o"),
+            "wanted one of --share CLIP or --part, --share-all, --decline, --withdraw and --opt-out",
+        ),
         (("--config", "none.toml", "show"), "none.toml"),
     ],
 )

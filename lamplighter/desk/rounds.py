@@ -1,0 +1,73 @@
+"""One round of what falls due by itself: approved requests are sent, and what may leave is cut and released."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, MutableMapping
+from dataclasses import dataclass, replace
+
+from lamplighter.desk.delivery import deliver
+from lamplighter.desk.holdings import Holdings
+from lamplighter.desk.lives import send
+from lamplighter.desk.tally import Tally, nobody
+from pipeline.case.life import Life, State
+from pipeline.case.request import Request
+from pipeline.errors import Conflict
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """What one round did: the requests it sent, those it looked after with what came of each, and those it could not.
+
+    What came of a request is the tally of its delivery; its results are all that was released for it, now or before.
+    released: how many clips were released in this round.
+    """
+
+    sent: tuple[str, ...]
+    delivered: tuple[tuple[str, Tally], ...]
+    released: int
+    failed: tuple[tuple[str, str], ...]
+
+
+def go_round(holdings: Holdings, done: MutableMapping[str, int]) -> Round:
+    """Send what is approved and release what is due; see Desk.rounds."""
+    sent, delivered, failed, released = [], [], [], 0
+    for request, life in _lives(holdings):
+        if request.own or life.held or life.state(time.time_ns()) is not State.APPROVED:
+            continue
+        try:
+            send(holdings, request)
+            sent.append(request.id)
+        except Conflict as error:  # somebody else sent it, or holds it now
+            failed.append((request.id, str(error)))
+    for request, life in _lives(holdings):
+        orders = sum(one.in_force for one in holdings.catalog.cases.orders(request.id))
+        lives = request.own or orders or life.state(time.time_ns()) in {State.SENT, State.CLOSED}
+        if not lives or life.held or done.get(request.id) == orders:
+            continue
+        before = len(holdings.catalog.cases.deliveries(request.id))
+        try:
+            tally = deliver(holdings, request, saw=nobody)
+        except Conflict as error:
+            failed.append((request.id, str(error)))
+            continue
+        delivered.append((request.id, tally))
+        released += len(holdings.catalog.cases.deliveries(request.id)) - before
+        if _finished(holdings, request, life, tally):
+            done[request.id] = orders
+    return Round(tuple(sent), tuple(delivered), released, tuple(failed))
+
+
+def _lives(holdings: Holdings) -> Iterator[tuple[Request, Life]]:
+    for request in holdings.catalog.cases.requests():
+        life = holdings.catalog.cases.life(request)
+        yield request, replace(life, reviewers=holdings.settings.case.reviewers)
+
+
+def _finished(holdings: Holdings, request: Request, life: Life, tally: Tally) -> bool:
+    """Tell whether nothing can fall due for a request any more: no answer comes, and nothing waits."""
+    if not request.own:
+        tick_ns = holdings.settings.case.tick_ns(time.time_ns())
+        if life.closes_ns is None or tick_ns < life.closes_ns:
+            return False
+    return not tally.aside and next(holdings.archive.prepared.names(f"{request.id}/"), None) is None

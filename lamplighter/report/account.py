@@ -1,0 +1,115 @@
+"""An owner's account, told as plain values: for --json, tables and pages."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from lamplighter.report.wording import second
+
+if TYPE_CHECKING:
+    from lamplighter.desk.account import Account, Asked, Left
+    from pipeline.case.consent import Decision
+    from pipeline.case.look import Look
+    from pipeline.case.order import Order
+    from pipeline.clip import Camera
+
+
+def account_document(account: Account) -> dict[str, Any]:
+    """Return all that an owner may know of their own footage."""
+    owner = account.owner
+    return {
+        "owner": owner.id,
+        "opted_out": _instant(owner.opted_out_ns),
+        "discloses": [str(one) for one in owner.discloses],
+        "cameras": [_camera(camera) for camera in account.cameras],
+        "asked": [_asked(one) for one in account.asked],
+        "looks": [_look(look) for look in account.looks],
+    }
+
+
+def _camera(camera: Camera) -> dict[str, Any]:
+    return {
+        "camera": camera.id,
+        "sharing": camera.sharing.value,
+        "always_until": _instant(camera.always_until_ns),
+        "gift": camera.gift,
+    }
+
+
+def _asked(asked: Asked) -> dict[str, Any]:
+    request = asked.request
+    return {
+        "request": request.id,
+        "agency": asked.agency,
+        "agency_keeps_days": asked.retention_days,
+        "case": request.case_number,
+        "incident": request.incident,
+        "note": request.note,
+        "contact": request.contact,
+        "span": str(request.span),
+        "state": asked.state.value,
+        "asked": _instant(asked.asked_ns),
+        "closes": _instant(asked.closes_ns),
+        "answer": None if asked.decision is None else _answer(asked.decision),
+        "answered": [second(at_ns) for at_ns in asked.answered],
+        "released": [_left(left) for left in asked.left],
+        "orders": [_order(order) for order in asked.orders],
+    }
+
+
+def _answer(decision: Decision) -> dict[str, Any]:
+    return {
+        "word": decision.word.value,
+        "at": second(decision.decided_ns),
+        "revision": decision.revision,
+        "shared": [
+            {"clip": share.clip, "parts": [str(part) for part in share.parts] or None, "sound": share.sound}
+            for share in decision.shares
+        ],
+        "withheld": list(decision.withheld),
+        "discloses": [str(one) for one in decision.discloses],
+        "note": decision.note,
+    }
+
+
+def _left(left: Left) -> dict[str, Any]:
+    record, usage = left.delivery.record, left.usage
+    return {
+        "clip": left.delivery.clip,
+        "camera": left.delivery.camera,
+        "span": str(record.actual),
+        "released": second(record.released_ns) if record.released_ns else None,
+        "why": left.delivery.word or None,
+        "disclosed": dict(record.disclosed),
+        "sound": record.audio is not None,
+        "sha256": record.sha256,
+        "use": usage.use.value if usage else None,
+        "use_said": second(usage.said_ns) if usage else None,
+    }
+
+
+def _order(order: Order) -> dict[str, Any]:
+    """Return what an owner is told of an order; the other cameras it names are not theirs to know."""
+    return {
+        "order": order.id,
+        "basis": order.basis.value,
+        "authority": order.authority,
+        "span": str(order.span),
+        "approved": _instant(order.approved_ns),
+        "withdrawn": _instant(order.withdrawn_ns),
+    }
+
+
+def _look(look: Look) -> dict[str, Any]:
+    return {
+        "at": second(look.at_ns),
+        "by": look.by,
+        "camera": look.camera,
+        "clip": look.clip,
+        "frame": second(look.frame_ns),
+        "log_entry": look.entry,
+    }
+
+
+def _instant(t_ns: int | None) -> str | None:
+    return None if t_ns is None else second(t_ns)

@@ -1,0 +1,45 @@
+"""A call of every operation of the docket (drafts, orders, usage, accounts, rounds), to ask who may do it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from lamplighter.desk.desk import Desk
+from pipeline.case.draft import Typed
+from pipeline.case.order import Basis, Order
+from pipeline.case.request import Request
+from pipeline.case.usage import Use
+
+
+@dataclass(frozen=True)
+class Stage:
+    """What there is when a role goes through these operations: all that it may do can be done."""
+
+    sent: Request
+    back: Request
+    released: str
+    orders: tuple[Order, ...]
+
+
+def emergency(desk: Desk, request: Request) -> Order:
+    return desk.enter_order(
+        request, Basis.EMERGENCY, authority="a child is missing", cameras=["ask-1"], span=request.span
+    )
+
+
+CALLS: dict[str, Callable[[Desk, Stage], Any]] = {
+    "save_draft": lambda desk, _: desk.save_draft(Typed(note="a draft")),
+    "drafts": lambda desk, _: desk.drafts(),
+    "draft": lambda desk, _: desk.draft(desk.save_draft(Typed()).id),
+    "redraft": lambda desk, on: desk.redraft(on.back),
+    "drop_draft": lambda desk, _: desk.drop_draft(desk.save_draft(Typed()).id),
+    "submit_draft": lambda desk, on: desk.submit_draft(desk.redraft(on.back).id),
+    "enter_order": lambda desk, on: emergency(desk, on.sent),
+    "approve_order": lambda desk, on: desk.approve_order(on.sent, on.orders[0].id, call_back="called back"),
+    "withdraw_order": lambda desk, on: desk.withdraw_order(on.sent, on.orders[1].id),
+    "orders": lambda desk, on: desk.orders(on.sent),
+    "tell_usage": lambda desk, on: desk.tell_usage(on.sent, on.released, Use.USED),
+    "account": lambda desk, _: desk.account("piet"),
+    "rounds": lambda desk, _: desk.rounds(),
+}
+"""A call of every operation of the docket that does something, by its name."""
