@@ -16,6 +16,7 @@ from pipeline.clip import Sharing
 from pipeline.errors import ConfigError
 
 if TYPE_CHECKING:
+    from lamplighter.cli.town import Stage
     from lamplighter.desk.cases import Row
     from lamplighter.desk.desk import Desk
     from lamplighter.desk.tally import Tally
@@ -30,20 +31,30 @@ def demo(
     *,
     store: Annotated[str, typer.Option(help="directory, or minio (a real server, started here).")] = "directory",
     seed: Annotated[int, typer.Option(min=0, help="Another seed, another street.")] = 7,
-    seconds: Annotated[int, typer.Option(min=10, max=420, help="Length of a clip.")] = 60,
+    seconds: Annotated[
+        int | None, typer.Option(min=10, max=420, help="Length of a clip; default: 60, with --owners 20.")
+    ] = None,
+    owners: Annotated[
+        int, typer.Option(min=0, max=500, help="A town of so many owners, who are written to and answer by mail.")
+    ] = 0,
     workers: Workers = None,
     as_json: Json = False,
 ) -> None:
     """Simulate a small street and its people: clips are taken in, a request is reviewed and sent, owners answer.
 
     What they share is released at once, where a real request waits for the next tick of the clock (case.tick_s).
+    With --owners letters go to a real mail server, Mailpit, which the first time on a machine is built (with Go).
     """
     if store not in {"directory", "minio"}:
         raise ConfigError(f"--store: wanted directory or minio, got {store!r}")
-    from lamplighter.cli import tables
+    from lamplighter.cli import tables, town
     from lamplighter.desk import server
 
     began, folder = time.monotonic(), Path(context.obj[1].get("data", "demo"))
+    if owners:
+        _tell_town(town.Stage(context.obj[0], folder, store, seed, workers), owners, seconds or 20, as_json=as_json)
+        return
+    seconds = seconds or 60
     settings = _settings(context.obj[0], folder / store, store=store, workers=workers)
     footage = folder / f"footage-{seed}-{seconds}s-{time.strftime('%Y%m%d', time.gmtime())}"
     with server.kept(settings, progress=tables.tell) if store == "minio" else nullcontext():
@@ -55,6 +66,18 @@ def demo(
         _print(story, took_s)
         _print_next(context.obj[0], settings, story)
     exit_code(story.delivered)
+
+
+def _tell_town(stage: Stage, owners: int, seconds: int, *, as_json: bool) -> None:
+    from lamplighter.cli import tables, town
+
+    story = town.tell_town(stage, owners=owners, seconds=seconds, quiet=as_json)
+    if as_json:
+        tables.write_json(story.document())
+    else:
+        town.print_town(story)
+    if story.delivered is not None:
+        exit_code(story.delivered)
 
 
 @dataclass(frozen=True, slots=True)

@@ -98,7 +98,8 @@ def submit(context: typer.Context, draft_id: DraftId, *, person: Acting, as_json
     with desk_as(context, person) as desk:
         made = desk.submit_draft(draft_id)
     if as_json:
-        tables.write_json({"request": made.id, "area_m2": round(made.area.size_m2), "span": str(made.span)})
+        sizes = {"area_m2": round(made.area.size_m2), "asked_m2": round(made.area.asked_m2)}
+        tables.write_json({"request": made.id, **sizes, "span": str(made.span)})
     else:
         tables.say(f"request {made.id} is submitted; it waits for its reviewers")
 

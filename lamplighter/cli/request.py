@@ -61,7 +61,8 @@ def new_request(
         now_ns = time.time_ns()
         made = desk.new_request(Request(where, when, case, agency, contact, incident, now_ns, note, own=own))
     if as_json:
-        tables.write_json({"request": made.id, "area_m2": round(made.area.size_m2), "span": str(made.span)})
+        sizes = {"area_m2": round(made.area.size_m2), "asked_m2": round(made.area.asked_m2)}
+        tables.write_json({"request": made.id, **sizes, "span": str(made.span)})
     else:
         tables.say(f"request {made.id}: {made.area.size_m2:,.0f} m², {made.span}, case {case}")
 

@@ -109,11 +109,8 @@ class _Goes:
         """Post the letters that are due; what hinders that is told once, and hinders nothing else."""
         from lamplighter.cli import tables
 
-        post = getattr(self._desk, "post", None)
-        if post is None:
-            return 0
         try:
-            return int(sum(post().sent.values()))
+            return sum(self._desk.post().sent.values())
         except (StoreUnavailable, MachineError):
             raise
         except LamplighterError as error:

@@ -16,6 +16,7 @@ from pipeline.case.order import Basis, Order
 from pipeline.case.request import Request
 from pipeline.errors import ConfigError, Conflict, NotAllowed, NotFound, RequestRefused
 from pipeline.span import Span
+from storage.catalog.audit import Line
 
 
 def enter(
@@ -57,9 +58,7 @@ def enter(
             raise Conflict(f"another order is called {order.id} already; enter it again")
         return order
 
-    settled = holdings.catalog.cases.put_order(asked.id, order.id, make)
-    _log(holdings, "entered", settled)
-    return settled
+    return holdings.catalog.cases.put_order(asked.id, order.id, make, log=lambda now: _line(holdings, "entered", now))
 
 
 def approve(holdings: Holdings, request: Request, name: str, *, call_back: str) -> Order:
@@ -77,9 +76,10 @@ def approve(holdings: Holdings, request: Request, name: str, *, call_back: str) 
     def make(before: Order | None) -> Order:
         return (before or known).approved(actor, now_ns, call_back=call_back)
 
-    settled = holdings.catalog.cases.put_order(asked.id, name, make, letters=letters)
-    _log(holdings, "approved", settled, f", checked: {settled.call_back}")
-    return settled
+    def log(now: Order) -> Line:
+        return _line(holdings, "approved", now, f", checked: {now.call_back}")
+
+    return holdings.catalog.cases.put_order(asked.id, name, make, letters=letters, log=log)
 
 
 def withdraw(holdings: Holdings, request: Request, name: str) -> Order:
@@ -90,9 +90,7 @@ def withdraw(holdings: Holdings, request: Request, name: str) -> Order:
     def make(before: Order | None) -> Order:
         return (before or known).withdrawn(holdings.actor, now_ns)
 
-    settled = holdings.catalog.cases.put_order(asked.id, name, make)
-    _log(holdings, "withdrawn", settled)
-    return settled
+    return holdings.catalog.cases.put_order(asked.id, name, make, log=lambda now: _line(holdings, "withdrawn", now))
 
 
 def orders(holdings: Holdings, request: Request) -> list[Order]:
@@ -134,7 +132,7 @@ def _sha256(file: Path) -> str:
         raise ConfigError(f"{file}: the order's file cannot be read: {error.strerror}") from error
 
 
-def _log(holdings: Holdings, what: str, order: Order, more: str = "") -> None:
+def _line(holdings: Holdings, what: str, order: Order, more: str = "") -> Line:
     file = f", file sha256 {order.file_sha256}" if order.file_sha256 else ""
     told = f"order {order.id}: {order.basis}, cameras {' '.join(order.cameras)}, {order.span}{file}{more}"
-    holdings.log(f"order {what}", order.request, told)
+    return holdings.line(f"order {what}", order.request, told)

@@ -31,7 +31,7 @@ def checklist(limits: Limits, case: CaseSettings) -> dict[str, str]:
 def standing_document(standing: Standing) -> dict[str, Any]:
     """Return a request and its life with who took which step: for those who stand between, not for the requester."""
     request, life = standing.request, standing.life
-    marks = [str(mark) for mark in getattr(standing, "marks", ())]
+    marks = [str(mark) for mark in standing.marks]
     return {
         "request": request.id,
         "state": standing.state.value,
@@ -43,6 +43,7 @@ def standing_document(standing: Standing) -> dict[str, Any]:
         "note": request.note,
         "span": str(request.span),
         "area_m2": round(request.area.size_m2),
+        "asked_m2": round(request.area.asked_m2),
         "area": request.area.to_geojson(),
         "made": second(request.made_ns),
         "sent": _instant(life.sent_ns),

@@ -30,7 +30,7 @@ WALLS = {
     # Of a street that does not exist. The floors below cannot reach it; how its clips arrive is a setting like others.
     "simulation": (
         *("simulation/", "benchmarks/", "examples/"),
-        *("lamplighter/cli/demo.py", "lamplighter/desk/synthetic.py"),
+        *("lamplighter/cli/demo.py", "lamplighter/cli/town.py", "lamplighter/desk/synthetic.py"),
     ),
     "simulation.settings": ("simulation/", "benchmarks/", "lamplighter/settings.py"),
 }
