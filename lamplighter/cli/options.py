@@ -42,6 +42,7 @@ Zone = Annotated[
     typer.Option(help="The time zone of local times, e.g. Europe/Vienna, of cameras that have none of their own."),
 ]
 RequestId = Annotated[str, typer.Argument(help="The request's id.")]
+Acting = Annotated[str, typer.Option("--as", help="Who does it: the id of a registered person, or of an owner.")]
 
 
 def settings_of(context: typer.Context, **sections: Mapping[str, Any]) -> Settings:
@@ -80,6 +81,13 @@ def desk_of(context: typer.Context, actor: Actor | None = None, **sections: Mapp
         # What was imported stays; walking it again and again would be half the time of a search with many clips.
         gc.freeze()
         yield desk
+
+
+@contextmanager
+def desk_as(context: typer.Context, person: str, **sections: Mapping[str, Any]) -> Iterator[Desk]:
+    """Open the desk under the common options for a registered person or an owner. Raises NotFound for others."""
+    with desk_of(context, **sections) as desk:
+        yield desk.acting_for(person)
 
 
 def length_ns(text: str) -> int:
