@@ -888,7 +888,8 @@ def _takes_back(_: Twins, world: World, asked: list[Request]) -> None:
         owner, request = some
         clips = [row.match.clip.id for row in world.desk.asked_of(request, owner) if row.match.clip]
         before_ns = world.clock.now_ns - world.clock.now_ns % TICK_NS + TICK_NS
-        if clips and world.catalog.cases.decisions(request.id).get(owner) is None:
+        on_tick = world.clock.now_ns % TICK_NS == 0  # then it is due at once, and there is no taking back
+        if clips and not on_tick and world.catalog.cases.decisions(request.id).get(owner) is None:
             world.as_owner(owner).decide(request, owner, share=clips, note="taken back")
             world.later(lambda: _withdraw(world, request, owner), before_ns=before_ns)
 
