@@ -94,7 +94,7 @@ class DirectoryStore:
         check_key(key)
         encode_meta(meta)
         with self._open(source) as stream:
-            self._link(stream, self._root / source, key, meta)
+            self._link(stream, self._root / source, key, meta, fresh=True)
 
     @contextlib.contextmanager
     def draft(self, suffix: str = "") -> Iterator[Path]:
@@ -188,14 +188,19 @@ class DirectoryStore:
                 except OSError:
                     return
 
-    def _link(self, stream: BinaryIO, path: Path, key: str, meta: Mapping[str, str]) -> None:
-        """Make an object of the file at `path`, which is open as `stream`, sharing its bytes where the disk can."""
+    def _link(self, stream: BinaryIO, path: Path, key: str, meta: Mapping[str, str], *, fresh: bool = False) -> None:
+        """Make an object of the file at `path`, which is open as `stream`, sharing its bytes where the disk can.
+
+        fresh: its time is then that of now, as with any store, and not when those bytes were written.
+        """
         with self._disk(), self._upload() as upload:
             os.fsync(stream.fileno())  # whoever wrote it may not have done so
             try:
                 upload.hardlink_to(path)
             except OSError:  # it is replaced or removed just now, or this disk has no links
                 _write(upload, stream)
+            if fresh:
+                os.utime(upload)
             self._commit(upload, key, meta, if_absent=False)
 
     def _commit(self, upload: Path, key: str, meta: Mapping[str, str], *, if_absent: bool) -> bool:

@@ -125,6 +125,7 @@ def to_release(
     *,
     tick_ns: int,
     now_ns: int,
+    at_once_ns: int,
     cell_m: float,
     always_ns: int,
     refused: Callable[[Delivery, str], None] = lambda _, __: None,
@@ -133,8 +134,9 @@ def to_release(
 
     To be called where nobody else can say anything until its answer is written. What an owner said after the last
     tick, or a request sent after it, waits for the next one; a legal order, and who asks for their own footage, wait
-    for none. `always_ns`: how long before its end an "always" was said. `refused` is told of the cuts that no word lets
-    out any more, and why.
+    for none: theirs are released at `at_once_ns`, when the run began, for how long it took tells what else was cut.
+    `always_ns`: how long before its end an "always" was said. `refused` is told of the cuts that no word lets out any
+    more, and why.
     """
     wall, released = Wall(archive, request), []
     for waits in archive.prepared.all(f"{request}/"):
@@ -160,7 +162,7 @@ def to_release(
         what = said.discloses if standing is Standing.SHARED and said is not None else ()
         told = disclosed(camera, owner, owner.discloses if standing is Standing.ALWAYS else what, cell_m)
         note = said.note if standing is Standing.SHARED and said is not None else ""
-        record = replace(waits.record, released_ns=now_ns if at_once else tick_ns, disclosed=told, note=note)
+        record = replace(waits.record, released_ns=at_once_ns if at_once else tick_ns, disclosed=told, note=note)
         released.append(replace(waits, record=record, word=standing.value, owner=camera.owner))
     return released
 

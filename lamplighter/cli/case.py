@@ -1,15 +1,96 @@
-"""`lamplighter case`: what was released for a request."""
+"""`lamplighter case`: what the one who asked may know of a request, and what was released for it."""
 
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from lamplighter.cli.options import Acting, Json, RequestId, desk_as, desk_of
 
-case_app = typer.Typer(no_args_is_help=True, help="What was released for requests.")
+if TYPE_CHECKING:
+    from pipeline.case.view import Progress, View
+
+case_app = typer.Typer(no_args_is_help=True, help="Cases, as those who asked may see them.")
+
+
+@case_app.command("list")
+def list_cases(context: typer.Context, *, person: Acting, as_json: Json = False) -> None:
+    """List the requests of an officer's agency, or an owner's for their own footage, and how far each has come."""
+    from lamplighter.cli import tables
+
+    with desk_as(context, person) as desk:
+        found = desk.cases()
+    if as_json:
+        tables.write_json([one.document() for one in found])
+    else:
+        rows = [(one.asked.request, one.asked.case_number, one.stage.value, _until(one)) for one in found]
+        tables.table("Cases", "request", "case number", "stage", "until", rows=rows)
+
+
+@case_app.command("show")
+def show_case(context: typer.Context, request: RequestId, *, person: Acting, as_json: Json = False) -> None:
+    """Show one's own case: how far it has come, and what was released for it.
+
+    What is printed is the requester's: it follows from the request, from what was released and from the clock alone.
+    """
+    from lamplighter.cli import tables
+
+    with desk_as(context, person) as desk:
+        seen = desk.case(request)
+        if as_json:
+            tables.write_json(seen.document())
+        else:
+            _print(seen)
+
+
+@case_app.command("fetch")
+def fetch(
+    context: typer.Context,
+    request: RequestId,
+    *,
+    person: Acting,
+    to: Annotated[Path, typer.Option(help="Folder for the clips and their records; made when it is missing.")],
+    as_json: Json = False,
+) -> None:
+    """Get what was released for one's own case: each clip, checked against its record, with the record beside it.
+
+    It is written into the log first; the clip's owner reads there who had their footage, and when.
+    """
+    from lamplighter.cli import tables
+
+    with desk_as(context, person) as desk:
+        seen = desk.fetch_case(request, to)
+    if as_json:
+        tables.write_json(seen.document())
+    else:
+        tables.say(f"{len(seen.clips)} clips of request {request} in {to}")
+
+
+def _print(seen: View) -> None:
+    from lamplighter.cli import tables
+
+    one, asked = seen.progress, seen.progress.asked
+    tables.say(f"request {asked.request}: case {asked.case_number}, {asked.span}, {one.stage.value}{_until(one, ' ')}")
+    for reason in one.reasons:
+        tables.say(f"sent back: {reason}")
+    tables.print_records(seen.clips, "the case")
+    for record in seen.clips:
+        for what, told in record.disclosed.items():
+            tables.say(f"{record.name}: {what} {told}")
+        if record.note:
+            tables.say(f"{record.name}: its owner writes: {record.note}")
+
+
+def _until(one: Progress, before: str = "") -> str:
+    """Return until when a case is open, or since when it is what it is; "" where no clock says so."""
+    from pipeline.span import iso
+
+    told = "" if one.open_until_ns is None else f"until {iso(one.open_until_ns)}"
+    told += f"; resolved at {iso(one.resolved_ns)}" if one.resolved_ns is not None else ""
+    return before + told if told else ""
 
 
 @case_app.command("upgrade")

@@ -1,4 +1,4 @@
-"""`lamplighter deliver`: what its owners let out, to the one who asked."""
+"""`lamplighter deliver`: what its owners let out, into the case of who asked; what is printed is the operator's."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ def deliver(
     """Cut every clip that its owner lets out, exactly the asked time, and release what is due, with its record.
 
     What is shared is released at the ticks of the clock (case.tick_s); what an owner asks of their own at once. What is
-    printed may be shown to the requester: it speaks of released clips alone, by names that tell nothing. What was set
-    aside or waits for the next tick is told to the operator, on standard error.
+    printed is the operator's, and so is the exit code, which tells that something was set aside; what the requester may
+    see is shown by `lamplighter case show`.
     """
     from lamplighter.cli import tables
     from lamplighter.desk.delivery import told

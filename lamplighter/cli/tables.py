@@ -135,7 +135,7 @@ def tally_rows(tally: Tally) -> list[tuple[str, int]]:
 
 
 def made_rows(tally: Tally) -> list[tuple[str, int]]:
-    """Return how many units were made now or before: what a requester may know of a run."""
+    """Return how many units were made now or before."""
     return [(name, count) for name, count in tally_rows(tally) if name != Outcome.ASIDE.value]
 
 

@@ -49,11 +49,19 @@ class Row:
 
 
 def request(holdings: Holdings, name: str) -> Request:
-    """Return the request of that id. Raises NotFound, for another agency's too when an officer asks."""
+    """Return the request of that id. Raises NotFound; to an officer for another agency's too, in the same words.
+
+    An owner reads what was asked of anybody, but not what other owners asked of their own footage.
+    """
     found, actor = holdings.catalog.cases.request(name), holdings.actor
-    theirs = found is not None and not found.own and found.agency == actor.agency
-    if found is None or (actor.role is Role.OFFICER and not theirs):
-        raise NotFound(f"there is no request {name!r}; `lamplighter show` lists them")
+    hidden = found is not None and (
+        (actor.role is Role.OFFICER and (bool(found.own) or found.agency != actor.agency))
+        or (actor.role is Role.OWNER and found.own not in {"", actor.name})
+    )
+    if found is None or hidden:
+        asks = actor.role in {Role.OFFICER, Role.OWNER}
+        lists = "`lamplighter case list` names yours" if asks else "`lamplighter show` lists them"
+        raise NotFound(f"there is no request {name!r}; {lists}")
     return found
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lamplighter.desk.docket import Docket
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from lamplighter.desk.lives import Standing
     from pipeline.case.consent import Decision, Share
     from pipeline.case.request import Request
+    from pipeline.case.view import Progress, View
 
 
 class Casework(Docket):
@@ -61,14 +63,14 @@ class Casework(Docket):
 
     @operation
     def standing(self, request: Request) -> Standing:
-        """Return how far a request has come, with its steps."""
+        """Return how far a request has come, with its steps and who took them: never for the requester, see `case`."""
         from lamplighter.desk.lives import standing
 
         return standing(self._holdings, self.request(request.id))
 
     @operation
     def standings(self) -> list[Standing]:
-        """Return how far all requests have come, to an officer those of their agency; the oldest first."""
+        """Return how far the requests of all agencies have come, with their steps; the oldest first."""
         from lamplighter.desk.lives import standings
 
         return standings(self._holdings)
@@ -104,11 +106,42 @@ class Casework(Docket):
         return take(self._holdings, request, Act.LIFT if lift else Act.HOLD)
 
     @operation
-    def resolve(self, request: Request) -> Standing:
+    def resolve(self, request: Request) -> View:
         """Mark a request of one's own agency as resolved; nothing else of it ever changes."""
         from lamplighter.desk.lives import take
 
-        return take(self._holdings, request, Act.RESOLVE)
+        take(self._holdings, request, Act.RESOLVE)
+        return self.case(request.id)
+
+    @operation
+    def case(self, request: str) -> View:
+        """Return a case of the actor's own: how far it has come, and what was released for it.
+
+        It is a function of the request, of what was released and of the clock (`pipeline.case.view`). Raises NotFound
+        for every other id, whether or not there is such a request.
+        """
+        from lamplighter.desk.view import case
+
+        return case(self._holdings, request)
+
+    @operation
+    def cases(self) -> list[Progress]:
+        """Return how far the cases of the actor's agency, or of the owner's own footage, have come; oldest first."""
+        from lamplighter.desk.view import cases
+
+        return cases(self._holdings)
+
+    @operation
+    def fetch_case(self, request: str, folder: Path, *, saw: Callable[[str], None] = lambda _: None) -> View:
+        """Write the clips released for a case of the actor's own into a folder, each with its record beside it.
+
+        Their times in the folder are those of their release. `saw` is told the name of each that is there. Each is
+        logged before. Raises NotFound as `case` does, ConfigError for a folder that cannot be written, DamagedDocument
+        for a clip that is other bytes than were released.
+        """
+        from lamplighter.desk.view import fetch_case
+
+        return fetch_case(self._holdings, request, folder, saw=saw)
 
     @operation
     def decide(

@@ -41,6 +41,8 @@ def deliver(holdings: Holdings, request: Request, *, saw: Saw) -> Tally:
             f"an earlier version released clips for request {request.id} under names that tell whose they are; "
             "bring them over first (lamplighter case upgrade)"
         )
+    # Of the start alone: how long cutting takes, also of what is not released then, moves no release to another tick.
+    start_ns = time.time_ns()
     _finish(holdings, request)
     jobs, damaged = _jobs(holdings, request)
     _sweep(holdings, request, set(jobs) | set(damaged))
@@ -54,15 +56,21 @@ def deliver(holdings: Holdings, request: Request, *, saw: Saw) -> Tally:
     chosen = [jobs[name] for name in sorted(jobs)]
     refused = [damaged[name] for name in sorted(damaged)]
     tally = carry_out(chosen, prepare, holdings, saw=saw, enter=enter, refused=refused)
-    now = {one.cut for one in release(holdings, request, tally)}
+    now = {one.cut for one in release(holdings, request, tally, start_ns=start_ns)}
     known = {one.cut: one for one in holdings.catalog.cases.deliveries(request.id)}
     tally.count_released(known, now)
     return tally
 
 
-def release(holdings: Holdings, request: Request, tally: Tally | None = None) -> list[Delivery]:
-    """Release what is due of the cuts set aside for a request, and hand it over; return what was released now."""
+def release(
+    holdings: Holdings, request: Request, tally: Tally | None = None, *, start_ns: int | None = None
+) -> list[Delivery]:
+    """Release what is due of the cuts set aside for a request, and hand it over; return what was released now.
+
+    What was said until the last tick before `start_ns` is due, by default before now.
+    """
     archive, case = holdings.archive, holdings.settings.case
+    start_ns = time.time_ns() if start_ns is None else start_ns
     refused: list[tuple[Delivery, str]] = []
 
     def settle() -> list[Delivery]:
@@ -70,8 +78,9 @@ def release(holdings: Holdings, request: Request, tally: Tally | None = None) ->
         now_ns = time.time_ns()  # in turn: an "always" may run out while one waits for it
         return to_release(
             *(archive, request.id),
-            tick_ns=case.tick_ns(now_ns),
+            tick_ns=case.tick_ns(start_ns),
             now_ns=now_ns,
+            at_once_ns=start_ns,
             cell_m=holdings.settings.request.cell_m,
             always_ns=case.always_days * 86_400 * NS,
             refused=lambda delivery, why: refused.append((delivery, why)),

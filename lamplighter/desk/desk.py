@@ -61,7 +61,7 @@ class Desk(Correspondence):
 
     @operation
     def acting_for(self, person: str) -> Desk:
-        """Return this desk for a registered person, who is who they say. Raises NotFound."""
+        """Return this desk for a registered person, else an owner, who is who they say. Raises NotFound."""
         return self.acting_as(actor_of(self._holdings, person))
 
     # Footage

@@ -85,12 +85,11 @@ def standing(holdings: Holdings, request: Request) -> Standing:
 
 
 def standings(holdings: Holdings) -> list[Standing]:
-    """Return all requests of agencies and how far they have come, to an officer those of their own; oldest first.
+    """Return all requests of agencies and how far they have come, the oldest first.
 
     A reviewer is shown the marks of those that wait for review.
     """
-    agency = holdings.actor.agency if holdings.actor.role is Role.OFFICER else None
-    requests = holdings.catalog.cases.requests(agency)
+    requests = holdings.catalog.cases.requests()
     found = [_standing(holdings, one) for one in requests if not one.own]
     if holdings.actor.role is not Role.REVIEWER:
         return found

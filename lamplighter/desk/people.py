@@ -7,7 +7,7 @@ import time
 from dataclasses import replace
 
 from lamplighter.desk.holdings import Holdings
-from lamplighter.desk.register import check_address
+from lamplighter.desk.register import check_address, check_owner
 from pipeline.actor import Actor, Proof, Role
 from pipeline.case.area import Area
 from pipeline.case.spelling import same_case
@@ -66,11 +66,15 @@ def disable_person(holdings: Holdings, name: str) -> Person:
 
 
 def actor_of(holdings: Holdings, name: str) -> Actor:
-    """Return a registered person as an actor, on their own word. Raises NotFound for one who is not registered."""
+    """Return a registered person, else an owner, as an actor, on their own word. Raises NotFound for anybody else."""
     person = holdings.catalog.cases.person(name)
-    if person is None:
-        raise NotFound(f"there is no person {name!r}; `lamplighter people add` brings them")
-    return Actor(person.role, person.id, person.agency)
+    if person is not None:
+        return Actor(person.role, person.id, person.agency)
+    try:
+        check_owner(holdings, name)
+    except NotFound:
+        raise NotFound(f"there is no person {name!r}; `lamplighter people add` brings them") from None
+    return Actor(Role.OWNER, name)
 
 
 def check_actor(holdings: Holdings) -> None:

@@ -43,8 +43,11 @@ MAY: Final[Mapping[str, frozenset[Role]]] = {
     # Cases. An owner sees what is theirs, an officer what they asked for.
     "new_request": frozenset({Role.OFFICER, Role.OWNER}),
     "request": frozenset(Role) - {Role.AUDITOR},
-    "standing": frozenset({Role.OPERATOR, Role.OFFICER, Role.REVIEWER, Role.LEGAL}),
-    "standings": frozenset({Role.OPERATOR, Role.OFFICER, Role.REVIEWER, Role.LEGAL}),
+    "standing": frozenset({Role.OPERATOR, Role.REVIEWER, Role.LEGAL}),
+    "standings": frozenset({Role.OPERATOR, Role.REVIEWER, Role.LEGAL}),
+    "case": frozenset({Role.OFFICER, Role.OWNER}),
+    "cases": frozenset({Role.OFFICER, Role.OWNER}),
+    "fetch_case": frozenset({Role.OFFICER, Role.OWNER}),
     "review": frozenset({Role.REVIEWER}),
     "send": _OPERATOR,
     "hold": frozenset({Role.REVIEWER, Role.LEGAL}),

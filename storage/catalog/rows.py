@@ -138,8 +138,11 @@ def read_events(document: str) -> KeptEvents | None:
 
 
 def request_row(request: Request, document: str) -> dict[str, Any]:
-    """Return a request by columns; another spelling is no other agency and no other incident."""
-    agency, case_number = spelled(request.agency), spelled(request.case_number)
+    """Return a request by columns; another spelling is no other agency and no other incident.
+
+    What owners ask of their own footage is no agency's, whatever name they put there: none counts it or meets it.
+    """
+    agency, case_number = "" if request.own else spelled(request.agency), spelled(request.case_number)
     return {"id": request.id, "agency": agency, "case_number": case_number, "document": document}
 
 

@@ -63,6 +63,11 @@ class Stage:
     sent: Request
     submitted: Request
     approved: Request
+    own: Request
+
+    def case_of(self, desk: Desk) -> str:
+        """The id of a request that is the actor's own."""
+        return (self.own if desk.actor.role is Role.OWNER else self.sent).id
 
 
 @pytest.fixture
@@ -73,7 +78,8 @@ def stage(desk: Desk, films: Films, tmp_path: Path) -> Stage:
     sent, submitted, approved = ask(desk, a_request()), submit(desk, a_request()), submit(desk, a_request())
     approve(desk, approved)
     desk.add_person("opal", Role.OPERATOR)
-    return Stage(tmp_path / "in", desk.clips()[0], sent, submitted, approved)
+    own = as_owner(desk, "piet").new_request(replace(a_request(), own="piet"))
+    return Stage(tmp_path / "in", desk.clips()[0], sent, submitted, approved, own)
 
 
 @pytest.fixture
@@ -121,6 +127,9 @@ CALLS: dict[str, Callable[[Desk, Stage], Any]] = {
     "send": lambda desk, on: desk.send(on.approved),
     "hold": lambda desk, on: desk.hold(on.submitted),
     "resolve": lambda desk, on: desk.resolve(on.sent),
+    "case": lambda desk, on: desk.case(on.case_of(desk)),
+    "cases": lambda desk, _: desk.cases(),
+    "fetch_case": lambda desk, on: desk.fetch_case(on.case_of(desk), on.where / "out"),
     "match": lambda desk, on: desk.match(on.sent),
     "asked_of": lambda desk, on: desk.asked_of(on.sent, "piet"),
     "decide": lambda desk, on: desk.decide(on.sent, "piet", share=()),

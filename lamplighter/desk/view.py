@@ -1,0 +1,106 @@
+"""A case as the one who asked sees it: its own request, what of its life they may know, and what was released."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from lamplighter.desk.cases import request as request_of
+from lamplighter.desk.files import write_file
+from lamplighter.desk.holdings import Holdings
+from pipeline.actor import Role
+from pipeline.case.life import Act, Life
+from pipeline.case.request import Request
+from pipeline.case.view import Asked, Course, Progress, View, progress, view
+from pipeline.errors import ConfigError, DamagedDocument, NotFound
+from storage.contract import MissingObject
+
+
+def case(holdings: Holdings, name: str) -> View:
+    """Return a case of the actor's own; see Desk.case."""
+    asked = own(holdings, name)
+    records = list(holdings.archive.records.all(f"{asked.id}/"))
+    told, course = _asked(asked), _course(_life(holdings, asked))
+    return view(told, course, records, tick_s=holdings.settings.case.tick_s, now_ns=time.time_ns())
+
+
+def cases(holdings: Holdings) -> list[Progress]:
+    """Return how far the cases of the actor's own have come; see Desk.cases."""
+    actor, now_ns = holdings.actor, time.time_ns()
+    agency = actor.agency if actor.role is Role.OFFICER else None
+    mine = [one for one in holdings.catalog.cases.requests(agency) if _is_own(holdings, one)]
+    tick_s = holdings.settings.case.tick_s
+    return [progress(_asked(one), _course(_life(holdings, one)), tick_s=tick_s, now_ns=now_ns) for one in mine]
+
+
+def fetch_case(holdings: Holdings, name: str, folder: Path, *, saw: Callable[[str], None]) -> View:
+    """Write what was released for a case of the actor's own into a folder; see Desk.fetch_case."""
+    seen, archive = case(holdings, name), holdings.archive
+    for record in seen.clips:
+        holdings.log("fetched", record.key, f"sha256 {record.sha256}")
+        film, account = folder / f"{record.name}.mp4", folder / f"{record.name}.json"
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            found = archive.store.fetch(record.key, film)
+            write_file(account, archive.store.get(archive.records.key(f"{record.request}/{record.name}")))
+            for path in (film, account):  # when it was fetched, or cut, is no fact of the clip
+                os.utime(path, ns=(record.released_ns, record.released_ns))
+        except MissingObject as error:
+            raise NotFound(f"{record.name} was released and is gone from the store; ask its operator for it") from error
+        except OSError as error:
+            raise ConfigError(f"{folder}: cannot be written: {error.strerror}") from error
+        if found != record.sha256:
+            raise DamagedDocument(f"{record.key} is not what was released: wanted {record.sha256}, got {found}")
+        saw(record.name)
+    return seen
+
+
+def own(holdings: Holdings, name: str) -> Request:
+    """Return a request of the actor's own. Raises NotFound for all others, whether or not there is one."""
+    found = request_of(holdings, name)
+    if not _is_own(holdings, found):
+        raise NotFound(f"there is no request {name!r}; `lamplighter case list` names yours")
+    return found
+
+
+def _is_own(holdings: Holdings, request: Request) -> bool:
+    actor = holdings.actor
+    if actor.role is Role.OWNER:
+        return request.own == actor.name
+    return actor.role is Role.OFFICER and not request.own and request.agency == actor.agency
+
+
+def _asked(request: Request) -> Asked:
+    return Asked(
+        request=request.id,
+        rings=request.area.rings,
+        span=request.span,
+        case_number=request.case_number,
+        agency=request.agency,
+        officer=request.officer,
+        contact=request.contact,
+        incident=request.incident,
+        note=request.note,
+        made_ns=request.made_ns,
+    )
+
+
+def _course(life: Life) -> Course:
+    """Return what of a life the one who asked may know: nobody who took a step, and no hold."""
+    at = {step.act: step.at_ns for step in life.steps}
+    done = len(life.approved_by) >= life.reviewers
+    return Course(
+        sent_back_ns=at.get(Act.SEND_BACK),
+        reasons=life.reasons,
+        approved_ns=at.get(Act.APPROVE) if done else None,
+        sent_ns=life.sent_ns,
+        closes_ns=life.closes_ns,
+        resolved_ns=life.resolved_ns,
+    )
+
+
+def _life(holdings: Holdings, request: Request) -> Life:
+    return replace(holdings.catalog.cases.life(request), reviewers=holdings.settings.case.reviewers)
