@@ -81,7 +81,7 @@ def release(
             tick_ns=case.tick_ns(start_ns),
             now_ns=now_ns,
             at_once_ns=start_ns,
-            cell_m=holdings.settings.request.cell_m,
+            cell_m=request.area.cell_m or holdings.settings.request.cell_m,
             always_ns=case.always_days * 86_400 * NS,
             refused=lambda delivery, why: refused.append((delivery, why)),
         )
