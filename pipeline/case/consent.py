@@ -159,20 +159,19 @@ class Consent:
     def word(self, camera: Camera, clip: str, now_ns: int) -> Standing:  # noqa: PLR0911 - a list
         """Return how a clip of `camera`, by its id, stands at an instant without any order.
 
-        What anybody withheld is declined: whoever did was its owner then, and their word stands when the camera is
-        another's now. Then "no requests" and "never" outweigh the rest; then the decision; "always" holds for clips the
-        owner was not asked about, unless they declined the request or withdrew. Nothing leaves before the request is
-        sent.
+        "No requests" and "never" outweigh all. What anybody withheld is declined: whoever did was its owner then, and
+        their word stands when the camera is another's now. Then the decision; "always" holds for clips the owner was
+        not asked about, unless they declined the request or withdrew. Nothing leaves before the request is sent.
         """
         own, decision = self.life.request.own, self.decisions.get(camera.owner)
         if own:
             return Standing.OWN if camera.owner == own else Standing.NOT_THEIRS
-        if clip in self.withheld:
-            return Standing.WITHDREW if decision is not None and decision.withdrawn else Standing.DECLINED
         if camera.owner in self.opted_out:
             return Standing.OPTED_OUT
         if camera.sharing is Sharing.NEVER:
             return Standing.NEVER
+        if clip in self.withheld:
+            return Standing.WITHDREW if decision is not None and decision.withdrawn else Standing.DECLINED
         state = self.life.state(now_ns)
         if state not in {State.SENT, State.CLOSED}:
             return Standing.NOT_SENT

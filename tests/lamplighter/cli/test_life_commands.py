@@ -315,7 +315,7 @@ def test_an_order_by_its_commands(sent: tuple[Run, str], tmp_path: Path) -> None
             "addresses of town",
         ),
         (("people", "add", "../x", "--role", "legal"), "person id"),
-        (("people", "add", "x", "--role", "legal", "--mail", "nobody"), "wanted a mail address"),
+        (("people", "add", "x", "--role", "legal", "--mail", "nobody"), "no mail can be written to"),
         (("people", "add", "olga", "--role", "owner"), "there is an owner 'olga' already"),
         (("people", "disable", "nobody"), "there is no person 'nobody'"),
         (("people", "list", "--as", "rita"), "may not people"),

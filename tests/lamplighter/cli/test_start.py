@@ -28,6 +28,7 @@ HEAVY = {
     *("numpy", "scipy", "av", "PIL", "ffmpeg", "imageio_ffmpeg", "matplotlib", "ray"),
     *("pydantic", "pydantic_settings", "tomlkit", "shapely", "pyproj"),
     *("minio", "urllib3", "sqlalchemy", "psycopg", "alembic", "prometheus_client", "stamina"),
+    "confusable_homoglyphs",
 }
 SETTINGS = {"pydantic", "pydantic_settings"}
 DESK = SETTINGS | {"sqlalchemy", "numpy", "stamina"}
