@@ -45,7 +45,7 @@ class Cases(People, Deliveries):
         """Settle a request for good, with the step that submits it and its line in the log.
 
         `check` is given the agency's other requests first, those that were sent back left out, and may refuse it. What
-        another catalogue put into the bucket counts too.
+        another catalogue put into the bucket counts too; what an owner asks for their own footage is nobody else's.
         """
         with self._database.turn() as run:
             fresh = self._catch_up(run)
@@ -84,7 +84,7 @@ class Cases(People, Deliveries):
             upsert(run, tables.steps, [self._row("steps", step) for step in self._archive.steps.all(f"{one.id}/")])
 
     def _standing(self, run: sa.Connection, requests: Iterable[Request]) -> list[Request]:
-        return [one for one in requests if not self._life(run, one).reasons]
+        return [one for one in requests if not one.own and not self._life(run, one).reasons]
 
     def request(self, request: str) -> Request | None:
         """Return the request of that id, or None."""
