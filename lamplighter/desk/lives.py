@@ -10,6 +10,7 @@ from functools import partial
 
 from lamplighter.desk.cases import request as request_of
 from lamplighter.desk.holdings import Holdings
+from lamplighter.desk.people import check_another
 from pipeline.actor import Role
 from pipeline.case.area import Area
 from pipeline.case.letter import Kind, Letter
@@ -109,6 +110,8 @@ def review(
     holdings: Holdings, request: Request, *, approve: bool, reasons: Sequence[str], checked: Iterable[str]
 ) -> Standing:
     """Approve a request or send it back; see Desk.review."""
+    others = {request.officer, *_life(holdings, request).approved_by} - {"", holdings.actor.name}
+    check_another(holdings, others, f"asked for, or approved, request {request.id}")
     return take(holdings, request, Act.APPROVE if approve else Act.SEND_BACK, reasons=reasons, checked=checked)
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from lamplighter.desk.cases import request as request_of
 from lamplighter.desk.holdings import Holdings
+from lamplighter.desk.people import check_another
 from pipeline.actor import Role
 from pipeline.case.letter import Kind, Letter
 from pipeline.case.order import Basis, Order
@@ -66,6 +67,7 @@ def approve(holdings: Holdings, request: Request, name: str, *, call_back: str) 
     asked, actor, now_ns = request_of(holdings, request.id), holdings.actor, time.time_ns()
     known = _order(holdings, asked, name)
     known.approved(actor, now_ns, call_back=call_back)  # who may not approve it is told that first
+    check_another(holdings, [known.entered_by], f"entered order {known.id}")
     owners = _check_cameras(holdings, asked, known)
 
     def letters(order: Order) -> Iterable[Letter]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import time
+from collections.abc import Iterable
 from dataclasses import replace
 
 from lamplighter.desk.holdings import Holdings
@@ -47,9 +48,35 @@ def add_person(holdings: Holdings, name: str, role: Role, *, full_name: str, mai
         if mail and known.domain and domain != known.domain and not domain.endswith(f".{known.domain}"):
             raise NotAllowed(f"officers of {agency} have mail addresses of {known.domain}, got one of {domain}")
     person = Person(name, role, secrets.token_hex(8), full_name, mail, agency)
+    _check_new(cases.people(), person)
     cases.put_person(person)
     holdings.log("person added", person.id, f"{person.role}{f' of {agency}' if agency else ''}")
     return person
+
+
+def _check_new(people: Iterable[Person], person: Person) -> None:
+    """Raise Conflict for a person who is there already under another id: two steps want two persons."""
+    for other in people:
+        if same_case(other.id, person.id):
+            raise Conflict(f"person {person.id!r} reads like {other.id!r}; give another id")
+        if other.disabled_ns is None and _one_mailbox(other, person):
+            raise Conflict(
+                f"person {other.id!r} has the mail address {person.mail} already; a person has one role: give another "
+                "address, or disable them first"
+            )
+
+
+def _one_mailbox(one: Person | None, other: Person | None) -> bool:
+    return one is not None and other is not None and one.mail != "" and one.mail.casefold() == other.mail.casefold()
+
+
+def check_another(holdings: Holdings, names: Iterable[str], done: str) -> None:
+    """Raise NotAllowed when the actor is one of these persons, also under another id with the same mail address."""
+    cases, actor = holdings.catalog.cases, holdings.actor
+    mine = cases.person(actor.name)
+    for name in names:
+        if name == actor.name or _one_mailbox(cases.person(name), mine):
+            raise NotAllowed(f"{actor} {done} as {name}, with the same mail address; another person has to")
 
 
 def disable_person(holdings: Holdings, name: str) -> Person:
@@ -83,7 +110,7 @@ def check_actor(holdings: Holdings) -> None:
     Owners are known by their cameras, and the operator of this machine is who is logged in on it.
     """
     actor = holdings.actor
-    if actor.role is Role.OWNER or actor.proof is Proof.LOGGED_IN:
+    if actor.role is Role.OWNER or (actor.role is Role.OPERATOR and actor.proof is Proof.LOGGED_IN):
         return
     person = holdings.catalog.cases.person(actor.name)
     if person is None or (person.role, person.agency) != (actor.role, actor.agency):

@@ -95,8 +95,8 @@ class Reception:
     def add_person(self, name: str, role: Role, *, full_name: str = "", mail: str = "", agency: str = "") -> Person:
         """Add a person who acts in one role, an officer of an agency; return them with their public pseudonym.
 
-        Raises Conflict for an id that was given before, NotFound for an agency nobody knows, NotAllowed for an
-        officer's mail address outside the agency's domain.
+        Raises Conflict for an id that was given before or reads like one, and for the mail address of another person;
+        NotFound for an agency nobody knows, NotAllowed for an officer's mail address outside the agency's domain.
         """
         return people.add_person(self._holdings, name, role, full_name=full_name, mail=mail, agency=agency)
 

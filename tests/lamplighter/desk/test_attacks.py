@@ -8,6 +8,10 @@ import pytest
 
 from fleet_fixtures import Films, a_request, as_owner, ask, put_film, staff, submit
 from lamplighter.desk.desk import Desk
+from pipeline.actor import Actor, Proof, Role
+from pipeline.case.life import CHECKLIST
+from pipeline.case.order import Basis
+from pipeline.errors import Conflict, NotAllowed
 
 
 def test_no_officer_is_refused_for_what_an_owner_asked_for_their_own_footage(desk: Desk) -> None:
@@ -16,3 +20,45 @@ def test_no_officer_is_refused_for_what_an_owner_asked_for_their_own_footage(des
         own = replace(a_request(case=case), agency="town", own="piet")
         as_owner(desk, "piet").new_request(own)
     assert submit(desk, a_request()).agency == "town"
+
+
+@pytest.mark.parametrize(("name", "mail"), [("Rita", ""), ("r-ita", ""), ("rosa", "RITA@example.org")])
+def test_nobody_is_registered_a_second_time(desk: Desk, name: str, mail: str) -> None:
+    desk.add_person("rita", Role.REVIEWER, mail="rita@example.org")
+    with pytest.raises(Conflict, match="rita"):
+        desk.add_person(name, Role.LEGAL, mail=mail)
+    assert [person.id for person in desk.people()] == ["rita"]
+
+
+def test_who_was_disabled_and_came_back_is_no_second_person(desk: Desk) -> None:
+    staff(desk)
+    mail = {"mail": "same@example.org"}
+    desk.add_person("olaf", Role.OFFICER, agency="town", **mail)
+    asked = desk.acting_for("olaf").new_request(a_request())
+    desk.disable_person("olaf")
+    desk.add_person("rosa", Role.REVIEWER, **mail)
+    with pytest.raises(NotAllowed, match="olaf"):
+        desk.acting_for("rosa").review(asked, approve=True, checked=CHECKLIST)
+    other = submit(desk, a_request(case="C-2"))
+    desk.acting_for("rosa").review(other, approve=True, checked=CHECKLIST)
+    desk.disable_person("rosa")
+    desk.add_person("ruben", Role.REVIEWER, **mail)
+    with pytest.raises(NotAllowed, match="rosa"):
+        desk.acting_for("ruben").review(other, approve=True, checked=CHECKLIST)
+    desk.disable_person("ruben")
+    desk.add_person("leo", Role.LEGAL, **mail)
+    order = desk.acting_for("leo").enter_order(
+        other, Basis.EMERGENCY, authority="a child is missing", cameras=["ask-1"], span=other.span
+    )
+    desk.disable_person("leo")
+    desk.add_person("lars", Role.LEGAL, **mail)
+    with pytest.raises(NotAllowed, match="leo"):
+        desk.acting_for("lars").approve_order(other, order.id, call_back="called them back")
+
+
+@pytest.mark.parametrize("role", sorted(set(Role) - {Role.OPERATOR, Role.OWNER}))
+def test_who_is_logged_in_on_the_machine_is_its_operator_and_nobody_else(desk: Desk, role: Role) -> None:
+    agency = "town" if role is Role.OFFICER else ""
+    nobody = desk.acting_as(Actor(role, "nobody", agency, Proof.LOGGED_IN))
+    with pytest.raises(NotAllowed, match="not registered"):
+        nobody.agencies()
