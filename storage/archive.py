@@ -17,7 +17,7 @@ from pipeline.case.consent import Decision
 from pipeline.case.delivery import CaseKey, Delivery
 from pipeline.case.draft import Draft
 from pipeline.case.letter import Letter
-from pipeline.case.life import Step
+from pipeline.case.life import Life, Step
 from pipeline.case.look import Look
 from pipeline.case.order import Order
 from pipeline.case.released import Record
@@ -167,6 +167,13 @@ class Archive:
             self.records.read(key, data)
             if SCHEMA not in json.loads(data):
                 yield self.deliveries.read(key, data)
+
+    def life(self, request: Request, reviewers: int) -> Life:
+        """Return the life of a request as the bucket has it. Raises DamagedDocument when a step is missing."""
+        try:
+            return Life(request, tuple(self.steps.all(f"{request.id}/")), reviewers)
+        except ValueError as error:
+            raise DamagedDocument(f"steps/{request.id}/ in {self.store.url}: {error}; remove what is not ours") from error
 
     def activity(self, ingested: Ingested) -> Activity:
         """Return the stored activity of a clip. Raises DamagedDocument when it is gone or damaged."""

@@ -39,7 +39,9 @@ class Wall:
     @cached_property
     def _said(self) -> Consent:
         archive, mine = self._archive, f"{self._request}/"
-        life = Life(self.request, tuple(archive.steps.all(mine)), self._reviewers)
+        life = archive.life(self.request, self._reviewers)
+        if life.wrong:
+            raise ClipError("consent", f"what was done to the request cannot be: {life.wrong}; nothing leaves on it")
         decisions = {said.owner: said for said in archive.decisions.all(mine)}
         return Consent(life, decisions, tuple(archive.orders.all(mine)))
 

@@ -12,7 +12,7 @@ from lamplighter.desk.register import check_owner
 from pipeline.case.consent import Decision, Share, Standing, Word
 from pipeline.case.delivery import Delivery
 from pipeline.case.letter import Kind, Letter
-from pipeline.case.life import Life, State
+from pipeline.case.life import State
 from pipeline.case.match import Verdict
 from pipeline.case.request import Request
 from pipeline.clip import Camera, Disclosure, Owner, Sharing
@@ -172,7 +172,7 @@ def _check_open(holdings: Holdings, request: Request, *, closed: str) -> None:
 
     By the bucket alone: it is called in turn, and another catalogue over this bucket may have sent the request.
     """
-    life = Life(request, tuple(holdings.archive.steps.all(f"{request.id}/")), holdings.settings.case.reviewers)
+    life = holdings.archive.life(request, holdings.settings.case.reviewers)
     state = life.state(time.time_ns())
     if state is State.CLOSED and closed:
         raise Conflict(f"request {request.id} closed at {iso(life.closes_ns or 0)}; {closed}")

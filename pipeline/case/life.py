@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
 
@@ -191,6 +191,25 @@ class Life:
             )
         number = len(self.steps) + 1
         return Step(self.request.id, number, act, actor.role, actor.name, at_ns, reasons, checked, until_ns)
+
+    @property
+    def wrong(self) -> str:
+        """Which step could not follow from those before it and why, "" for a life in which each could.
+
+        What the desk writes always could: it is asked of what was found in the bucket, where others may write.
+        """
+        # As many as were wanted then, and at least one; of one that was sent back more than there were.
+        reviewers = max(1, len(self.approved_by) + bool(self.reasons))
+        before = Life(self.request, (), reviewers)
+        for step in self.steps:
+            try:
+                actor = Actor(step.role, step.by, self.request.agency if step.role is Role.OFFICER else "")
+                # What a checklist held is of its time.
+                before.next(step.act, actor, step.at_ns, reasons=step.reasons, checked=CHECKLIST, until_ns=step.until_ns)
+            except (NotAllowed, Conflict, ValueError) as error:
+                return f"step {step.number}: {error}"
+            before = replace(before, steps=(*before.steps, step))
+        return ""
 
     def _check_who(self, act: Act, actor: Actor) -> None:
         """Raise NotAllowed unless an actor is of a role that may take a step, and of the request's own people."""

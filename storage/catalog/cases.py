@@ -155,7 +155,7 @@ class Cases(People, Deliveries):
         return step, self.outbox.write(letters(step))
 
     def _life_there(self, request: Request) -> Life:
-        return Life(request, tuple(self._archive.steps.all(f"{request.id}/")))
+        return self._archive.life(request, Life(request).reviewers)
 
     def _missed(self, run: sa.Connection, life: Life) -> list[Step]:
         """Learn and return the steps that are in the bucket alone: of who was killed, or through another catalogue."""

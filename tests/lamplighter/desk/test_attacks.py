@@ -6,12 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from fleet_fixtures import Films, a_request, as_owner, ask, put_film, staff, submit
+from fleet_fixtures import Films, a_request, answer, as_owner, ask, put_film, staff, submit
 from lamplighter.desk.desk import Desk
 from pipeline.actor import Actor, Proof, Role
-from pipeline.case.life import CHECKLIST
+from pipeline.case.life import CHECKLIST, Act, Step
 from pipeline.case.order import Basis
-from pipeline.errors import Conflict, NotAllowed
+from pipeline.errors import Conflict, DamagedDocument, NotAllowed
+from pipeline.span import NS
 
 
 def test_no_officer_is_refused_for_what_an_owner_asked_for_their_own_footage(desk: Desk) -> None:
@@ -62,3 +63,32 @@ def test_who_is_logged_in_on_the_machine_is_its_operator_and_nobody_else(desk: D
     nobody = desk.acting_as(Actor(role, "nobody", agency, Proof.LOGGED_IN))
     with pytest.raises(NotAllowed, match="not registered"):
         nobody.agencies()
+
+
+@pytest.fixture
+def filmed(desk: Desk, films: Films, tmp_path: Path) -> Desk:
+    for camera in ("always-1", "ask-1"):
+        put_film(films.moving, tmp_path / "in", camera)
+    desk.ingest([str(tmp_path / "in")])
+    return desk
+
+
+def test_a_sending_that_somebody_wrote_by_hand_lets_nothing_out(filmed: Desk) -> None:
+    asked = submit(filmed, a_request())
+    archive, now_ns = filmed._holdings.archive, time.time_ns()
+    archive.steps.put(Step(asked.id, 2, Act.SEND, Role.OPERATOR, "anna", now_ns, until_ns=now_ns + 86_400 * NS))
+    filmed.rebuild()
+    tally = filmed.deliver(asked)
+    assert ([one.station for one in tally.aside], tally.results) == (["consent"], [])
+    assert "step 2" in tally.aside[0].reason
+    assert not list(archive.store.keys(f"cases/{asked.id}/"))
+
+
+def test_a_step_that_is_missing_costs_its_request_and_is_named(filmed: Desk) -> None:
+    asked = ask(filmed, a_request())
+    archive, now_ns = filmed._holdings.archive, time.time_ns()
+    archive.steps.put(Step(asked.id, 9, Act.LIFT, Role.LEGAL, "linus", now_ns))
+    tally = filmed.deliver(asked)
+    assert ([one.station for one in tally.aside], [one.trace for one in tally.aside]) == (["consent"], [""])
+    with pytest.raises(DamagedDocument, match=f"steps/{asked.id}/"):
+        answer(filmed, asked, "piet", share=None)

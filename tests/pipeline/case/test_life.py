@@ -151,3 +151,28 @@ def test_a_missing_step_is_no_life() -> None:
     first = RIGHT[0].on(Life(ASKED), NOON)
     with pytest.raises(ValueError, match="numbered 1 to 2"):
         Life(ASKED, (first, replace(first, number=3)))
+
+
+@settings(max_examples=100)
+@given(walks, st.booleans())
+def test_a_life_in_which_each_step_followed_is_not_wrong(walk: list[Try], own: bool) -> None:
+    life, _ = lived(walk, Life(OWN if own else ASKED))
+    assert not life.wrong
+
+
+@pytest.mark.parametrize("kept", [[0, 3], [0, 1, 1, 3], [0, 1], [1, 0], [3]])
+def test_a_step_that_could_not_follow_is_named(kept: list[int]) -> None:
+    """Somebody put a sending, or a second approval by the first reviewer, into the bucket by hand."""
+    steps = lived([*RIGHT], Life(ASKED))[0].steps
+    forged = Life(ASKED, tuple(replace(steps[at], number=number) for number, at in enumerate(kept, 1)))
+    could = kept == [0, 1]
+    assert bool(forged.wrong) != could
+    assert could or forged.wrong.startswith("step ")
+
+
+def test_nobody_approves_their_own_request_under_another_role_nor_sends_one_that_was_sent_back() -> None:
+    submitted, approved, _, sent = lived([*RIGHT], Life(ASKED))[0].steps
+    assert Life(ASKED, (submitted, replace(approved, by="otto"), replace(sent, number=3))).wrong
+    back = replace(approved, number=3, by="remy", act=Act.SEND_BACK, reasons=("no",), checked=())
+    assert not Life(ASKED, (submitted, approved, back)).wrong
+    assert Life(ASKED, (submitted, approved, back, sent)).wrong
