@@ -173,7 +173,9 @@ class Archive:
         try:
             return Life(request, tuple(self.steps.all(f"{request.id}/")), reviewers)
         except ValueError as error:
-            raise DamagedDocument(f"steps/{request.id}/ in {self.store.url}: {error}; remove what is not ours") from error
+            raise DamagedDocument(
+                f"steps/{request.id}/ in {self.store.url}: {error}; remove what is not ours"
+            ) from error
 
     def activity(self, ingested: Ingested) -> Activity:
         """Return the stored activity of a clip. Raises DamagedDocument when it is gone or damaged."""

@@ -138,7 +138,7 @@ def to_release(
     `always_ns`: how long before its end an "always" was said. `refused` is told of the cuts that no word lets out any
     more, and why.
     """
-    wall, released = Wall(archive, request), []
+    wall, released = Wall(archive, request, always_ns=always_ns), []
     for waits in archive.prepared.all(f"{request}/"):
         try:
             with believed():

@@ -6,6 +6,7 @@ import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import cached_property
 
 from pipeline.case.consent import Consent, Standing
@@ -23,8 +24,8 @@ class Wall:
     Make a new one for each look: what it read may have changed a moment later.
     """
 
-    def __init__(self, archive: Archive, request: str, *, reviewers: int = 1) -> None:
-        self._archive, self._request, self._reviewers = archive, request, reviewers
+    def __init__(self, archive: Archive, request: str, *, reviewers: int = 1, always_ns: int | None = None) -> None:
+        self._archive, self._request, self._reviewers, self._always_ns = archive, request, reviewers, always_ns
         self._cameras: dict[str, Camera | None] = {}
         self._owners: dict[str, Owner | None] = {}
 
@@ -69,7 +70,7 @@ class Wall:
         """Return all that was said, with whether the camera's owner wants no requests."""
         out = self.owner(camera.owner).opted_out_ns is not None
         said = self._said
-        return Consent(said.life, said.decisions, said.orders, frozenset({camera.owner} if out else ()))
+        return replace(said, opted_out=frozenset({camera.owner} if out else ()), always_ns=self._always_ns)
 
     def check(self, camera: str, clip: str, span: Span, *, sound: bool, now_ns: int | None = None) -> Standing:
         """Return how a cut of a clip stands that may leave now.

@@ -20,8 +20,6 @@ from pipeline.errors import Conflict, NotAllowed, NotFound
 from pipeline.span import NS, iso
 from storage.catalog.audit import Line
 
-_DAY_NS = 86_400 * NS
-
 
 def decide(
     holdings: Holdings,
@@ -124,12 +122,12 @@ def allow(holdings: Holdings, camera: str, sharing: Sharing) -> Camera:
             f"camera {camera} was given to its owner or sold cheaper: footage is no price for it, so each request is "
             'asked; "always" cannot be set'
         )
-    days = holdings.settings.case.always_days
+    always_ns = holdings.settings.case.always_ns
 
     def settle(before: Camera | None, _: Camera) -> Camera:
         if before is None or before.owner != holdings.actor.name or (before.gift and sharing is Sharing.ALWAYS):
             raise Conflict(f"camera {camera} was changed just now; look at it again")
-        until_ns = time.time_ns() + days * _DAY_NS if sharing is Sharing.ALWAYS else None
+        until_ns = time.time_ns() + always_ns if sharing is Sharing.ALWAYS else None
         return replace(before, sharing=sharing, always_until_ns=until_ns)
 
     def log(now: Camera) -> Line:

@@ -114,7 +114,8 @@ def clips_of(holdings: Holdings, asked: Request, owner: str) -> list[str]:
 def consent_to(holdings: Holdings, asked: Request) -> Consent:
     """Return all that was said to a request, as the catalogue knows it."""
     consent = holdings.catalog.cases.consent(asked, holdings.catalog.owners())
-    return replace(consent, life=replace(consent.life, reviewers=holdings.settings.case.reviewers))
+    case = holdings.settings.case
+    return replace(consent, life=replace(consent.life, reviewers=case.reviewers), always_ns=case.always_ns)
 
 
 def _may_see(holdings: Holdings, camera: Camera) -> bool:

@@ -25,7 +25,7 @@ from pipeline.clip import Camera, Clip
 from pipeline.errors import Conflict
 from pipeline.media.cut import Cut
 from pipeline.media.profile import Profile
-from pipeline.span import NS, Span
+from pipeline.span import Span
 from storage.archive import clip_name, prepared_key
 from workers.deliver import DeliverJob, drop_prepared, hand_over, prepare, to_release
 from workers.receipt import Outcome, Receipt, set_aside
@@ -82,7 +82,7 @@ def release(
             now_ns=now_ns,
             at_once_ns=start_ns,
             cell_m=request.area.cell_m or holdings.settings.request.cell_m,
-            always_ns=case.always_days * 86_400 * NS,
+            always_ns=case.always_ns,
             refused=lambda delivery, why: refused.append((delivery, why)),
         )
 

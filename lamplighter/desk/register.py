@@ -12,7 +12,6 @@ from pipeline.actor import Role
 from pipeline.clip import Camera, Clip, Owner, Sharing, is_address
 from pipeline.errors import ConfigError, NotAllowed, NotFound
 from pipeline.roster import check_aliases
-from pipeline.span import NS
 
 T = TypeVar("T", Camera, Owner)
 
@@ -38,7 +37,7 @@ def _as_allowed(holdings: Holdings, camera: Camera, before: Camera | None) -> Ca
 
     Raises ConfigError for another person's "always", NotAllowed for a camera that is not the owner's who imports it.
     """
-    actor, days = holdings.actor, holdings.settings.case.always_days
+    actor = holdings.actor
     if before is not None and before.gift and before.owner == camera.owner and not camera.gift:
         # A file that does not say so, or an owner who would rather not, does not make it one that was paid for.
         camera = _given(camera)
@@ -53,7 +52,7 @@ def _as_allowed(holdings: Holdings, camera: Camera, before: Camera | None) -> Ca
             f"camera {camera.id}: that it always shares is for its owner {camera.owner} to say: import cameras of your "
             f"own with --owner {camera.owner}, or import it as `ask`, and let them set it (lamplighter owners allow)"
         )
-    return replace(camera, always_until_ns=time.time_ns() + days * 86_400 * NS)
+    return replace(camera, always_until_ns=time.time_ns() + holdings.settings.case.always_ns)
 
 
 def _given(camera: Camera) -> Camera:

@@ -126,12 +126,14 @@ class Consent:
     """All that was said to one request: its life, its owners' decisions, the orders that name cameras.
 
     decisions: by owner, those of former owners of a camera too. opted_out: owners who want no requests at all.
+    always_ns: how long before its end an "always" is said; None where that does not matter.
     """
 
     life: Life
     decisions: Mapping[str, Decision] = field(default_factory=dict)
     orders: tuple[Order, ...] = ()
     opted_out: frozenset[str] = frozenset()
+    always_ns: int | None = None
 
     @property
     def withheld(self) -> frozenset[str]:
@@ -161,7 +163,8 @@ class Consent:
 
         "No requests" and "never" outweigh all. What anybody withheld is declined: whoever did was its owner then, and
         their word stands when the camera is another's now. Then the decision; "always" holds for clips the owner was
-        not asked about, unless they declined the request or withdrew. Nothing leaves before the request is sent.
+        not asked about, unless they declined the request or withdrew, or said it when the request was closed. Nothing
+        leaves before the request is sent.
         """
         own, decision = self.life.request.own, self.decisions.get(camera.owner)
         if own:
@@ -175,12 +178,19 @@ class Consent:
         state = self.life.state(now_ns)
         if state not in {State.SENT, State.CLOSED}:
             return Standing.NOT_SENT
-        always = camera.shares_always_at(now_ns)
+        always = camera.shares_always_at(now_ns) and not self._too_late(camera)
         if decision is not None:
             return _answered(decision, clip, always=always)
         if always:
             return Standing.ALWAYS
         return Standing.CLOSED if state is State.CLOSED else Standing.WAITING
+
+    def _too_late(self, camera: Camera) -> bool:
+        """Tell whether a camera's "always" was said, or said anew, after the request closed: so is no answer taken."""
+        closes_ns, until_ns = self.life.closes_ns, camera.always_until_ns
+        if self.always_ns is None or closes_ns is None or until_ns is None:
+            return False
+        return until_ns - self.always_ns >= closes_ns
 
     def let_out(self, camera: Camera, clip: str, span: Span, now_ns: int) -> tuple[tuple[Span, ...], bool | None]:
         """Return what of a clip's asked time may leave, and whether with its sound (None: as is usual).

@@ -205,7 +205,9 @@ class Life:
             try:
                 actor = Actor(step.role, step.by, self.request.agency if step.role is Role.OFFICER else "")
                 # What a checklist held is of its time.
-                before.next(step.act, actor, step.at_ns, reasons=step.reasons, checked=CHECKLIST, until_ns=step.until_ns)
+                before.next(
+                    step.act, actor, step.at_ns, reasons=step.reasons, checked=CHECKLIST, until_ns=step.until_ns
+                )
             except (NotAllowed, Conflict, ValueError) as error:
                 return f"step {step.number}: {error}"
             before = replace(before, steps=(*before.steps, step))

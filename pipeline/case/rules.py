@@ -33,6 +33,11 @@ class CaseSettings(BaseModel):
     )
     always_days: int = Field(90, ge=1, le=366, description='how long an owner\'s "always" holds until renewed (days)')
 
+    @property
+    def always_ns(self) -> int:
+        """How long an owner's "always" holds (nanoseconds)."""
+        return self.always_days * 86_400 * NS
+
     def tick_ns(self, now_ns: int) -> int:
         """Return the last instant of release before or at `now_ns`: that of the clock alone, whatever happened."""
         return now_ns - now_ns % (self.tick_s * NS) if self.tick_s else now_ns

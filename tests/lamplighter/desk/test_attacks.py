@@ -9,10 +9,16 @@ import pytest
 from fleet_fixtures import Films, a_request, answer, as_owner, ask, put_film, staff, submit
 from lamplighter.desk.desk import Desk
 from pipeline.actor import Actor, Proof, Role
+from pipeline.case.consent import Standing
 from pipeline.case.life import CHECKLIST, Act, Step
 from pipeline.case.order import Basis
+from pipeline.case.request import Request
+from pipeline.clip import Sharing
 from pipeline.errors import Conflict, DamagedDocument, NotAllowed
 from pipeline.span import NS
+from storage.archive import clip_name, prepared_key
+from workers.deliver import DeliverJob, prepare
+from workers.receipt import Stopwatch
 
 
 def test_no_officer_is_refused_for_what_an_owner_asked_for_their_own_footage(desk: Desk) -> None:
@@ -92,3 +98,25 @@ def test_a_step_that_is_missing_costs_its_request_and_is_named(filmed: Desk) -> 
     assert ([one.station for one in tally.aside], [one.trace for one in tally.aside]) == (["consent"], [""])
     with pytest.raises(DamagedDocument, match=f"steps/{asked.id}/"):
         answer(filmed, asked, "piet", share=None)
+
+
+def test_an_always_that_is_said_after_a_request_closed_lets_nothing_out_for_it(
+    filmed: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = ask(filmed, a_request())
+    real = time.time_ns
+    monkeypatch.setattr(time, "time_ns", lambda: real() + 15 * 86_400 * NS)
+    as_owner(filmed, "piet").allow("ask-1", Sharing.ALWAYS)
+    archive = filmed._holdings.archive
+    made = prepare(_job(filmed, asked, "ask-1"), filmed._holdings.context, Stopwatch())
+    assert filmed.rounds().released == 1, "that of the camera that always shared"
+    assert [one.camera for one in archive.deliveries.all(f"{asked.id}/")] == ["always-1"]
+    assert archive.store.head(prepared_key(made[1])) is None
+    assert [row.standing for row in filmed.match(asked) if row.match.camera.id == "ask-1"] == [Standing.CLOSED]
+
+
+def _job(desk: Desk, asked: Request, camera: str) -> DeliverJob:
+    (taken,) = desk.clips(camera)
+    span = asked.span & taken.clip.span
+    assert span is not None
+    return DeliverJob(asked.id, clip_name(taken.clip), span, desk.settings.profile)
