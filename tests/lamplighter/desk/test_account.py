@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from fleet_fixtures import Films, a_request, answer, as_owner, ask, put_film
+from fleet_fixtures import Films, a_request, answer, as_owner, ask, change, put_film
 from lamplighter.desk.account import Account
 from lamplighter.desk.desk import Desk
 from lamplighter.report.account import account_document
@@ -139,7 +139,10 @@ def test_only_the_agency_says_what_became_of_a_clip_and_only_of_what_was_release
         otto.tell_usage(asked, name, Use.USED)
 
 
-def test_an_always_runs_out_unless_it_is_renewed(desk: Desk, asked: Request, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.usefixtures("asked")
+def test_an_always_runs_out_unless_it_is_renewed(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    change(desk, case=desk.settings.case.model_copy(update={"open_days": 120}))
+    asked = ask(desk, a_request(case="C-2"))
     real = time.time_ns
     monkeypatch.setattr(time, "time_ns", lambda: real() + 91 * 86_400 * NS)
     desk.deliver(asked)
