@@ -7,6 +7,7 @@ import math
 import re
 import unicodedata
 import zoneinfo
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from fractions import Fraction
@@ -170,6 +171,36 @@ class Camera:
                 f"camera {self.id}: a clock is at most {_CLOCK_MOST_S:,} s off, got {self.clock_offset_s}; "
                 "times that are in another zone are told by `zone`"
             )
+
+
+@dataclass(frozen=True, slots=True)
+class Transfer:
+    """That a camera became another owner's: whose it was `before`, whose it is, and since when.
+
+    Raises ValueError for ids of the wrong form.
+    """
+
+    camera: str
+    before: str
+    owner: str
+    at_ns: int
+
+    def __post_init__(self) -> None:
+        for kind, value in (("camera", self.camera), ("owner", self.before), ("owner", self.owner)):
+            check_id(kind, value)
+
+
+def recorded_by(owner: str, span: Span, transfers: Iterable[Transfer]) -> bool:
+    """Tell whether a camera was an owner's through all of a span, by the transfers that are known of it."""
+    known = sorted(transfers, key=lambda one: one.at_ns)
+    for last, following in pairwise([None, *known, None]):
+        begins = last is None or last.at_ns < span.end_ns
+        ends = following is not None and following.at_ns <= span.start_ns
+        of_one = last is None or following is None or last.owner == following.before  # else one was cut short
+        whose = last.owner if last else following.before if following else owner
+        if begins and not ends and not (of_one and whose == owner):
+            return False
+    return True
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ from pipeline.case.order import Order
 from pipeline.case.released import Record
 from pipeline.case.request import Request
 from pipeline.case.usage import Usage
-from pipeline.clip import Camera, Clip, Clock, Owner
+from pipeline.clip import Camera, Clip, Clock, Owner, Transfer
 from pipeline.errors import DamagedDocument
 from pipeline.people import Agency, Person
 from pipeline.span import NS, Span, iso
@@ -110,6 +110,7 @@ class Archive:
         self.store = store
         self.owners = Shelf(store, Owner, "owners", name=lambda owner: owner.id, since=(as_it_is,) * 2)
         self.cameras = Shelf(store, Camera, "cameras", name=lambda camera: camera.id, since=(as_it_is,) * 3)
+        self.transfers = Shelf(store, Transfer, "transfers", name=lambda one: f"{one.camera}/{_stamp(one.at_ns)}")
         self.agencies = Shelf(store, Agency, "agencies", name=lambda agency: agency.id)
         self.people = Shelf(store, Person, "people", name=lambda person: person.id)
         self.clips = Shelf(

@@ -18,7 +18,7 @@ from pipeline.case.order import Basis, Order
 from pipeline.case.released import Record, commitment
 from pipeline.case.request import Request
 from pipeline.case.usage import Usage, Use
-from pipeline.clip import Camera, Clip, Clock, Condition, Disclosure, Owner, Sharing, Stream
+from pipeline.clip import Camera, Clip, Clock, Condition, Disclosure, Owner, Sharing, Stream, Transfer
 from pipeline.media.cut import Cut
 from pipeline.media.layouts import LAYOUTS, layout
 from pipeline.media.origin import Naming
@@ -168,6 +168,7 @@ DOCUMENTS: dict[str, tuple[Any, str]] = {
         f"decisions/{ONE.id}/owner-1.json",
     ),
     "owners": (Owner("olga", "Olga", "olga@example.org", "nl", (Disclosure.NAME,), NOON), "owners/olga.json"),
+    "transfers": (Transfer("cam-1", "olga", "piet", NOON), "transfers/cam-1/20260301T120000.000000000Z.json"),
     "agencies": (Agency("town", "Tówn", "desk 4", "town.example.org", 90, (square(),)), "agencies/town.json"),
     "people": (
         Person("otto", Role.OFFICER, "0123456789abcdef", "Ötto", "o@town.example.org", "town", NOON),

@@ -12,7 +12,7 @@ from functools import cached_property
 from pipeline.case.consent import Consent, Standing
 from pipeline.case.life import Life
 from pipeline.case.request import Request
-from pipeline.clip import Camera, Clip, Owner
+from pipeline.clip import Camera, Clip, Owner, recorded_by
 from pipeline.errors import ClipError, DamagedDocument
 from pipeline.span import Span
 from storage.archive import Archive, clip_name
@@ -89,6 +89,9 @@ class Wall:
         standing = said.word(place, clip, now_ns)
         if not standing.allowed:
             raise ClipError("consent", f"{standing.value}: the clip stays where it is")
+        # Who has a camera now speaks for what it recorded since; of the time before, who had it then was to be asked.
+        if not recorded_by(place.owner, span, self._archive.transfers.all(f"{camera}/")):
+            raise ClipError("consent", "it was recorded when the camera was another owner's: it stays where it is")
         parts, with_sound = said.let_out(place, clip, request.span, now_ns)
         if not any(part & span == span for part in parts):
             raise ClipError("consent", f"{standing.value}, but not all of the cut: the clip stays where it is")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cache
 
 from lamplighter.desk.habits import in_force
 from lamplighter.desk.holdings import Holdings
@@ -14,7 +15,7 @@ from pipeline.case.consent import Consent, Standing
 from pipeline.case.match import Match, Verdict
 from pipeline.case.match import match as match_all
 from pipeline.case.request import Request
-from pipeline.clip import Camera, Clip, Sharing
+from pipeline.clip import Camera, Clip, Sharing, Transfer, recorded_by
 from pipeline.errors import Conflict, NotAllowed, NotFound
 from pipeline.span import Span
 from storage.archive import Ingested
@@ -79,17 +80,22 @@ def match(holdings: Holdings, asked: Request) -> list[Row]:
     cameras = [camera for camera in holdings.catalog.cameras() if _may_see(holdings, camera)]
     near = holdings.catalog.candidates(asked.area, asked.span)
     near += holdings.catalog.neighbours(asked.area, asked.span)
-    return _rows(holdings, asked, cameras, [one for one in near if _may_see(holdings, one[0])])
+    theirs = _theirs(holdings, asked) if holdings.actor.role is Role.OWNER else None
+    near = [(camera, one) for camera, one in near if _may_see(holdings, camera) and (not theirs or theirs(camera, one))]
+    return _rows(holdings, asked, cameras, near)
 
 
 def matching(holdings: Holdings, asked: Request, wanted: Callable[[Camera, Clip], bool]) -> list[Row]:
     """Return the verdict on the clips that are wanted of those that share time with the request, and on no other.
 
+    Not on what a camera recorded when it was another owner's.
+
     What it costs does not grow with the fleet or the age of the catalogue, and no other clip's motion is looked at.
     """
     asked = _settled(holdings, asked)
     near = holdings.catalog.candidates(asked.area, asked.span)
-    found = [(camera, record) for camera, record in near if wanted(camera, record.clip)]
+    theirs = _theirs(holdings, asked)
+    found = [(camera, one) for camera, one in near if wanted(camera, one.clip) and theirs(camera, one)]
     return _rows(holdings, asked, list({camera.id: camera for camera, _ in found}.values()), found)
 
 
@@ -116,6 +122,22 @@ def consent_to(holdings: Holdings, asked: Request) -> Consent:
     consent = holdings.catalog.cases.consent(asked, holdings.catalog.owners())
     case = holdings.settings.case
     return replace(consent, life=replace(consent.life, reviewers=case.reviewers), always_ns=case.always_ns)
+
+
+def _theirs(holdings: Holdings, asked: Request) -> Callable[[Camera, Ingested], bool]:
+    """Return what tells whether a camera was its owner's when it recorded what is asked of a clip."""
+    shelf = holdings.archive.transfers
+    changed = {name.partition("/")[0] for name in shelf.names()}
+
+    @cache
+    def of(camera: str) -> list[Transfer]:
+        return list(shelf.all(f"{camera}/")) if camera in changed else []
+
+    def theirs(camera: Camera, ingested: Ingested) -> bool:
+        span = asked.span & ingested.clip.span or ingested.clip.span
+        return recorded_by(camera.owner, span, of(camera.id))
+
+    return theirs
 
 
 def _may_see(holdings: Holdings, camera: Camera) -> bool:

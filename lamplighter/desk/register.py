@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from lamplighter.desk.holdings import Holdings
 from pipeline.actor import Role
-from pipeline.clip import Camera, Clip, Owner, Sharing, is_address
+from pipeline.clip import Camera, Clip, Owner, Sharing, Transfer, is_address
 from pipeline.errors import ConfigError, NotAllowed, NotFound
 from pipeline.roster import check_aliases
 
@@ -22,11 +22,17 @@ def import_cameras(holdings: Holdings, cameras: Sequence[Camera]) -> None:
     Raises ConfigError, and writes none, when an alias would be another camera's name.
     """
     before = holdings.catalog.cameras()
-    cameras = [_as_allowed(holdings, camera, {one.id: one for one in before}.get(camera.id)) for camera in cameras]
+    known = {one.id: one for one in before}
+    cameras = [_as_allowed(holdings, camera, known.get(camera.id)) for camera in cameras]
     try:
-        check_aliases(({one.id: one for one in before} | {one.id: one for one in cameras}).values())
+        check_aliases((known | {one.id: one for one in cameras}).values())
     except ValueError as error:
         raise ConfigError(str(error)) from error
+    # Before the camera is theirs: what it recorded until then never is.
+    for one in cameras:
+        old = known.get(one.id)
+        if old is not None and old.owner != one.owner:
+            holdings.archive.transfers.put(Transfer(one.id, old.owner, one.owner, time.time_ns()))
     # What an owner said of it since it was looked at holds, so each is looked at once more in turn.
     cameras = holdings.catalog.put_cameras(cameras, settle=lambda old, now: _as_allowed(holdings, now, old))
     _log_changes(holdings, "camera", before, cameras, _told)

@@ -14,7 +14,7 @@ from pipeline.case.life import CHECKLIST, Act, Step
 from pipeline.case.order import Basis
 from pipeline.case.request import Request
 from pipeline.clip import Sharing
-from pipeline.errors import Conflict, DamagedDocument, NotAllowed
+from pipeline.errors import ClipError, Conflict, DamagedDocument, NotAllowed, NotFound
 from pipeline.span import NS
 from storage.archive import clip_name, prepared_key
 from workers.deliver import DeliverJob, prepare
@@ -120,3 +120,24 @@ def _job(desk: Desk, asked: Request, camera: str) -> DeliverJob:
     span = asked.span & taken.clip.span
     assert span is not None
     return DeliverJob(asked.id, clip_name(taken.clip), span, desk.settings.profile)
+
+
+def test_who_buys_a_camera_gets_nothing_of_what_it_recorded_before(filmed: Desk) -> None:
+    asked = ask(filmed, a_request())
+    mine = prepare(_job(filmed, asked, "always-1"), filmed._holdings.context, Stopwatch())[1]
+    filmed.import_cameras([replace(filmed.camera("always-1"), owner="mallory", sharing=Sharing.ASK)])
+    mallory = as_owner(filmed, "mallory")
+    assert mallory.asked_of(asked, "mallory") == []
+    assert all(row.match.clip is None for row in mallory.match(asked))
+    with pytest.raises(NotFound):
+        mallory.decide(asked, "mallory", share=[mine.clip])
+    mallory.allow("always-1", Sharing.ALWAYS)
+    own = mallory.new_request(replace(a_request(case="mine"), agency="mallory", own="mallory"))
+    for one in (asked, own):
+        assert filmed.deliver(one).results == []
+        with pytest.raises(ClipError, match="another owner's"):
+            prepare(replace(_job(filmed, asked, "always-1"), request=one.id), filmed._holdings.context, Stopwatch())
+        assert not list(filmed._holdings.archive.store.keys(f"cases/{one.id}/"))
+    filmed.import_cameras([replace(filmed.camera("always-1"), owner="olga", sharing=Sharing.ASK)])
+    back = as_owner(filmed, "olga").new_request(replace(a_request(case="mine"), agency="olga", own="olga"))
+    assert len(filmed.deliver(back).results) == 1, "it was hers, and is again"
