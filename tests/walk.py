@@ -35,6 +35,7 @@ from storage.log import verify
 HOME: Final = tuple(camera for camera in CAMERAS if camera.id != "far-1")
 OWNERS: Final = ("olga", "piet", "ruth", "sven")
 WORLD_STEPS: Final = 150  # after which one begins anew, in an empty case
+_FIRST: Final = {camera.id: camera.owner for camera in HOME}  # whose they were when they recorded
 _TICK_S: Final = 3600
 _SAID: Final = (Conflict, NotAllowed, NotFound)  # what may be said to a step that is refused
 
@@ -74,6 +75,8 @@ class Words:
         ]
         if ordered:
             return ordered
+        if owner != _FIRST[camera]:
+            return []  # it was recorded before the camera was theirs
         if request.own:
             return [(asked, True)] if request.own == owner else []
         kept = any(clip.id in clips for (of, _), clips in self.withheld.items() if of == name)

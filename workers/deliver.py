@@ -142,6 +142,8 @@ def to_release(
     for waits in archive.prepared.all(f"{request}/"):
         try:
             with believed():
+                if waits.record.key != released_key(request, waits.record.name):
+                    raise ClipError("consent", "its account names another place than this request's case")
                 standing = wall.check(
                     *(waits.camera, waits.clip, waits.record.asked), sound=waits.record.audio is not None, now_ns=now_ns
                 )

@@ -16,6 +16,7 @@ from pipeline.case.life import Act, Life
 from pipeline.case.request import Request
 from pipeline.case.view import Asked, Course, Progress, View, progress, view
 from pipeline.errors import ConfigError, DamagedDocument, NotFound
+from storage.archive import released_key
 from storage.contract import MissingObject
 
 
@@ -40,6 +41,8 @@ def fetch_case(holdings: Holdings, name: str, folder: Path, *, saw: Callable[[st
     """Write what was released for a case of the actor's own into a folder; see Desk.fetch_case."""
     seen, archive = case(holdings, name), holdings.archive
     for record in seen.clips:
+        if record.key != released_key(record.request, record.name):
+            raise DamagedDocument(f"the record of {record.name} names a file of no clip that was released")
         holdings.log("fetched", record.key, f"sha256 {record.sha256}")
         film, account = folder / f"{record.name}.mp4", folder / f"{record.name}.json"
         try:

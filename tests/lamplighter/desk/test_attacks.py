@@ -16,7 +16,7 @@ from pipeline.case.request import Request
 from pipeline.clip import Sharing
 from pipeline.errors import ClipError, Conflict, DamagedDocument, NotAllowed, NotFound
 from pipeline.span import NS
-from storage.archive import clip_name, prepared_key
+from storage.archive import clip_name, prepared_key, released_key
 from workers.deliver import DeliverJob, prepare
 from workers.receipt import Stopwatch
 
@@ -141,3 +141,20 @@ def test_who_buys_a_camera_gets_nothing_of_what_it_recorded_before(filmed: Desk)
     filmed.import_cameras([replace(filmed.camera("always-1"), owner="olga", sharing=Sharing.ASK)])
     back = as_owner(filmed, "olga").new_request(replace(a_request(case="mine"), agency="olga", own="olga"))
     assert len(filmed.deliver(back).results) == 1, "it was hers, and is again"
+
+
+def test_an_account_that_names_a_place_outside_its_case_lets_nothing_out_and_in(filmed: Desk, tmp_path: Path) -> None:
+    asked, other = ask(filmed, a_request()), submit(filmed, a_request(case="C-2"))
+    archive = filmed._holdings.archive
+    waits = prepare(_job(filmed, asked, "always-1"), filmed._holdings.context, Stopwatch())[1]
+    elsewhere = replace(waits.record, key=released_key(other.id, waits.record.name))
+    archive.prepared.put(replace(waits, record=elsewhere))
+    filmed.deliver(asked)
+    assert not list(archive.store.keys(f"cases/{other.id}/"))
+    filmed.deliver(asked)
+    (record,) = archive.records.all(f"{asked.id}/")
+    (never,) = filmed.clips("ask-1")
+    archive.records.put(replace(record, key=never.clip.key, sha256=never.clip.sha256))
+    with pytest.raises(DamagedDocument, match="names a file of no clip"):
+        filmed.acting_for("otto").fetch_case(asked.id, tmp_path / "out")
+    assert not list((tmp_path / "out").glob("*"))
