@@ -43,7 +43,7 @@ def go_round(holdings: Holdings, done: MutableMapping[str, int]) -> Round:
     for request, life in _lives(holdings):
         orders = sum(one.in_force for one in holdings.catalog.cases.orders(request.id))
         lives = request.own or orders or life.state(time.time_ns()) in {State.SENT, State.CLOSED}
-        if not lives or life.held or done.get(request.id) == orders:
+        if life.held or done.get(request.id) == orders or not (lives or _waits(holdings, request)):
             continue
         before = len(holdings.catalog.cases.deliveries(request.id))
         try:
@@ -70,4 +70,9 @@ def _finished(holdings: Holdings, request: Request, life: Life, tally: Tally) ->
         tick_ns = holdings.settings.case.tick_ns(time.time_ns())
         if life.closes_ns is None or tick_ns < life.closes_ns:
             return False
-    return not tally.aside and next(holdings.archive.prepared.names(f"{request.id}/"), None) is None
+    return not tally.aside and not _waits(holdings, request)
+
+
+def _waits(holdings: Holdings, request: Request) -> bool:
+    """Tell whether anything is cut aside: of an order that was withdrawn it has to go, whatever became of the rest."""
+    return next(holdings.archive.prepared.names(f"{request.id}/"), None) is not None

@@ -158,3 +158,16 @@ def test_an_account_that_names_a_place_outside_its_case_lets_nothing_out_and_in(
     with pytest.raises(DamagedDocument, match="names a file of no clip"):
         filmed.acting_for("otto").fetch_case(asked.id, tmp_path / "out")
     assert not list((tmp_path / "out").glob("*"))
+
+
+def test_what_was_cut_on_an_order_goes_in_the_next_round_when_the_order_is_withdrawn(filmed: Desk) -> None:
+    asked = submit(filmed, a_request())
+    order = filmed.acting_for("linus").enter_order(
+        asked, Basis.EMERGENCY, authority="a child is missing", cameras=["ask-1"], span=asked.span
+    )
+    filmed.acting_for("lena").approve_order(asked, order.id, call_back="called them back")
+    filmed._holdings.catalog.cases.case_key(asked.id)
+    prepare(_job(filmed, asked, "ask-1"), filmed._holdings.context, Stopwatch())
+    filmed.acting_for("lena").withdraw_order(asked, order.id)
+    assert filmed.rounds().released == 0
+    assert not list(filmed._holdings.archive.store.keys(f"prepared/{asked.id}/"))
