@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -169,14 +169,16 @@ class Archive:
             if SCHEMA not in json.loads(data):
                 yield self.deliveries.read(key, data)
 
-    def life(self, request: Request, reviewers: int) -> Life:
-        """Return the life of a request as the bucket has it. Raises DamagedDocument when a step is missing."""
+    def life(self, request: Request, reviewers: int, steps: Iterable[Step] | None = None) -> Life:
+        """Return the life of a request by its steps, those in the bucket if none are given.
+
+        Raises DamagedDocument when one is missing.
+        """
+        found = self.steps.all(f"{request.id}/") if steps is None else steps
         try:
-            return Life(request, tuple(self.steps.all(f"{request.id}/")), reviewers)
+            return Life(request, tuple(found), reviewers)
         except ValueError as error:
-            raise DamagedDocument(
-                f"steps/{request.id}/ in {self.store.url}: {error}; remove what is not ours"
-            ) from error
+            raise DamagedDocument(f"steps/{request.id}/ in {self.store.url}: {error}; remove what is forged") from error
 
     def activity(self, ingested: Ingested) -> Activity:
         """Return the stored activity of a clip. Raises DamagedDocument when it is gone or damaged."""

@@ -12,7 +12,7 @@ from lamplighter.desk.lives import send
 from lamplighter.desk.tally import Tally, nobody
 from pipeline.case.life import Life, State
 from pipeline.case.request import Request
-from pipeline.errors import Conflict
+from pipeline.errors import Conflict, DamagedDocument
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,16 +31,17 @@ class Round:
 
 def go_round(holdings: Holdings, done: MutableMapping[str, int]) -> Round:
     """Send what is approved and release what is due; see Desk.rounds."""
-    sent, delivered, failed, released = [], [], [], 0
-    for request, life in _lives(holdings):
+    sent, delivered, released = [], [], 0
+    failed: list[tuple[str, str]] = []
+    for request, life in _lives(holdings, failed):
         if request.own or life.held or life.state(time.time_ns()) is not State.APPROVED:
             continue
         try:
             send(holdings, request)
             sent.append(request.id)
-        except Conflict as error:  # somebody else sent it, or holds it now
+        except (Conflict, DamagedDocument) as error:  # somebody else sent it, or holds it now
             failed.append((request.id, str(error)))
-    for request, life in _lives(holdings):
+    for request, life in _lives(holdings, failed):
         orders = sum(one.in_force for one in holdings.catalog.cases.orders(request.id))
         lives = request.own or orders or life.state(time.time_ns()) in {State.SENT, State.CLOSED}
         if life.held or done.get(request.id) == orders or not (lives or _waits(holdings, request)):
@@ -48,7 +49,7 @@ def go_round(holdings: Holdings, done: MutableMapping[str, int]) -> Round:
         before = len(holdings.catalog.cases.deliveries(request.id))
         try:
             tally = deliver(holdings, request, saw=nobody)
-        except Conflict as error:
+        except (Conflict, DamagedDocument) as error:
             failed.append((request.id, str(error)))
             continue
         delivered.append((request.id, tally))
@@ -58,9 +59,15 @@ def go_round(holdings: Holdings, done: MutableMapping[str, int]) -> Round:
     return Round(tuple(sent), tuple(delivered), released, tuple(failed))
 
 
-def _lives(holdings: Holdings) -> Iterator[tuple[Request, Life]]:
+def _lives(holdings: Holdings, failed: list[tuple[str, str]]) -> Iterator[tuple[Request, Life]]:
+    """Yield the requests with their lives; one whose steps cannot be believed has `failed`, and costs no other."""
     for request in holdings.catalog.cases.requests():
-        life = holdings.catalog.cases.life(request)
+        try:
+            life = holdings.catalog.cases.life(request)
+        except DamagedDocument as error:
+            if (told := (request.id, str(error))) not in failed:
+                failed.append(told)
+            continue
         yield request, replace(life, reviewers=holdings.settings.case.reviewers)
 
 

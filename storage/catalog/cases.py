@@ -107,7 +107,7 @@ class Cases(People, Deliveries):
 
     def _life(self, run: sa.Connection, request: Request) -> Life:
         query = sa.select(tables.steps.c.document).where(tables.steps.c.request == request.id)
-        return Life(request, tuple(self._loaded(run, query, self._archive.steps)))
+        return self._archive.life(request, Life(request).reviewers, self._loaded(run, query, self._archive.steps))
 
     def step(
         self,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from fleet_fixtures import Films, a_request, answer, as_owner, ask, put_film, staff, submit
+from fleet_fixtures import Films, a_request, answer, approve, as_owner, ask, put_film, staff, submit
 from lamplighter.desk.desk import Desk
 from pipeline.actor import Actor, Proof, Role
 from pipeline.case.consent import Standing
@@ -98,6 +98,11 @@ def test_a_step_that_is_missing_costs_its_request_and_is_named(filmed: Desk) -> 
     assert ([one.station for one in tally.aside], [one.trace for one in tally.aside]) == (["consent"], [""])
     with pytest.raises(DamagedDocument, match=f"steps/{asked.id}/"):
         answer(filmed, asked, "piet", share=None)
+    other = submit(filmed, a_request(case="C-2"))
+    approve(filmed, other)
+    filmed.rebuild()
+    went = filmed.rounds()
+    assert (went.sent, [name for name, _ in went.failed], went.released) == ((other.id,), [asked.id], 1)
 
 
 def test_an_always_that_is_said_after_a_request_closed_lets_nothing_out_for_it(
