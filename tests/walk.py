@@ -65,7 +65,7 @@ class Words:
 
     def may_leave(self, request: Request, camera: str, clip: Clip, now_ns: int) -> list[tuple[Span, bool]]:
         """Return the parts of a clip that may leave now, each with whether its sound may."""
-        asked, name, owner = request.span & clip.span, request.id, self.owner[camera]
+        asked, name = request.span & clip.span, request.id
         if asked is None or name in self.held:
             return []  # by nobody's word, an order's neither
         ordered = [
@@ -73,10 +73,15 @@ class Words:
             for of, span, state in self.orders.get(name, {}).values()
             if of == camera and state == "approved" and (both := span & asked)
         ]
-        if ordered:
-            return ordered
-        if owner != _FIRST[camera]:
-            return []  # it was recorded before the camera was theirs
+        # It was recorded before the camera was another's: by their word it does not leave.
+        theirs = self.owner[camera] == _FIRST[camera]
+        return ordered + (self._by_word(request, camera, clip, now_ns, asked=asked) if theirs else [])
+
+    def _by_word(
+        self, request: Request, camera: str, clip: Clip, now_ns: int, *, asked: Span
+    ) -> list[tuple[Span, bool]]:
+        """Return what may leave without an order."""
+        name, owner = request.id, self.owner[camera]
         if request.own:
             return [(asked, True)] if request.own == owner else []
         kept = any(clip.id in clips for (of, _), clips in self.withheld.items() if of == name)

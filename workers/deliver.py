@@ -142,8 +142,7 @@ def to_release(
     for waits in archive.prepared.all(f"{request}/"):
         try:
             with believed():
-                if waits.record.key != released_key(request, waits.record.name):
-                    raise ClipError("consent", "its account names another place than this request's case")
+                _check_place(waits)
                 standing = wall.check(
                     *(waits.camera, waits.clip, waits.record.asked), sound=waits.record.audio is not None, now_ns=now_ns
                 )
@@ -167,6 +166,11 @@ def to_release(
         record = replace(waits.record, released_ns=at_once_ns if at_once else tick_ns, disclosed=told, note=note)
         released.append(replace(waits, record=record, word=standing.value, owner=camera.owner))
     return released
+
+
+def _check_place(waits: Delivery) -> None:
+    if waits.record.key != released_key(waits.request, waits.record.name):
+        raise ClipError("consent", "its account names another place than its request's case")
 
 
 def hand_over(archive: Archive, delivery: Delivery) -> bool:
