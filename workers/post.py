@@ -23,6 +23,7 @@ from pipeline.errors import ConfigError, MailRefused, MailUnavailable
 from workers.settings import MailSettings
 
 _BYE: Final = 421  # the code of a server that ends the connection
+_ADDRESS: Final = re.compile(r"<?[^\s<>@]+@[^\s<>@]+>?")
 _MARK: Final = re.compile(r"[^@]*\+([0-9a-f]{32})@[^@]*")
 
 
@@ -191,5 +192,6 @@ def _trusted(ca_file: str) -> ssl.SSLContext:
 
 
 def _text(said: bytes | str) -> str:
+    """Return a server's answer as it may be logged: one line, without the addresses that servers like to repeat."""
     text = said.decode(errors="replace") if isinstance(said, bytes) else said
-    return " ".join(text.split())[:200]
+    return _ADDRESS.sub("(an address)", " ".join(text.split()))[:200]

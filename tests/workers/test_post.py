@@ -169,6 +169,19 @@ def test_what_a_server_answers_decides_what_becomes_of_the_letter_and_the_next_o
     assert len(server.taken) == 1
 
 
+@pytest.mark.parametrize("station", ["rcpt", "data", "mail"])
+@pytest.mark.parametrize("code", [421, 450, 550])
+def test_what_a_server_answers_is_told_without_the_address_that_it_repeats(station: str, code: int) -> None:
+    server = Server()
+    setattr(server, station, f"{code} <olga@example.org>: olga@example.org is over quota")
+    with serving(server) as settings:
+        courier = Courier(settings, "")
+        with pytest.raises((NotNow, Undeliverable, MailUnavailable, MailRefused), match="is over quota") as caught:
+            hand_over(courier, settings)
+        courier.close()
+    assert "olga" not in str(caught.value)
+
+
 def test_a_server_that_went_away_is_connected_to_again() -> None:
     server = Server()
     with stamina.set_testing(True, attempts=5):
