@@ -97,7 +97,9 @@ def _text(file: Path, noun: str) -> str:
             if file.suffix.lower() == ".json" or b"\0" in data:
                 raise
             return data.decode("cp1252")
-    except (OSError, UnicodeDecodeError) as error:
+    except OSError as error:
+        raise ConfigError(f"{file}: the {noun}s cannot be read: {error.strerror or error}; check its path") from error
+    except UnicodeDecodeError as error:
         raise ConfigError(f"{file}: the {noun}s cannot be read: {error}; save it as UTF-8") from error
 
 

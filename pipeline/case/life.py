@@ -57,6 +57,15 @@ CHECKLIST: Final = ("incident", "area", "span", "purpose", "text", "incidents")
 the purpose allowed, does the text name nobody, and were the agency's other requests for the place looked at."""
 
 
+def _wrong_in(reason: str) -> str:
+    """Return what is wrong with a reason, empty for one that its agency can read."""
+    if not reason.strip() or len(reason) > 500:
+        return f"a reason has 1 to 500 characters, got {len(reason.strip())}"
+    if any(unicodedata.category(char) in {"Cc", "Cs"} for char in reason):
+        return f"a reason is one line of plain text, got {reason!r}"
+    return ""
+
+
 @dataclass(frozen=True, slots=True)
 class Step:
     """One step in the life of a request: what was done, by whom, when.
@@ -84,11 +93,8 @@ class Step:
         object.__setattr__(self, "checked", tuple(self.checked))
         if self.number < 1 or not self.by:
             raise ValueError(f"a step is numbered from 1 and somebody's, got {self}")
-        for reason in self.reasons:
-            if not reason.strip() or len(reason) > 500:
-                raise ValueError(f"a reason has 1 to 500 characters, got {len(reason)}")
-            if any(unicodedata.category(char) in {"Cc", "Cs"} for char in reason):
-                raise ValueError(f"a reason is one line of plain text, got {reason!r}")
+        if wrong := next(filter(None, map(_wrong_in, self.reasons)), ""):
+            raise ValueError(wrong)
         if (self.until_ns is not None) != (self.act is Act.SEND) or (self.until_ns or self.at_ns + 1) <= self.at_ns:
             raise ValueError(f"a request closes at an instant after its sending, which fixes it, got {self}")
 
@@ -180,6 +186,8 @@ class Life:
         self._check_follows(act, state, at_ns)
         if act is Act.SEND_BACK and not reasons:
             raise Conflict(f"request {self.request.id} is sent back with at least one reason that its agency can read")
+        if wrong := next(filter(None, map(_wrong_in, reasons)), ""):
+            raise Conflict(f"request {self.request.id} is not sent back: {wrong}")
         if act in {Act.APPROVE, Act.SEND_BACK}:
             if actor.name == self.request.officer:
                 raise NotAllowed(f"{actor} asked for it and may not {act} it too; another reviewer has to")

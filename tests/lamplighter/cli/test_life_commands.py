@@ -227,6 +227,16 @@ def test_a_reviewer_sees_the_checklist_and_names_what_they_looked_at(town: Run) 
     assert said(town, "request", "send", request)["state"] == "sent"
 
 
+@pytest.mark.parametrize(
+    ("reason", "told"), [("", "got 0"), (" ", "got 0"), ("x" * 501, "got 501"), ("a\nb", "one line")]
+)
+def test_a_reason_that_cannot_be_is_one_line_and_no_step(town: Run, reason: str, told: str, tmp_path: Path) -> None:
+    request = said(town, "request", "submit", said(town, *DRAFT)["draft"], "--as", "otto")["request"]
+    before = logged(tmp_path)
+    assert told in refused(town, "request", "review", request, "--as", "rita", "--send-back", reason)
+    assert logged(tmp_path) == before
+
+
 def test_parts_and_sound_are_shared_as_they_are_chosen(sent: tuple[Run, str]) -> None:
     run, request = sent
     first = next(one["clip"] for one in clips(run, request, "piet") if one["moved"])
@@ -333,6 +343,7 @@ def test_an_order_by_its_commands(sent: tuple[Run, str], tmp_path: Path) -> None
         (("request", "draft", "--as", "otto", "--from", "r-none"), "there is no request 'r-none'"),
         (("request", "review", "r-none", "--as", "otto"), "there is no request 'r-none'"),
         (("request", "hold", "r-none", "--as", "ada"), "may not request"),
+        (("cameras", "import", "none.csv"), "No such file or directory; check its path"),
         (("owners", "show", "--owner", "nobody"), "there is no owner 'nobody'"),
         (("owners", "show", "--owner", " "), "--owner: an actor's name"),
         (("owners", "allow", "back", "always", "--owner", "piet"), "footage is no price for it"),
