@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from fleet_fixtures import CAMERAS, Films, a_request, ask, put_film
+from fleet_fixtures import CAMERAS, Films, a_request, ask, move_in, put_film
 from lamplighter.desk.desk import Desk, open_desk
 from lamplighter.settings import load
 from pipeline.errors import ConfigError, MachineError, StoreUnavailable
@@ -122,7 +122,7 @@ def test_a_full_disk_under_the_store_ends_a_run_and_the_next_one_goes_on(
 ) -> None:
     flags = {"data": tmp_path / "data", "batch": {"workers": 0}, "store": {"path": str(small_disk / "objects")}}
     with open_desk(load(flags=flags)) as desk:
-        desk.import_cameras(CAMERAS)
+        move_in(desk, CAMERAS)
         put_film(films.still, tmp_path / "in", "ask-1")
         fill(small_disk, leave=films.still.stat().st_size // 2)
         with pytest.raises(MachineError, match=r"objects: No space left on device .* MiB free"):
@@ -144,7 +144,7 @@ def test_a_full_scratch_disk_ends_a_delivery_and_sets_no_clip_aside(
         done = lamplighter(desk, "deliver", asked.id, TMPDIR=str(small_disk))
         assert_the_machine_is_told(done, f"{small_disk}", "No space left on device", "TMPDIR")
         (small_disk / "full").unlink()
-    done = lamplighter(desk, "deliver", asked.id, "--json", TMPDIR="/tmp")  # noqa: S108
+    done = lamplighter(desk, "deliver", asked.id, "--json", TMPDIR="/tmp", LAMPLIGHTER_CASE__TICK_S="0")  # noqa: S108
     assert (done.returncode, len(json.loads(done.stdout)["delivered"])) == (0, 1)
 
 
