@@ -14,7 +14,7 @@ from lamplighter.desk.people import check_another
 from pipeline.actor import Role
 from pipeline.case.area import Area
 from pipeline.case.letter import Kind, Letter
-from pipeline.case.life import Act, Life, State, Step
+from pipeline.case.life import DONE, Act, Life, State, Step
 from pipeline.case.marks import Mark, marks
 from pipeline.case.request import Request
 from pipeline.case.rules import check, check_bulk
@@ -158,16 +158,10 @@ def take(
                 yield Letter(request.id, owner, Kind.REMIND, remind_ns)
 
     def line(step: Step) -> Line:
-        return holdings.line(f"request {_DONE[act]}", request.id, "; ".join(step.reasons) or ", ".join(step.checked))
+        return holdings.line(f"request {DONE[act]}", request.id, step.told)
 
     holdings.catalog.cases.step(request_of(holdings, request.id), make, letters=letters, log=line)
     return standing(holdings, request)
-
-
-_DONE = {
-    Act.SEND_BACK: "sent back", Act.APPROVE: "approved", Act.SEND: "sent", Act.HOLD: "held", Act.LIFT: "no longer held",
-    Act.RESOLVE: "resolved",
-}  # fmt: skip
 
 
 def _life(holdings: Holdings, request: Request) -> Life:

@@ -41,6 +41,12 @@ class Act(StrEnum):
     RESOLVE = "resolve"
 
 
+DONE: Final = {
+    Act.SUBMIT: "submitted", Act.SEND_BACK: "sent back", Act.APPROVE: "approved", Act.SEND: "sent", Act.HOLD: "held",
+    Act.LIFT: "no longer held", Act.RESOLVE: "resolved",
+}  # fmt: skip
+"""What the log calls a request after a step."""
+
 WHO: Final = {
     Act.SUBMIT: frozenset({Role.OFFICER}),
     Act.SEND_BACK: frozenset({Role.REVIEWER}),
@@ -97,6 +103,11 @@ class Step:
             raise ValueError(wrong)
         if (self.until_ns is not None) != (self.act is Act.SEND) or (self.until_ns or self.at_ns + 1) <= self.at_ns:
             raise ValueError(f"a request closes at an instant after its sending, which fixes it, got {self}")
+
+    @property
+    def told(self) -> str:
+        """What the log says of it besides."""
+        return "; ".join(self.reasons) or ", ".join(self.checked)
 
 
 @dataclass(frozen=True, slots=True)

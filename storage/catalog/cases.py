@@ -15,13 +15,14 @@ import sqlalchemy as sa
 from pipeline.case.consent import Consent, Decision
 from pipeline.case.delivery import Delivery
 from pipeline.case.letter import Letter
-from pipeline.case.life import Life, Step
+from pipeline.case.life import DONE, Life, Step
 from pipeline.case.order import Order
 from pipeline.case.request import Request
 from pipeline.case.rules import spelled
 from pipeline.clip import Owner
 from pipeline.errors import Conflict, LamplighterError, RequestRefused
-from storage.catalog import tables
+from pipeline.span import NS
+from storage.catalog import audit, tables
 from storage.catalog.audit import Line
 from storage.catalog.database import upsert
 from storage.catalog.deliveries import Deliveries
@@ -29,6 +30,8 @@ from storage.catalog.documents import Row
 from storage.catalog.people import People
 from storage.catalog.rows import request_row
 from storage.shelf import Shelf
+
+_SLACK_NS = 3600 * NS  # between the clocks of those who write the log
 
 
 class Cases(People, Deliveries):
@@ -123,6 +126,7 @@ class Cases(People, Deliveries):
         the bucket. Raises what `make` does, Conflict where another catalogue over this bucket took a step just now.
         """
         refused: LamplighterError | None = None
+        taken: Step | None = None
         # Thousands of letters are written before the turn, in which nobody else is heard. Who is killed or refused then
         # leaves letters that nobody sends: they have no row, and the step was not taken.
         early, written = self._written_early(request, make, letters)
@@ -130,7 +134,7 @@ class Cases(People, Deliveries):
             life = self._life_there(request)
             missed = self._missed(run, life)
             try:
-                step = _again(make, life, missed) or make(life)
+                step = taken = _again(make, life, missed) or make(life)
             except LamplighterError as error:
                 refused = error  # what was missed is known from now on all the same
             else:
@@ -141,9 +145,19 @@ class Cases(People, Deliveries):
                         raise Conflict(f"somebody else took a step of request {request.id} just now; look again")
                     upsert(run, tables.steps, [self._row("steps", step)])
                 self._log(run, log(step))
+            for one in missed:
+                if one != taken:
+                    self._note(run, one)
         if refused is not None:
             raise refused
         return step
+
+    def _note(self, run: sa.Connection, step: Step) -> None:
+        """Write the line of a step whose taker was killed before it, unless it is there."""
+        line = Line(step.at_ns, f"{step.role} {step.by}", f"request {DONE[step.act]}", step.request, step.told)
+        written = audit.since(run, self._archive, step.at_ns - _SLACK_NS)
+        if not any((entry.action, entry.subject) == (line.action, line.subject) for entry in written):
+            self._log(run, line)
 
     def _written_early(
         self, request: Request, make: Callable[[Life], Step], letters: Callable[[Step], Iterable[Letter]]

@@ -206,7 +206,7 @@ def in_order(desk: Desk, request: Request) -> None:
     """Hold that the bucket and the catalogue say the same, and that the log is whole."""
     archive = desk._holdings.archive
     verify(archive.log.all())
-    names = {f"{one.owner}/{one.kind}-{one.revision}" for one in desk._holdings.catalog.cases.letters()}
+    names = {one.name for one in desk._holdings.catalog.cases.letters()}
     assert names == {name.removeprefix(f"{request.id}/") for name in archive.letters.names()}
     before = rows(desk)
     desk._holdings.catalog.rebuild()
