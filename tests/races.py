@@ -210,9 +210,9 @@ def release_by_a_look_before_the_turn(desk: Desk, request: Request) -> object:
     """Release what was looked at before the turn: the fault that the settled step is there against."""
     settled = Cases.release
 
-    def looked(cases: Cases, settle: Callable[[], Sequence[Delivery]]) -> Sequence[Delivery]:
+    def looked(cases: Cases, settle: Callable[[], Sequence[Delivery]], **more: Any) -> Sequence[Delivery]:
         chosen = list(settle())
-        return settled(cases, lambda: chosen)
+        return settled(cases, lambda: chosen, **more)
 
     with mock.patch.object(Cases, "release", looked):
         return delivery.release(desk._holdings, request)
@@ -222,14 +222,14 @@ def release_by_one_look(desk: Desk, request: Request) -> object:
     """Release what was looked at in the turn, once: enough in one catalogue, and too little in two over one bucket."""
     settled = Cases.release
 
-    def looked(cases: Cases, settle: Callable[[], Sequence[Delivery]]) -> Sequence[Delivery]:
+    def looked(cases: Cases, settle: Callable[[], Sequence[Delivery]], **more: Any) -> Sequence[Delivery]:
         chosen: list[Sequence[Delivery]] = []
 
         def once() -> Sequence[Delivery]:
             chosen[:] = chosen or [settle()]
             return chosen[0]
 
-        return settled(cases, once)
+        return settled(cases, once, **more)
 
     with mock.patch.object(Cases, "release", looked):
         return delivery.release(desk._holdings, request)

@@ -15,14 +15,13 @@ import sqlalchemy as sa
 from pipeline.case.consent import Consent, Decision
 from pipeline.case.delivery import Delivery
 from pipeline.case.letter import Letter
-from pipeline.case.life import DONE, Life, Step
+from pipeline.case.life import Life, Step
 from pipeline.case.order import Order
 from pipeline.case.request import Request
 from pipeline.case.rules import spelled
 from pipeline.clip import Owner
 from pipeline.errors import Conflict, LamplighterError, RequestRefused
-from pipeline.span import NS
-from storage.catalog import audit, tables
+from storage.catalog import tables
 from storage.catalog.audit import Line
 from storage.catalog.database import upsert
 from storage.catalog.deliveries import Deliveries
@@ -30,8 +29,6 @@ from storage.catalog.documents import Row
 from storage.catalog.people import People
 from storage.catalog.rows import request_row
 from storage.shelf import Shelf
-
-_SLACK_NS = 3600 * NS  # between the clocks of those who write the log
 
 
 class Cases(People, Deliveries):
@@ -151,13 +148,6 @@ class Cases(People, Deliveries):
         if refused is not None:
             raise refused
         return step
-
-    def _note(self, run: sa.Connection, step: Step) -> None:
-        """Write the line of a step whose taker was killed before it, unless it is there."""
-        line = Line(step.at_ns, f"{step.role} {step.by}", f"request {DONE[step.act]}", step.request, step.told)
-        written = audit.since(run, self._archive, step.at_ns - _SLACK_NS)
-        if not any((entry.action, entry.subject) == (line.action, line.subject) for entry in written):
-            self._log(run, line)
 
     def _written_early(
         self, request: Request, make: Callable[[Life], Step], letters: Callable[[Step], Iterable[Letter]]

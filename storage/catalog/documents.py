@@ -6,6 +6,8 @@ from typing import Any, TypeVar
 
 import sqlalchemy as sa
 
+from pipeline.case.life import DONE, Step
+from pipeline.span import NS
 from storage.archive import Archive
 from storage.catalog import audit, tables
 from storage.catalog.audit import Line
@@ -16,6 +18,7 @@ from storage.shelf import Shelf
 T = TypeVar("T")
 
 Row = dict[str, Any]
+_SLACK_NS = 3600 * NS  # between the clocks of those who write the log
 
 
 class Documents:
@@ -34,6 +37,13 @@ class Documents:
     def _log(self, run: sa.Connection, line: Line | None) -> None:
         if line is not None:
             audit.append(run, self._archive, line)
+
+    def _note(self, run: sa.Connection, step: Step) -> None:
+        """Write the line of a step whose taker was killed before it, unless it is there."""
+        line = Line(step.at_ns, f"{step.role} {step.by}", f"request {DONE[step.act]}", step.request, step.told)
+        written = audit.since(run, self._archive, step.at_ns - _SLACK_NS)
+        if not any((entry.action, entry.subject) == (line.action, line.subject) for entry in written):
+            self._log(run, line)
 
     def _known(self, run: sa.Connection, table: sa.Table, **columns: str) -> str | None:
         """Return the document of a row as the catalogue has it, None without one."""
