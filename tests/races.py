@@ -206,12 +206,16 @@ def release(desk: Desk, request: Request) -> object:
     return delivery.release(desk._holdings, request)
 
 
+_WINDOW_S = 0.03  # between a look and what follows it, so that a fault shows in few races
+
+
 def release_by_a_look_before_the_turn(desk: Desk, request: Request) -> object:
     """Release what was looked at before the turn: the fault that the settled step is there against."""
     settled = Cases.release
 
     def looked(cases: Cases, settle: Callable[[], Sequence[Delivery]], **more: Any) -> Sequence[Delivery]:
         chosen = list(settle())
+        _pass(_WINDOW_S)
         return settled(cases, lambda: chosen, **more)
 
     with mock.patch.object(Cases, "release", looked):
@@ -226,7 +230,9 @@ def release_by_one_look(desk: Desk, request: Request) -> object:
         chosen: list[Sequence[Delivery]] = []
 
         def once() -> Sequence[Delivery]:
-            chosen[:] = chosen or [settle()]
+            if not chosen:
+                chosen.append(settle())
+                _pass(_WINDOW_S)
             return chosen[0]
 
         return settled(cases, once, **more)

@@ -198,6 +198,7 @@ NOT_RUN = {
     "CONTRIBUTING.md": 1,
     "README.md": 1,
     "cluster.md": 2,
+    "requests.md": 1,  # over 200 owners
     "live.md": 1,
     "load-test.md": 1,
     "mail.md": 4,
