@@ -12,7 +12,7 @@ from functools import cached_property
 from pipeline.case.consent import Consent, Standing
 from pipeline.case.life import Life
 from pipeline.case.request import Request
-from pipeline.clip import Camera, Clip, Owner, recorded_by
+from pipeline.clip import Camera, Clip, Owner, Transfer, recorded_by
 from pipeline.errors import ClipError, DamagedDocument
 from pipeline.span import Span
 from storage.archive import Archive, clip_name
@@ -28,6 +28,7 @@ class Wall:
         self._archive, self._request, self._reviewers, self._always_ns = archive, request, reviewers, always_ns
         self._cameras: dict[str, Camera | None] = {}
         self._owners: dict[str, Owner | None] = {}
+        self._transfers: dict[str, list[Transfer]] = {}
 
     @cached_property
     def request(self) -> Request:
@@ -66,6 +67,11 @@ class Wall:
             self._owners[name] = self._archive.owners.get(name)
         return self._owners[name] or Owner(name)
 
+    def _changed_hands(self, camera: str) -> list[Transfer]:
+        if camera not in self._transfers:
+            self._transfers[camera] = list(self._archive.transfers.all(f"{camera}/"))
+        return self._transfers[camera]
+
     def consent(self, camera: Camera) -> Consent:
         """Return all that was said, with whether the camera's owner wants no requests."""
         out = self.owner(camera.owner).opted_out_ns is not None
@@ -90,7 +96,7 @@ class Wall:
         if not standing.allowed:
             raise ClipError("consent", f"{standing.value}: the clip stays where it is")
         # Who has a camera now speaks for what it recorded since; of the time before, who had it then was to be asked.
-        if not recorded_by(place.owner, span, self._archive.transfers.all(f"{camera}/")):
+        if not recorded_by(place.owner, span, self._changed_hands(camera)):
             raise ClipError("consent", "it was recorded when the camera was another owner's: it stays where it is")
         parts, with_sound = said.let_out(place, clip, request.span, now_ns)
         if not any(part & span == span for part in parts):
