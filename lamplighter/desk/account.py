@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from lamplighter.desk.cases import check_own
+from lamplighter.desk.cases import check_own, life_of
 from lamplighter.desk.holdings import Holdings
 from lamplighter.desk.register import check_owner
 from pipeline.case.consent import Decision, Standing
@@ -97,7 +97,7 @@ def account(holdings: Holdings, owner: str) -> Account:
 
 def _asked(holdings: Holdings, request: Request, owner: str, *, letters: Sequence[Letter]) -> Asked:
     cases = holdings.catalog.cases
-    life = replace(cases.life(request), reviewers=holdings.settings.case.reviewers)
+    life = life_of(holdings, request)
     agency = cases.agency(request.agency) if not request.own else None
     told = {letter.about for letter in letters if letter.kind is Kind.ORDERED}
     orders = tuple(order for order in cases.orders(request.id) if order.id in told) if told else ()

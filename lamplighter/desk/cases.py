@@ -12,6 +12,7 @@ from lamplighter.desk.holdings import Holdings
 from lamplighter.desk.kept import find
 from pipeline.actor import Role
 from pipeline.case.consent import Consent, Standing
+from pipeline.case.life import Life
 from pipeline.case.match import Match, Verdict
 from pipeline.case.match import match as match_all
 from pipeline.case.request import Request
@@ -115,6 +116,11 @@ def clips_of(holdings: Holdings, asked: Request, owner: str) -> list[str]:
         and (span := asked.span & record.clip.span) is not None
         and next(iter(record.clip.recorded(span)), None) is not None
     ]
+
+
+def life_of(holdings: Holdings, asked: Request) -> Life:
+    """Return the life of a request so far, as many reviewers wanted as the settings say."""
+    return replace(holdings.catalog.cases.life(asked), reviewers=holdings.settings.case.reviewers)
 
 
 def consent_to(holdings: Holdings, asked: Request) -> Consent:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
+from lamplighter.desk.cases import life_of
 from lamplighter.desk.cases import request as request_of
 from lamplighter.desk.holdings import Holdings
 from lamplighter.desk.people import check_another
@@ -98,7 +99,7 @@ def standings(holdings: Holdings) -> list[Standing]:
 
 
 def _standing(holdings: Holdings, request: Request) -> Standing:
-    life = _life(holdings, request)
+    life = life_of(holdings, request)
     return Standing(request, life, life.state(time.time_ns()))
 
 
@@ -110,7 +111,7 @@ def review(
     holdings: Holdings, request: Request, *, approve: bool, reasons: Sequence[str], checked: Iterable[str]
 ) -> Standing:
     """Approve a request or send it back; see Desk.review."""
-    others = {request.officer, *_life(holdings, request).approved_by} - {"", holdings.actor.name}
+    others = {request.officer, *life_of(holdings, request).approved_by} - {"", holdings.actor.name}
     check_another(holdings, others, f"asked for, or approved, request {request.id}")
     return take(holdings, request, Act.APPROVE if approve else Act.SEND_BACK, reasons=reasons, checked=checked)
 
@@ -162,7 +163,3 @@ def take(
 
     holdings.catalog.cases.step(request_of(holdings, request.id), make, letters=letters, log=line)
     return standing(holdings, request)
-
-
-def _life(holdings: Holdings, request: Request) -> Life:
-    return replace(holdings.catalog.cases.life(request), reviewers=holdings.settings.case.reviewers)

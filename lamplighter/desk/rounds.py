@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, MutableMapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
+from lamplighter.desk.cases import life_of
 from lamplighter.desk.delivery import deliver
 from lamplighter.desk.holdings import Holdings
 from lamplighter.desk.lives import send
@@ -63,12 +64,12 @@ def _lives(holdings: Holdings, failed: list[tuple[str, str]]) -> Iterator[tuple[
     """Yield the requests with their lives; one whose steps cannot be believed has `failed`, and costs no other."""
     for request in holdings.catalog.cases.requests():
         try:
-            life = holdings.catalog.cases.life(request)
+            life = life_of(holdings, request)
         except DamagedDocument as error:
             if (told := (request.id, str(error))) not in failed:
                 failed.append(told)
             continue
-        yield request, replace(life, reviewers=holdings.settings.case.reviewers)
+        yield request, life
 
 
 def _finished(holdings: Holdings, request: Request, life: Life, tally: Tally) -> bool:

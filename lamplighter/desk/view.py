@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
+from lamplighter.desk.cases import life_of
 from lamplighter.desk.cases import request as request_of
 from lamplighter.desk.files import write_file
 from lamplighter.desk.holdings import Holdings
@@ -24,7 +24,7 @@ def case(holdings: Holdings, name: str) -> View:
     """Return a case of the actor's own; see Desk.case."""
     asked = own(holdings, name)
     records = list(holdings.archive.records.all(f"{asked.id}/"))
-    told, course = _asked(asked), _course(_life(holdings, asked))
+    told, course = _asked(asked), _course(life_of(holdings, asked))
     return view(told, course, records, tick_s=holdings.settings.case.tick_s, now_ns=time.time_ns())
 
 
@@ -34,7 +34,7 @@ def cases(holdings: Holdings) -> list[Progress]:
     agency = actor.agency if actor.role is Role.OFFICER else None
     mine = [one for one in holdings.catalog.cases.requests(agency) if _is_own(holdings, one)]
     tick_s = holdings.settings.case.tick_s
-    return [progress(_asked(one), _course(_life(holdings, one)), tick_s=tick_s, now_ns=now_ns) for one in mine]
+    return [progress(_asked(one), _course(life_of(holdings, one)), tick_s=tick_s, now_ns=now_ns) for one in mine]
 
 
 def fetch_case(holdings: Holdings, name: str, folder: Path, *, saw: Callable[[str], None]) -> View:
@@ -103,7 +103,3 @@ def _course(life: Life) -> Course:
         closes_ns=life.closes_ns,
         resolved_ns=life.resolved_ns,
     )
-
-
-def _life(holdings: Holdings, request: Request) -> Life:
-    return replace(holdings.catalog.cases.life(request), reviewers=holdings.settings.case.reviewers)

@@ -161,7 +161,7 @@ def calls_by_owners(patch: pytest.MonkeyPatch) -> None:
 
 
 def closed_when_all_answered(patch: pytest.MonkeyPatch) -> None:
-    known = view._life
+    known = cases.life_of
 
     def life_of(holdings: Holdings, request: Request) -> Life:
         life, said = known(holdings, request), holdings.catalog.cases.decisions(request.id)
@@ -172,7 +172,7 @@ def closed_when_all_answered(patch: pytest.MonkeyPatch) -> None:
         steps = (replace(step, until_ns=now_ns) if step.act is Act.SEND else step for step in life.steps)
         return replace(life, steps=tuple(steps))
 
-    patch.setattr(view, "_life", life_of)
+    patch.setattr(view, "life_of", life_of)
 
 
 def closing_rounded_by_answers(patch: pytest.MonkeyPatch) -> None:
