@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from pipeline.errors import ConfigError, LamplighterError
+from pipeline.errors import ConfigError
 from storage.go_program import GoProgram
 
 if TYPE_CHECKING:
@@ -145,16 +145,5 @@ def _free_port() -> int:
     return port
 
 
-def main() -> int:
-    """Get the binary, print its path; 1 with the reason when it cannot be had."""
-    try:
-        binary = MAILPIT.get(progress=lambda line: print(line, file=sys.stderr, flush=True))  # noqa: T201 - a command's own output
-    except LamplighterError as error:
-        print(error, file=sys.stderr)  # noqa: T201
-        return 1
-    print(binary)  # noqa: T201
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(MAILPIT.print_path())

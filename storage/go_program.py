@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from pipeline.errors import ConfigError
+from pipeline.errors import ConfigError, LamplighterError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -90,6 +90,16 @@ class GoProgram:
                 f"written, or put a `{self.command}` on PATH"
             ) from error
         return cached
+
+    def print_path(self) -> int:
+        """Get its binary and print its path, as a command; return 1, with the reason, when it cannot be had."""
+        try:
+            binary = self.get(progress=lambda line: print(line, file=sys.stderr, flush=True))  # noqa: T201 - a command's own output
+        except LamplighterError as error:
+            print(error, file=sys.stderr)  # noqa: T201
+            return 1
+        print(binary)  # noqa: T201
+        return 0
 
 
 @contextlib.contextmanager

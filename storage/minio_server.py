@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from pipeline.errors import ConfigError, LamplighterError, StoreRefused, StoreUnavailable
+from pipeline.errors import ConfigError, StoreRefused, StoreUnavailable
 from storage.access import Credentials, StoreSettings
 from storage.contract import MissingBucket
 from storage.go_program import GoProgram, locked
@@ -254,16 +254,5 @@ def _tail(folder: Path) -> str:
     return "\n".join(lines[-_TAIL_LINES:])
 
 
-def main() -> int:
-    """Get the binary, print its path; 1 with the reason when it cannot be had."""
-    try:
-        binary = get_binary(progress=lambda line: print(line, file=sys.stderr, flush=True))  # noqa: T201 - a command's own output
-    except LamplighterError as error:
-        print(error, file=sys.stderr)  # noqa: T201
-        return 1
-    print(binary)  # noqa: T201
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(MINIO.print_path())
