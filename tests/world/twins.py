@@ -38,9 +38,11 @@ from pipeline.actor import Actor, Role
 from pipeline.case.area import Area, box, cell_of
 from pipeline.case.consent import Share
 from pipeline.case.delivery import CaseKey
+from pipeline.case.draft import Typed
 from pipeline.case.life import CHECKLIST
 from pipeline.case.order import Basis, Order
 from pipeline.case.request import Request
+from pipeline.case.usage import Use
 from pipeline.clip import Camera, Disclosure, Owner, Sharing
 from pipeline.errors import LamplighterError
 from pipeline.media.cut import Cut, Product, make_cut
@@ -848,6 +850,36 @@ def _fetched(desk: Desk, name: str, world: World) -> Any:
     return seen.document(), _files(world.folder / "fetched")
 
 
+def _tells_usage(desk: Desk, name: str, _: World) -> Any:
+    """Say what became of the released clip that comes last, or of one that is not there."""
+    released = [one["name"] for one in desk.case(name).document()["clips"]]
+    use = list(Use)[int(_sha(name, *released)[0], 16) % len(Use)]
+    return desk.tell_usage(desk.request(name), max(released, default="0" * 20), use)
+
+
+def _drafts(desk: Desk, name: str, _: World) -> Any:
+    """Keep what a request said as a draft with another case number, read it, submit it; one of these fails or all."""
+    draft = desk.save_draft(replace(Typed.of(desk.request(name)), case_number=f"2026-{_sha(name)[:6]}"))
+    told = [draft, desk.draft(draft.id), desk.drafts()]
+    return [*told, desk.submit_draft(draft.id), desk.drafts()]
+
+
+def _redrafts(desk: Desk, name: str, _: World) -> Any:
+    """Take back what was sent back as a draft, and drop it."""
+    draft = desk.redraft(desk.request(name))
+    desk.drop_draft(draft.id)
+    return draft, desk.drafts()
+
+
+def _emergency(desk: Desk, name: str, world: World) -> Any:
+    """Name, in each world, a camera that it has or that nobody has."""
+    known = [camera.id for camera in world.cameras.values()]
+    camera = world.chance.choice([*known, f"c{world.chance.getrandbits(32):08x}"])
+    asked = desk.request(name)
+    order = desk.enter_order(asked, Basis.EMERGENCY, authority="a child is lost", cameras=[camera], span=asked.span)
+    return order.id, order.basis, order.span, order.entered_ns
+
+
 OFFICER: Final[tuple[Callable[[Desk, str, World], Any], ...]] = (
     lambda desk, name, _: desk.case(name).document(),
     lambda desk, name, _: desk.case(name).document(),
@@ -863,6 +895,10 @@ OFFICER: Final[tuple[Callable[[Desk, str, World], Any], ...]] = (
     lambda desk, _, __: desk.cameras(),
     lambda desk, name, _: desk.deliver(desk.request(name)),
     lambda desk, name, _: desk.asked_of(desk.request(name), "olga"),
+    *[_tells_usage] * 2,
+    _drafts,
+    _redrafts,
+    *[_emergency] * 2,
     lambda _, name, world: world.desk.acting_for("otis").case(name),
 )
 """What an officer may try."""
