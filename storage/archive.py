@@ -25,6 +25,7 @@ from pipeline.case.request import Request
 from pipeline.case.usage import Usage
 from pipeline.clip import Camera, Clip, Clock, Owner, Transfer
 from pipeline.errors import DamagedDocument
+from pipeline.evidence.keys import Key
 from pipeline.people import Agency, Person
 from pipeline.span import NS, Span, iso
 from storage.contract import MissingObject, ObjectStore
@@ -134,6 +135,7 @@ class Archive:
             name=lambda said: f"{said.request}/{said.owner}",
             since=(as_it_is, as_it_is, _with_shares),
         )
+        self.signers = Shelf(store, Key, "signers", name=lambda key: key.name)
         self.case_keys = Shelf(store, CaseKey, "keys", name=lambda key: key.request)
         self.deliveries = Shelf(
             store,

@@ -25,6 +25,7 @@ WALLS = {
     "prometheus_client": ("lamplighter/desk/metrics.py",),
     "typer": ("lamplighter/cli/",),
     "rich": ("lamplighter/cli/",),
+    "cryptography": ("pipeline/evidence/", "pipeline/log/"),
     "cv2": ("benchmarks/",),
     "matplotlib": ("lamplighter/report/", "benchmarks/"),
     # Of a street that does not exist. The floors below cannot reach it; how its clips arrive is a setting like others.
