@@ -48,7 +48,7 @@ class Actor:
         if not self.name.strip() or len(self.name) > 128 or not plain:
             raise ValueError(f"an actor's name is one line of 1 to 128 characters, got {self.name!r}")
         if bool(self.agency) != (self.role is Role.OFFICER):
-            raise ValueError(f"an officer is of an agency, and nobody else is, got {self.agency!r} of a {self.role}")
+            raise ValueError(f"an officer is of an agency, and nobody else is, got {self.agency!r} for {self.role}")
 
     def __str__(self) -> str:
         return f"{self.role} {self.name}" + (f" of {self.agency}" if self.agency else "")

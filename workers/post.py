@@ -95,7 +95,9 @@ class Courier:
     def __init__(self, settings: MailSettings, password: str) -> None:
         for name in ("host", "sender", "base_url"):
             if not getattr(settings, name):
-                raise ConfigError(f"mail.{name} is not set, without which nobody can be written to")
+                raise ConfigError(
+                    f"{name} of [mail] is not set, without which nobody can be written to; set it in the settings file"
+                )
         if settings.user and not password:
             raise ConfigError("mail.user is set and LAMPLIGHTER_SMTP_PASSWORD is not; the password comes from there")
         if settings.user and settings.security == "none":

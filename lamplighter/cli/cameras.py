@@ -40,4 +40,4 @@ def import_cameras(
     if as_json:
         tables.write_json({"imported": [camera.id for camera in cameras]})
     else:
-        tables.say(f"{len(cameras)} cameras imported")
+        tables.say(f"cameras imported: {len(cameras)}")

@@ -66,7 +66,7 @@ def fetch(
     if as_json:
         tables.write_json(seen.document())
     else:
-        tables.say(f"{len(seen.clips)} clips of request {request} in {to}")
+        tables.say(f"clips of request {request} in {to}: {len(seen.clips)}")
 
 
 def _print(seen: View) -> None:

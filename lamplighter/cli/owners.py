@@ -30,7 +30,7 @@ def import_owners(context: typer.Context, file: Path, as_json: Json = False) -> 
     if as_json:
         tables.write_json({"imported": [owner.id for owner in owners]})
     else:
-        tables.say(f"{len(owners)} owners imported")
+        tables.say(f"owners imported: {len(owners)}")
 
 
 @owners_app.command("list")

@@ -40,7 +40,7 @@ def add_person(
         _add_owner(context, person, name, mail=mail, as_json=as_json)
         return
     if bool(agency) != (role is Role.OFFICER):
-        raise ConfigError(f"--agency: an officer is of an agency, and nobody else is, got {agency!r} of a {role}")
+        raise ConfigError(f"--agency: an officer is of an agency, and nobody else is, got {agency!r} for {role}")
     with desk_of(context) as desk:
         try:
             added = desk.add_person(person, role, full_name=name, mail=mail, agency=agency)

@@ -39,6 +39,8 @@ def rounds(
     until = time.monotonic() + length_ns(for_) / NS if for_ else None
     from lamplighter.cli import tables
 
+    if until is None and not once and not as_json:
+        tables.tell(f"Going the rounds every {every}, until Ctrl-C.")
     told: Counter[str] = Counter()
     worst = 0
     with desk_of(context, batch={"workers": workers, "ray_address": ray_address}) as desk, desk.session():

@@ -10,6 +10,7 @@ from functools import cache
 from lamplighter.desk.habits import in_force
 from lamplighter.desk.holdings import Holdings
 from lamplighter.desk.kept import find
+from lamplighter.desk.register import check_owner
 from pipeline.actor import Role
 from pipeline.case.consent import Consent, Standing
 from pipeline.case.life import Life
@@ -101,8 +102,9 @@ def matching(holdings: Holdings, asked: Request, wanted: Callable[[Camera, Clip]
 
 
 def asked_of(holdings: Holdings, asked: Request, owner: str) -> list[Row]:
-    """Return the verdict on the clips about which an owner is asked. Raises NotAllowed to another owner."""
+    """Return the verdict on the clips about which an owner is asked. Raises NotAllowed to another owner, NotFound."""
     check_own(holdings, owner)
+    check_owner(holdings, owner)
     return matching(holdings, asked, lambda camera, _: camera.owner == owner and camera.sharing is not Sharing.NEVER)
 
 

@@ -56,7 +56,7 @@ class Casework(Docket):
 
     @operation
     def asked_of(self, request: Request, owner: str) -> list[Row]:
-        """Return the verdict on the clips about which an owner is asked. Raises NotAllowed to another owner."""
+        """Return the verdict on the clips an owner is asked about. Raises NotAllowed to another owner, NotFound."""
         from lamplighter.desk.cases import asked_of
 
         return asked_of(self._holdings, request, owner)

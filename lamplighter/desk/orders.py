@@ -112,7 +112,7 @@ def _check_cameras(holdings: Holdings, request: Request, order: Order) -> list[s
     """Return whose its cameras are. Raises NotFound for one nobody knows, RequestRefused for one it may not name."""
     known = {name: holdings.catalog.camera(name) for name in order.cameras}
     if missing := [name for name, camera in known.items() if camera is None]:
-        raise NotFound(f"order {order.id} names cameras that there are not: {', '.join(missing)}; enter it anew")
+        raise NotFound(f"the order names cameras that there are not: {', '.join(missing)}; enter it anew")
     cameras = [camera for camera in known.values() if camera is not None]
     # A court names what it wants wherever it is; of danger to life the people here are the judges, within its request.
     outside = [camera.id for camera in cameras if not request.area.covers(camera)]

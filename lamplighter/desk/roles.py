@@ -87,6 +87,30 @@ MAY: Final[Mapping[str, frozenset[Role]]] = {
 }
 """Every operation of `Desk` by its name, and the roles that may do it. Whose things it may be done to, each checks."""
 
+_SEEN: Final = (
+    *("cameras", "camera", "owners", "clips", "clip", "motion", "habits", "still", "agencies", "people", "request"),
+    *("standing", "standings", "case", "cases", "account", "draft", "drafts", "orders"),
+)
+_SAID: Final[Mapping[str, str]] = {
+    **{name: f"see {name}" for name in _SEEN},
+    "strangers": "see cameras nobody knows",
+    "in_force": "see the settings in force",
+    "asked_of": "see what an owner is asked for",
+    "session": "take anything in",
+    "learn": "let habits be learnt",
+    "bounce": "tell of letters that came back",
+    "by_link": "answer by a link",
+    "rounds": "go the rounds",
+    "acting_as": "act for others",
+    "acting_for": "act for others",
+}
+"""Operations whose names are no verbs, in words."""
+
+
+def in_words(name: str) -> str:
+    """Return what an operation does, after "may not"."""
+    return _SAID.get(name, name.replace("_", " "))
+
 
 class _ForSomebody(Protocol):
     @property
@@ -110,7 +134,7 @@ def operation(method: Callable[Concatenate[D, P], R]) -> Callable[Concatenate[D,
     @wraps(method)
     def guarded(desk: D, /, *args: P.args, **kwargs: P.kwargs) -> R:
         if desk.actor.role not in may:
-            raise NotAllowed(f"{desk.actor} may not {name.replace('_', ' ')}; who may: {', '.join(sorted(may))}")
+            raise NotAllowed(f"{desk.actor} may not {in_words(name)}; who may: {', '.join(sorted(may))}")
         try:
             desk._check_actor()  # noqa: SLF001 - of the desk it guards
             return method(desk, *args, **kwargs)

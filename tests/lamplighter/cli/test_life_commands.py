@@ -327,8 +327,10 @@ def test_an_order_by_its_commands(sent: tuple[Run, str], tmp_path: Path) -> None
         (("people", "add", "../x", "--role", "legal"), "person id"),
         (("people", "add", "x", "--role", "legal", "--mail", "nobody"), "no mail can be written to"),
         (("people", "add", "olga", "--role", "owner"), "there is an owner 'olga' already"),
+        (("people", "add", "olga", "--role", "legal"), "there is an owner 'olga' already"),
+        (("people", "add", "piet", "--role", "legal"), "there is an owner 'piet' already"),
         (("people", "disable", "nobody"), "there is no person 'nobody'"),
-        (("people", "list", "--as", "rita"), "may not people"),
+        (("people", "list", "--as", "rita"), "may not see people; who may"),
         (("agencies", "add", "t o", "--name", "T", "--contact", "c"), "agency id"),
         (("agencies", "add", "t", "--name", "", "--contact", "c"), "a name is one line"),
         (("agencies", "add", "t", "--name", "T", "--contact", "c", "--domain", "nowhere"), "wanted a domain"),
@@ -342,7 +344,7 @@ def test_an_order_by_its_commands(sent: tuple[Run, str], tmp_path: Path) -> None
         (("request", "draft", "--as", "otto", "--draft", "a", "--from", "b"), "not both"),
         (("request", "draft", "--as", "otto", "--from", "r-none"), "there is no request 'r-none'"),
         (("request", "review", "r-none", "--as", "otto"), "there is no request 'r-none'"),
-        (("request", "hold", "r-none", "--as", "ada"), "may not request"),
+        (("request", "hold", "r-none", "--as", "ada"), "may not see request"),
         (("cameras", "import", "none.csv"), "No such file or directory; check its path"),
         (("owners", "show", "--owner", "nobody"), "there is no owner 'nobody'"),
         (("owners", "show", "--owner", " "), "--owner: an actor's name"),
@@ -362,6 +364,11 @@ def test_a_wrong_word_is_one_line_that_says_what_was_wanted(
     before = logged(tmp_path)
     assert told in refused(town, *words)
     assert logged(tmp_path) == before
+
+
+def test_who_asks_as_an_owner_nobody_knows_is_told_so(sent: tuple[Run, str]) -> None:
+    run, request = sent
+    assert "there is no owner 'olgar'" in refused(run, "asked", request, "--owner", "olgar")
 
 
 def test_steps_are_refused_to_those_whose_they_are_not(sent: tuple[Run, str]) -> None:
