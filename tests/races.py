@@ -299,7 +299,7 @@ class _Meeting:
     lead_s: Any
 
     def wait(self) -> None:
-        self.both.wait(timeout=60)
+        self.both.wait(timeout=600)  # a busy machine may stop one of the two for long
 
 
 def run(flags: Flags, plan: Plan, *, way: Callable[[Desk, Request], object], other: Flags) -> dict[str, Outcome]:

@@ -79,9 +79,10 @@ def _check_agency(holdings: Holdings, request: Request) -> None:
 
 
 def standing(holdings: Holdings, request: Request) -> Standing:
-    """Return how far a request has come."""
+    """Return how far a request has come, to a reviewer with its marks while it waits for review."""
     stands = _standing(holdings, request)
-    if holdings.actor.role is not Role.REVIEWER:
+    # Of an agency that asks much, to look for marks takes seconds.
+    if holdings.actor.role is not Role.REVIEWER or stands.state is not State.SUBMITTED:
         return stands
     return _marked(holdings, stands, holdings.catalog.cases.requests())
 

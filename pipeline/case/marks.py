@@ -249,9 +249,8 @@ def _chain(request: Request, others: Sequence[Request]) -> list[Request]:
     """Return the request and those whose areas lie side by side with it, or with one of these."""
     found, left = [request], list(others)
     for one in found:
-        beside = [other for other in left if _beside(one, other)]
-        left = [other for other in left if other not in beside]
-        found += beside
+        found += [other for other in left if _beside(one, other)]
+        left = [other for other in left if not _beside(one, other)]
     return found
 
 
