@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
-from pipeline.case.life import DONE
 from pipeline.log.merkle import Hash, leaf_hash
 
 SALT_BYTES: Final = 32
@@ -17,16 +16,17 @@ SALT_BYTES: Final = 32
 
 class LogName(StrEnum):
     """The two logs. How much stands in `open` follows from nothing secret, so its checkpoints may leave; in `kept` is
-    all else: how fast that one grows tells how many owners answered, and when."""
+    all else: how fast that one grows tells how many owners answered, and when.
+    """
 
     OPEN = "open"
     KEPT = "kept"
 
 
 OPEN_ACTIONS: Final = frozenset({
-    *(f"request {done}" for done in DONE.values()),
-    *("delivered", "fetched", "usage told", "removed from case", "exported"),
-    *("key made", "key rotated", "sealed", "open entry erased"),
+    *("request submitted", "request sent back", "request approved", "request sent", "request held"),
+    *("request no longer held", "request resolved", "delivered", "fetched", "usage told", "removed from case"),
+    *("exported", "key made", "key rotated", "sealed", "open entry erased"),
 })  # fmt: skip
 """What agencies and staff do to requests, what was released, and keys. Every other action, one that nobody here knows
 too, goes to the kept log; so does all of a request that an owner makes for their own footage."""

@@ -6,7 +6,7 @@ A subtree is complete when its 2 ** height leaves are all there; whoever makes a
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final, TypeAlias
 
 Hash: TypeAlias = bytes
@@ -102,6 +102,23 @@ def consistency(old: int, size: int, subtree: Subtree) -> list[Hash]:
     return [*([] if whole else [_range(start, stop, subtree)]), *proof[::-1]]
 
 
+def _sides(at: int, last: int, proof: Sequence[Hash]) -> Iterator[tuple[Hash, bool]]:
+    """Yield the hashes of a proof from a node up, each with whether it stands to the left of the way to the root.
+
+    Raises ValueError where there are more or fewer than such a place has.
+    """
+    for sibling in proof:
+        if not last:
+            raise ValueError(f"the proof is longer than its place in the tree wants: {len(proof)} hashes")
+        left = bool(at & 1) or at == last
+        yield sibling, left
+        while left and at and not at & 1:
+            at, last = at >> 1, last >> 1
+        at, last = at >> 1, last >> 1
+    if last:
+        raise ValueError(f"the proof is shorter than its place in the tree wants: {len(proof)} hashes")
+
+
 def root_of(leaf: Hash, index: int, *, size: int, proof: Sequence[Hash]) -> Hash:
     """Return the root that follows from a leaf's hash, its place and a proof (2.1.3.2).
 
@@ -109,19 +126,9 @@ def root_of(leaf: Hash, index: int, *, size: int, proof: Sequence[Hash]) -> Hash
     """
     if not 0 <= index < size:
         raise ValueError(f"a tree of {size} leaves has none at {index}")
-    at, last, found = index, size - 1, leaf
-    for sibling in proof:
-        if last == 0:
-            raise ValueError(f"the proof is longer than that of leaf {index} of {size}: {len(proof)} hashes")
-        if at & 1 or at == last:
-            found = node_hash(sibling, found)
-            while not at & 1 and at:
-                at, last = at >> 1, last >> 1
-        else:
-            found = node_hash(found, sibling)
-        at, last = at >> 1, last >> 1
-    if last:
-        raise ValueError(f"the proof is shorter than that of leaf {index} of {size}: {len(proof)} hashes")
+    found = leaf
+    for sibling, left in _sides(index, size - 1, proof):
+        found = node_hash(sibling, found) if left else node_hash(found, sibling)
     return found
 
 
@@ -129,32 +136,20 @@ def check_consistency(old: int, old_root: Hash, *, size: int, root: Hash, proof:
     """Raise ValueError unless a proof shows that the old tree is the beginning of the new one (2.1.4.2)."""
     if not 0 <= old <= size:
         raise ValueError(f"the older tree has {old} leaves and the newer one {size}: its end was cut off")
-    if old == size:
-        if proof or old_root != root:
-            raise ValueError(f"two trees of {size} leaves have different roots: one of them was rewritten")
+    if old in {0, size}:
+        if proof or old_root != (root if old else EMPTY) or (not size and root != EMPTY):
+            raise ValueError(f"two trees of {old} leaves have different roots, or a proof too much: one was rewritten")
         return
-    if old == 0:
-        if proof or old_root != EMPTY:
-            raise ValueError("of a tree without leaves nothing is to be proven")
-        return
-    path = list(proof)
-    if old & (old - 1) == 0:
-        path.insert(0, old_root)
+    path = [old_root, *proof] if old & (old - 1) == 0 else list(proof)
     if not path:
         raise ValueError("the proof is empty")
     at, last = old - 1, size - 1
     while at & 1:
         at, last = at >> 1, last >> 1
     before = now = path[0]
-    for sibling in path[1:]:
-        if last == 0:
-            raise ValueError(f"the proof is longer than one from {old} to {size} leaves")
-        if at & 1 or at == last:
-            before, now = node_hash(sibling, before), node_hash(sibling, now)
-            while not at & 1 and at:
-                at, last = at >> 1, last >> 1
-        else:
-            now = node_hash(now, sibling)
-        at, last = at >> 1, last >> 1
-    if last or before != old_root or now != root:
+    for sibling, left in _sides(at, last, path[1:]):
+        if left:
+            before = node_hash(sibling, before)
+        now = node_hash(sibling, now) if left else node_hash(now, sibling)
+    if before != old_root or now != root:
         raise ValueError(f"the tree of {old} leaves is not the beginning of that of {size}: history was rewritten")

@@ -50,7 +50,7 @@ from samples import (
 from storage.archive import Archive
 from storage.catalog.catalog import Catalog
 from storage.catalog.rows import KeptEvents
-from storage.log import GENESIS, Entry, verify
+from storage.chain import GENESIS, Entry, verify
 
 REQUEST = request()
 

@@ -8,7 +8,9 @@ from pipeline.log import merkle
 from pipeline.log.tiles import WIDTH, Tile, Tiles, number_path, tiles_of
 
 # The leaves and roots of the reference tests of Certificate Transparency (RFC 6962), which Go's tlog uses too.
-LEAVES = [bytes.fromhex(text) for text in ("", "00", "10", "2021", "3031", "40414243", "5051525354555657", "60" * 0)][:7]
+LEAVES = [bytes.fromhex(text) for text in ("", "00", "10", "2021", "3031", "40414243", "5051525354555657", "60" * 0)][
+    :7
+]
 LEAVES.append(bytes(range(0x60, 0x70)))
 ROOTS = [
     "6e340b9cffb37a989ca544e6bb780a2c78901d3fb33738768511a30617afa01d",
@@ -103,11 +105,11 @@ def test_every_beginning_is_proven_and_every_changed_bit_is_refused(data: st.Dat
     changed[bit // 8] ^= 1 << bit % 8
     parts = [bytes(changed[at : at + 32]) for at in range(0, len(changed), 32)]
     if old or bit < 256 or proof:  # of nothing any tree is the continuation
-        with pytest.raises(ValueError, match=r"rewritten|nothing is to be proven"):
+        with pytest.raises(ValueError, match=r"rewritten"):
             merkle.check_consistency(old, parts[0], size=size, root=parts[1], proof=parts[2:])
     for wrong in ([*proof, root], proof[:-1]):
         if wrong != proof and old:
-            with pytest.raises(ValueError, match=r"longer|rewritten|different roots|empty"):
+            with pytest.raises(ValueError, match=r"longer|shorter|rewritten|empty"):
                 merkle.check_consistency(old, before, size=size, root=root, proof=wrong)
 
 
@@ -129,9 +131,7 @@ def test_a_tree_that_grows_in_steps_is_that_which_grew_at_once(steps: list[int])
         kept |= new
         grown = Tiles(grown.size + step, kept.__getitem__)
     assert grown.root() == long_way(hashes)
-    assert {tile: kept[tile] for tile in tiles_of(sum(steps))} == {
-        tile: data for tile, data in Tiles(0, _nothing).grown(hashes)[1].items()
-    }
+    assert {tile: kept[tile] for tile in tiles_of(sum(steps))} == Tiles(0, _nothing).grown(hashes)[1]
 
 
 def test_a_tile_of_another_length_is_refused() -> None:
