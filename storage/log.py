@@ -49,7 +49,7 @@ class Log:
                 end = batch.end
 
     def ahead(self, index: int) -> Iterator[Batch]:
-        """Yield what is there from an index on that the catalogue has not seen: of who was killed, or of another one."""
+        """Yield what is there from an index on: of who was killed before the catalogue knew of it, or of another one."""
         while (batch := self._from(index)) is not None:
             yield batch
             index = batch.end
@@ -102,7 +102,7 @@ class Log:
             self._archive.entries.put(Batch(self.name, batch.first, leaves))
 
     def pack(self, first: int, size: int) -> None:
-        """Put the entries of each full group from `first` to `size` into one object, and remove what lies there twice."""
+        """Put each full group of entries from `first` to `size` into one object, and remove what lies there twice."""
         groups: dict[int, list[str]] = {}
         for name in self.names(max(0, first - first % GROUP - GROUP)):
             groups.setdefault(first_of(name) // GROUP, []).append(name)
@@ -142,7 +142,10 @@ class Log:
         return f"log/{self.name}/{path}"
 
     def tile(self, tile: Tile) -> bytes:
-        """Return the bytes of a tile; a full one that took the place of a partial one is cut. Raises DamagedDocument."""
+        """Return the bytes of a tile, of a full one that took the place of a partial one its beginning.
+
+        Raises DamagedDocument where neither is there.
+        """
         for one in (tile, Tile(tile.level, tile.number)):
             try:
                 return self._store.get(self.key(one.path))[: tile.width * 32]

@@ -174,7 +174,7 @@ class LogSettings(BaseModel):
 
     origin: str = Field(
         "",
-        description="what the logs of a new bucket are called, such as log.example.org/town; empty = drawn by chance",
+        description="what the logs of a new bucket are called, such as log.example.org/town; empty = by chance",
     )
     must_sign: bool = Field(False, description="release nothing while this machine has no key to sign the log with")
     witnesses: tuple[WitnessSettings, ...] = Field(

@@ -15,8 +15,10 @@ SALT_BYTES: Final = 32
 
 
 class LogName(StrEnum):
-    """The two logs. How much stands in `open` follows from nothing secret, so its checkpoints may leave; in `kept` is
-    all else: how fast that one grows tells how many owners answered, and when.
+    """The two logs: `open`, whose checkpoints may leave, and `kept`.
+
+    How much stands in the open one follows from nothing secret; how fast the other grows tells how many owners
+    answered, and when.
     """
 
     OPEN = "open"

@@ -1,4 +1,4 @@
-"""Everything the logs claim, computed again: entries, tiles, checkpoints, the catalogue, and what lies where it was told.
+"""Everything the logs claim, computed again: entries, tiles, checkpoints, the catalogue, and what was delivered.
 
 Every place that is wrong is named, not only the first one.
 """

@@ -119,7 +119,7 @@ class Logs:
         """Return the leaf at an index. Raises NotFound."""
         found = Log(self._archive, name).leaf(index)
         if found is None:
-            raise NotFound(f"the {name} log has no entry {index}; `lamplighter log checkpoint` says how many it has")
+            raise _missing(name, index)
         return found
 
     def of_request(self, request: str) -> list[tuple[int, Leaf]]:
@@ -156,6 +156,10 @@ class Logs:
                 self._archive.chain.remove(f"{index:012d}")
             audit.index_batch(run, audit.erased(name, index, leaf))
         return logged
+
+
+def _missing(name: LogName, index: int) -> NotFound:
+    return NotFound(f"the {name} log has no entry {index}; `lamplighter log checkpoint` says how many it has")
 
 
 def _broken(log: Log, why: str) -> DamagedDocument:
