@@ -49,7 +49,7 @@ class Log:
                 end = batch.end
 
     def ahead(self, index: int) -> Iterator[Batch]:
-        """Yield what is there from an index on: of who was killed before the catalogue knew of it, or of another one."""
+        """Yield what is there from an index on: of who was killed before the catalogue knew, or of another one."""
         while (batch := self._from(index)) is not None:
             yield batch
             index = batch.end

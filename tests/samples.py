@@ -20,6 +20,7 @@ from pipeline.case.request import Request
 from pipeline.case.usage import Usage, Use
 from pipeline.clip import Camera, Clip, Clock, Condition, Disclosure, Owner, Sharing, Stream, Transfer
 from pipeline.evidence.keys import Key, Purpose
+from pipeline.log.entry import Leaf, LogName
 from pipeline.media.cut import Cut
 from pipeline.media.layouts import LAYOUTS, layout
 from pipeline.media.origin import Naming
@@ -28,7 +29,7 @@ from pipeline.media.template import PathTemplate, Readable
 from pipeline.people import Agency, Person
 from pipeline.roster import Roster
 from pipeline.span import NS, Span, parse_iso
-from storage.archive import Aside, Ingested, Learnt, Mark, clip_name, released_key, short
+from storage.archive import Aside, Batch, Identity, Ingested, Learnt, Mark, clip_name, released_key, short
 from storage.chain import GENESIS, Entry
 
 NOON = parse_iso("2026-03-01T12:00:00Z")
