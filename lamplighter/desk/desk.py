@@ -44,7 +44,13 @@ def open_desk(settings: Settings, actor: Actor | None = None) -> Iterator[Desk]:
     StoreUnavailable and StoreRefused when they say so.
     """
     with opened(settings, actor or operator()) as holdings:
-        yield Desk(holdings)
+        try:
+            yield Desk(holdings)
+        finally:
+            if holdings.archive.appended:  # those logs alone to which something was added here
+                from lamplighter.desk.logs import seal
+
+                seal(holdings, *sorted(holdings.archive.appended))
 
 
 class Desk(Ledger):

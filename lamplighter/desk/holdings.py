@@ -81,22 +81,10 @@ def opened(settings: Settings, actor: Actor) -> Iterator[Holdings]:
     objects.ensure_bucket()
     archive = Archive(objects)
     catalog = Catalog(settings.catalog_url, archive)
-    holdings = Holdings(settings, store, archive, catalog, actor)
     try:
-        try:
-            yield holdings
-        finally:
-            _seal(holdings)
+        yield Holdings(settings, store, archive, catalog, actor)
     finally:
         catalog.close()
-
-
-def _seal(holdings: Holdings) -> None:
-    """Seal what was logged while the store was open: those logs alone to which something was added here."""
-    if holdings.archive.appended:
-        from lamplighter.desk import logs  # noqa: PLC0415 - it works on holdings
-
-        logs.seal(holdings, *sorted(holdings.archive.appended))
 
 
 def store_of(settings: Settings) -> StoreSettings:
