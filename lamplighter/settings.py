@@ -44,7 +44,7 @@ from pipeline.media.layouts import LAYOUTS
 from pipeline.media.profile import Profile
 from simulation.settings import FleetSettings
 from storage.access import ACCESS_KEY, SECRET_KEY, SESSION_TOKEN, SMTP_PASSWORD, UNSHOWN, StoreSettings
-from workers.settings import BatchSettings, HabitsSettings, LiveSettings, MailSettings, RecorderSettings
+from workers.settings import BatchSettings, HabitsSettings, LiveSettings, LogSettings, MailSettings, RecorderSettings
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 _PREFIX = "LAMPLIGHTER_"
@@ -148,6 +148,7 @@ class Settings(BaseSettings):
     request: Limits = Limits()
     case: CaseSettings = CaseSettings()
     mail: MailSettings = MailSettings()
+    log: LogSettings = LogSettings()
     profile: Profile = Profile()
     fleet: FleetSettings = FleetSettings()
 

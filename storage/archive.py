@@ -26,10 +26,11 @@ from pipeline.case.usage import Usage
 from pipeline.clip import Camera, Clip, Clock, Owner, Transfer
 from pipeline.errors import DamagedDocument
 from pipeline.evidence.keys import Key
+from pipeline.log.entry import Leaf, LogName
 from pipeline.people import Agency, Person
 from pipeline.span import NS, Span, iso
+from storage.chain import Entry as Link
 from storage.contract import MissingObject, ObjectStore
-from storage.log import Entry
 from storage.shelf import SCHEMA, Fields, Shelf, as_it_is
 
 if TYPE_CHECKING:
@@ -101,6 +102,37 @@ class Learnt:
         return self.sha256[:_DIGITS]
 
 
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Entries that stand one after the other in one log, from the index `first` on: those of one turn, or a full group.
+
+    Raises ValueError for one without entries.
+    """
+
+    log: LogName
+    first: int
+    leaves: tuple[Leaf, ...]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "log", LogName(self.log))
+        object.__setattr__(self, "leaves", tuple(self.leaves))
+        if self.first < 0 or not self.leaves:
+            raise ValueError(f"a batch has entries from an index of 0 or more on, got {self.first}")
+
+    @property
+    def end(self) -> int:
+        """The index after its last entry."""
+        return self.first + len(self.leaves)
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """What one of the logs of a bucket is called for ever: the origin of its checkpoints."""
+
+    log: LogName
+    origin: str
+
+
 class Archive:
     """The documents and bytes of one fleet in one object store.
 
@@ -109,6 +141,7 @@ class Archive:
 
     def __init__(self, store: ObjectStore) -> None:
         self.store = store
+        self.appended: set[LogName] = set()  # by whoever opened this archive, and not sealed yet
         self.owners = Shelf(store, Owner, "owners", name=lambda owner: owner.id, since=(as_it_is,) * 2)
         self.cameras = Shelf(store, Camera, "cameras", name=lambda camera: camera.id, since=(as_it_is,) * 3)
         self.transfers = Shelf(store, Transfer, "transfers", name=lambda one: f"{one.camera}/{_stamp(one.at_ns)}")
@@ -149,7 +182,9 @@ class Archive:
         self.records = Shelf(
             store, Record, "cases", name=lambda one: f"{one.request}/{one.name}", since=(_untold, as_it_is, as_it_is)
         )
-        self.log = Shelf(store, Entry, "audit", name=lambda entry: f"{entry.seq:012d}")
+        self.chain = Shelf(store, Link, "audit", name=lambda entry: f"{entry.seq:012d}")
+        self.entries = Shelf(store, Batch, "entries", name=lambda batch: f"{batch.log}/{batch.first:012d}")
+        self.logs = Shelf(store, Identity, "logs", name=lambda one: f"{one.log}")
 
     @property
     def shelves(self) -> list[Shelf[Any]]:

@@ -20,6 +20,7 @@ from pipeline.case.request import Request
 from pipeline.case.usage import Usage, Use
 from pipeline.clip import Camera, Clip, Clock, Condition, Disclosure, Owner, Sharing, Stream, Transfer
 from pipeline.evidence.keys import Key, Purpose
+from pipeline.log.entry import Leaf, LogName
 from pipeline.media.cut import Cut
 from pipeline.media.layouts import LAYOUTS, layout
 from pipeline.media.origin import Naming
@@ -28,8 +29,8 @@ from pipeline.media.template import PathTemplate, Readable
 from pipeline.people import Agency, Person
 from pipeline.roster import Roster
 from pipeline.span import NS, Span, parse_iso
-from storage.archive import Aside, Ingested, Learnt, Mark, clip_name, released_key, short
-from storage.log import GENESIS, Entry
+from storage.archive import Aside, Batch, Identity, Ingested, Learnt, Mark, clip_name, released_key, short
+from storage.chain import GENESIS, Entry
 
 NOON = parse_iso("2026-03-01T12:00:00Z")
 MINUTE = 60 * NS
@@ -190,7 +191,12 @@ DOCUMENTS: dict[str, tuple[Any, str]] = {
     "prepared": (DELIVERED, f"prepared/{ONE.id}/"),
     "deliveries": (DELIVERED, f"deliveries/{ONE.id}/"),
     "records": (DELIVERED.record, f"cases/{ONE.id}/"),
-    "log": (Entry(7, NOON, "owner a", "decision", "r", "ü", GENESIS), "audit/000000000007.json"),
+    "chain": (Entry(7, NOON, "owner a", "decision", "r", "ü", GENESIS), "audit/000000000007.json"),
+    "entries": (
+        Batch(LogName.OPEN, 512, (Leaf("ab" * 32, "cd" * 32, "{}"),)),
+        "entries/open/000000000512.json",
+    ),
+    "logs": (Identity(LogName.KEPT, "lamplighter-1f/kept"), "logs/kept.json"),
 }
 """One document of each kind by its shelf, and what its key begins with."""
 

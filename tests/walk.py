@@ -21,6 +21,7 @@ from fleet_fixtures import CAMERAS, Films, a_request, approve, as_owner, move_in
 from lamplighter.desk import delivery
 from lamplighter.desk.desk import Desk, open_desk
 from lamplighter.settings import load
+from logged import whole
 from pipeline.actor import Actor, Role
 from pipeline.case.consent import Share, Standing
 from pipeline.case.delivery import Delivery
@@ -30,7 +31,6 @@ from pipeline.clip import Clip, Sharing
 from pipeline.errors import Conflict, NotAllowed, NotFound
 from pipeline.media.cut import Cut, Product
 from pipeline.span import NS, Span
-from storage.log import verify
 
 HOME: Final = tuple(camera for camera in CAMERAS if camera.id != "far-1")
 OWNERS: Final = ("olga", "piet", "ruth", "sven")
@@ -334,7 +334,7 @@ def walking(home: Path, films: Films) -> Iterator[Callable[[int, int], Counter[s
                     one.step()
                 except AssertionError as error:
                     raise AssertionError(f"seed {seed}, world {world}, step {number}: {error}") from error
-            verify(one.desk._holdings.archive.log.all())
+            whole(one.desk)
             one.open.close()
             shutil.rmtree(folder)
         return counts

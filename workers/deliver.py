@@ -18,7 +18,7 @@ from pipeline.media.cut import Cut, Product, make_cut
 from pipeline.media.profile import Profile
 from pipeline.span import Span
 from storage.archive import Archive, prepared_key, released_key
-from storage.contract import MissingObject
+from storage.contract import Head, MissingObject
 from storage.disk import scratch
 from workers.ingest import Context, fetch_clip
 from workers.receipt import Outcome, Stopwatch
@@ -61,10 +61,10 @@ def prepare(job: DeliverJob, context: Context, watch: Stopwatch) -> tuple[Outcom
         name = f"{cut.request}/{cut.id}"
         known = archive.deliveries.get(name)
         # What was delivered and is gone is made again, under the word that holds now.
-        if known is not None and archive.store.head(known.record.key) is not None:
+        if known is not None and handed_over(archive, known):
             return Outcome.ALREADY, known
         waits = archive.prepared.get(name)
-        if waits is not None and archive.store.head(prepared_key(waits)) is not None:
+        if waits is not None and there(archive, waits.record, prepared_key(waits)):
             return Outcome.ALREADY, waits
     with watch("consent"), believed():
         _check(archive, cut)
@@ -173,11 +173,52 @@ def _check_place(waits: Delivery) -> None:
         raise ClipError("consent", "its account names another place than its request's case")
 
 
-def hand_over(archive: Archive, delivery: Delivery) -> bool:
-    """Put a released clip into its case; tell whether it is there. Whoever is killed half-way does it again."""
+def handed_over(archive: Archive, delivery: Delivery) -> bool:
+    """Tell whether a released clip and its record lie in its case. Raises ClipError where others do."""
+    record, name = delivery.record, f"{delivery.request}/{delivery.record.name}"
+    if not there(archive, record, record.key) or (found := archive.records.get(name)) is None:
+        return False
+    if found != record:
+        raise ClipError("deliver", f"{archive.records.key(name)} is not the record that was released; {_MOVE}")
+    return True
+
+
+def there(archive: Archive, record: Record, key: str) -> bool:
+    """Tell whether the bytes of a record lie under a key. Raises ClipError where other bytes do.
+
+    By their size and what the store says of them: whether it is right an audit asks (`lamplighter log audit`).
+    """
+    head = archive.store.head(key)
+    if head is None:
+        return False
+    if wrong := _wrong_in(head, record):
+        raise ClipError("deliver", f"{key} is not what was made: {wrong}; {_MOVE}")
+    return True
+
+
+_MOVE = "somebody replaced it: move it away and keep it, and deliver again"
+
+
+def _wrong_in(head: Head, record: Record) -> str:
+    """Return what an object says of itself that its record does not, "" for nothing."""
+    if head.size != record.size:
+        return f"wanted {record.size} bytes, got {head.size}"
+    if (said := head.meta.get("sha256", record.sha256)) != record.sha256:
+        return f"wanted SHA-256 {record.sha256}, it says {said}"
+    return ""
+
+
+def hand_over(archive: Archive, delivery: Delivery, *, replaced: Callable[[str], None] = lambda _: None) -> bool:
+    """Put a released clip into its case; tell whether it is there. Whoever is killed half-way does it again.
+
+    `replaced` is told what lay there that was never released; what was released takes its place.
+    """
     record = delivery.record
-    there = archive.store.head(record.key)
-    if there is None or there.meta.get("sha256", record.sha256) != record.sha256:
+    head = archive.store.head(record.key)
+    wrong = _wrong_in(head, record) if head is not None else ""
+    if wrong:
+        replaced(wrong)
+    if head is None or wrong:
         try:
             archive.store.copy(prepared_key(delivery), record.key, meta={"sha256": record.sha256})
         except MissingObject:

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from pipeline.clip import is_address
+from pipeline.log.note import Verifier
 
 
 class BatchSettings(BaseModel):
@@ -141,3 +142,50 @@ class MailSettings(BaseModel):
         if url and not (parts.scheme == "https" and parts.hostname and plain and url.isascii() and url.isprintable()):
             raise ValueError("wanted https://HOST or https://HOST/PATH: a link is a secret, and is opened encrypted")
         return url.rstrip("/")
+
+
+class WitnessSettings(BaseModel):
+    """Somebody else who signs the open log's checkpoints after looking that it only grew."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    url: str = Field(description="where it is asked: below this, add-checkpoint (C2SP tlog-witness)")
+    key: str = Field(description="its verifier key: NAME+ID+KEY")
+
+    @field_validator("url")
+    @classmethod
+    def _is_url(cls, url: str) -> str:
+        parts = urlsplit(url)
+        if parts.scheme not in {"http", "https"} or not parts.hostname or parts.username or parts.query:
+            raise ValueError("wanted http(s)://HOST/PATH without a user and a query")
+        return url.rstrip("/")
+
+    @field_validator("key")
+    @classmethod
+    def _is_key(cls, key: str) -> str:
+        Verifier.parse(key)
+        return key
+
+
+class LogSettings(BaseModel):
+    """Who vouches for the logs besides their own key."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    origin: str = Field(
+        "",
+        description="what the logs of a new bucket are called, such as log.example.org/town; empty = by chance",
+    )
+    must_sign: bool = Field(False, description="release nothing while this machine has no key to sign the log with")
+    witnesses: tuple[WitnessSettings, ...] = Field(
+        (), description="who is asked to sign the open log's checkpoints: a list of {url, key}"
+    )
+    quorum: int = Field(0, ge=0, le=32, description="how many of them have to sign before a checkpoint is witnessed")
+    witness_s: float = Field(5.0, gt=0, le=60, description="longest wait for a witness, which delays nothing (seconds)")
+
+    @field_validator("origin")
+    @classmethod
+    def _is_origin(cls, origin: str) -> str:
+        if origin and (not origin.isprintable() or any(char.isspace() or char == "+" for char in origin)):
+            raise ValueError("wanted a name such as log.example.org/town, without spaces and plus signs")
+        return origin.strip("/")

@@ -28,6 +28,7 @@ from lamplighter.cli.explain import explain_clip
 from lamplighter.cli.fleet import fleet_app
 from lamplighter.cli.habits import habits_app
 from lamplighter.cli.ingest import ingest
+from lamplighter.cli.log import log_app
 from lamplighter.cli.match import match
 from lamplighter.cli.measure import measure
 from lamplighter.cli.minio import minio_app
@@ -81,6 +82,7 @@ for name, group in {
     "order": order_app,
     "case": case_app,
     "catalog": catalog_app,
+    "log": log_app,
     "audit": audit_app,
     "minio": minio_app,
     "fleet": fleet_app,

@@ -1,22 +1,19 @@
-"""`lamplighter audit`: the append-only log of every step."""
+"""`lamplighter audit verify`: what `lamplighter log audit` was called until the log became two trees."""
 
 from __future__ import annotations
 
 import typer
 
-from lamplighter.cli.options import Json, desk_of
+from lamplighter.cli.log import run_audit
+from lamplighter.cli.options import Json
 
-audit_app = typer.Typer(no_args_is_help=True, help="The append-only log of every step.")
+audit_app = typer.Typer(no_args_is_help=True, help="The former name of `lamplighter log audit`.", hidden=True)
 
 
 @audit_app.command("verify")
 def verify_audit(context: typer.Context, as_json: Json = False) -> None:
-    """Check the audit log's chain; keep the hash it prints elsewhere to notice a log that was cut short."""
+    """Do what `lamplighter log audit` does; this name goes with the next version."""
     from lamplighter.cli import tables
 
-    with desk_of(context) as desk:
-        count, last = desk.verify_log()
-    if as_json:
-        tables.write_json({"entries": count, "hash": last})
-    else:
-        tables.say(f"{count} entries, unbroken; last hash {last}")
+    tables.warn("`lamplighter audit verify` is called `lamplighter log audit` now")
+    run_audit(context, quick=False, as_json=as_json)

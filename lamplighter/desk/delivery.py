@@ -11,6 +11,7 @@ from typing import Any, Never
 import numpy as np
 from pydantic import TypeAdapter
 
+from lamplighter.desk import logs
 from lamplighter.desk.books import Accounts, carry_out
 from lamplighter.desk.cases import consent_to, matching
 from lamplighter.desk.holdings import Holdings
@@ -23,6 +24,7 @@ from pipeline.case.released import Record
 from pipeline.case.request import Request
 from pipeline.clip import Camera, Clip
 from pipeline.errors import Conflict
+from pipeline.log.entry import sha256
 from pipeline.media.cut import Cut
 from pipeline.media.profile import Profile
 from pipeline.span import Span
@@ -43,6 +45,7 @@ def deliver(holdings: Holdings, request: Request, *, saw: Saw) -> Tally:
         )
     # Of the start alone: how long cutting takes, also of what is not released then, moves no release to another tick.
     start_ns = time.time_ns()
+    logs.check_signs(holdings)
     _finish(holdings, request)
     jobs, damaged = _jobs(holdings, request)
     _sweep(holdings, request, set(jobs) | set(damaged))
@@ -59,6 +62,7 @@ def deliver(holdings: Holdings, request: Request, *, saw: Saw) -> Tally:
     now = {one.cut for one in release(holdings, request, tally, start_ns=start_ns)}
     known = {one.cut: one for one in holdings.catalog.cases.deliveries(request.id)}
     tally.count_released(known, now)
+    logs.seal_tick(holdings)
     return tally
 
 
@@ -89,7 +93,7 @@ def release(
     letters = partial(_letters, holdings, request)
     released = sorted(holdings.catalog.cases.release(settle, letters=letters), key=lambda one: one.record.key)
     for delivery in released:
-        _hand_over(holdings, delivery)
+        _hand_over(holdings, request, delivery)
     for delivery, why in refused:
         holdings.log("kept back", request.id, f"clip {delivery.clip}: {why}")
         drop_prepared(archive, [delivery])
@@ -117,15 +121,28 @@ def _finish(holdings: Holdings, request: Request) -> None:
         if known is not None and not waits.word and known.record.sha256 == waits.record.sha256:
             holdings.catalog.cases.put_deliveries([known])
             holdings.catalog.cases.tell(_letters(holdings, request, [known]))
-            _hand_over(holdings, known)
+            _hand_over(holdings, request, known)
 
 
-def _hand_over(holdings: Holdings, delivery: Delivery) -> None:
-    record = delivery.record
-    if hand_over(holdings.archive, delivery):
-        # Logged before what was set aside goes: who is killed in between logs it a second time, and never not at all.
-        holdings.log("delivered", record.key, f"sha256 {record.sha256}, clip {delivery.clip}, {delivery.word}")
-        drop_prepared(holdings.archive, [delivery])
+def _hand_over(holdings: Holdings, request: Request, delivery: Delivery) -> None:
+    record, replaced = delivery.record, list[str]()
+    if not hand_over(holdings.archive, delivery, replaced=replaced.append):
+        return
+    for what in replaced:
+        holdings.log("found replaced", record.key, what)
+    told = sha256(holdings.archive.records.dump(record).encode())
+    # Logged before what was set aside goes: who is killed in between logs it a second time, and never not at all. At
+    # the instant of the release: how long cutting took is nobody's to know. Clip and owner stand in the kept log alone.
+    holdings.catalog.logs.append(
+        holdings.line(
+            *("delivered", record.key),
+            request=request,
+            sha256={"clip": record.sha256, "record": told},
+            at_ns=record.released_ns or None,
+        ),
+        holdings.line("delivered of", record.key, f"clip {delivery.clip}, {delivery.word}"),
+    )
+    drop_prepared(holdings.archive, [delivery])
 
 
 def told(deliveries: Iterable[Delivery]) -> list[dict[str, Any]]:
@@ -202,5 +219,5 @@ def _sweep(holdings: Holdings, request: Request, wanted: set[str]) -> None:
     names = {one.record.name for one in archive.deliveries.all(f"{request.id}/")}
     for key in keys:
         if PurePosixPath(key).stem not in names:
-            holdings.log("removed from case", key, "no account of it")
+            holdings.log("removed from case", key, "no account of it", request=request)
             store.delete(key)

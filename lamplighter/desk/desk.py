@@ -10,19 +10,18 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 # What an operation alone needs is imported in it: decoding and measuring cost a second, and most do neither.
-from lamplighter.desk.correspondence import Correspondence
 from lamplighter.desk.habits import InForce, in_force
 from lamplighter.desk.holdings import opened, operator
+from lamplighter.desk.ledger import Ledger
 from lamplighter.desk.people import actor_of
 from lamplighter.desk.roles import operation
 from lamplighter.desk.tally import Saw, Tally, nobody
 from lamplighter.settings import Settings
 from pipeline.actor import Actor
 from pipeline.clip import Camera, Clip
-from pipeline.errors import LamplighterError, NotFound
+from pipeline.errors import NotFound
 from pipeline.span import Span
 from storage.archive import Ingested
-from storage.log import verify
 
 if TYPE_CHECKING:
     import numpy as np
@@ -45,10 +44,16 @@ def open_desk(settings: Settings, actor: Actor | None = None) -> Iterator[Desk]:
     StoreUnavailable and StoreRefused when they say so.
     """
     with opened(settings, actor or operator()) as holdings:
-        yield Desk(holdings)
+        try:
+            yield Desk(holdings)
+        finally:
+            if holdings.archive.appended:  # those logs alone to which something was added here
+                from lamplighter.desk.logs import seal
+
+                seal(holdings, *sorted(holdings.archive.appended))
 
 
-class Desk(Correspondence):
+class Desk(Ledger):
     """The operations over one fleet, for one actor. Open it with `open_desk`.
 
     Each raises NotAllowed to a role that may not do it (`lamplighter.desk.roles.MAY`), before anything is done.
@@ -194,14 +199,3 @@ class Desk(Correspondence):
         counts = self._holdings.catalog.rebuild()
         self._holdings.log("catalogue rebuilt", "catalogue", json.dumps(counts, sort_keys=True))
         return counts
-
-    @operation
-    def verify_log(self) -> tuple[int, str]:
-        """Check the audit log's chain; return how many entries it has and the last one's hash.
-
-        Raises LamplighterError naming the first entry that is missing, moved or changed.
-        """
-        try:
-            return verify(self._holdings.archive.log.all())
-        except ValueError as error:
-            raise LamplighterError(f"the audit log is broken: {error}") from error

@@ -70,6 +70,6 @@ def _remove_unaccounted(holdings: Holdings, request: str) -> Iterator[Renamed]:
     for key in list(store.keys(f"cases/{request}/" if request else "cases/")):
         if _TELLING.fullmatch(key):
             why = "it had no record; the next delivery makes it again if its owner lets it out"
-            holdings.log("removed from case", key, why)
+            holdings.log("old name removed", key, why)  # not "removed from case": that name tells the clip
             store.delete(key)
             yield Renamed((key,), "", why)

@@ -21,10 +21,11 @@ from storage.contract import MissingObject
 def still(holdings: Holdings, clip: Clip, pts: int, *, missed: Callable[[str], None]) -> NDArray[np.uint8] | None:
     """Return a frame of a clip; see Desk.still."""
     frame_ns = clip.time_ns(pts)
-    entry = holdings.log("still taken", clip.id, f"frame at {iso(frame_ns)}, for a picture")
+    logged = holdings.log("still taken", clip.id, f"frame at {iso(frame_ns)}, for a picture")
+    entry = logged.entry
     # Once more where its owner's account finds it: the log is long, and in the order of what happened.
     if camera := holdings.catalog.camera(clip.camera):
-        look = Look(camera.owner, camera.id, clip.id, frame_ns, entry.actor, entry.at_ns, entry.seq)
+        look = Look(camera.owner, camera.id, clip.id, frame_ns, entry.actor, entry.at_ns, logged.index)
         holdings.archive.looks.put(look)
     with tempfile.TemporaryDirectory(prefix="lamplighter-") as scratch:
         path = Path(scratch) / f"clip{Path(clip.key).suffix}"

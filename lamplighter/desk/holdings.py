@@ -5,7 +5,7 @@ from __future__ import annotations
 import getpass
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING
 
 from lamplighter.settings import Settings
 from pipeline.actor import Actor, Proof, Role
+from pipeline.case.request import Request
 from pipeline.errors import ConfigError
 from storage.access import ACCESS_KEY, SECRET_KEY, SESSION_TOKEN, StoreSettings
 from storage.archive import Archive
-from storage.catalog.audit import Line
+from storage.catalog.audit import Line, Logged
 from storage.catalog.catalog import Catalog
-from storage.log import Entry
 from workers.patience import Patient
 
 if TYPE_CHECKING:
@@ -51,16 +51,26 @@ class Holdings:
             future_slack_s=ingest.future_slack_s,
         )
 
-    def line(self, action: str, subject: str, detail: str = "") -> Line:
-        """Return one line for the audit log, in the actor's name."""
-        actor = self.actor
+    def line(
+        self,
+        action: str,
+        subject: str,
+        detail: str = "",
+        *,
+        request: Request | str = "",
+        sha256: Mapping[str, str] | None = None,
+        at_ns: int | None = None,
+    ) -> Line:
+        """Return one line for the log, in the actor's name; of an own `request` all goes to the log that is kept."""
+        actor, own = self.actor, not isinstance(request, str) and bool(request.own)
         who = str(actor) if actor.proof is Proof.LOGGED_IN else f"{actor}, {actor.proof}"
-        return Line(time.time_ns(), who, action, subject, detail)
+        now_ns = time.time_ns() if at_ns is None else at_ns
+        name = request if isinstance(request, str) else request.id
+        return Line(now_ns, who, action, subject, detail, request=name, sha256=sha256 or {}, own=own)
 
-    def log(self, action: str, subject: str, detail: str = "") -> Entry:
-        """Append one line to the audit log, in the actor's name; return it."""
-        line = self.line(action, subject, detail)
-        return self.catalog.append(line.at_ns, line.actor, action=action, subject=subject, detail=detail)
+    def log(self, action: str, subject: str, detail: str = "", *, request: Request | str = "") -> Logged:
+        """Append one line to the log, in the actor's name; return it in its place."""
+        return self.catalog.logs.append(self.line(action, subject, detail, request=request))[0]
 
 
 @contextmanager

@@ -63,7 +63,9 @@ def submit(holdings: Holdings, request: Request) -> Request:
     _check_agency(holdings, request)
     submitted = Life(request).next(Act.SUBMIT, actor, now_ns)
     bulk = partial(check_bulk, limits=limits) if not request.own else (lambda _request, _others: None)
-    line = holdings.line("request submitted", request.id, f"case {request.case_number}, {request.span}")
+    line = holdings.line(
+        "request submitted", request.id, f"case {request.case_number}, {request.span}", request=request
+    )
     holdings.catalog.cases.put_request(request, submitted, check=bulk, line=line)
     return request
 
@@ -160,7 +162,7 @@ def take(
                 yield Letter(request.id, owner, Kind.REMIND, remind_ns)
 
     def line(step: Step) -> Line:
-        return holdings.line(f"request {DONE[act]}", request.id, step.told)
+        return holdings.line(f"request {DONE[act]}", request.id, step.told, request=request)
 
     holdings.catalog.cases.step(request_of(holdings, request.id), make, letters=letters, log=line)
     return standing(holdings, request)

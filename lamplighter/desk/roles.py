@@ -80,7 +80,11 @@ MAY: Final[Mapping[str, frozenset[Role]]] = {
     "upgrade_cases": _OPERATOR,
     # The books
     "rebuild": _OPERATOR,
-    "verify_log": frozenset({Role.OPERATOR, Role.AUDITOR}),
+    "log_checkpoint": frozenset({Role.OPERATOR, Role.AUDITOR}),
+    "log_prove": frozenset({Role.OPERATOR, Role.AUDITOR}),
+    "log_consistency": frozenset({Role.OPERATOR, Role.AUDITOR}),
+    "log_audit": frozenset({Role.OPERATOR, Role.AUDITOR}),
+    "log_erase": _OPERATOR,
     # Who runs the machine says for whom it acts: a command for an owner, a page for whoever signed in.
     "acting_as": _OPERATOR,
     "acting_for": _OPERATOR,

@@ -10,6 +10,7 @@ from lamplighter.desk.cases import life_of
 from lamplighter.desk.delivery import deliver
 from lamplighter.desk.holdings import Holdings
 from lamplighter.desk.lives import send
+from lamplighter.desk.logs import seal_all
 from lamplighter.desk.tally import Tally, nobody
 from pipeline.case.life import Life, State
 from pipeline.case.request import Request
@@ -57,6 +58,7 @@ def go_round(holdings: Holdings, done: MutableMapping[str, int]) -> Round:
         released += len(holdings.catalog.cases.deliveries(request.id)) - before
         if _finished(holdings, request, life, tally):
             done[request.id] = orders
+    seal_all(holdings)
     return Round(tuple(sent), tuple(delivered), released, tuple(failed))
 
 

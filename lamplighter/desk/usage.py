@@ -25,5 +25,5 @@ def tell(holdings: Holdings, request: Request, name: str, use: Use) -> Usage:
         raise Conflict(f"clip {name} was said to be deleted at {said}; what is deleted is not used any more")
     usage = Usage(asked.id, name, use, time.time_ns())
     cases.put_usage(usage)
-    holdings.log("usage told", asked.id, f"{name}: {use}")
+    holdings.log("usage told", asked.id, f"{name}: {use}", request=asked)
     return usage

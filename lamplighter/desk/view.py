@@ -39,11 +39,11 @@ def cases(holdings: Holdings) -> list[Progress]:
 
 def fetch_case(holdings: Holdings, name: str, folder: Path, *, saw: Callable[[str], None]) -> View:
     """Write what was released for a case of the actor's own into a folder; see Desk.fetch_case."""
-    seen, archive = case(holdings, name), holdings.archive
+    seen, archive, asked = case(holdings, name), holdings.archive, own(holdings, name)
     for record in seen.clips:
         if record.key != released_key(record.request, record.name):
             raise DamagedDocument(f"the record of {record.name} names a file of no clip that was released")
-        holdings.log("fetched", record.key, f"sha256 {record.sha256}")
+        holdings.log("fetched", record.key, f"sha256 {record.sha256}", request=asked)
         film, account = folder / f"{record.name}.mp4", folder / f"{record.name}.json"
         try:
             folder.mkdir(parents=True, exist_ok=True)

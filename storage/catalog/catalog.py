@@ -22,6 +22,7 @@ from storage.archive import Archive, Ingested
 from storage.catalog import audit, search, tables
 from storage.catalog.cases import Cases
 from storage.catalog.database import Database, upsert
+from storage.catalog.logs import Logs
 from storage.catalog.rows import (
     CAMERA,
     INGESTED,
@@ -34,7 +35,6 @@ from storage.catalog.rows import (
     read_clip,
     read_events,
 )
-from storage.log import Entry
 from storage.shelf import Shelf
 
 T = TypeVar("T")
@@ -57,6 +57,7 @@ class Catalog:
         self._archive = archive
         self._database = Database(url, read_back=self._brought_up, saw=saw)
         self.cases = Cases(self._database, archive)
+        self.logs = Logs(self._database, archive)
 
     def close(self) -> None:
         """Give the database's connections back."""
@@ -189,15 +190,10 @@ class Catalog:
             rows = run.execute(search.events(area, span)).all()
         return {clip: kept for clip, document in rows if (kept := read_events(document))}
 
-    def append(self, at_ns: int, actor: str, *, action: str, subject: str, detail: str = "") -> Entry:
-        """Append one line to the audit log, chained to the last, in the bucket before the transaction ends."""
-        with self._database.turn() as run:
-            return audit.append(run, self._archive, audit.Line(at_ns, actor, action, subject, detail))
-
     def rebuild(self) -> dict[str, int]:
         """Empty every table and read it back from the bucket, in one transaction; return the rows by table."""
         with self._database.turn() as run:
-            counts = self._read_back(run, set(self._sources()))
+            counts = self._read_back(run, {*self._sources(), "entries"})
             run.execute(tables.kept_events.delete())
             run.execute(tables.turn.update().values(longest_ns=search.longest()))
         return counts
@@ -215,6 +211,8 @@ class Catalog:
                 run.execute(table.delete())
                 upsert(run, table, [row(document) for document in documents])
                 counts[name] = run.scalar(sa.select(sa.func.count()).select_from(table)) or 0
+        if "entries" in names:
+            counts["entries"] = audit.read_back(run, self._archive)
         return counts
 
     def _sources(self) -> dict[str, tuple[Iterable[Any], Callable[[Any], dict[str, Any]]]]:
@@ -225,7 +223,6 @@ class Catalog:
             "cameras": (archive.cameras.all(), camera_row),
             "clips": (archive.clips.all(), clip_row),
             "deliveries": (chain(archive.to_rename(), archive.deliveries.all()), self._delivery_row),
-            "audit": (archive.log.all(), lambda entry: {"seq": entry.seq, "hash": entry.hash}),
             **Cases(self._database, archive).sources(),
         }
 
@@ -249,8 +246,7 @@ class Catalog:
                 for document in settled:
                     shelf.put(document)
                 upsert(run, table, [row(document) for document in settled])
-                for line in filter(None, map(log, settled)):
-                    audit.append(run, self._archive, line)
+                audit.append(run, self._archive, *filter(None, map(log, settled)))
             written += settled
         return written
 

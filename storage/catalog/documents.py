@@ -40,8 +40,13 @@ class Documents:
 
     def _note(self, run: sa.Connection, step: Step) -> None:
         """Write the line of a step whose taker was killed before it, unless it is there."""
-        line = Line(step.at_ns, f"{step.role} {step.by}", f"request {DONE[step.act]}", step.request, step.told)
-        written = audit.since(run, self._archive, step.at_ns - _SLACK_NS)
+        asked = self._archive.requests.get(step.request)
+        line = Line(
+            *(step.at_ns, f"{step.role} {step.by}", f"request {DONE[step.act]}", step.request, step.told),
+            request=step.request,
+            own=asked is not None and bool(asked.own),
+        )
+        written = audit.since(run, self._archive, step.at_ns - _SLACK_NS, log=line.log)
         if not any((entry.action, entry.subject) == (line.action, line.subject) for entry in written):
             self._log(run, line)
 

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
-NEWEST: Final = "0010"
+NEWEST: Final = "0011"
 meta: Final = sa.MetaData()
 
 
@@ -202,9 +202,13 @@ links: Final = sa.Table(
     sa.Column("revision", sa.Integer, nullable=False),
     sa.Column("opt_out_sha256", sa.String(64), nullable=False, index=True),
 )
-audit: Final = sa.Table(
-    "audit",
+# The two logs: which entry stands at which index behind which hash; whose case one of the open log belongs to.
+entries: Final = sa.Table(
+    "entries",
     meta,
-    sa.Column("seq", sa.BigInteger, primary_key=True),
-    sa.Column("hash", sa.String(64), nullable=False),
+    sa.Column("log", sa.String(8), primary_key=True),
+    sa.Column("seq", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("leaf", sa.String(64), nullable=False),
+    sa.Column("request", sa.Text),
+    sa.Index("entries_request", "request"),
 )

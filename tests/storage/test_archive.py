@@ -20,9 +20,9 @@ from pipeline.media.profile import Profile
 from pipeline.span import NS
 from samples import DOCUMENTS, NOON, ONE, camera, clip, decision, delivery, ingested, request, square
 from storage.archive import Archive, Aside, clip_name, clip_prefix, short
+from storage.chain import GENESIS, Entry
 from storage.contract import MissingBucket, check_key
 from storage.directory import DirectoryStore
-from storage.log import GENESIS, Entry
 from storage.shelf import SCHEMA, Shelf
 
 
@@ -87,8 +87,8 @@ def test_a_store_that_was_never_made_is_an_error_not_an_empty_archive(tmp_path: 
 
 def test_names_come_in_order_and_by_prefix(archive: Archive) -> None:
     for seq in (10, 2, 1):
-        archive.log.put(Entry(seq, 0, "a", "b", "c", "", GENESIS))
-    assert list(archive.log.names()) == ["000000000001", "000000000002", "000000000010"]
+        archive.chain.put(Entry(seq, 0, "a", "b", "c", "", GENESIS))
+    assert list(archive.chain.names()) == ["000000000001", "000000000002", "000000000010"]
     other = request(case_number="other")
     for said in (decision(ONE, owner="b"), decision(ONE, owner="a"), decision(other, owner="c")):
         archive.decisions.put(said)

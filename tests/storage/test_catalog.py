@@ -18,6 +18,7 @@ import pytest
 import sqlalchemy as sa
 
 from catalog_fixtures import everything, open_archive
+from logged import entries, unbroken
 from pipeline.actor import Role
 from pipeline.case.area import Area
 from pipeline.case.consent import Decision
@@ -48,11 +49,15 @@ from samples import (
     submission,
 )
 from storage.archive import Archive
+from storage.catalog.audit import Line, Logged
 from storage.catalog.catalog import Catalog
 from storage.catalog.rows import KeptEvents
-from storage.log import GENESIS, Entry, verify
 
 REQUEST = request()
+
+
+def log(catalog: Catalog, at_ns: int, actor: str, *, action: str, subject: str, detail: str = "") -> Logged:
+    return catalog.logs.append(Line(at_ns, actor, action, subject, detail))[0]
 
 
 def put(catalog: Catalog, asked: Request, *, max_per_incident: int = 2) -> None:
@@ -88,8 +93,8 @@ def fill(catalog: Catalog, archive: Archive) -> None:
     catalog.cases.put_order(REQUEST.id, "o1", lambda _: replace(ORDER, request=REQUEST.id))
     catalog.cases.tell([Letter(REQUEST.id, "owner-1", Kind.ASK, NOON)])
     catalog.cases.put_usage(Usage(REQUEST.id, made.record.name, Use.USED, NOON))
-    catalog.append(NOON, "operator", action="delivered", subject=made.record.key, detail="ü")
-    catalog.append(NOON, "operator", action="delivered", subject=made.record.key)
+    log(catalog, NOON, "operator", action="delivered", subject=made.record.key, detail="ü")
+    log(catalog, NOON, "operator", action="delivered", subject=made.record.key)
 
 
 # Methods --------------------------------------------------------------------------------------------------------------
@@ -402,12 +407,13 @@ def test_deliveries_are_listed_by_request(catalog: Catalog) -> None:
     assert catalog.cases.deliveries("r0") == []
 
 
-def test_the_log_is_a_chain_in_the_bucket(catalog: Catalog, archive: Archive) -> None:
-    first = catalog.append(5, "owner a", action="decision", subject="r-1", detail="ü")
-    second = catalog.append(4, "operator", action="x", subject="y")
-    assert (first.seq, first.previous, second.seq, second.previous) == (1, GENESIS, 2, first.hash)
-    assert list(archive.log.all()) == [first, second]
-    assert verify(archive.log.all()) == (2, second.hash)
+def test_the_log_lies_in_the_bucket(catalog: Catalog, archive: Archive) -> None:
+    first = log(catalog, 5, "owner a", action="decision", subject="r-1", detail="ü")
+    second = log(catalog, 6, "operator", action="x", subject="y")
+    third = log(catalog, 7, "officer o", action="fetched", subject="z")
+    assert [(one.log, one.index) for one in (first, second, third)] == [("kept", 0), ("kept", 1), ("open", 0)]
+    assert entries(archive) == [first.entry, second.entry, third.entry]
+    assert unbroken(catalog) == 3
 
 
 # Crashes --------------------------------------------------------------------------------------------------------------
@@ -457,22 +463,23 @@ def test_an_answer_put_into_the_bucket_alone_is_found_when_one_is_settled(catalo
 
 
 def test_a_log_line_that_reached_only_the_bucket_is_followed(catalog: Catalog, archive: Archive, crash: Crash) -> None:
-    catalog.append(1, "a", action="b", subject="1")
-    crash(lambda: catalog.append(2, "a", action="b", subject="2"))
-    third = catalog.append(3, "a", action="b", subject="3")
-    assert third.seq == 3
-    assert [entry.subject for entry in archive.log.all()] == ["1", "2", "3"]
-    assert verify(archive.log.all()) == (3, third.hash)
+    log(catalog, 1, "a", action="b", subject="1")
+    crash(lambda: log(catalog, 2, "a", action="b", subject="2"))
+    third = log(catalog, 3, "a", action="b", subject="3")
+    assert third.index == 2
+    assert [entry.subject for entry in entries(archive)] == ["1", "2", "3"]
+    assert unbroken(catalog) == 3
 
 
-def test_a_log_goes_on_where_the_bucket_ends_when_the_catalogue_is_new(catalog: Catalog, archive: Archive) -> None:
-    previous = GENESIS
-    for seq in range(1, 4):
-        entry = Entry(seq, 0, "a", "b", "c", "", previous)
-        archive.log.put(entry)
-        previous = entry.hash
-    assert catalog.append(3, "a", action="b", subject="c").seq == 4
-    assert verify(archive.log.all())[0] == 4
+def test_a_log_goes_on_where_the_bucket_ends_when_the_catalogue_is_new(
+    tmp_path: Path, catalog: Catalog, archive: Archive
+) -> None:
+    for number in range(3):
+        log(catalog, number, "a", action="b", subject="c")
+    again = Catalog(f"sqlite:///{tmp_path / 'another.sqlite'}", archive)
+    assert log(again, 3, "a", action="b", subject="c").index == 3
+    assert unbroken(again) == 4
+    again.close()
 
 
 def test_a_request_that_reached_only_the_bucket_can_be_made_again(
@@ -494,8 +501,8 @@ def test_cameras_that_reached_only_the_bucket_can_be_put_again(catalog: Catalog,
 
 def test_after_a_crash_the_next_one_has_its_turn(catalog: Catalog, crash: Crash) -> None:
     for _ in range(3):
-        crash(lambda: catalog.append(1, "a", action="b", subject="c"))
-    assert catalog.append(1, "a", action="b", subject="c").seq == 2
+        crash(lambda: log(catalog, 1, "a", action="b", subject="c"))
+    assert log(catalog, 1, "a", action="b", subject="c").index == 1
 
 
 # Rebuilding -----------------------------------------------------------------------------------------------------------
@@ -533,11 +540,11 @@ def test_a_catalogue_read_back_from_the_bucket_gives_the_same_answers(
         "usage": 1,
         "letters": 1,
         "links": 1,
-        "audit": 2,
+        "entries": 2,
     }
     assert everything(again) == before
-    assert again.append(1, "a", action="b", subject="c").seq == 3
-    assert verify(archive.log.all())[0] == 3
+    assert log(again, 1, "a", action="b", subject="c").index == 0
+    assert unbroken(again) == 3
     again.close()
 
 
@@ -599,14 +606,14 @@ def test_the_limit_of_an_incident_holds_when_all_ask_at_once(url: str, archive: 
     assert len(catalog.cases.requests()) == len(list(archive.requests.all())) == 2
 
 
-def test_log_lines_written_at_once_are_one_unbroken_chain(url: str, archive: Archive, catalog: Catalog) -> None:
+def test_log_lines_written_at_once_have_places_without_a_hole(url: str, archive: Archive, catalog: Catalog) -> None:
     def write(who: str, own: Catalog) -> list[int]:
-        return [own.append(number, who, action="b", subject=str(number)).seq for number in range(8)]
+        return [log(own, number, who, action="b", subject=str(number)).index for number in range(8)]
 
     seqs = at_once(url, archive, [partial(write, who) for who in "abcd"])
-    assert sorted(seq for some in seqs for seq in some) == list(range(1, 33))
-    assert verify(archive.log.all())[0] == 32
-    assert catalog.append(0, "e", action="b", subject="c").seq == 33
+    assert sorted(seq for some in seqs for seq in some) == list(range(32))
+    assert unbroken(catalog) == 32
+    assert log(catalog, 0, "e", action="b", subject="c").index == 32
 
 
 def test_the_same_rows_written_at_once_in_any_order_are_written(url: str, archive: Archive, catalog: Catalog) -> None:
@@ -641,8 +648,9 @@ def test_sixteen_threads_share_one_catalogue(catalog: Catalog, archive: Archive)
             catalog.put_clips([mine])
             assert catalog.clip(mine.clip.id) == mine
             assert mine in [one for _, one in catalog.candidates(REQUEST.area, REQUEST.span)]
-            entry = catalog.append(turn, f"t{number}", action="b", subject=str(turn))
-            assert archive.log.get(f"{entry.seq:012d}") == entry
+            logged = log(catalog, turn, f"t{number}", action="b", subject=str(turn))
+            found = catalog.logs.leaf(logged.log, logged.index)
+            assert found.entry == logged.entry
             settled.append(settle(catalog, decision(REQUEST, owner=f"owner-{turn}", decided_ns=NOON + number)))
             assert catalog.cases.decisions(REQUEST.id)[f"owner-{turn}"].revision >= settled[-1].revision
         return settled
@@ -653,7 +661,7 @@ def test_sixteen_threads_share_one_catalogue(catalog: Catalog, archive: Archive)
         last = max(answers, key=lambda said: said.revision)
         assert sorted(said.revision for said in answers) == list(range(1, threads + 1))
         assert catalog.cases.decisions(REQUEST.id)[f"owner-{number}"] == last
-    assert verify(archive.log.all())[0] == threads * rounds
+    assert unbroken(catalog) == threads * rounds
     assert len(catalog.clips()) == threads * rounds
     assert len(catalog.cameras()) == threads + len(same)
     assert catalog.cameras() == list(archive.cameras.all())
@@ -677,9 +685,9 @@ def _open_and_answer(url: str, folder: str, said: Decision) -> tuple[Decision, i
     own = Catalog(url, open_archive(Path(folder)))
     settled = settle(own, said)
     for _ in range(4):
-        entry = own.append(0, said.owner, action="decision", subject=said.request)
+        logged = log(own, 0, said.owner, action="decision", subject=said.request)
     own.close()
-    return settled, entry.seq
+    return settled, logged.index
 
 
 def test_processes_that_open_a_new_catalogue_together_agree_on_the_last_answer(
@@ -690,9 +698,9 @@ def test_processes_that_open_a_new_catalogue_together_agree_on_the_last_answer(
         running = [pool.submit(_open_and_answer, url, str(tmp_path / "store"), said) for said in answers]
         results = [one.result() for one in running]
     assert sorted(settled.revision for settled, _ in results) == [1, 2, 3]
-    assert max(seq for _, seq in results) == 12
-    assert verify(archive.log.all())[0] == 12
+    assert max(seq for _, seq in results) == 11
     catalog = Catalog(url, archive)
+    assert unbroken(catalog) == 12
     (last,) = [settled for settled, _ in results if settled.revision == 3]
     assert catalog.cases.decisions(REQUEST.id) == {"owner-1": last}
     catalog.close()

@@ -18,6 +18,7 @@ from walk import cut_small
 from fleet_fixtures import CAMERAS, Films, a_request, as_owner, move_in, put_film, staff
 from lamplighter.desk.desk import Desk, open_desk
 from lamplighter.settings import load
+from logged import entries, whole
 from pipeline.actor import Actor, Role
 from pipeline.case.consent import Share
 from pipeline.case.delivery import CaseKey
@@ -29,7 +30,6 @@ from pipeline.span import NS, Span
 from storage.catalog import tables
 from storage.catalog.database import Database
 from storage.directory import DirectoryStore
-from storage.log import verify
 
 pytestmark = [pytest.mark.whole, pytest.mark.timeout(900)]
 
@@ -199,13 +199,13 @@ def rows(desk: Desk) -> dict[str, Any]:
 
 
 def said(desk: Desk) -> Counter[str]:
-    return Counter(entry.action for entry in desk._holdings.archive.log.all())
+    return Counter(entry.action for entry in entries(desk._holdings.archive))
 
 
 def in_order(desk: Desk, request: Request) -> None:
     """Hold that the bucket and the catalogue say the same, and that the log is whole."""
     archive = desk._holdings.archive
-    verify(archive.log.all())
+    whole(desk)
     names = {one.name for one in desk._holdings.catalog.cases.letters()}
     assert names == {name.removeprefix(f"{request.id}/") for name in archive.letters.names()}
     before = rows(desk)

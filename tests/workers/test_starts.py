@@ -14,6 +14,7 @@ from lamplighter.desk.desk import Desk
 from lamplighter.desk.show import show
 from lamplighter.desk.tally import Tally
 from lamplighter.settings import IngestSettings
+from logged import entries
 from pipeline.clip import Camera, Clock, Sharing
 from pipeline.errors import ConfigError
 from pipeline.media.encode import encode
@@ -89,7 +90,7 @@ def test_zone_and_clock_stand_in_the_record_and_in_what_show_tells(desk: Desk, f
     assert told == "from the path, local time of Europe/Vienna, less 180 s that the camera's clock is ahead (seen)"
     of_camera = show(desk._holdings, "yard")
     assert (of_camera["zone"], of_camera["clock offset s"], of_camera["aliases"]) == (VIENNA, 180, "Back Yard")
-    (line,) = [entry for entry in desk._holdings.archive.log.all() if entry.subject == "yard"]
+    (line,) = [entry for entry in entries(desk._holdings.archive) if entry.subject == "yard"]
     assert "zone Europe/Vienna, clock +180 s (seen), also called Back Yard" in line.detail
 
 

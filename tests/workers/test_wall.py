@@ -16,6 +16,7 @@ import pytest
 from fleet_fixtures import START_NS, Films, a_request, answer, as_owner, ask, change, put_film
 from lamplighter.cli.app import app
 from lamplighter.desk.desk import Desk
+from logged import entries
 from pipeline.case.delivery import CaseKey, Delivery
 from pipeline.case.released import commitment
 from pipeline.case.request import Request
@@ -177,7 +178,7 @@ def test_the_key_is_in_no_job_log_record_or_representation(desk: Desk, released:
     assert key is not None
     assert key.secret not in repr(key)
     assert key.secret not in seen_by_the_requester(desk, released)
-    for entry in desk._holdings.archive.log.all():
+    for entry in entries(desk._holdings.archive):
         assert key.secret not in f"{entry}"
     (delivery,) = desk._holdings.catalog.cases.deliveries(released.id)
     assert key.secret not in repr(delivery)
@@ -362,7 +363,7 @@ def test_what_a_killed_delivery_left_goes_when_its_owner_no_longer_lets_it_out(d
     desk.import_cameras([replace(desk.camera("always-1"), sharing=Sharing.NEVER)])
     desk.deliver(asked)
     assert list(archive.store.keys("cases/")) == []
-    assert sum(entry.action == "removed from case" for entry in archive.log.all()) == 2
+    assert sum(entry.action == "removed from case" for entry in entries(archive)) == 2
 
 
 def test_files_are_made_in_the_order_of_their_names_not_of_cameras(desk: Desk, asked: Request) -> None:
@@ -387,7 +388,7 @@ def test_a_delivery_is_logged_also_when_its_run_was_killed_before_the_log(desk: 
             desk.deliver(asked)
     assert type(holdings).log is log
     assert desk.deliver(asked).outcomes == {Outcome.ALREADY: 1}
-    assert sum(entry.action == "delivered" for entry in holdings.archive.log.all()) == 1
+    assert sum(entry.action == "delivered" for entry in entries(holdings.archive)) == 1
 
 
 @pytest.mark.parametrize("junk", [b"not json", b"[]", b'{"a": 1}', b'"\xff"'])

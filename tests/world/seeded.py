@@ -32,10 +32,12 @@ from pipeline.case.rules import CaseSettings, check_bulk
 from pipeline.case.view import Progress, View
 from pipeline.clip import Disclosure
 from pipeline.errors import Conflict, NotFound, RequestRefused
+from pipeline.log.entry import LogName
 from pipeline.media.cut import Cut, Product
 from pipeline.span import NS
 from storage.archive import Archive, prepared_key
 from storage.directory import DirectoryStore
+from storage.log import Log
 from world.twins import LABELS
 
 Leak: TypeAlias = Callable[[pytest.MonkeyPatch], None]
@@ -201,7 +203,7 @@ def _waiting(holdings: Holdings, request: str) -> int:
 
 
 def _last_entry(holdings: Holdings, _request: str) -> str:
-    return max(holdings.archive.log.names(), default="")
+    return max(Log(holdings.archive, LogName.KEPT).names(), default="")
 
 
 def _bounced(holdings: Holdings, request: str) -> int:

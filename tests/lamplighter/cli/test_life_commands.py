@@ -13,6 +13,7 @@ from fleet_fixtures import Films, put_film
 from lamplighter.cli.app import main
 from lamplighter.desk.desk import open_desk
 from lamplighter.settings import load
+from logged import entries
 from pipeline.span import Span
 
 pytestmark = pytest.mark.whole
@@ -130,7 +131,7 @@ def clips(run: Run, request: str, owner: str) -> list[Any]:
 
 def logged(folder: Path) -> list[tuple[str, str]]:
     with open_desk(load(flags={"data": folder / "lamplighter-data"})) as desk:
-        return [(entry.actor, entry.action) for entry in desk._holdings.archive.log.all()]
+        return [(entry.actor, entry.action) for entry in entries(desk._holdings.archive)]
 
 
 def test_a_request_lives_from_its_draft_to_what_became_of_its_clips(sent: tuple[Run, str], tmp_path: Path) -> None:

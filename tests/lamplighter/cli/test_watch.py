@@ -29,6 +29,7 @@ from lamplighter.desk.desk import Desk, open_desk
 from lamplighter.desk.metrics import Metrics
 from lamplighter.desk.tally import Tally
 from lamplighter.settings import Settings, load
+from logged import entries
 from pipeline.errors import ConfigError, StoreUnavailable
 from pipeline.span import NS
 from rtsp_fixtures import Rtsp
@@ -380,7 +381,7 @@ def test_what_was_taken_in_is_in_the_audit_log_before_the_run_is_over(
 
     def look() -> None:
         def written() -> bool:
-            early[:] = [entry.subject for entry in desk._holdings.archive.log.all() if entry.action == "clips ingested"]
+            early[:] = [entry.subject for entry in entries(desk._holdings.archive) if entry.action == "clips ingested"]
             return bool(early)
 
         wait(written)

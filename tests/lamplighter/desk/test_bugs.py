@@ -14,6 +14,7 @@ from fleet_fixtures import Films, a_request, ask, change, put_film
 from lamplighter.answers import BUG
 from lamplighter.cli.app import main
 from lamplighter.desk.desk import Desk
+from logged import entries
 from pipeline.case.match import Verdict
 from pipeline.errors import RepeatedBug
 from pipeline.measure.motion import MeasureSettings, measure
@@ -72,7 +73,7 @@ def test_a_bug_in_measuring_costs_its_clip_and_the_next_run_tries_it_again(
     for aside in asides(desk):
         assert_a_bug(aside)
     assert (
-        "2 met IndexError (workers.ingest.measured" in [entry.detail for entry in desk._holdings.archive.log.all()][-1]
+        "2 met IndexError (workers.ingest.measured" in [entry.detail for entry in entries(desk._holdings.archive)][-1]
     )
     faulty.clear()
     short.unlink()

@@ -19,6 +19,7 @@ from lamplighter.desk.explanation import explain_clip
 from lamplighter.desk.habits import InForce, learn_due
 from lamplighter.desk.holdings import Holdings
 from lamplighter.desk.suggestion import ByRate, Plan, tune
+from logged import entries
 from pipeline.activity import Activity
 from pipeline.case.match import Verdict
 from pipeline.detection.habits import Habits
@@ -164,7 +165,7 @@ def test_a_camera_that_is_asked_for_has_to_be_there_and_to_have_clips_others_may
 def test_the_log_says_who_learnt_what(desk: Desk) -> None:
     keep(desk, 2)
     one = learn(desk)
-    last = list(holdings(desk).archive.log.all())[-1]
+    last = list(entries(holdings(desk).archive))[-1]
     assert (last.action, last.subject) == ("habits learnt", CAMERA)
     assert one.digest in last.detail
     assert last.actor == str(desk.actor)

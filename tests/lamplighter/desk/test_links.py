@@ -12,6 +12,7 @@ import pytest
 from fleet_fixtures import Films, a_request, answer, as_owner, ask, put_film, submit
 from lamplighter.desk.desk import Desk
 from lamplighter.desk.links import Invited
+from logged import entries
 from pipeline.case.consent import Decision, Word
 from pipeline.case.request import Request
 from pipeline.errors import Conflict, LamplighterError, NotFound
@@ -68,7 +69,7 @@ def test_a_link_answers_for_its_owner_and_the_next_letter_has_the_next_one(
     again = desk.by_link(link_of(desk, request, "piet", 1))
     assert again.decision == shared
     assert desk.acting_as(again.actor).withdraw(request, "piet", revision=1).word is Word.WITHDREW
-    lines = [entry for entry in desk._holdings.archive.log.all() if entry.action == "decision"]
+    lines = [entry for entry in entries(desk._holdings.archive) if entry.action == "decision"]
     assert {line.actor for line in lines} == {"owner piet, by their link"}
 
 

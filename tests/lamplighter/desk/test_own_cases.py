@@ -13,6 +13,7 @@ import pytest
 
 from fleet_fixtures import CAMERAS, Films, a_request, answer, approve, as_owner, ask, change, put_film, submit
 from lamplighter.desk.desk import Desk
+from logged import entries
 from pipeline.actor import Role
 from pipeline.case.life import CHECKLIST
 from pipeline.case.request import Request
@@ -132,7 +133,7 @@ def test_clips_are_fetched_with_their_records_under_the_time_of_their_release(
         assert hashlib.sha256(film.read_bytes()).hexdigest() == record.sha256
         assert json.loads(account.read_text())["sha256"] == record.sha256
         assert {path.stat().st_mtime_ns for path in (film, account)} == {record.released_ns}
-    logged = [entry for entry in desk._holdings.archive.log.all() if entry.action == "fetched"]
+    logged = [entry for entry in entries(desk._holdings.archive) if entry.action == "fetched"]
     assert [(entry.subject, entry.actor.split(",")[0]) for entry in logged] == [
         (record.key, "officer otto of town") for record in seen.clips
     ]

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from storage.log import GENESIS, Entry, verify
+from storage.chain import GENESIS, Entry, verify
 
 FIELDS = ("at_ns", "actor", "action", "subject", "detail", "previous")
 

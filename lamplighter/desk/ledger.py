@@ -1,0 +1,71 @@
+"""The operations on the two logs: their checkpoints, proofs of entries, what was kept elsewhere, and the audit."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lamplighter.desk.correspondence import Correspondence
+from lamplighter.desk.roles import operation
+from pipeline.log.entry import LogName
+
+if TYPE_CHECKING:
+    from lamplighter.desk.logs import Head
+    from pipeline.log.checkpoint import Checkpoint
+    from pipeline.log.proven import Proven
+    from storage.catalog.check import Report
+
+
+class Ledger(Correspondence):
+    """The operations on the logs; what each is for stands in `Desk`."""
+
+    @operation
+    def log_checkpoint(self, log: LogName = LogName.OPEN) -> Head:
+        """Seal a log and return its checkpoint, signed where this machine has the key; witnesses are asked for theirs.
+
+        Raises DamagedDocument where the log did not only grow since the last one.
+        """
+        from lamplighter.desk.logs import head
+
+        return head(self._holdings, log)
+
+    @operation
+    def log_prove(self, index: int, log: LogName = LogName.OPEN) -> Proven:
+        """Return an entry with its salt and the proof that it was logged; nothing of any other is in it.
+
+        Raises NotFound for one that there is not, or that was erased.
+        """
+        from lamplighter.desk.logs import prove
+
+        return prove(self._holdings, log, index)
+
+    @operation
+    def log_consistency(self, checkpoint: str) -> tuple[Checkpoint, Head]:
+        """Show that a log only grew since a checkpoint that somebody kept; return that one and the one of now.
+
+        Raises DamagedDocument where it did not, Conflict for one that is not of a log of this bucket or not signed by
+        its key, ConfigError for a text that is none.
+        """
+        from lamplighter.desk.logs import consistent
+
+        return consistent(self._holdings, checkpoint)
+
+    @operation
+    def log_audit(self, *, quick: bool = False) -> Report:
+        """Compute again everything the logs claim, and return every place that is wrong; nothing is changed.
+
+        Entries, tiles, checkpoints and their signatures, what was seen here before, the catalogue, and each clip and
+        record that was delivered; `quick` leaves out the bytes of the clips.
+        """
+        from lamplighter.desk.logs import audit
+
+        return audit(self._holdings, quick=quick)
+
+    @operation
+    def log_erase(self, index: int, log: LogName = LogName.OPEN, *, why: str) -> int:
+        """Remove what an entry said, and its salt: the tree stays whole; return the index of the entry that says so.
+
+        Raises NotFound for one that there is not, Conflict for one that was erased before.
+        """
+        from lamplighter.desk.logs import erase
+
+        return erase(self._holdings, log, index, why=why)

@@ -1,0 +1,319 @@
+"""Everything the logs claim, computed again: entries, tiles, checkpoints, the catalogue, and what was delivered.
+
+Every place that is wrong is named, not only the first one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from pipeline.errors import DamagedDocument
+from pipeline.log import merkle
+from pipeline.log.checkpoint import Checkpoint
+from pipeline.log.entry import Entry, Leaf, LogName
+from pipeline.log.note import BadNote, Note, Verifier
+from pipeline.log.tiles import Tile, Tiles, split
+from storage.archive import Archive
+from storage.catalog import tables
+from storage.catalog.database import Database
+from storage.contract import MissingObject
+from storage.log import Log, first_of
+
+_HASH_DIGITS = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One place that is wrong: which, and what was found there."""
+
+    place: str
+    what: str
+
+    def __str__(self) -> str:
+        return f"{self.place}: {self.what}"
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What is known of one log from elsewhere: who may sign it, and the last checkpoint that was seen here."""
+
+    keys: tuple[Verifier, ...] = ()
+    seen: Checkpoint | None = None
+    witnesses: tuple[Verifier, ...] = ()
+
+
+@dataclass(slots=True)
+class Checked:
+    """What a check saw of one log: how many entries, how many of them sealed and erased, and who signed."""
+
+    name: LogName
+    entries: int = 0
+    sealed: int = 0
+    erased: int = 0
+    origin: str = ""
+    root: str = ""
+    signed: bool = False
+    witnessed: int = 0
+
+
+@dataclass(slots=True)
+class Report:
+    """All that a check found; without findings all is as it was logged. deliveries: how many clips were looked at."""
+
+    logs: dict[LogName, Checked] = field(default_factory=dict)
+    findings: list[Finding] = field(default_factory=list)
+    deliveries: int = 0
+
+    def found(self, place: str, what: str) -> None:
+        """Note a place that is wrong."""
+        self.findings.append(Finding(place, what))
+
+
+def check(database: Database, archive: Archive, known: Mapping[LogName, Known], *, quick: bool = False) -> Report:
+    """Check both logs, and what they say was delivered: `quick` leaves out the bytes of the clips.
+
+    Raises StoreUnavailable and StoreRefused as the store does; whatever else is wrong stands in the report.
+    """
+    report = Report()
+    delivered = _Delivered()
+    trees: dict[LogName, Tiles] = {}
+    sealed: list[tuple[int, Entry]] = []
+
+    def kept_told(index: int, entry: Entry) -> None:
+        del index
+        delivered.note(LogName.KEPT, entry)
+
+    def open_told(index: int, entry: Entry) -> None:
+        delivered.note(LogName.OPEN, entry)
+        if entry.action == "sealed":
+            sealed.append((index, entry))
+
+    for name, told in ((LogName.KEPT, kept_told), (LogName.OPEN, open_told)):
+        one = _OneLog(database, archive, report, name=name, known=known.get(name, Known()))
+        trees[name] = one.check(told)
+    for index, entry in sealed:
+        _check_sealed(report, index, entry, trees[LogName.KEPT])
+    if next(archive.chain.names(), None) is not None and not report.logs[LogName.KEPT].entries:
+        report.found("audit/", "an earlier version's log is not carried over yet; the next step that is logged does it")
+    delivered.check(archive, report, quick=quick)
+    return report
+
+
+class _OneLog:
+    """The check of one log."""
+
+    def __init__(self, database: Database, archive: Archive, report: Report, *, name: LogName, known: Known) -> None:
+        self._database, self._archive, self._report, self._name = database, archive, report, name
+        self._log, self._known = Log(archive, name), known
+        self._seen = report.logs.setdefault(name, Checked(name))
+
+    def check(self, told: Callable[[int, Entry], None]) -> Tiles:
+        """Check it, and return its tree as its entries give it; each that can be read is `told`."""
+        self._head, note = self._checkpoint()
+        self._stored = self._leaves_of_tiles()
+        hashes: list[bytes] = []
+        with self._database.transaction() as run:
+            for index, (leaf, row) in enumerate(self._beside_rows(run)):
+                hashes.append(self._entry(index, leaf, row, told))
+        self._seen.entries = len(hashes)
+        tree, new = Tiles(0, self._log.tile).grown(hashes)
+        size = self._seen.sealed = min(self._head.size, len(hashes))
+        self._tiles(Tiles(0, self._log.tile).grown(hashes[:size])[1] if size < len(hashes) else new)
+        self._heads(tree, note)
+        return tree
+
+    def _place(self, index: int) -> str:
+        return f"{self._name} entry {index}"
+
+    def _checkpoint(self) -> tuple[Checkpoint, Note | None]:
+        try:
+            note = self._log.checkpoint()
+        except DamagedDocument as error:
+            self._report.found(f"{self._name} checkpoint", str(error))
+            note = None
+        if note is None:
+            return Checkpoint("-", 0, merkle.EMPTY), None
+        return Checkpoint.parse(note.text), note
+
+    def _leaves_of_tiles(self) -> Callable[[int], bytes | None]:
+        """Return what gives the hash of a leaf as the tiles have it, None for one that is not sealed or is gone."""
+        tiles = self._log.tiles(self._head.size)
+
+        def leaf(index: int) -> bytes | None:
+            if index >= self._head.size:
+                return None
+            try:
+                return tiles.leaf(index)
+            except (DamagedDocument, ValueError):
+                return None
+
+        return leaf
+
+    def _there(self) -> Iterator[tuple[int, Leaf]]:
+        """Yield the leaves that are there with their indices; what cannot be read is found."""
+        end = 0
+        for name in self._log.names():
+            first = first_of(name)
+            if first < end:
+                continue
+            try:
+                batch = self._archive.entries.get(name)
+            except DamagedDocument as error:
+                self._report.found(f"entries/{name}.json", str(error))
+                continue
+            if batch is not None:
+                yield from enumerate(batch.leaves, batch.first)
+                end = batch.end
+
+    def _beside_rows(self, run: sa.Connection) -> Iterator[tuple[Leaf | None, str | None]]:
+        """Yield for each index the leaf that is there and the hash that the catalogue has; either may be missing."""
+        table = tables.entries
+        query = sa.select(table.c.seq, table.c.leaf).where(table.c.log == self._name.value).order_by(table.c.seq)
+        rows = iter(run.execution_options(yield_per=2000).execute(query))
+        there = self._there()
+        row, leaf, index = next(rows, None), next(there, None), 0
+        while row is not None or leaf is not None or index < self._head.size:
+            mine = leaf[1] if leaf is not None and leaf[0] == index else None
+            known = row.leaf if row is not None and row.seq == index else None
+            yield mine, known
+            if leaf is not None and leaf[0] <= index:
+                leaf = next(there, None)
+            if row is not None and row.seq <= index:
+                row = next(rows, None)
+            index += 1
+
+    def _entry(self, index: int, leaf: Leaf | None, row: str | None, told: Callable[[int, Entry], None]) -> bytes:
+        """Check one entry, and return the hash that its leaf should have."""
+        stored, place = self._stored(index), self._place(index)
+        if leaf is None:
+            self._report.found(place, "is missing: it was logged, and is not there")
+            return stored or (bytes.fromhex(row) if row is not None else merkle.EMPTY)
+        if not leaf.right:
+            self._report.found(place, "was changed: its text is not what was logged")
+        elif row is None:
+            self._report.found(place, "is not in the catalogue (lamplighter catalog rebuild)")
+        elif row != leaf.hash:
+            self._report.found(place, "is another one than the catalogue knows")
+        digest = bytes.fromhex(leaf.hash) if len(leaf.hash) == _HASH_DIGITS else merkle.EMPTY
+        if stored is not None and stored != digest:
+            self._report.found(place, "is not the one that was sealed: it was changed with its hash, or its tile was")
+        if leaf.text is None:
+            self._seen.erased += 1
+        else:
+            try:
+                told(index, Entry.parse(leaf.text))
+            except ValueError as error:
+                self._report.found(place, f"cannot be read: {error}")
+        return digest
+
+    def _tiles(self, new: Mapping[Tile, bytes]) -> None:
+        for tile, data in new.items():
+            place = self._log.key(tile.path)
+            try:
+                stored = self._log.tile(tile)
+                split(tile, stored)
+            except (DamagedDocument, ValueError) as error:
+                self._report.found(place, str(error))
+                continue
+            if stored != data:
+                self._report.found(place, "is not what follows from the entries below it")
+
+    def _heads(self, tree: Tiles, note: Note | None) -> None:
+        """Check the checkpoint and what was seen of it before against the tree of what is there."""
+        seen, known, place = self._seen, self._known, self._log.key("checkpoint")
+        if note is not None:
+            seen.origin, seen.root = self._head.origin, self._head.root.hex()
+            if self._head.size > tree.size or tree.root(self._head.size) != self._head.root:
+                self._report.found(place, f"its root is not that of the first {self._head.size} entries")
+            try:
+                signers = note.by([*known.keys, *known.witnesses])
+            except BadNote as error:
+                self._report.found(place, str(error))
+            else:
+                seen.signed = any(key in signers for key in known.keys)
+                seen.witnessed = sum(key in signers for key in known.witnesses)
+                if known.keys and not seen.signed:
+                    self._report.found(place, "is signed by no key that was published for it (lamplighter keys show)")
+        before = known.seen
+        if before is None:
+            return
+        if note is None or before.size > self._head.size:
+            has = 0 if note is None else self._head.size
+            self._report.found(
+                f"{self._name} log", f"has {has} sealed entries and had {before.size} here: its end was cut off"
+            )
+        elif before.size > tree.size or tree.root(before.size) != before.root:
+            self._report.found(
+                f"{self._name} log", f"its first {before.size} entries are not those seen here before: it was rewritten"
+            )
+        if note is not None and before.origin != self._head.origin:
+            self._report.found(place, f"is of {self._head.origin}, and was of {before.origin} here before")
+
+
+def _check_sealed(report: Report, index: int, entry: Entry, kept: Tiles) -> None:
+    """Check what the open log says of the kept one at one tick."""
+    place = f"open entry {index}"
+    try:
+        head = Checkpoint.parse(entry.detail)
+    except BadNote as error:
+        report.found(place, f"names no checkpoint of the kept log: {error}")
+        return
+    if head.size > kept.size:
+        report.found("kept log", f"has {kept.size} entries, and had {head.size} as {place} says: its end was cut off")
+    elif kept.root(head.size) != head.root:
+        report.found("kept log", f"its first {head.size} entries are not those that {place} sealed: it was rewritten")
+
+
+class _Delivered:
+    """What was delivered, and not removed since, by where it lies."""
+
+    def __init__(self) -> None:
+        self._last: dict[str, Mapping[str, str]] = {}
+
+    def note(self, log: LogName, entry: Entry) -> None:
+        """Take in what an entry says; what both logs say of an own request is said in one of them alone."""
+        del log
+        if entry.action == "delivered" and entry.sha256.get("clip"):
+            self._last[entry.subject] = entry.sha256
+        elif entry.action == "removed from case":
+            self._last.pop(entry.subject, None)
+
+    def check(self, archive: Archive, report: Report, *, quick: bool) -> None:
+        """Compare each clip and record with what was said of it."""
+        report.deliveries = len(self._last)
+        with tempfile.TemporaryDirectory(prefix="lamplighter-") as scratch:
+            for key, hashes in sorted(self._last.items()):
+                self._check_one(archive, report, key, hashes, Path(scratch) / "clip", quick=quick)
+
+    @staticmethod
+    def _check_one(
+        archive: Archive, report: Report, key: str, hashes: Mapping[str, str], path: Path, *, quick: bool
+    ) -> None:
+        record = f"{key.removesuffix('.mp4')}.json"
+        try:
+            if "record" in hashes:
+                found = hashlib.sha256(archive.store.get(record)).hexdigest()
+                if found != hashes["record"]:
+                    report.found(record, f"is not what was delivered: wanted {hashes['record']}, got {found}")
+        except MissingObject:
+            report.found(record, "is gone, and its removal was not logged")
+        head = archive.store.head(key)
+        if head is None:
+            report.found(key, "is gone, and its removal was not logged")
+        elif head.meta.get("sha256", hashes["clip"]) != hashes["clip"]:
+            report.found(key, f"is not what was delivered: wanted {hashes['clip']}, it says {head.meta['sha256']}")
+        elif not quick and (found := archive.store.fetch(key, path)) != hashes["clip"]:
+            report.found(key, f"is not what was delivered: wanted {hashes['clip']}, got {found}")
+
+
+def keys_of(archive: Archive, origin: str, *, purpose: str) -> Iterable[Verifier]:
+    """Yield the keys that were ever published for a purpose, as verifiers of one log."""
+    for key in archive.signers.all():
+        if key.purpose == purpose:
+            yield Verifier(origin, bytes.fromhex(key.public))

@@ -1,0 +1,166 @@
+"""The two logs of one fleet: lines are appended, sealed under a checkpoint, found, and erased, each in a turn."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+
+import sqlalchemy as sa
+
+from pipeline.errors import Conflict, DamagedDocument, NotFound
+from pipeline.log import merkle
+from pipeline.log.checkpoint import Checkpoint, Proof
+from pipeline.log.entry import Leaf, LogName
+from pipeline.log.note import Note, Signature
+from storage.archive import Archive, Identity
+from storage.catalog import audit, tables
+from storage.catalog.audit import Line, Logged
+from storage.catalog.check import Known, Report, check
+from storage.catalog.database import Database
+from storage.log import Log
+
+
+class Logs:
+    """Both logs, over one database and one archive. Every method is one transaction."""
+
+    def __init__(self, database: Database, archive: Archive) -> None:
+        self._database, self._archive = database, archive
+
+    def append(self, *lines: Line) -> list[Logged]:
+        """Append lines, in the bucket before the transaction ends; return them in their places."""
+        with self._database.turn() as run:
+            return audit.append(run, self._archive, *lines)
+
+    def append_once(self, line: Line) -> Logged | None:
+        """Append a line unless the last entries of its log hold one of the same action and subject; None then."""
+        with self._database.turn() as run:
+            for entry in audit.since(run, self._archive, line.at_ns, log=line.log):
+                if (entry.action, entry.subject) == (line.action, line.subject):
+                    return None
+            return audit.append(run, self._archive, line)[0]
+
+    def origin(self, name: LogName, *, drawn: Callable[[], str]) -> str:
+        """Return what a log is called, for good; what is `drawn` when it is asked for the first time."""
+        shelf = self._archive.logs
+        known = shelf.get(name.value) or shelf.put_first(Identity(name, drawn()))
+        return known.origin
+
+    def size(self, name: LogName) -> int:
+        """Return how many entries a log has, sealed or not."""
+        with self._database.turn() as run:
+            return audit.next_index(run, self._archive, name)
+
+    def seal(
+        self,
+        name: LogName,
+        *,
+        origin: str,
+        sign: Callable[[Note], Note],
+        known: Callable[[], Checkpoint | None] = lambda: None,
+    ) -> Note:
+        """Take what was appended to a log into its tree, and return the checkpoint over it.
+
+        Tiles first, then the checkpoint: who is killed between does it again. `sign` is given the checkpoint without
+        signatures, or one that nobody signed yet. Raises DamagedDocument, and seals nothing, where the tree is not the
+        continuation of what its checkpoint, or the one that is `known` of it here, says.
+        """
+        log = Log(self._archive, name)
+        with self._database.turn() as run:
+            size, before = audit.next_index(run, self._archive, name), log.checkpoint()
+            head = Checkpoint(origin, 0, merkle.EMPTY) if before is None else Checkpoint.parse(before.text)
+            if head.origin != origin or head.size > size:
+                raise _broken(log, f"its checkpoint is of {head.origin} and {head.size} entries, and there are {size}")
+            if log.tiles(head.size).root() != head.root:
+                raise _broken(log, f"its tiles are not those of its checkpoint of {head.size} entries")
+            fresh = tables.entries.c.log == name.value, tables.entries.c.seq >= head.size
+            rows = run.scalars(sa.select(tables.entries.c.leaf).where(*fresh).order_by(tables.entries.c.seq)).all()
+            if len(rows) != size - head.size:
+                raise _broken(log, f"the catalogue lacks some of its entries from {head.size} on (catalog rebuild)")
+            tree, new = log.tiles(head.size).grown(map(bytes.fromhex, rows))
+            if (seen := known()) is not None:
+                self._check_known(log, seen, tree_size=size, root_at=tree.root)
+            note = before if before is not None and not new else Note(Checkpoint(origin, size, tree.root()).text)
+            signed = note if note.signatures else sign(note)
+            if signed != before:
+                log.put_tiles(new)
+                log.pack(head.size, size)
+                log.put_checkpoint(signed)
+        return signed
+
+    @staticmethod
+    def _check_known(log: Log, seen: Checkpoint, *, tree_size: int, root_at: Callable[[int], bytes]) -> None:
+        if seen.size > tree_size:
+            raise _broken(log, f"it has {tree_size} entries, and had {seen.size}: its end was cut off")
+        if root_at(seen.size) != seen.root:
+            raise _broken(log, f"its first {seen.size} entries are not what they were: its history was rewritten")
+
+    def add_signatures(self, name: LogName, note: Note, signatures: Iterable[Signature]) -> Note | None:
+        """Add what witnesses signed to the checkpoint it was of; None where there is another one by now."""
+        log = Log(self._archive, name)
+        with self._database.turn():
+            now = log.checkpoint()
+            if now is None or now.text != note.text:
+                return None
+            signed = now.with_signatures(signatures)
+            log.put_checkpoint(signed)
+        return signed
+
+    def proof(self, name: LogName, index: int, note: Note) -> Proof:
+        """Return the proof that an entry is under a checkpoint. Raises NotFound for one that is not."""
+        size = Checkpoint.parse(note.text).size
+        if not 0 <= index < size:
+            raise NotFound(f"the {name} log has no entry {index} under its checkpoint of {size} entries")
+        try:
+            hashes = Log(self._archive, name).tiles(size).inclusion(index)
+        except ValueError as error:
+            raise DamagedDocument(f"the {name} log in {self._archive.store.url}: {error}") from error
+        return Proof(index, tuple(hashes), str(note))
+
+    def leaf(self, name: LogName, index: int) -> Leaf:
+        """Return the leaf at an index. Raises NotFound."""
+        found = Log(self._archive, name).leaf(index)
+        if found is None:
+            raise _missing(name, index)
+        return found
+
+    def of_request(self, request: str) -> list[tuple[int, Leaf]]:
+        """Return the entries of the open log that belong to a request, with their indices, none that was erased."""
+        table, log = tables.entries, Log(self._archive, LogName.OPEN)
+        query = sa.select(table.c.seq).where(table.c.log == LogName.OPEN.value, table.c.request == request)
+        with self._database.transaction() as run:
+            indices = run.scalars(query.order_by(table.c.seq)).all()
+        # The catalogue says where to look; whose an entry is, it says itself.
+        entries = [(index, leaf, leaf.entry) for index, leaf in log.leaves(indices)]
+        return [(index, leaf) for index, leaf, entry in entries if entry is not None and entry.request == request]
+
+    def check(self, known: Mapping[LogName, Known], *, quick: bool) -> Report:
+        """Check everything the logs claim; see storage.catalog.check."""
+        return check(self._database, self._archive, known, quick=quick)
+
+    def erase(self, name: LogName, index: int, line: Line) -> Logged:
+        """Remove the text and the salt of an entry, its hash stays; `line`, which says so, is appended before.
+
+        Raises NotFound for one that there is not, Conflict for one that was erased.
+        """
+        log = Log(self._archive, name)
+        with self._database.turn() as run:
+            leaf = log.leaf(index)
+            if leaf is None:
+                raise NotFound(
+                    f"the {name} log has no entry {index}; `lamplighter log checkpoint` says how many it has"
+                )
+            if leaf.text is None:
+                raise Conflict(f"entry {index} of the {name} log was erased before")
+            logged = audit.append(run, self._archive, line)[0]
+            log.erase(index)
+            if name is LogName.KEPT:  # what was carried over lies in the chain of then too, under the same number
+                self._archive.chain.remove(f"{index:012d}")
+            audit.index_batch(run, audit.erased(name, index, leaf))
+        return logged
+
+
+def _missing(name: LogName, index: int) -> NotFound:
+    return NotFound(f"the {name} log has no entry {index}; `lamplighter log checkpoint` says how many it has")
+
+
+def _broken(log: Log, why: str) -> DamagedDocument:
+    return DamagedDocument(f"{log} cannot be sealed: {why}; `lamplighter log audit` names every place")
