@@ -12,15 +12,18 @@ from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 import numpy as np
 
 from pipeline.clip import Clip, Stream, check_id
+from pipeline.cover import BARE, Cover
 from pipeline.errors import ClipError
 from pipeline.holes import never_came
 from pipeline.media.clean import ONLY_PICTURES, shown_as
+from pipeline.media.covered import check_covered, check_hushed
 from pipeline.media.decode import LIBAV, Video, open_video, seek_point
 from pipeline.media.feed import open_feed
 from pipeline.media.likeness import FLOOR, Album
 from pipeline.media.packets import count
 from pipeline.media.profile import Profile
 from pipeline.media.transcode import Excerpt, clock_rows, copy, transcode, version
+from pipeline.media.veil import Veil, veil_of
 from pipeline.span import NS, Span
 
 if TYPE_CHECKING:
@@ -28,6 +31,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from numpy.typing import NDArray
+
+    from pipeline.activity import Activity
 
 Visit: TypeAlias = "Callable[[Fraction, NDArray[np.uint8]], None]"
 """Is shown the seconds of a frame after the first, and its luma, valid until it returns."""
@@ -38,9 +43,10 @@ _AAC_HZ: Final = frozenset({48_000, 44_100, 32_000, 24_000, 22_050, 16_000, 12_0
 
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """One file to make: which time of which clip, for which request, looking how.
+    """One file to make: which time of which clip, for which request, looking how, with what covered.
 
-    A frame belongs to the cut if and only if its instant lies in `span`, also when it is shown beyond the end.
+    A frame belongs to the cut if and only if its instant lies in `span`, also when it is shown beyond the end. Where
+    anything is covered all of it is re-encoded, as any player shows it: H.264 in whole frames, whatever `profile` says.
     Raises ValueError for a request that cannot stand in a key, and a span that has nothing of what the clip recorded or
     reaches across a hole: then one file would show two times as one.
     """
@@ -49,8 +55,10 @@ class Cut:
     clip: Clip
     span: Span
     profile: Profile
+    cover: Cover = BARE
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "cover", self.cover.within(self.span, sound=self.profile.audio))
         check_id("request", self.request)
         if self.span & self.clip.span is None:
             raise ValueError(f"the asked time {self.span} has nothing of the clip's {self.clip.span}")
@@ -60,9 +68,9 @@ class Cut:
 
     @property
     def id(self) -> str:
-        """A name made of the work alone (clip, span, profile): who does it again writes the same to the same place."""
-        span = f"{self.span.start_ns}\0{self.span.end_ns}"
-        return _digest(f"{self.clip.id}\0{span}\0{self.profile.text}")
+        """A name made of the work alone (clip, span, profile, cover): who does it again writes the same there."""
+        span, cover = f"{self.span.start_ns}\0{self.span.end_ns}", f"\0{self.cover.text}" if self.cover else ""
+        return _digest(f"{self.clip.id}\0{span}\0{self.profile.text}{cover}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +99,9 @@ class Product:
     similarity: float | None = None
 
 
-def make_cut(source: Path, target: Path, cut: Cut, *, name: str = "", timeout_s: float = 3600) -> Product:
+def make_cut(
+    source: Path, target: Path, cut: Cut, *, name: str = "", activity: Activity | None = None, timeout_s: float = 3600
+) -> Product:
     """Write the cut of the clip in `source` to `target` (.mp4) and say what was written.
 
     The file begins with the first frame inside the span and holds nothing from outside it: no frame, not even one
@@ -100,15 +110,17 @@ def make_cut(source: Path, target: Path, cut: Cut, *, name: str = "", timeout_s:
     a keyframe, no frame leans on one outside, nothing hides in them that cannot be filtered out, and the profile asks
     for nothing else; otherwise it is re-encoded. Either way the product is decoded and compared before it counts:
     number of frames, their times, every pixel of the luma of copied ones, and the `likeness` of re-encoded ones, which
-    has to reach FLOOR. Sound lasts from the first frame to the last one's end, exact to the sample.
+    has to reach FLOOR. Sound lasts from the first frame to the last one's end, exact to the sample. activity: of the
+    clip, by which it is known what moves, where that is covered. Every covered pixel of the product is looked at.
 
-    Raises ValueError for a target that is no .mp4; ClipError: like `open_video`, "transcode" when ffmpeg refuses,
-    "cut" when no frame lies in the span, the file is not the clip, or the product is not what was asked. Then there
-    is no target.
+    Raises ValueError for a target that is no .mp4, or without an activity that is needed; ClipError: like `open_video`,
+    "transcode" when ffmpeg refuses, "cut" when no frame lies in the span, the file is not the clip, or the product is
+    not what was asked. Then there is no target.
     """
     if target.suffix != ".mp4":
         raise ValueError(f"a cut is written as .mp4, got {target.name}")
-    clip, profile = cut.clip, cut.profile
+    clip, profile = cut.clip, cut.profile.plain() if cut.cover else cut.profile
+    veil = veil_of(cut.cover, clip.stream, height=profile.height, activity=activity)
     span = cut.span & clip.span
     if span is None:
         raise ValueError(f"the asked time {cut.span} has nothing of the clip's {clip.span}")
@@ -120,6 +132,7 @@ def make_cut(source: Path, target: Path, cut: Cut, *, name: str = "", timeout_s:
             clip.pts_at(span.end_ns),
             visit=lambda _, luma: album.add(luma),
             known=clip.stream,
+            veil=veil,
         )
         if video.time_base != clip.stream.time_base or video.codec != clip.stream.codec:
             told = "codec or time base differ; ingest it again"
@@ -129,8 +142,9 @@ def make_cut(source: Path, target: Path, cut: Cut, *, name: str = "", timeout_s:
         frames[-1] = replace(frames[-1], end_pts=_end(clip, frames[-1]))
         excerpt = _excerpt(source, cut, span, frames, video=video, name=name)
         try:
-            wanted = _Wanted(frames, album, clip.stream, video.timed)
+            wanted = _Wanted(frames, album, clip.stream, video.timed, veil)
             made = _make(source, target, excerpt, profile, wanted, timeout_s=timeout_s)
+            check_hushed(target, excerpt.hushed)
         except ClipError:
             target.unlink(missing_ok=True)
             raise
@@ -171,6 +185,8 @@ def _excerpt(source: Path, cut: Cut, span: Span, frames: list[_Frame], *, video:
         heard_end = min(last.end_pts * video.time_base, asked_end)
         rate = video.audio_rate if video.audio_rate in _AAC_HZ else 48_000
         sound = (first.pts * video.time_base, heard_end, rate)
+    zero = clip.stream.first_pts * video.time_base
+    muted = [[zero + Fraction(at - clip.start_ns, NS) for at in (one.start_ns, one.end_ns)] for one in cut.cover.muted]
     seek = seek_point(source, first.pts, track=clip.stream.track)
     shown = shown_as(source, video.stream_index, seek_pts=seek)
     return Excerpt(
@@ -183,6 +199,7 @@ def _excerpt(source: Path, cut: Cut, span: Span, frames: list[_Frame], *, video:
         last_duration=last.end_pts - last.pts,
         seek_pts=seek,
         sound=sound,
+        muted=tuple((start, end) for start, end in muted),
         name=name,
         codec=video.codec,
         track=video.stream_index,
@@ -228,13 +245,14 @@ class _Frame:
 class _Wanted:
     """What a product is compared with: the source's frames, their reduced pictures, and what the source is.
 
-    timed: whether the file states the time of every one of them.
+    timed: whether the file states the time of every one of them. veil: what is covered of them; the pictures are, too.
     """
 
     frames: list[_Frame]
     album: Album
     known: Stream
     timed: bool
+    veil: Veil | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,11 +265,17 @@ class _Made:
 
 
 def _frames(
-    path: Path, start_pts: int | None, stop_pts: int | None, *, visit: Visit, known: Stream | None = None
+    path: Path,
+    start_pts: int | None,
+    stop_pts: int | None,
+    *,
+    visit: Visit,
+    known: Stream | None = None,
+    veil: Veil | None = None,
 ) -> tuple[list[_Frame], Video]:
     """Decode the frames with start_pts <= pts < stop_pts and show them to `visit`; of a long file what lies around.
 
-    Without bounds the whole file, with all its checks; then the video's `stream` is known.
+    Without bounds the whole file, with all its checks; then the video's `stream` is known. veil: what is covered first.
     """
     found: list[_Frame] = []
     last = damaged = 0
@@ -262,9 +286,10 @@ def _frames(
             if stop_pts is not None and pts >= stop_pts:
                 break
             if start_pts is None or pts >= start_pts:
-                crc = zlib.crc32(np.ascontiguousarray(luma).data)
+                seen = luma if veil is None else veil.over(luma, veil.blocks(pts))
+                crc = zlib.crc32(np.ascontiguousarray(seen).data)
                 found.append(_Frame(pts, pts + video.duration, crc, video.key, video.damaged > damaged))
-                visit((pts - found[0].pts) * video.time_base, luma)
+                visit((pts - found[0].pts) * video.time_base, seen)
             last, damaged = pts, video.damaged
     return found, video
 
@@ -285,9 +310,10 @@ def _make(
             if same and not _difference(got, video, wanted.frames, excerpt):
                 return _Made("remux", video)
     wrong = ""
-    sure = wanted.timed and not any(frame.damaged for frame in wanted.frames)
+    # ffmpeg's own decoder knows of nothing to cover.
+    sure = wanted.timed and wanted.veil is None and not any(frame.damaged for frame in wanted.frames)
     for way, fed in _ways(excerpt, sure=sure):
-        _transcode(source, target, way, profile, known=wanted.known if fed else None, timeout_s=timeout_s)
+        _transcode(source, target, way, profile, wanted=wanted if fed else None, timeout_s=timeout_s)
         comparison = _Comparison(wanted, excerpt, fps=profile.fps)
         try:
             got, video = _frames(target, None, None, visit=comparison.visit)
@@ -297,6 +323,7 @@ def _make(
         late = _out_of_bounds(got, video, excerpt) if profile.fps else _difference(got, video, wanted.frames, excerpt)
         wrong = f"the product is not what was asked: {late}; the source may be damaged there"
         if not late and comparison.least >= FLOOR:
+            _check_covered(target, wanted, excerpt, profile)
             return _Made("transcode", video, comparison.least)
         if not late:
             wrong = comparison.complaint
@@ -318,15 +345,21 @@ def _ways(excerpt: Excerpt, *, sure: bool) -> Iterator[tuple[Excerpt, bool]]:
 
 
 def _transcode(
-    source: Path, target: Path, excerpt: Excerpt, profile: Profile, *, known: Stream | None, timeout_s: float
+    source: Path, target: Path, excerpt: Excerpt, profile: Profile, *, wanted: _Wanted | None, timeout_s: float
 ) -> None:
-    """Encode an excerpt; known: what an earlier pass found, to feed ffmpeg with the frames of another such pass."""
-    if known is None:
+    """Encode an excerpt; wanted: what an earlier pass found, to feed ffmpeg with the frames of another such pass."""
+    if wanted is None:
         transcode(source, target, excerpt, profile, timeout_s=timeout_s)
         return
     of = {"start_pts": excerpt.start_pts, "stop_pts": excerpt.stop_pts}
-    with open_feed(source, known, **of, fields=excerpt.shown.interlaced) as feed:
+    with open_feed(source, wanted.known, **of, fields=excerpt.shown.interlaced, veil=wanted.veil) as feed:
         transcode(source, target, excerpt, profile, feed=feed, timeout_s=timeout_s)
+
+
+def _check_covered(target: Path, wanted: _Wanted, excerpt: Excerpt, profile: Profile) -> None:
+    if wanted.veil is not None:
+        frames = [((frame.pts - excerpt.first_pts) * excerpt.time_base, frame.pts) for frame in wanted.frames]
+        check_covered(target, wanted.veil, frames, fps=profile.fps, clock=profile.clock)
 
 
 class _Comparison:
@@ -358,10 +391,16 @@ class _Comparison:
         )
         frames = [self._wanted.frames[one] for one in choice if one < len(self._wanted.frames)]
         if frames and not any(frame.damaged for frame in frames):
-            likeness = max(self._wanted.album.likeness(one, luma) for one in choice)
+            likeness = max(self._likeness(one, luma) for one in choice)
             if likeness < self.least:
                 self.least, self._worst = likeness, self._seen
         self._seen += 1
+
+    def _likeness(self, number: int, luma: NDArray[np.uint8]) -> float:
+        """Return how like the source's frame of this number a picture is, where it is not covered."""
+        if (veil := self._wanted.veil) is not None:
+            luma = veil.over(luma, veil.blocks(self._wanted.frames[number].pts))
+        return self._wanted.album.likeness(number, luma)
 
 
 def _near(times: list[Fraction], at: Fraction, *, step: Fraction) -> range:
