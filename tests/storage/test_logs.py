@@ -16,6 +16,7 @@ import pytest
 from catalog_fixtures import open_archive
 from logged import checked, entries, numbered, unbroken
 from pipeline.errors import Conflict, DamagedDocument, NotFound
+from pipeline.log import merkle
 from pipeline.log.checkpoint import BadProof, Checkpoint, Proof
 from pipeline.log.entry import Entry, LogName, hidden
 from pipeline.log.note import Note
@@ -85,8 +86,6 @@ def test_every_entry_is_proven_under_the_checkpoint(catalog: Catalog) -> None:
         proof, leaf = catalog.logs.proof(KEPT, index, note), catalog.logs.leaf(KEPT, index)
         assert Proof.parse(str(proof)) == proof
         assert proof.head == head(note)
-        from pipeline.log import merkle  # noqa: PLC0415
-
         assert leaf.salt is not None
         assert leaf.text is not None
         digest = hidden(bytes.fromhex(leaf.salt), leaf.text)
@@ -124,9 +123,7 @@ def test_many_lines_of_one_turn_are_few_objects(catalog: Catalog, archive: Archi
     assert unbroken(catalog) == 1000
 
 
-def test_sealing_what_did_not_grow_writes_nothing(
-    catalog: Catalog, archive: Archive, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_sealing_what_did_not_grow_writes_nothing(catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
     catalog.logs.append(*lines(5))
     note = seal(catalog)
     monkeypatch.setattr(DirectoryStore, "put", lambda *_, **__: pytest.fail("something was written"))
@@ -299,7 +296,7 @@ def test_a_checkpoint_of_another_size_is_named(sealed: Catalog, archive: Archive
     said = archive.store.get("log/kept/checkpoint")
     archive.store.put("log/kept/checkpoint", said.replace(b"300", size))
     assert "log/kept/checkpoint" in places(sealed)
-    with pytest.raises(DamagedDocument, match="cannot be sealed"):
+    with pytest.raises(DamagedDocument, match=r"cannot be sealed|is missing"):
         seal(sealed)
 
 
@@ -329,9 +326,7 @@ def _rewritten(tmp_path: Path, count: int, *, last: str = "") -> Catalog:
     return catalog
 
 
-def test_an_end_that_was_cut_off_is_found_by_what_was_seen_here(
-    sealed: Catalog, archive: Archive, tmp_path: Path
-) -> None:
+def test_an_end_that_was_cut_off_is_found_by_what_was_seen_here(sealed: Catalog, tmp_path: Path) -> None:
     seen = Known(seen=head(seal(sealed)))
     store = tmp_path / "store"
     copy = shutil.copytree(store, tmp_path / "copy")
@@ -409,7 +404,7 @@ def test_an_erased_entry_is_gone_wherever_it_lay_and_the_tree_is_whole(
     leaf = catalog.logs.leaf(KEPT, index)
     assert leaf.salt is not None
     catalog.logs.erase(KEPT, index, Line(1, "operator", "kept entry erased", f"kept {index}", "why"))
-    everything = b"".join(archive.store.get(key) for key in archive.store.keys())
+    everything = b"".join(map(archive.store.get, archive.store.keys()))
     assert leaf.salt.encode() not in everything
     assert catalog.logs.leaf(KEPT, index).text is None
     assert catalog.logs.leaf(KEPT, index).hash == leaf.hash
@@ -473,12 +468,14 @@ def test_a_chain_that_was_broken_is_carried_over_with_the_break_told(catalog: Ca
     assert unbroken(catalog) == 10
 
 
+@pytest.mark.whole
 @pytest.mark.parametrize("after", [False, True])
 def test_who_is_killed_while_a_chain_is_carried_over_goes_on_where_it_was(tmp_path: Path, *, after: bool) -> None:
+    put_chain(open_archive(tmp_path / "chain"), 300)
     for at in range(1, 10):
         folder = tmp_path / f"{at}"
+        shutil.copytree(tmp_path / "chain", folder / "store")
         archive = open_archive(folder / "store")
-        put_chain(archive, 600)
         catalog = Catalog(f"sqlite:///{folder / 'c.sqlite'}", archive)
         real = archive.store
         dying: Any = Dying(real, at, after=after)
@@ -495,12 +492,12 @@ def test_who_is_killed_while_a_chain_is_carried_over_goes_on_where_it_was(tmp_pa
         catalog.logs.append(*lines(1))
         found = [entry.action for _, _, entry in sorted(numbered(archive, KEPT), key=lambda one: one[1])]
         assert found.count("chain carried over") == 1
-        assert len(found) in {602, 603}
+        assert len(found) in {302, 303}
         assert unbroken(catalog) == len(found)
         catalog.close()
         if ended:
             break
-    assert at > 3
+    assert at > 2
 
 
 def test_an_audit_says_that_a_chain_is_not_carried_over_yet(catalog: Catalog, archive: Archive) -> None:
@@ -512,7 +509,7 @@ def test_an_entry_that_was_carried_over_is_erased_in_the_chain_too(catalog: Cata
     put_chain(archive, 3)
     catalog.logs.append(*lines(1))
     catalog.logs.erase(KEPT, 2, Line(1, "operator", "kept entry erased", "kept 2", "why"))
-    everything = b"".join(archive.store.get(key) for key in archive.store.keys())
+    everything = b"".join(map(archive.store.get, archive.store.keys()))
     assert b"shared 2 clips" not in everything
     assert b"shared 3 clips" in everything
 

@@ -102,7 +102,7 @@ def test_signatures_of_kinds_that_nobody_knows_are_kept_and_passed_over() -> Non
     ],
 )
 def test_what_is_no_note_is_refused(text: str | bytes) -> None:
-    with pytest.raises(BadNote, match="wanted|at most"):
+    with pytest.raises(BadNote, match=r"wanted|at most"):
         Note.parse(text)
 
 
@@ -178,7 +178,7 @@ def test_every_changed_byte_of_an_entry_and_its_proof_is_refused(data: st.DataOb
 
 def test_a_proof_of_another_log_or_index_is_refused() -> None:
     found = proven()
-    with pytest.raises(BadProof, match="proof is of town.example/open"):
+    with pytest.raises(BadProof, match=r"proof is of town\.example/open"):
         replace(found, log=LogName.KEPT).check(LOG)
     with pytest.raises(BadProof, match="number 40, its proof is of number 41"):
         replace(found, index=40).check(LOG)
