@@ -583,9 +583,9 @@ class Twins:
             now = {"ns": (clock.began_ns, clock.began_ns)} if times is None and not more else more
             set_time(path, times, **now)
 
-        def cut(source: Path, target: Path, one: Cut, *, name: str = "") -> Product:
+        def cut(source: Path, target: Path, one: Cut, *, name: str = "", activity: Activity | None = None) -> Product:
             clock.took_ns += _chance(one.id).randrange(NS, 5 * NS)  # it takes a time of its own
-            return stock.cut(source, target, one, name=name)
+            return stock.cut(source, target, one, name=name, activity=activity)
 
         def noted(name: str, known: Callable[..., Any]) -> Callable[..., Any]:
             def call(store: DirectoryStore, *args: Any, **more: Any) -> Any:
