@@ -23,7 +23,7 @@ from pipeline.media.likeness import FLOOR, Album
 from pipeline.media.packets import count
 from pipeline.media.profile import Profile
 from pipeline.media.transcode import Excerpt, clock_rows, copy, transcode, version
-from pipeline.media.veil import Veil, veil_of
+from pipeline.media.veil import TRIES, Veil, veil_of
 from pipeline.span import NS, Span
 
 if TYPE_CHECKING:
@@ -312,7 +312,7 @@ def _make(
     wrong = ""
     # ffmpeg's own decoder knows of nothing to cover.
     sure = wanted.timed and wanted.veil is None and not any(frame.damaged for frame in wanted.frames)
-    for way, fed in _ways(excerpt, sure=sure):
+    for way, fed in _ways(excerpt, sure=sure, fed=TRIES if wanted.veil else 1):
         _transcode(source, target, way, profile, wanted=wanted if fed else None, timeout_s=timeout_s)
         comparison = _Comparison(wanted, excerpt, fps=profile.fps)
         try:
@@ -322,26 +322,27 @@ def _make(
             continue
         late = _out_of_bounds(got, video, excerpt) if profile.fps else _difference(got, video, wanted.frames, excerpt)
         wrong = f"the product is not what was asked: {late}; the source may be damaged there"
-        if not late and comparison.least >= FLOOR:
-            _check_covered(target, wanted, excerpt, profile)
-            return _Made("transcode", video, comparison.least)
         if not late:
-            wrong = comparison.complaint
+            wrong = comparison.complaint if comparison.least < FLOOR else _shows(target, wanted, excerpt, profile)
+        if not wrong:
+            return _Made("transcode", video, comparison.least)
     raise ClipError("cut", wrong)
 
 
-def _ways(excerpt: Excerpt, *, sure: bool) -> Iterator[tuple[Excerpt, bool]]:
+def _ways(excerpt: Excerpt, *, sure: bool, fed: int) -> Iterator[tuple[Excerpt, bool]]:
     """Yield the ways to encode an excerpt, each with whether ffmpeg is fed with the frames that we have decoded.
 
     Its own decoding is the cheapest; should seeking in this file lead it elsewhere than it led us, the whole file still
     holds every frame. sure: whether it finds the same times and pictures as we: not where a file does not state the
     times, which goes unseen once the frame rate is another as well, nor where its decoder conceals another way.
+    fed: how often it is fed.
     """
     if sure:
         yield excerpt, False
         if excerpt.seek_pts is not None:
             yield replace(excerpt, seek_pts=None), False
-    yield excerpt, True
+    for _ in range(fed):
+        yield excerpt, True
 
 
 def _transcode(
@@ -356,10 +357,17 @@ def _transcode(
         transcode(source, target, excerpt, profile, feed=feed, timeout_s=timeout_s)
 
 
-def _check_covered(target: Path, wanted: _Wanted, excerpt: Excerpt, profile: Profile) -> None:
-    if wanted.veil is not None:
-        frames = [((frame.pts - excerpt.first_pts) * excerpt.time_base, frame.pts) for frame in wanted.frames]
+def _shows(target: Path, wanted: _Wanted, excerpt: Excerpt, profile: Profile) -> str:
+    """Say what of a product shows that is to be covered, "" for nothing; then it is coded more finely the next time."""
+    if wanted.veil is None:
+        return ""
+    frames = [((frame.pts - excerpt.first_pts) * excerpt.time_base, frame.pts) for frame in wanted.frames]
+    try:
         check_covered(target, wanted.veil, frames, fps=profile.fps, clock=profile.clock)
+    except ClipError as error:
+        wanted.veil.refine()
+        return error.reason
+    return ""
 
 
 class _Comparison:
