@@ -13,6 +13,8 @@ from typing import Final
 
 _KINDS: Final = bytes.fromhex("00110010800000aa00389b71")  # ISO's part of all UUIDs of C2PA's boxes
 _LABELLED: Final = b"\x03"  # it has a label, and may be asked for by it
+_FLAGS_AT: Final = 16
+_SALTED: Final = 0x13  # an assertion has a salt too; the claim's hash of it is made without the flags
 _LABEL: Final = re.compile(rb"[a-z0-9:.-]{1,80}")
 _ED25519: Final = b"\xa2\x01\x27\x18\x21"  # a map: 1 (the algorithm) is -8 (EdDSA), 33 (x5chain) is what follows
 
@@ -40,10 +42,11 @@ class Sidecar:
             head, store, claim, signature = _contents(manifest)
             assertions = store[struct.unpack_from(">I", store)[0] :]
             chain, pad, signed = _signature(_contents(signature)[1])
+            flags = {_contents(one)[0][_FLAGS_AT] for one in _contents(assertions)}
             read = cls(head[len(_KINDS) + 5 : -1], assertions, _contents(claim)[1], chain, signed, pad)
         except (struct.error, IndexError, ValueError) as error:
             raise ValueError("its boxes are not those of a sidecar of ours") from error
-        if not _LABEL.fullmatch(read.label) or read.written() != data:
+        if not _LABEL.fullmatch(read.label) or read.written() != data or flags != {_SALTED}:
             raise ValueError("bytes outside of what is signed are not those that are written there")
         return read
 
