@@ -15,7 +15,7 @@ from pipeline.case.letter import Kind, Letter
 from pipeline.case.life import CHECKLIST, Act, Step
 from pipeline.case.look import Look
 from pipeline.case.order import Basis, Order
-from pipeline.case.released import Record, commitment
+from pipeline.case.released import CONSENT, Record, Timing, commitment
 from pipeline.case.request import Request
 from pipeline.case.usage import Usage, Use
 from pipeline.clip import Camera, Clip, Clock, Condition, Disclosure, Owner, Sharing, Stream, Transfer
@@ -129,8 +129,10 @@ CONDITION = Condition(holes=((-7, 20), (100, 9000)), damaged=4, missing=2, notes
 ONE = request(note="Danke ü\n日本", nonce="1f" * 16, officer="otto", own="olga", area=Area((square(),), 250))
 SHARE = Share("a", (Span(NOON, NOON + MINUTE),), sound=True)
 SAID: dict[str, Any] = {"withheld": ("c",), "discloses": ("block",), "note": "ü\n日本", "revision": 2}
+TIMING = Timing("path", "Europe/Vienna", 180.5, "verglichen ü")
+TOLD: dict[str, Any] = {"disclosed": dict.fromkeys(map(str, Disclosure), "Ölga"), "note": "ü", "timing": TIMING}
 DELIVERED = replace(
-    delivery(ONE, released_ns=NOON + DAY, disclosed=dict.fromkeys(map(str, Disclosure), "Ölga"), note="ü"),
+    delivery(ONE, released_ns=NOON + DAY, **TOLD, hole_after=True, basis=CONSENT),
     camera="cam-1",
     word="owner shared it",
     owner="olga",
