@@ -1,4 +1,4 @@
-"""What is told with a released clip: how its times are known, on what it left, where its recording itself has a hole."""
+"""What is told with a released clip: how its times are known, on what it left, where its recording has a hole."""
 
 import json
 from dataclasses import replace
