@@ -46,7 +46,10 @@ def drawn(area: Mapping[str, Any]) -> Drawing | None:
     across = math.cos(math.radians(middle))
     # One that reaches over the 180th meridian has corners on both sides of it.
     metres = [
-        [((((lon - start + 540) % 360) - 180) * across * _METRES_PER_DEGREE, lat * _METRES_PER_DEGREE) for lon, lat in r]
+        [
+            ((((lon - start + 540) % 360) - 180) * across * _METRES_PER_DEGREE, lat * _METRES_PER_DEGREE)
+            for lon, lat in r
+        ]
         for r in rings
     ]
     xs, ys = ([place[at] for ring in metres for place in ring] for at in (0, 1))

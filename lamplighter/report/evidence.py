@@ -133,16 +133,20 @@ def _environment() -> Environment:
 
 def _page(template: str, manifest: Manifest, statement: bytes, **values: Any) -> str:
     digest = hashlib.sha256(statement).hexdigest() if statement else ""
-    return _environment().get_template(template).render(
-        request=manifest.request,
-        case_number=manifest.case.get("case_number") or "",
-        made=instant(iso(manifest.made_ns)),
-        lacks=manifest.lacks,
-        checks=[{"what": what, "command": command.format(at=_at(manifest))} for what, command in _CHECKS],
-        running=_UNSAFE.sub("", f"Request {manifest.request}"),
-        running_hash=f"manifest.json {digest[:16]}" if digest else "",
-        running_made=_UNSAFE.sub("", f"Made {iso(manifest.made_ns)}"),
-        **values,
+    return (
+        _environment()
+        .get_template(template)
+        .render(
+            request=manifest.request,
+            case_number=manifest.case.get("case_number") or "",
+            made=instant(iso(manifest.made_ns)),
+            lacks=manifest.lacks,
+            checks=[{"what": what, "command": command.format(at=_at(manifest))} for what, command in _CHECKS],
+            running=_UNSAFE.sub("", f"Request {manifest.request}"),
+            running_hash=f"manifest.json {digest[:16]}" if digest else "",
+            running_made=_UNSAFE.sub("", f"Made {iso(manifest.made_ns)}"),
+            **values,
+        )
     )
 
 
@@ -227,15 +231,16 @@ def _number(value: object) -> int:
 
 
 def _file(one: File) -> dict[str, Any]:
-    return {"path": one.path, "sha256": one.sha256, "size": f"{one.size:,}", "what": _PARTS[one.part]}
+    what = f"Still: frame {_number(one.facts.get('frame')):,}" if one.part is Part.STILL else _PARTS[one.part]
+    return {"path": one.path, "sha256": one.sha256, "size": f"{one.size:,}", "what": what}
 
 
 def _shows(one: File) -> list[str]:
     """Return what a file shows and how it was made, for the certificate."""
     if one.part is Part.STILL:
-        return [f"Still: {_caption(one)}, of clip {one.clip}."]
-    kind = f"{_PARTS[one.part]}, clip {one.clip}."
-    return [kind, f"{period(one.facts.get('actual'))}.", *made(one.facts), f"{one.facts.get('tools') or ''}"]
+        return [f"Still: {_caption(one)}."]
+    shown = f"{_PARTS[one.part]}; {period(one.facts.get('actual'))}."
+    return [shown, *made(one.facts), f"Made with {one.facts.get('tools') or 'what is not said'}."]
 
 
 def _reduced(png: bytes) -> str:
