@@ -43,15 +43,9 @@ def drawn(area: Mapping[str, Any]) -> Drawing | None:
         return None
     if not all(math.isfinite(value) for ring in rings for place in ring for value in place):
         return None
-    across = math.cos(math.radians(middle))
+    east, up = math.cos(math.radians(middle)) * _METRES_PER_DEGREE, _METRES_PER_DEGREE
     # One that reaches over the 180th meridian has corners on both sides of it.
-    metres = [
-        [
-            ((((lon - start + 540) % 360) - 180) * across * _METRES_PER_DEGREE, lat * _METRES_PER_DEGREE)
-            for lon, lat in r
-        ]
-        for r in rings
-    ]
+    metres = [[(((lon - start + 540) % 360 - 180) * east, lat * up) for lon, lat in ring] for ring in rings]
     xs, ys = ([place[at] for ring in metres for place in ring] for at in (0, 1))
     wide, high = max(xs) - min(xs), max(ys) - min(ys)
     unit = min((_WIDTH - 2 * _EDGE) / max(wide, 1.0), (_HEIGHT - 2 * _EDGE) / max(high, 1.0))  # pixels a metre

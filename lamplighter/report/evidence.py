@@ -21,24 +21,25 @@ from lamplighter.report.area import drawn
 from lamplighter.report.exhibit import Row, instant, made, period, rows_of, seconds
 from pipeline.evidence.certificate import WORTH
 from pipeline.evidence.manifest import File, Manifest, Part
+from pipeline.evidence.sshsig import NAMESPACE
 from pipeline.span import NS, iso, parse_iso
 from pipeline.text import shown_lines
 
 _STILL: Final = (640, 640)
 _STAMP: Final = re.compile(r"[^0-9]")
 _UNSAFE: Final = re.compile(r"[^A-Za-z0-9 .:_-]")
+_SIGNED: Final = "-s tagmanifest-sha256.txt.sig < tagmanifest-sha256.txt"
+_STAMPED: Final = "-data tagmanifest-sha256.txt -in tagmanifest-sha256.txt.tsr -CAfile tagmanifest-sha256.txt.tsr.pem"
 _CHECKS: Final = (
     ("No file was changed, and none is missing:", "sha256sum -c manifest-sha256.txt tagmanifest-sha256.txt"),
     ("It is a whole package by the standard BagIt, RFC 8493 (pip install bagit):", "bagit.py --validate ."),
     (
         "Whoever holds the key signed it (if it has a file tagmanifest-sha256.txt.sig):",
-        "ssh-keygen -Y verify -f keys/allowed_signers -I lamplighter -n lamplighter-evidence -O verify-time={at} "
-        "-s tagmanifest-sha256.txt.sig < tagmanifest-sha256.txt",
+        f"ssh-keygen -Y verify -f keys/allowed_signers -I lamplighter -n {NAMESPACE} -O verify-time={{at}} {_SIGNED}",
     ),
     (
         "It existed when a time-stamp authority says so (if it has a file tagmanifest-sha256.txt.tsr):",
-        "openssl ts -verify -data tagmanifest-sha256.txt -in tagmanifest-sha256.txt.tsr "
-        "-CAfile tagmanifest-sha256.txt.tsr.pem",
+        f"openssl ts -verify {_STAMPED}",
     ),
     (
         "All of that at once, the log's proofs too, and that no file was added (pip install lamplighter):",
@@ -61,8 +62,8 @@ _WORDS: Final = (
     Row(
         "Commitment",
         [
-            "A number made of the recording's SHA-256 and a secret number. It binds the operator: who is given both "
-            "later can check that the clip was made of that very recording."
+            "A number made of the recording's SHA-256 and a secret number. It binds the operator:",
+            "who is given both later can check that the clip was made of that very recording.",
         ],
     ),
     Row("UTC", ["Coordinated Universal Time. Central European Time is one hour ahead of it, in summer two."]),
@@ -131,7 +132,7 @@ def _environment() -> Environment:
     )
 
 
-def _page(template: str, manifest: Manifest, statement: bytes, **values: Any) -> str:
+def _page(template: str, manifest: Manifest, statement: bytes, **values: object) -> str:
     digest = hashlib.sha256(statement).hexdigest() if statement else ""
     return (
         _environment()
