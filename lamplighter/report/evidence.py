@@ -205,7 +205,7 @@ def _clip(name: str, files: Sequence[File], pictures: Mapping[str, bytes]) -> di
         if one.part is Part.STILL and (source := _reduced(pictures.get(one.path, b"")))
     ]
     rows = rows_of(facts)
-    if Part.ORIGINAL in {one.part for one in files} and facts.get("copy"):
+    if facts.get("copy"):
         rows.append(Row("Copy", [str(facts["copy"])]))
     return {
         "name": name,
