@@ -260,8 +260,11 @@ def _reduced(png: bytes) -> str:
 def _entry(entry: Mapping[str, Any]) -> dict[str, str]:
     """Return an entry of the log for the table: what it says besides who, when and what stands last."""
     at_ns = entry.get("at_ns")
-    known = {"at_ns", "actor", "action", "subject", "detail", "request"}
-    more = [entry.get("subject"), entry.get("detail"), *(f"{k}: {v}" for k, v in entry.items() if k not in known)]
+    known = {"at_ns", "actor", "action", "subject", "detail", "request", "sha256"}
+    vouched = entry.get("sha256") or {}
+    hashes = vouched.items() if isinstance(vouched, Mapping) else [("it", vouched)]
+    more = [entry.get("subject"), entry.get("detail"), *(f"SHA-256 of {name}: {one}" for name, one in hashes)]
+    more += [f"{name}: {value}" for name, value in entry.items() if name not in known]
     return {
         "at": instant(iso(at_ns)) if isinstance(at_ns, int) else "not said",
         "who": str(entry.get("actor") or ""),

@@ -210,10 +210,12 @@ def test_the_steps_of_the_case_stand_in_their_order_with_what_was_done() -> None
     audit = [
         {"at_ns": NOON, "actor": "officer otto", "action": "submitted", "subject": "r17", "detail": ""},
         {"at_ns": NOON + NS, "actor": "reviewer rita", "action": "approved", "subject": "r17", "index": 17},
+        {"at_ns": NOON, "actor": "x", "action": "delivered", "subject": "r17", "sha256": {"clip": "ab" * 32}},
     ]
     shown = Elements(render_report(*manifest(), audit)).text
     assert re.search(r"2026-03-01 12:00:00 UTC officer otto submitted r17 2026-03-01 12:00:01 UTC reviewer rita", shown)
     assert "r17; index: 17" in shown
+    assert f"r17; SHA-256 of clip: {'ab' * 32}" in shown
 
 
 def test_what_the_package_lacks_and_who_signed_it_is_told() -> None:
