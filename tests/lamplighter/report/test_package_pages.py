@@ -30,7 +30,8 @@ def test_nothing_in_a_package_names_a_camera_an_owner_or_a_source(desk: Desk, fi
     answer(desk, asked, "piet", share=None)
     desk.deliver(asked)
     case, signer = desk.acting_for("otto").case(asked.id).document(), Signer.make(Purpose.EVIDENCE, NOON)
-    folder, files, store = tmp_path / "package", [], desk._holdings.archive.store
+    folder, store = tmp_path / "package", desk._holdings.archive.store
+    files: list[File] = []
     for told in case.pop("clips"):
         path = folder / place(Part.ORIGINAL, told["name"])
         path.parent.mkdir(parents=True, exist_ok=True)
