@@ -42,7 +42,9 @@ class Logs:
     def origin(self, name: LogName, *, drawn: Callable[[], str]) -> str:
         """Return what a log is called, for good; what is `drawn` when it is asked for the first time."""
         shelf = self._archive.logs
-        known = shelf.get(name.value) or shelf.put_first(Identity(name, drawn()))
+        if (known := shelf.get(name.value)) is None:
+            note = Log(self._archive, name).checkpoint()  # which says so itself where that document was lost
+            known = shelf.put_first(Identity(name, drawn() if note is None else Checkpoint.parse(note.text).origin))
         return known.origin
 
     def size(self, name: LogName) -> int:

@@ -370,7 +370,10 @@ def test_the_logs_are_proven_compared_and_erased_from(street: Run, tmp_path: Pat
     assert (tmp_path / files["proof"]).read_text().startswith("c2sp.org/tlog-proof@v1\nindex 0\n")
     assert said(street, "log", "erase", "1", "--why", "a test")["entry"] == 4
     assert said(street, "log", "consistency", "council.checkpoint") == {
-        **{"log": "open", "before": 4, "size": 5, "grew": True},
+        "log": "open",
+        "before": 4,
+        "size": 5,
+        "grew": True,
     }
     assert said(street, "log", "audit", "--quick")["logs"]["open"]["erased"] == 1
     code, _, errors = street("log", "prove", "1")

@@ -452,7 +452,8 @@ def test_looking_at_a_frame_is_in_the_audit_log(fleet: Path) -> None:
     entries = said("log", "audit")["entries"]
     said("picture", "ask-1", "--out", "shown")
     assert said("log", "audit")["entries"] == entries + 1
-    assert "still taken" in "".join(path.read_text() for path in (fleet / "lamplighter-data").rglob("entries/kept/*.json"))
+    kept = (fleet / "lamplighter-data").rglob("entries/kept/*.json")
+    assert "still taken" in "".join(path.read_text() for path in kept)
 
 
 def test_a_clip_whose_bytes_are_gone_is_drawn_without_a_still(fleet: Path) -> None:

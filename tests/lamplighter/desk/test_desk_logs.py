@@ -177,6 +177,9 @@ def test_the_origin_of_the_settings_names_a_new_buckets_logs_for_good(desk: Desk
     assert desk.log_checkpoint().checkpoint.startswith("log.example.org/town/open\n0\n")
     change(desk, log=LogSettings(origin="another.example.org"))
     assert desk.log_checkpoint(KEPT).checkpoint.startswith("log.example.org/town/kept\n")
+    for name in LogName:
+        desk._holdings.archive.logs.remove(name.value)
+    assert desk.log_checkpoint().checkpoint.startswith("log.example.org/town/open\n")
 
 
 # What leaves
