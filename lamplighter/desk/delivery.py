@@ -24,7 +24,7 @@ from pipeline.case.released import Record
 from pipeline.case.request import Request
 from pipeline.clip import Camera, Clip
 from pipeline.errors import Conflict
-from pipeline.log.entry import sha256
+from pipeline.log.entry import LogName, sha256
 from pipeline.media.cut import Cut
 from pipeline.media.profile import Profile
 from pipeline.span import Span
@@ -62,7 +62,10 @@ def deliver(holdings: Holdings, request: Request, *, saw: Saw) -> Tally:
     now = {one.cut for one in release(holdings, request, tally, start_ns=start_ns)}
     known = {one.cut: one for one in holdings.catalog.cases.deliveries(request.id)}
     tally.count_released(known, now)
-    logs.seal_tick(holdings)
+    if request.own:  # that an owner asked for their own footage moves nothing that others see
+        logs.seal(holdings, LogName.KEPT)
+    else:
+        logs.seal_tick(holdings, start_ns)
     return tally
 
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import logging
 import secrets
-import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
@@ -103,21 +102,24 @@ def sealed(holdings: Holdings, name: LogName) -> Note:
     return note
 
 
-def seal_all(holdings: Holdings) -> list[Witnessed]:
-    """Seal both logs, the kept one inside the open one, and ask the witnesses: at every round."""
-    seal_tick(holdings)
+def seal_all(holdings: Holdings, start_ns: int) -> list[Witnessed]:
+    """Seal both logs, the kept one inside the open one, and ask the witnesses: at the end of every round."""
+    seal_tick(holdings, start_ns)
     return witness(holdings)
 
 
-def seal_tick(holdings: Holdings) -> None:
-    """Seal both logs, the kept one inside the open one."""
-    name_tick(holdings)
+def seal_tick(holdings: Holdings, start_ns: int) -> None:
+    """Seal both logs at the end of a run that began at an instant, the kept one inside the open one."""
+    name_tick(holdings, start_ns)
     seal(holdings, LogName.OPEN)
 
 
-def name_tick(holdings: Holdings) -> None:
-    """Enter the checkpoint of the kept log into the open one, once a tick, whether or not anything happened in it."""
-    tick_ns = holdings.settings.case.tick_ns(time.time_ns())
+def name_tick(holdings: Holdings, start_ns: int) -> None:
+    """Enter the checkpoint of the kept log into the open one, once a tick, whether or not anything happened in it.
+
+    The tick is the last one before the run began: how long the run took is nobody's to know.
+    """
+    tick_ns = holdings.settings.case.tick_ns(start_ns)
     seal(holdings, LogName.KEPT)
     try:
         note = Log(holdings.archive, LogName.KEPT).checkpoint()
@@ -125,7 +127,6 @@ def name_tick(holdings: Holdings) -> None:
         return
     origin = origin_of(holdings, LogName.KEPT)
     told = Checkpoint(origin, 0, merkle.EMPTY).text if note is None else note.text
-    # At the tick and not now: how long a round took, also of what was not released, is nobody's to know.
     line = holdings.line(SEALED, iso(tick_ns), told, at_ns=tick_ns)
     holdings.catalog.logs.append_once(line)
 
