@@ -26,6 +26,7 @@ from pipeline.case.usage import Usage
 from pipeline.clip import Camera, Clip, Clock, Owner, Transfer
 from pipeline.errors import DamagedDocument
 from pipeline.evidence.keys import Key
+from pipeline.evidence.manifest import Sealed
 from pipeline.log.entry import Leaf, LogName
 from pipeline.people import Agency, Person
 from pipeline.span import NS, Span, iso
@@ -169,6 +170,7 @@ class Archive:
             since=(as_it_is, as_it_is, _with_shares),
         )
         self.signers = Shelf(store, Key, "signers", name=lambda key: key.name)
+        self.packages = Shelf(store, Sealed, "packages", name=lambda one: one.name)
         self.case_keys = Shelf(store, CaseKey, "keys", name=lambda key: key.request)
         self.deliveries = Shelf(
             store,

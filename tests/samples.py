@@ -20,6 +20,7 @@ from pipeline.case.request import Request
 from pipeline.case.usage import Usage, Use
 from pipeline.clip import Camera, Clip, Clock, Condition, Disclosure, Owner, Sharing, Stream, Transfer
 from pipeline.evidence.keys import Key, Purpose
+from pipeline.evidence.manifest import Sealed
 from pipeline.log.entry import Leaf, LogName
 from pipeline.media.cut import Cut
 from pipeline.media.layouts import LAYOUTS, layout
@@ -187,6 +188,7 @@ DOCUMENTS: dict[str, tuple[Any, str]] = {
         Letter(ONE.id, "olga", Kind.ORDERED, NOON, 2, "o1", NOON + 1, "no such address"),
         f"letters/{ONE.id}/olga/ordered-o1.json",
     ),
+    "packages": (Sealed(ONE.id, "cd" * 32, NOON, "officer otto"), f"packages/{ONE.id}/"),
     "signers": (Key(Purpose.EVIDENCE, "ab" * 32, NOON - DAY, retired_ns=NOON), "signers/"),
     "usage": (Usage(ONE.id, DELIVERED.record.name, Use.DELETED, NOON), f"usage/{ONE.id}/"),
     "case_keys": (case_key(ONE), f"keys/{ONE.id}.json"),

@@ -27,6 +27,7 @@ WALLS = {
     "rich": ("lamplighter/cli/",),
     "cryptography": ("pipeline/evidence/", "pipeline/log/"),
     "c2pa": ("pipeline/evidence/",),
+    "rfc3161_client": ("pipeline/evidence/stamp.py",),
     "jinja2": ("lamplighter/report/",),
     "cv2": ("benchmarks/",),
     "matplotlib": ("lamplighter/report/", "benchmarks/"),
