@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from pipeline.errors import ConfigError, MachineError, NotFound
+from pipeline.errors import ConfigError, NotFound
 from pipeline.evidence import signers
 from pipeline.evidence.keys import Key
-from pipeline.evidence.packed import NoArchive, room_for, unpack
+from pipeline.evidence.packed import NoArchive, unpack
 from pipeline.evidence.stamp import roots_of
 from pipeline.evidence.verdict import Fault, Verdict
 from pipeline.evidence.verify import Further, Trust, check
@@ -30,12 +30,9 @@ def verify_package(place: Path, trust: Trust, *, further: Iterable[Further] = ()
         if not place.is_file():
             raise ConfigError(f"{place}: wanted the folder of a package, or a .zip or .tar of it")
         with scratch() as folder:
-            if not room_for(place, folder):
-                raise MachineError(f"{folder}: too little room to unpack {place}; let TMPDIR name a larger disk")
-            root, faults = unpack(place, folder)
-            if faults:
+            if faults := unpack(place, folder):
                 return Verdict(tuple(dict.fromkeys(faults)))
-            return check(root, trust, further=further)
+            return check(folder, trust, further=further)
     except NoArchive as error:
         return Verdict((Fault("", str(error)),))
     except OSError as error:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import io
+import os
 import shutil
 import stat
 import tarfile
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, BinaryIO, Final
 
@@ -54,27 +56,36 @@ class _Member:
     odd: str = ""
 
 
-def unpack(archive: Path, folder: Path) -> tuple[Path, list[Fault]]:
-    """Unpack a package into an empty folder; return where it lies there, and what is wrong with the archive.
+def unpack(archive: Path, folder: Path) -> list[Fault]:
+    """Unpack a package into an empty folder; return what is wrong with the archive.
 
     With any fault nothing is written but what was read until then, all of it in that folder, and never more bytes than
-    the archive declares, which are `_GROWS` times its own at most. Raises NoArchive, OSError; MemoryError never.
+    the archive declares, which are `_GROWS` times its own at most. Raises NoArchive; OSError, also where the folder has
+    no room for that.
     """
     with archive.open("rb") as raw:
         file = _Sparing(raw)
         try:
-            members = list(_members(file, archive.name))
+            members = _without_top(list(_members(file, archive.name)))
         except NoArchive:
             raise
         except (tarfile.TarError, zipfile.BadZipFile, zlib.error, ValueError, NotImplementedError, EOFError) as error:
             raise NoArchive(f"{archive.name} cannot be read as an archive: {error}") from error
         faults = list(_faults(members, archive.stat().st_size))
         if faults:
-            return folder, faults
-        top = _top(members)
+            return faults
+        if shutil.disk_usage(folder).free < sum(one.size for one in members):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder))
         written = (_written(member, folder / member.path) for member in members)
-        faults.extend(fault for fault in written if fault is not None)
-    return folder / top, faults
+        return [fault for fault in written if fault is not None]
+
+
+def _without_top(members: list[_Member]) -> list[_Member]:
+    """Return the files by their paths in the package, where all of an archive lies in one folder of any name."""
+    tops = {one.path.partition("/")[0] for one in members}
+    if len(tops) != 1 or tops & {"", ".", ".."} or not all("/" in one.path for one in members):
+        return members
+    return [replace(one, path=one.path.partition("/")[2]) for one in members]
 
 
 def _members(file: _Sparing, name: str) -> Iterator[_Member]:
@@ -142,12 +153,6 @@ def _faults(members: list[_Member], size: int) -> Iterator[Fault]:
         yield Fault(alike[0], f"cannot be told from {', '.join(alike[1:])} on every system")
 
 
-def _top(members: list[_Member]) -> str:
-    """Return the one folder in which all of an archive lies, "" where it lies in none."""
-    tops = {one.path.partition("/")[0] for one in members}
-    return tops.pop() if len(tops) == 1 and all("/" in one.path for one in members) else ""
-
-
 def _written(member: _Member, path: Path) -> Fault | None:
     """Write one file, no byte more than it is declared to have; return what is wrong with it."""
     left = member.size
@@ -192,8 +197,3 @@ class _Sparing:
     def seekable(self) -> bool:
         """Tell that it can go to any place."""
         return True
-
-
-def room_for(archive: Path, folder: Path) -> bool:
-    """Tell whether a folder has room for the most that an archive may hold."""
-    return shutil.disk_usage(folder).free > max(_SMALL, _GROWS * archive.stat().st_size)

@@ -6,6 +6,7 @@ import gzip
 import io
 import os
 import resource
+import shutil
 import struct
 import tarfile
 import zipfile
@@ -16,7 +17,7 @@ import pytest
 
 from lamplighter.desk.verification import trusted, verify_package
 from packages import CLIPS, FINGERPRINT, TRUST, Package
-from pipeline.errors import ConfigError, NotFound
+from pipeline.errors import ConfigError, MachineError, NotFound
 from pipeline.evidence import bag
 from pipeline.evidence.manifest import Part
 from pipeline.evidence.verify import Trust
@@ -59,7 +60,7 @@ def tarred(path: Path, members: list[tuple[str, bytes]], *, top: str = "") -> Pa
     return path
 
 
-@pytest.mark.parametrize("top", ["", "CASE-1/"])
+@pytest.mark.parametrize("top", ["", "CASE-1/", "Fall 1 (März)/"])
 @pytest.mark.parametrize("pack", [zipped, tarred])
 @pytest.mark.usefixtures("scratch")
 def test_a_package_in_one_file_is_sound(made: Path, tmp_path: Path, pack: Callable[..., Path], top: str) -> None:
@@ -149,6 +150,16 @@ def bomb(path: Path, size: int) -> Path:
 
 
 @pytest.mark.usefixtures("scratch")
+def test_a_package_for_which_there_is_no_room_is_the_machines_affair(
+    made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    full = shutil.disk_usage(tmp_path)._replace(free=100)
+    monkeypatch.setattr("pipeline.evidence.packed.shutil.disk_usage", lambda _: full)
+    with pytest.raises(MachineError, match="TMPDIR"):
+        verify_package(tarred(tmp_path / "case.tar", files(made)), TRUST)
+
+
+@pytest.mark.usefixtures("scratch")
 def test_a_bomb_is_refused_by_what_it_declares(tmp_path: Path) -> None:
     (fault,) = verify_package(bomb(tmp_path / "case.zip", 64 << 20), TRUST).faults
     assert "nothing of it was unpacked" in fault.what
@@ -161,7 +172,7 @@ def test_a_bomb_that_declares_little_is_stopped_where_it_says_it_ends(tmp_path: 
     path.write_bytes(data.replace(struct.pack("<I", 32 << 20), struct.pack("<I", 1000)))
     written = resource.getrusage(resource.RUSAGE_SELF).ru_oublock
     (fault,) = verify_package(path, TRUST).faults
-    assert fault.place == "data/zeros"
+    assert fault.place == "zeros"  # in the one folder of the archive
     assert (resource.getrusage(resource.RUSAGE_SELF).ru_oublock - written) * 512 < 8 << 20
 
 
