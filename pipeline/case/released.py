@@ -57,8 +57,8 @@ class Record:
     asked time that are in the source and cannot be shown. similarity: of re-encoded pictures, that of the frame least
     like its source, 0 to 1 (see pipeline.media.cut); None where an earlier version did not compare. covered: what is
     covered of it, no more than who watches it sees; muted: the times of it, UTC, that are silence.
-    timing: how its times are known. hole_before, hole_after: whether the recording itself lacks what goes before or follows. basis:
-    CONSENT, OWN, or the kind of the legal order. Of earlier versions nothing is known of these four.
+    timing: how its times are known. hole_before, hole_after: whether the recording itself lacks what goes before or
+    follows. basis: CONSENT, OWN, or the kind of the legal order. Of earlier versions nothing is known of these four.
 
     Raises ValueError for a record that cannot be true.
     """
