@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from lamplighter.desk.holdings import Holdings
+from lamplighter.desk.keys import keyring
 from pipeline.errors import ConfigError, Conflict, DamagedDocument, LamplighterError, NotFound
 from pipeline.evidence.keys import Purpose
 from pipeline.log import merkle
@@ -22,7 +23,6 @@ from pipeline.log.proven import Proven
 from pipeline.span import iso
 from pipeline.text import shown
 from storage.catalog.check import Known, Report, keys_of
-from storage.keyring import Keyring
 from storage.log import Log
 from storage.remembered import Remembered
 from workers.witness import Witnessed, cosigned, key_of
@@ -152,7 +152,7 @@ def witness(holdings: Holdings) -> list[Witnessed]:
 
 def check_signs(holdings: Holdings) -> None:
     """Raise ConfigError where `log.must_sign` holds and this machine has no key for the log."""
-    if holdings.settings.log.must_sign and _keyring(holdings).signer(Purpose.LOG) is None:
+    if holdings.settings.log.must_sign and keyring(holdings).signer(Purpose.LOG) is None:
         raise ConfigError(
             "log.must_sign: this machine has no key for the log, so nothing is released; make one (lamplighter keys "
             "make), or put it back"
@@ -173,14 +173,10 @@ def origin_of(holdings: Holdings, name: LogName) -> str:
 
 
 def _signed(holdings: Holdings, origin: str, note: Note) -> Note:
-    signer = _keyring(holdings).signer(Purpose.LOG)
+    signer = keyring(holdings).signer(Purpose.LOG)
     if signer is None:
         return note
     return note.signed(signer, Verifier(origin, bytes.fromhex(signer.key.public)))
-
-
-def _keyring(holdings: Holdings) -> Keyring:
-    return Keyring(holdings.settings.data / "keys", holdings.archive)
 
 
 def _remembered(holdings: Holdings) -> Remembered:

@@ -10,11 +10,30 @@ import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Final, Literal
 
 from pipeline.span import Span
 
 _NAME = re.compile(r"[0-9a-f]{20,64}")
+
+
+CONSENT: Final = "consent"
+"""The basis of what left on its owner's word, whenever and however they gave it."""
+OWN: Final = "own footage"
+"""The basis of what its owner asked for themselves."""
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """How it is known when a clip was recorded: what its start was read from, and in which zone, "" for UTC.
+
+    offset_s: seconds that the camera's clock was ahead, which were taken off; known: how that is known, in words.
+    """
+
+    source: str
+    zone: str = ""
+    offset_s: float = 0.0
+    known: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +45,9 @@ class Record:
     `commitment`; empty where an earlier version made none. tools: the programs' versions and the profile's hash.
     damaged: frames of the source, of those shown, in which its decoder had to conceal something; missing: frames of the
     asked time that are in the source and cannot be shown. similarity: of re-encoded pictures, that of the frame least
-    like its source, 0 to 1 (see pipeline.media.cut); None where an earlier version did not compare.
+    like its source, 0 to 1 (see pipeline.media.cut); None where an earlier version did not compare. timing: how its
+    times are known. hole_before, hole_after: whether the recording itself lacks what goes before or follows. basis:
+    CONSENT, OWN, or the kind of the legal order. Of earlier versions nothing is known of these four.
 
     Raises ValueError for a record that cannot be true.
     """
@@ -52,6 +73,10 @@ class Record:
     released_ns: int = 0
     disclosed: Mapping[str, str] = field(default_factory=dict)
     note: str = ""
+    timing: Timing | None = None
+    hole_before: bool = False
+    hole_after: bool = False
+    basis: str = ""
 
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name):
