@@ -84,6 +84,19 @@ class Shelf(Generic[T]):
             raise DamagedDocument(f"{key} in {self._store.url} speaks of {said!r}: somebody put it there; remove it")
         return document
 
+    def as_written(self, name: str) -> T | None:
+        """Return what `get` does of a document of the newest version only if its bytes are those that are written.
+
+        Raises DamagedDocument for one that says the same in another way: nobody here wrote it so.
+        """
+        document = self.get(name)
+        if document is None:
+            return None
+        data = self._store.get(self.key(name))
+        if data != self.dump(document).encode() and json.loads(data).get(SCHEMA) == self.schema:
+            raise DamagedDocument(f"{self.key(name)} in {self._store.url} is not written as it is made: it was changed")
+        return document
+
     def read(self, key: str, data: bytes) -> T:
         """Read the bytes of the object `key`. Raises DamagedDocument naming it when they are no such document."""
         try:
