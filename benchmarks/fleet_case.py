@@ -21,15 +21,13 @@ from pipeline.case.area import Area
 from pipeline.case.life import CHECKLIST
 from pipeline.case.request import Request
 from pipeline.clip import Camera, Sharing
-from pipeline.evidence.keys import Purpose
-from pipeline.log.entry import LogName, sha256
+from pipeline.log.entry import LogName
 from pipeline.log.note import COSIGNATURE, Signature, Verifier
 from pipeline.media.encode import encode
 from pipeline.people import Agency
 from pipeline.span import NS, Span, parse_iso
 from simulation.scene import Mover, Scene, render
 from storage.catalog.audit import Line
-from storage.keyring import Keyring
 from storage.remembered import Remembered
 
 _START_NS: Final = parse_iso("2026-01-31T18:00:00Z")
@@ -67,11 +65,7 @@ def released(folder: Path, *, entries: int) -> Fleet:
     settings = load(flags=flags)
     with open_desk(settings) as desk:
         _move_in(desk)
-    with opened(settings, operator()) as holdings:
-        made = Keyring(settings.data / "keys", holdings.archive).make(Purpose.LOG, time.time_ns()).key
-        said = {made.name: sha256(holdings.archive.signers.dump(made).encode())}
-        line = holdings.line("key made", made.name, f"{made.purpose} {made.fingerprint}", sha256=said)
-        holdings.catalog.logs.append(line)
+        desk.make_keys()
     with open_desk(settings) as desk:
         _film(folder / "in")
         desk.ingest([str(folder / "in")])
@@ -130,7 +124,7 @@ def _grow(holdings: Holdings, entries: int) -> list[dict[str, bytes]]:
                     _line(holdings, chance.choice(actions), chance) for _ in range(chance.choice((1, 1, 2, 9, 60)))
                 ]
                 holdings.catalog.logs.append(*lines)
-        logs.seal_tick(holdings)
+        logs.seal_tick(holdings, start_ns=time.time_ns())
         older.append(_of_logs(Path(holdings.archive.store.url)))
     return older[:-1]
 

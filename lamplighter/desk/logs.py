@@ -23,6 +23,7 @@ from pipeline.log.proven import Proven
 from pipeline.span import iso
 from pipeline.text import shown
 from storage.catalog.check import Known, Report, keys_of
+from storage.catalog.strays import check_identity
 from storage.log import Log
 from storage.remembered import Remembered
 from workers.witness import Witnessed, cosigned, key_of
@@ -260,11 +261,13 @@ def audit(holdings: Holdings, *, quick: bool) -> Report:
             unread.append(str(error))
         witnesses = tuple(map(key_of, holdings.settings.log.witnesses)) if name is LogName.OPEN else ()
         keys = tuple(_published(holdings, name))
-        seen = None if noted is None else Checkpoint.parse(noted.text)
-        found[name] = Known(keys, seen, noted, witnesses)
+        last = None if noted is None else Checkpoint.parse(noted.text)
+        found[name] = Known(keys, last, noted, witnesses)
     report = holdings.catalog.logs.check(found, quick=quick)
     for told in unread:
         report.found("here", told)
+    for name, seen in report.logs.items():
+        check_identity(holdings.archive, name, seen.origin, found=report.found)
     return report
 
 

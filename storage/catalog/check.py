@@ -149,7 +149,6 @@ class _OneLog:
         found = self._report.found
         strays.check_tile_files(self._log, new, note=note, found=found)
         strays.check_entry_files(self._archive, self._name, found=found)
-        strays.check_identity(self._archive, self._name, self._head if note is not None else None, found=found)
         self._heads(tree, note)
         return tree
 

@@ -11,7 +11,6 @@ from pathlib import PurePosixPath
 
 from pipeline.case.delivery import Delivery
 from pipeline.errors import DamagedDocument
-from pipeline.log.checkpoint import Checkpoint
 from pipeline.log.entry import Entry, LogName, sha256
 from pipeline.log.note import Note, Verifier
 from pipeline.log.tiles import Tile, number_path, tile_at
@@ -97,17 +96,17 @@ def since(archive: Archive, sizes: Mapping[LogName, int]) -> Iterator[Entry]:
         yield from (entry for entry in entries if entry is not None)
 
 
-def check_identity(archive: Archive, name: LogName, head: Checkpoint | None, *, found: Found) -> None:
-    """Find a name of a log that is missing, or not that of its checkpoint."""
+def check_identity(archive: Archive, name: LogName, origin: str, *, found: Found) -> None:
+    """Find a name of a log that is missing, or not the origin of its checkpoint, "" for none."""
     key = archive.logs.key(name.value)
     try:
         known = archive.logs.as_written(name.value)
     except DamagedDocument as error:
         found(key, str(error))
         return
-    if head is not None and (known is None or known.origin != head.origin):
+    if origin and (known is None or known.origin != origin):
         said = "is missing" if known is None else f"says {known.origin}"
-        found(key, f"{said}: the checkpoint is of {head.origin}")
+        found(key, f"{said}: the checkpoint is of {origin}")
 
 
 def check_signatures(note: Note, before: Note | None, known: Iterable[Verifier], *, place: str, found: Found) -> None:
