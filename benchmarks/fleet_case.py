@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from lamplighter.desk import logs
 from lamplighter.desk.desk import Desk, open_desk
 from lamplighter.desk.holdings import Holdings, opened, operator
+from lamplighter.report.package import pages
 from lamplighter.settings import Settings, load
 from pipeline.actor import Actor, Role
 from pipeline.case.area import Area
@@ -41,12 +42,15 @@ _KEPT: Final = ("decision", "sharing set", "letters", "kept back", "still taken"
 
 @dataclass(frozen=True, slots=True)
 class Fleet:
-    """Where its bucket is, under which settings, and the bucket's logs as they were when they were sealed before."""
+    """Where its bucket is, under which settings, and the bucket's logs as they were when they were sealed before.
+
+    packages: the folders of its cases as they were exported.
+    """
 
     settings: Settings
     bucket: Path
-    requests: Sequence[str]
     older: Sequence[Mapping[str, bytes]]
+    packages: Sequence[Path]
 
 
 def released(folder: Path, *, entries: int) -> Fleet:
@@ -70,10 +74,13 @@ def released(folder: Path, *, entries: int) -> Fleet:
         _film(folder / "in")
         desk.ingest([str(folder / "in")])
         requests = [_release(desk, case) for case in _CASES]
+        packages = [folder / f"package-{at}" for at in range(len(requests))]
+        for request, package in zip(requests, packages, strict=True):
+            desk.export_case(request, str(package), pages=pages)
     with opened(settings, operator()) as holdings:
         older = _grow(holdings, entries)
         _cosign(holdings, key, council)
-    return Fleet(settings, bucket, requests, older)
+    return Fleet(settings, bucket, older, packages)
 
 
 def _cameras() -> list[Camera]:

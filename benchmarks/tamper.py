@@ -1,8 +1,9 @@
 """Everything that is to be found is changed at random, again and again: each change has to be found, with its place.
 
-One bucket with both logs, checkpoints, a witness's signature, keys, and what was released; judged by what `lamplighter
-log audit` does. An insider is meant: who can write everywhere in the bucket, fills the catalogue from what they wrote,
-and may have the log's key. What they cannot reach is what this machine saw before, and a checkpoint that others keep.
+One bucket with both logs, checkpoints, a witness's signature, keys, and what was released, judged by what `lamplighter
+log audit` does; and one package that was exported, judged by `lamplighter verify` with the published fingerprint.
+An insider is meant: who can write everywhere in the bucket, fills the catalogue from what they wrote, and may have the
+log's key. What they cannot reach is what this machine saw before, and a checkpoint that others keep.
 """
 
 from __future__ import annotations
@@ -26,7 +27,10 @@ from benchmarks import fleet_case, forgery, report
 from benchmarks.changes import Change, Target, changed
 from lamplighter.desk import logs
 from lamplighter.desk.holdings import Holdings, opened, operator
+from lamplighter.desk.verification import trusted, verify_package
+from lamplighter.report.package import rendered
 from pipeline.errors import LamplighterError
+from pipeline.evidence import bag, sshsig
 from pipeline.evidence.keys import Purpose, Signer
 from pipeline.log.entry import Leaf, LogName
 from pipeline.log.note import Note, Verifier
@@ -42,6 +46,7 @@ CHANGES: Final = 10_000
 _FORGED: Final = 0.2
 """The share of changes that are a whole log written anew, and of those inside the entries of an object."""
 _SILENT: Final = 0.15
+_PACKAGE: Final = 0.25
 _COLUMNS = {"target": "what", "kind": "how it is changed", "changes": "changes", "found": "found, with the place"}
 _SEALS: Final = ("the log's own key", "another key", "nobody", "the old checkpoint")
 
@@ -67,6 +72,7 @@ class Bench:
 
     def __init__(self, folder: Path, stack: ExitStack, *, entries: int) -> None:
         case = fleet_case.released(folder, entries=entries)
+        self._package = Package(case)
         self.root, self._older = case.bucket, case.older
         self._home = stack.enter_context(opened(case.settings, operator()))
         other = case.settings.model_copy(update={"data": folder / "other"})
@@ -86,25 +92,20 @@ class Bench:
         """Make the change of a number, and return what came of it."""
         began, chance = time.monotonic(), Random(f"{seed} {number}")  # noqa: S311 - chance that can be repeated
         drawn = chance.random()
+        if drawn > 1 - _PACKAGE:
+            change = self._package.change(chance)
+            return _end(number, change, self._package.said(change), time.monotonic() - began)
         if drawn < _FORGED:
             change, stranger, rebuilt = self._forgery(chance)
         else:
             change = self._silent(chance) if drawn < _FORGED + _SILENT else changed(self._files, self._targets, chance)
             stranger, rebuilt = False, chance.random() < 0.2
         said = self.said(change, stranger=stranger, rebuilt=rebuilt)
-        wanted = " and ".join(" or ".join(sorted(words)[:3]) for words in change.wanted)
-        took = time.monotonic() - began
-        return End(number, change.kind, change.target, change.named(said), said[:2000], wanted, took)
+        return _end(number, change, said, time.monotonic() - began)
 
     def said(self, change: Change, *, stranger: bool, rebuilt: bool) -> str:
         """Make a change, return all that is said of it, a line each, and put everything back."""
-        for path, data in change.files.items():
-            place = self.root / path
-            if data is None:
-                place.unlink()
-            else:
-                place.parent.mkdir(parents=True, exist_ok=True)
-                place.write_bytes(data)
+        _write(self.root, change.files)
         told: list[str] = []
         holdings = self._other if stranger else self._home
         try:
@@ -230,6 +231,57 @@ class Bench:
         return note.signed(signer, Verifier(self._origin(name), bytes.fromhex(signer.key.public)))
 
 
+class Package:
+    """One exported package that is changed and put back."""
+
+    def __init__(self, fleet: fleet_case.Fleet) -> None:
+        self._folder, other = fleet.packages[:2]
+        self._files = _bytes_below(self._folder)
+        self._others = _bytes_below(other)
+        text = (self._folder / bag.SIGNATURE).read_text(encoding="ascii")
+        self._trust = trusted([sshsig.embedded(text).fingerprint], None, None)
+        self._targets = self._sorted()
+        if said := self.said(Change("", "", {}, ())):
+            raise AssertionError(f"the package is not sound before anything was changed: {said}")
+
+    def change(self, chance: Random) -> Change:
+        """Return a change of one or two of its files."""
+        return changed(self._files, self._targets, chance)
+
+    def said(self, change: Change) -> str:
+        """Make a change, return the faults that are found, a line each, and put everything back."""
+        _write(self._folder, change.files)
+        told: list[str] = []
+        try:
+            with _told(told):
+                told += map(str, verify_package(self._folder, self._trust, further=[rendered]).faults)
+        finally:
+            _restore(self._folder, self._files)
+        return "\n".join(told)
+
+    def _sorted(self) -> list[Target]:
+        payload = _below(self._files, "data/")
+        audit = [path for path in self._files if path.startswith("audit/") or path in {bag.ENTRY, bag.PROOF}]
+        tags = sorted(self._files.keys() - {*payload, *audit})
+        return [
+            Target(
+                "clips and stills of a package", payload, new=lambda chance: f"data/{chance.randbytes(16).hex()}.c2pa"
+            ),
+            Target("tag files of a package", tags, new=partial(_draw, ("keys/{}.pub", "{}.txt", "audit/{}.json"))),
+            Target("entries and proofs in a package", audit, new=partial(_draw, ("audit/{}.tlog-proof",))),
+        ]
+
+
+def _write(folder: Path, files: Mapping[str, bytes | None]) -> None:
+    for path, data in files.items():
+        place = folder / path
+        if data is None:
+            place.unlink()
+        else:
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.write_bytes(data)
+
+
 class _told:  # noqa: N801 - used as a statement
     """Take what is raised as said: it stops whoever looks, and says where."""
 
@@ -244,6 +296,11 @@ class _told:  # noqa: N801 - used as a statement
             return False
         self._told.append(str(error))
         return True
+
+
+def _end(number: int, change: Change, said: str, seconds: float) -> End:
+    wanted = " and ".join(" or ".join(sorted(words)[:3]) for words in change.wanted)
+    return End(number, change.kind, change.target, change.named(said), said[:2000], wanted, seconds)
 
 
 def _bytes_below(folder: Path) -> dict[str, bytes]:
