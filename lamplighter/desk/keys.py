@@ -91,7 +91,7 @@ def _made(holdings: Holdings, ring: Keyring) -> list[Key]:
                 f"{ring.path(purpose)}, or where it is lost: lamplighter keys rotate {purpose} --lost"
             )
         key = ring.make(purpose, time.time_ns()).key
-        _log(holdings, "key made", key, f"{key.purpose} {key.fingerprint}", [key])
+        log_keys(holdings, "key made", key, f"{key.purpose} {key.fingerprint}", [key])
         made.append(key)
     return made
 
@@ -108,11 +108,11 @@ def rotate(holdings: Holdings, purpose: Purpose, *, lost: bool) -> Rotated:
     retired, made = keyring(holdings).rotate(purpose, time.time_ns(), lost=lost)
     old = ", ".join(key.fingerprint for key in retired)
     told = f"{purpose} {made.key.fingerprint} in place of {old}"
-    _log(holdings, "key rotated", made.key, told, [*retired, made.key])
+    log_keys(holdings, "key rotated", made.key, told, [*retired, made.key])
     return Rotated(retired, made.key)
 
 
-def _log(holdings: Holdings, action: str, key: Key, told: str, keys: Sequence[Key]) -> None:
+def log_keys(holdings: Holdings, action: str, key: Key, told: str, keys: Sequence[Key]) -> None:
     """Log what was done to keys, with the hashes of their documents: whoever changes one is found."""
     hashes = {one.name: sha256(holdings.archive.signers.dump(one).encode()) for one in keys}
     holdings.catalog.logs.append(holdings.line(action, key.name, told, sha256=hashes))

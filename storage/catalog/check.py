@@ -29,7 +29,7 @@ from storage.catalog.database import Database
 from storage.contract import MissingObject
 from storage.log import Log, first_of
 
-_HASH_DIGITS = 64
+_HASH = re.compile(r"[0-9a-f]{64}")
 _ERASED = {f"{name} entry erased" for name in LogName}
 _SHA256 = re.compile(r"sha256 ([0-9a-f]{64})")
 
@@ -219,14 +219,14 @@ class _OneLog:
         stored, place = self._stored(index), self._place(index)
         if leaf is None:
             self._report.found(place, "is missing: it was logged, and is not there")
-            return stored or (bytes.fromhex(row) if row is not None else merkle.EMPTY)
+            return stored or _digest(row or "")
         if not leaf.right:
             self._report.found(place, "was changed: its text is not what was logged")
         elif row is None:
             self._report.found(place, "is not in the catalogue (lamplighter catalog rebuild)")
         elif row != leaf.hash:
             self._report.found(place, "is another one than the catalogue knows")
-        digest = bytes.fromhex(leaf.hash) if len(leaf.hash) == _HASH_DIGITS else merkle.EMPTY
+        digest = _digest(leaf.hash)
         if stored is not None and stored != digest:
             self._report.found(place, "is not the one that was sealed: it was changed with its hash, or its tile was")
         if leaf.text is None:
@@ -290,6 +290,11 @@ class _OneLog:
             )
         if note is not None and before.origin != self._head.origin:
             self._report.found(place, f"is of {self._head.origin}, and was of {before.origin} here before")
+
+
+def _digest(text: str) -> bytes:
+    """Return the hash of a leaf as it is written; of what is no hash, one that no leaf has."""
+    return bytes.fromhex(text) if _HASH.fullmatch(text) else merkle.EMPTY
 
 
 def _check_sealed(report: Report, index: int, entry: Entry, kept: Tiles) -> None:

@@ -90,8 +90,8 @@ def since(archive: Archive, sizes: Mapping[LogName, int]) -> Iterator[Entry]:
     """Yield the entries that follow the first ones of each log."""
     for name, size in sizes.items():
         try:
-            entries = [leaf.entry for batch in Log(archive, name).ahead(size) for leaf in batch.leaves]
-        except (DamagedDocument, ValueError):
+            entries = [leaf.readable for batch in Log(archive, name).ahead(size) for leaf in batch.leaves]
+        except DamagedDocument:
             continue
         yield from (entry for entry in entries if entry is not None)
 
@@ -146,11 +146,10 @@ class Published:
                 found(key, "was published, and no entry of the log says so: move it away unless you know whose it is")
                 continue
             try:
-                document = shelf.as_written(name)
+                document, wanted = shelf.as_written(name), self._last[name]
             except DamagedDocument as error:
                 found(key, str(error))
                 continue
-            wanted = self._last[name]
             if document is not None and wanted and sha256(shelf.dump(document).encode()) != wanted:
                 found(key, "is not the key that was published: it was changed")
         for name in sorted(self._last.keys() - there):

@@ -103,7 +103,7 @@ func (public) Sign(io.Reader, []byte, crypto.SignerOpts) ([]byte, error) {
 
 // verifierOf takes keys of notes (kind 1) and of cosignatures (kind 4).
 func verifierOf(key string) (note.Verifier, error) {
-	parts := strings.Split(key, "+")
+	parts := strings.SplitN(key, "+", 3) // base64 has plus signs too
 	raw, err := base64.StdEncoding.DecodeString(parts[len(parts)-1])
 	if err != nil || len(raw) != 1+ed25519.PublicKeySize || raw[0] != 4 {
 		return note.NewVerifier(key)
