@@ -14,6 +14,7 @@ from pipeline.errors import Conflict
 from pipeline.evidence import signers
 from pipeline.evidence.keys import Key, Purpose, Signer
 from pipeline.evidence.verify import written
+from pipeline.log.entry import sha256
 from pipeline.span import iso
 from storage.keyring import Keyring
 
@@ -90,7 +91,7 @@ def _made(holdings: Holdings, ring: Keyring) -> list[Key]:
                 f"{ring.path(purpose)}, or where it is lost: lamplighter keys rotate {purpose} --lost"
             )
         key = ring.make(purpose, time.time_ns()).key
-        holdings.log("key made", key.name, f"{key.purpose} {key.fingerprint}")
+        log_keys(holdings, "key made", key, f"{key.purpose} {key.fingerprint}", [key])
         made.append(key)
     return made
 
@@ -106,8 +107,15 @@ def rotate(holdings: Holdings, purpose: Purpose, *, lost: bool) -> Rotated:
     """Retire a key and make another; see Desk.rotate_key."""
     retired, made = keyring(holdings).rotate(purpose, time.time_ns(), lost=lost)
     old = ", ".join(key.fingerprint for key in retired)
-    holdings.log("key rotated", made.key.name, f"{purpose} {made.key.fingerprint} in place of {old}")
+    told = f"{purpose} {made.key.fingerprint} in place of {old}"
+    log_keys(holdings, "key rotated", made.key, told, [*retired, made.key])
     return Rotated(retired, made.key)
+
+
+def log_keys(holdings: Holdings, action: str, key: Key, told: str, keys: Sequence[Key]) -> None:
+    """Log what was done to keys, with the hashes of their documents: whoever changes one is found."""
+    hashes = {one.name: sha256(holdings.archive.signers.dump(one).encode()) for one in keys}
+    holdings.catalog.logs.append(holdings.line(action, key.name, told, sha256=hashes))
 
 
 def publish(holdings: Holdings, folder: Path) -> Sequence[Path]:

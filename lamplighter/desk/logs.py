@@ -23,6 +23,7 @@ from pipeline.log.proven import Proven
 from pipeline.span import iso
 from pipeline.text import shown
 from storage.catalog.check import Known, Report, keys_of
+from storage.catalog.strays import check_identity
 from storage.log import Log
 from storage.remembered import Remembered
 from workers.witness import Witnessed, cosigned, key_of
@@ -254,17 +255,29 @@ def audit(holdings: Holdings, *, quick: bool) -> Report:
     unread: list[str] = []
     for name in LogName:
         try:
-            seen = remembered.get(name)
+            noted = remembered.note(name)
         except ConfigError as error:
-            seen = None
+            noted = None
             unread.append(str(error))
         witnesses = tuple(map(key_of, holdings.settings.log.witnesses)) if name is LogName.OPEN else ()
-        keys = tuple(_keys(holdings, name)) if holdings.archive.logs.get(name.value) is not None else ()
-        found[name] = Known(keys, seen, witnesses)
+        keys = tuple(_published(holdings, name))
+        last = None if noted is None else Checkpoint.parse(noted.text)
+        found[name] = Known(keys, last, noted, witnesses)
     report = holdings.catalog.logs.check(found, quick=quick)
     for told in unread:
         report.found("here", told)
+    for name, seen in report.logs.items():
+        check_identity(holdings.archive, name, seen.origin, found=report.found)
     return report
+
+
+def _published(holdings: Holdings, name: LogName) -> list[Verifier]:
+    """Return the keys of a log as far as they can be read: the audit says what cannot be."""
+    try:
+        known = holdings.archive.logs.get(name.value)
+    except DamagedDocument:
+        return []
+    return [] if known is None else list(keys_of(holdings.archive, known.origin, purpose=Purpose.LOG))
 
 
 def erase(holdings: Holdings, name: LogName, index: int, *, why: str) -> int:

@@ -74,11 +74,13 @@ def _exported(tags: Mapping[str, bytes], keys: list[Verifier], request: str, *, 
     both = bag.ENTRY, bag.PROOF
     if there := [path for path in both if path in tags]:
         if len(there) == 1:
-            trail.faults.append(Fault(there[0], "stands alone: an entry of the log and its proof go together"))
+            (gone,) = {*both} - {*there}
+            trail.faults.append(Fault(there[0], f"stands alone: {gone} is missing, and the two go together"))
             return
         entry = _proven(tags[bag.ENTRY], tags[bag.PROOF], keys, place=bag.PROOF, trail=trail)
         wanted = bag.digest(tags.get(bag.TAGS, b""))
-        if entry is None:
+        if entry is None:  # which of the two was changed, nobody can tell
+            trail.faults.append(Fault(bag.ENTRY, f"is not what {bag.PROOF} shows to be logged"))
             return
         if (entry.action, entry.request, entry.sha256.get(TAGGED)) != (EXPORTED, request, wanted):
             trail.faults.append(Fault(bag.ENTRY, "vouches for another package than this"))

@@ -109,6 +109,14 @@ class Leaf:
             return False
 
     @property
+    def readable(self) -> Entry | None:
+        """What it says, None where that is no entry (an audit names it) or was erased."""
+        try:
+            return self.entry
+        except ValueError:
+            return None
+
+    @property
     def entry(self) -> Entry | None:
         """What it says, None once it is erased. Raises ValueError for a text that is no entry."""
         return None if self.text is None else Entry.parse(self.text)

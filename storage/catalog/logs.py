@@ -135,7 +135,7 @@ class Logs:
         with self._database.transaction() as run:
             indices = run.scalars(query.order_by(table.c.seq)).all()
         # The catalogue says where to look; whose an entry is, it says itself.
-        entries = [(index, leaf, leaf.entry) for index, leaf in log.leaves(indices)]
+        entries = [(index, leaf, leaf.readable) for index, leaf in log.leaves(indices)]
         return [(index, leaf) for index, leaf, entry in entries if entry is not None and entry.request == request]
 
     def check(self, known: Mapping[LogName, Known], *, quick: bool) -> Report:

@@ -14,6 +14,7 @@ import pytest
 from fleet_fixtures import CAMERAS, Films, a_request, answer, as_owner, ask, change, move_in, put_film
 from lamplighter.desk import logs
 from lamplighter.desk.desk import Desk, open_desk
+from lamplighter.desk.keys import log_keys
 from lamplighter.settings import load
 from logged import entries, numbered, whole
 from pipeline.case.life import DONE
@@ -32,7 +33,10 @@ OPEN, KEPT = LogName.OPEN, LogName.KEPT
 
 
 def make_key(desk: Desk) -> None:
-    Keyring(desk.settings.data / "keys", desk._holdings.archive).make(Purpose.LOG, 1)
+    """Make a key for the log, and log it, as the desk does."""
+    holdings = desk._holdings
+    key = Keyring(desk.settings.data / "keys", holdings.archive).make(Purpose.LOG, 1).key
+    log_keys(holdings, "key made", key, "log", [key])
 
 
 @pytest.fixture
@@ -150,7 +154,7 @@ def test_a_lost_key_stops_nothing_and_a_new_one_goes_on(desk: Desk) -> None:
     assert last.key not in {"", first.key}
     before, _ = desk.log_consistency(first.checkpoint)  # what the lost key signed stays good
     assert before.size == first.size
-    assert whole(desk) == len(CAMERAS) + 1
+    assert whole(desk) == len(CAMERAS) + 1 + 2
 
 
 def test_a_key_that_cannot_be_read_stops_nothing(desk: Desk, caplog: pytest.LogCaptureFixture) -> None:
@@ -210,8 +214,8 @@ def test_an_export_is_logged_and_proven(desk: Desk) -> None:
     proven, head = logs.log_exported(desk._holdings, "r1", "ab" * 32)
     entry = proven.check(Verifier.parse(head.key))
     assert (entry.action, entry.request, entry.sha256) == ("exported", "r1", {"tagmanifest": "ab" * 32})
-    assert head.size == 1
-    assert [one.index for one in logs.case_entries(desk._holdings, "r1").entries] == [0]
+    assert head.size == 2
+    assert [one.index for one in logs.case_entries(desk._holdings, "r1").entries] == [1]
 
 
 def test_an_entry_is_proven_until_it_is_erased(desk: Desk) -> None:
@@ -227,7 +231,7 @@ def test_an_entry_is_proven_until_it_is_erased(desk: Desk) -> None:
         desk.log_erase(1, KEPT, why=" ")
     with pytest.raises(NotFound, match="no entry 99"):
         desk.log_prove(99, KEPT)
-    assert whole(desk) == len(CAMERAS) + 1
+    assert whole(desk) == len(CAMERAS) + 1 + 1
     assert entries(desk._holdings.archive, KEPT)[-1].action == "kept entry erased"
 
 
@@ -280,7 +284,7 @@ def test_a_silent_witness_delays_nothing_and_is_told(desk: Desk) -> None:
     witness = WitnessSettings(url="http://127.0.0.1:9", key=str(key))
     change(desk, log=LogSettings(witnesses=(witness,), quorum=1, witness_s=1))
     head = desk.log_checkpoint()
-    assert (head.size, head.witnessed, head.witnesses, head.enough) == (0, 0, 1, False)
+    assert (head.size, head.witnessed, head.witnesses, head.enough) == (1, 0, 1, False)
     assert "witness http://127.0.0.1:9 is silent" in head.troubles[0]
     assert desk.log_checkpoint(KEPT).enough, "the kept log is witnessed inside the open one"
 
