@@ -175,12 +175,16 @@ class Archive:
             Delivery,
             "deliveries",
             name=lambda one: f"{one.request}/{one.cut}",
-            since=(_from_a_telling_record, as_it_is, as_it_is),
+            since=(_from_a_telling_record, as_it_is, as_it_is, as_it_is),
         )
         self.prepared = Shelf(store, Delivery, "prepared", name=lambda one: f"{one.request}/{one.cut}")
         self.usage = Shelf(store, Usage, "usage", name=lambda one: f"{one.request}/{one.name}")
         self.records = Shelf(
-            store, Record, "cases", name=lambda one: f"{one.request}/{one.name}", since=(_untold, as_it_is, as_it_is)
+            store,
+            Record,
+            "cases",
+            name=lambda one: f"{one.request}/{one.name}",
+            since=(_untold, as_it_is, as_it_is, as_it_is),
         )
         self.chain = Shelf(store, Link, "audit", name=lambda entry: f"{entry.seq:012d}")
         self.entries = Shelf(store, Batch, "entries", name=lambda batch: f"{batch.log}/{batch.first:012d}")

@@ -115,8 +115,11 @@ def account(cut: Cut, product: Product, key: CaseKey) -> Delivery:
         damaged=product.damaged,
         missing=product.missing,
         similarity=product.similarity,
+        native=product.native,
     )
-    return Delivery(cut.request, cut.id, cut.clip.id, cut.clip.sha256, salt, record, camera=cut.clip.camera)
+    return Delivery(
+        cut.request, cut.id, cut.clip.id, cut.clip.sha256, salt, record, camera=cut.clip.camera, why=product.why
+    )
 
 
 def to_release(

@@ -152,6 +152,7 @@ def _told(record: Record) -> dict[str, Any]:
         "actual": str(record.actual),
         "frames": record.frames,
         "method": record.method,
+        "native": [list(one) for one in record.native],
         "source_commitment": record.source_commitment,
         "codec": record.codec,
         "width": record.width,

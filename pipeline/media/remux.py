@@ -184,7 +184,8 @@ class _Job:
             raise ClipError("cut", "its frames are fields, which no encoder of HEVC here writes beside its own packets")
         try:
             number = free_number(self.passage.codec, self.passage.keys)
-            return Like(self.passage.codec, pixels, profile_name(self.passage.header), number)
+            profile, references = profile_name(self.passage.header)
+            return Like(self.passage.codec, pixels, profile, number, references)
         except ValueError as error:
             raise ClipError("cut", str(error)) from error
 

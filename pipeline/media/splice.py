@@ -26,6 +26,7 @@ from pipeline.media.units import (
     kind_of,
     profile_of,
     renumbered,
+    sampling_of,
     split,
 )  # fmt: skip
 
@@ -55,17 +56,20 @@ class Part:
     ends: bool = False
 
 
-def profile_name(header: Header) -> str:
-    """Return x264's name for the profile of an H.264 stream, "" of HEVC. Raises ValueError for one it has none for."""
+def profile_name(header: Header) -> tuple[str, int]:
+    """Return x264's name for the profile of an H.264 stream, and how many pictures others lean on; "", 1 of HEVC.
+
+    Raises ValueError for a profile that it has no name for.
+    """
     if header.coding == "hevc":
-        return ""
-    for unit in header.sets:
-        if kind_of("h264", unit) == 7:
-            name = _PROFILES.get(profile_of(unit)[0])
-            if name is None:
-                raise ValueError(f"no encoder here writes its profile {profile_of(unit)[0]}")
-            return name
-    raise ValueError("its description holds no parameter sets")
+        return "", 1
+    sps = next((unit for unit in header.sets if kind_of("h264", unit) == 7), None)
+    if sps is None:
+        raise ValueError("its description holds no parameter sets")
+    number = profile_of(sps)[0]
+    if number not in _PROFILES:
+        raise ValueError(f"no encoder here writes its profile {number}")
+    return _PROFILES[number], min(16, max(1, sampling_of(sps).references))
 
 
 def described(path: Path, coding: Coding) -> Header:
@@ -149,6 +153,8 @@ def _add_pictures(out: OutputContainer, films: Sequence[_Film], time_base: Fract
             change = renumbered if film.header.coding == "hevc" else bytes
             added += [unit for one in film.header.sets if (unit := change(one)) not in added]
     coding = own.header.coding
+    if len({_samplings(film) for film in films}) > 1:
+        raise ValueError("the encoder samples their pixels in another way")
     keys = [key_of(coding, unit) for unit in (*own.header.sets, *added)]
     if len(set(keys)) < len(keys):
         raise ValueError("two parameter sets would have one number")
@@ -160,6 +166,14 @@ def _add_pictures(out: OutputContainer, films: Sequence[_Film], time_base: Fract
     context.extradata = hvcc(stated, added) if coding == "hevc" else avcc(own.header, added)
     stream.metadata["encoder"] = coding
     return stream
+
+
+def _samplings(film: _Film) -> frozenset[tuple[int, ...]]:
+    """Return how the pixels of a part are sampled: chroma format, bits of luma and chroma."""
+    if film.header.coding == "hevc":
+        record = film.video.codec_context.extradata or bytes(23)
+        return frozenset({(record[16] & 3, record[17] & 7, record[18] & 7)})
+    return frozenset(sampling_of(unit)[:3] for unit in film.header.sets if kind_of("h264", unit) == 7)
 
 
 def _timed(stream: VideoStream, films: Sequence[_Film], last_duration: int) -> Iterator[Packet[VideoStream]]:

@@ -89,20 +89,22 @@ class Like:
     """What encoded pictures have to be to stand in one stream with the camera's own packets.
 
     codec: "h264" or "hevc". pixels: their format in ffmpeg's words. profile: of H.264, in x264's words. number: that of
-    their parameter sets in H.264; those of HEVC are given theirs afterwards (see `units.renumbered`).
+    their parameter sets in H.264; those of HEVC are given theirs afterwards (see `units.renumbered`). references: how
+    many pictures others may lean on; a decoder may forget what it has not shown yet where that number changes.
     """
 
     codec: str
     pixels: str
     profile: str
     number: int
+    references: int = 1
 
     @property
     def options(self) -> dict[str, Any]:
         """The encoder's options: no picture is shown before one that is decoded before it, nor leans on two."""
         if self.codec == "h264":
             own = f"sps-id={self.number}:scenecut=0"
-            return {"profile:v": self.profile, "bf": 0, "refs": 1, "g": 250, "x264-params": own}
+            return {"profile:v": self.profile, "bf": 0, "refs": self.references, "g": 250, "x264-params": own}
         own = f"{_ENCODERS['hevc'][3]['x265-params']}:bframes=0:ref=1:wpp=0:open-gop=0:scenecut=0:repeat-headers=0"
         return {"x265-params": own, "g": 250}
 

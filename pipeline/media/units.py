@@ -39,6 +39,8 @@ _KINDS: Final[dict[Coding, _Kinds]] = {
         frozenset(range(16, 22)),
     ),
 }
+# Profiles of H.264 whose SPS says how chroma is sampled; the others know 4:2:0 of 8 bits alone.
+_WITH_CHROMA: Final = frozenset({44, 83, 86, 100, 110, 118, 122, 128, 134, 135, 138, 139, 144, 244})
 _CLOSED: Final = frozenset({5, 19, 20})  # IDR: also for a decoder that is in the middle of a sequence
 
 
@@ -164,6 +166,46 @@ def key_of(coding: Coding, unit: bytes) -> Key:
     return Key(kind, bits.number())
 
 
+class Sampling(NamedTuple):
+    """What an SPS of H.264 says of its pictures: the number of its chroma format, and the bits of luma and chroma.
+
+    references: how many pictures others may lean on at a time.
+    """
+
+    chroma: int
+    luma_bits: int
+    chroma_bits: int
+    references: int
+
+
+def sampling_of(sps: bytes) -> Sampling:
+    """Read an SPS of H.264 (7.3.2.1.1) up to the number of its reference pictures. Raises ValueError."""
+    bits = _Bits(sps)
+    bits.skip(8)
+    profile = bits.take(8)
+    bits.skip(16)
+    bits.number()
+    chroma, luma_bits, chroma_bits = 1, 8, 8
+    if profile in _WITH_CHROMA:
+        chroma = bits.number()
+        bits.skip(chroma == 3)
+        luma_bits, chroma_bits = 8 + bits.number(), 8 + bits.number()
+        bits.skip(1)
+        if bits.take(1):
+            for size in [16] * 6 + [64] * (6 if chroma == 3 else 2):
+                _skip_scaling(bits, size)
+    bits.number()
+    order = bits.number()
+    if order == 0:
+        bits.number()
+    elif order == 1:
+        bits.skip(1)
+        many = [bits.number() for _ in range(3)][2]
+        for _ in range(min(many, 255)):
+            bits.number()
+    return Sampling(chroma, luma_bits, chroma_bits, bits.number())
+
+
 def profile_of(sps: bytes) -> tuple[int, int, int]:
     """Return the profile, constraints and level that a sequence parameter set of H.264 states."""
     plain = sps[:5].replace(b"\x00\x00\x03", b"\x00\x00")
@@ -223,7 +265,7 @@ def ended(units: Iterable[bytes]) -> list[bytes]:
 def avcc(header: Header, more: Iterable[bytes]) -> bytes:
     """Return an AVCDecoderConfigurationRecord (14496-15, 5.3.3.1) of a stream's sets and those of another encoder.
 
-    The profile is the stream's, the level the highest of all. Raises ValueError for more sets than it can hold.
+    Profile and level are the highest of all. Raises ValueError for more sets than it can hold.
     """
     sets = [*header.sets, *more]
     sequences = [unit for unit in sets if unit[0] & 31 == 7]
@@ -234,10 +276,13 @@ def avcc(header: Header, more: Iterable[bytes]) -> bytes:
     shared, level = 255, 0
     for _, constraints, high in profiles:
         shared, level = shared & constraints, max(level, high)
-    profile = max(profiles[: len(sequences)], key=lambda one: one[0])[0]
+    profile = max(profile for profile, _, _ in profiles)
     record = bytes([1, profile, shared, level, 0xFF, 0xE0 | len(sequences)])
     record += b"".join(struct.pack(">H", len(unit)) + unit for unit in sequences)
     record += bytes([len(pictures)]) + b"".join(struct.pack(">H", len(unit)) + unit for unit in pictures)
+    if profile in {100, 110, 122, 144}:
+        chroma, luma_bits, chroma_bits, _ = sampling_of(sequences[0])
+        record += bytes([0xFC | chroma, 0xF8 | luma_bits - 8, 0xF8 | chroma_bits - 8, 0])
     return record
 
 
@@ -287,6 +332,18 @@ def _skip_to_number(bits: _Bits) -> None:
         bits.skip(2 * (8 - layers))
     for profile, level in told:
         bits.skip(88 * profile + 8 * level)
+
+
+def _skip_scaling(bits: _Bits, size: int) -> None:
+    """Go over one scaling list, if it is there (7.3.2.1.1.1)."""
+    if not bits.take(1):
+        return
+    last = following = 8
+    for _ in range(size):
+        if following:
+            code = bits.number()
+            following = (last + (code + 1 >> 1 if code & 1 else -(code >> 1)) + 256) % 256
+        last = following or last
 
 
 def _wider(data: bytes, place: int) -> bytes:
