@@ -13,7 +13,7 @@ from pipeline.clip import Clip, check_id
 from pipeline.errors import ClipError
 from pipeline.holes import never_came
 from pipeline.media.clean import ONLY_PICTURES, shown_as
-from pipeline.media.decode import LIBAV, seek_point
+from pipeline.media.decode import LIBAV
 from pipeline.media.encoded import encode
 from pipeline.media.likeness import Album
 from pipeline.media.packets import count
@@ -261,7 +261,6 @@ class _Job:
             heard_end = min(last.end_pts * source.time_base, asked_end)
             rate = source.audio_rate if source.audio_rate in _AAC_HZ else 48_000
             sound = (first.pts * source.time_base, heard_end, rate)
-        seek = seek_point(self.source, first.pts, track=clip.stream.track)
         return Excerpt(
             start_pts=self.bounds[0],
             stop_pts=self.bounds[1],
@@ -270,12 +269,12 @@ class _Job:
             time_base=source.time_base,
             first_ns=clip.time_ns(first.pts),
             last_duration=last.end_pts - last.pts,
-            seek_pts=seek,
+            seek_pts=source.seek_pts,
             sound=sound,
             name=self.name,
             codec=source.codec,
             track=source.track,
-            shown=shown_as(self.source, source.track, seek_pts=seek),
+            shown=shown_as(self.source, source.track, seek_pts=source.seek_pts),
         )
 
     def _check_same(self, codec: str, time_base: Fraction) -> None:

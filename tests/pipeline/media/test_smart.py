@@ -24,7 +24,7 @@ from pipeline.errors import ClipError
 from pipeline.media.cut import Cut, Product, make_cut
 from pipeline.media.decode import open_video
 from pipeline.media.profile import Profile
-from pipeline.media.transcode import program
+from pipeline.media.transcode import copy, program, transcode
 from pipeline.media.units import Header, split, take_apart
 from pipeline.span import NS, Span
 
@@ -153,7 +153,8 @@ def test_sound_lasts_from_the_first_frame_to_the_end_of_the_last_one(tmp_path: P
     for start, end in ((440, 1510), (400, 720)):
         made = check(path, tmp_path / "1.mp4", start, end, audio=True)
         first, have = samples_of(tmp_path / "1.mp4", 48_000)
-        assert (made.method, made.audio, first) == ("smart", "aac", 0)
+        assert (made.method, made.audio) == ("smart", "aac")
+        assert first == 0
         assert 0 <= len(have) - made.actual.duration_ns * 48_000 // NS < 1024
 
 
@@ -229,18 +230,15 @@ def test_damaged_frames_are_decoded_and_counted_as_before(tmp_path: Path) -> Non
 def test_a_product_whose_packets_are_not_those_of_its_source_is_not_taken_for_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from pipeline.media import remux  # noqa: PLC0415 - patched below
-
     path = film(tmp_path, "no B-frames")
-    real = remux.copy
 
     def other(source: Path, target: Path, *given: Any, **named: Any) -> None:
         """Encode anew what was copied, with the same number of frames at the same times."""
-        real(source, target, *given, **named)
+        copy(source, target, *given, **named)
         ffmpeg("-i", target, "-c:v", "libx264", "-bf", 0, "-g", 10, "-qp", 20, tmp_path / "other.mp4")
         (tmp_path / "other.mp4").rename(target)
 
-    monkeypatch.setattr(remux, "copy", other)
+    monkeypatch.setattr("pipeline.media.remux.copy", other)
     for start, end in ((400, 1200), (440, 1200)):
         made = cut_out(path, tmp_path / "1.mp4", start, end)
         assert made.method == ("remux" if start == 400 else "transcode")  # the former decoded and compared
@@ -250,14 +248,11 @@ def test_a_product_whose_packets_are_not_those_of_its_source_is_not_taken_for_th
 def test_a_product_with_one_wrong_encoded_frame_is_not_delivered_as_it_is(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from pipeline.media import remux  # noqa: PLC0415 - patched below
-
     path = film(tmp_path, "no B-frames")
     black = numbered(0)
-    real = remux.transcode
 
     def spoiled(source: Path, target: Path, *given: Any, **named: Any) -> None:
-        real(source, target, *given, **named)
+        transcode(source, target, *given, **named)
         with av.open(str(target)) as container:
             count = sum(bool(packet.size) for packet in container.demux(container.streams.video[0]))
         footage = tmp_path / "black.yuv"
@@ -265,7 +260,7 @@ def test_a_product_with_one_wrong_encoded_frame_is_not_delivered_as_it_is(
         shape = ["-f", "rawvideo", "-pix_fmt", "yuv420p", "-s", f"{WIDTH}x{HEIGHT}", "-r", 25, "-i", footage]
         ffmpeg(*shape, "-c:v", "libx264", "-bf", 0, "-x264-params", "sps-id=1", target)
 
-    monkeypatch.setattr(remux, "transcode", spoiled)
+    monkeypatch.setattr("pipeline.media.remux.transcode", spoiled)
     made = cut_out(path, tmp_path / "1.mp4", 440, 1200)
     assert made.method == "transcode"
     assert "an encoded frame is like its source to" in made.why
