@@ -177,7 +177,13 @@ class Archive:
             name=lambda one: f"{one.request}/{one.cut}",
             since=(_from_a_telling_record, as_it_is, as_it_is, as_it_is),
         )
-        self.prepared = Shelf(store, Delivery, "prepared", name=lambda one: f"{one.request}/{one.cut}")
+        self.prepared = Shelf(
+            store,
+            Delivery,
+            "prepared",
+            name=lambda one: f"{one.request}/{one.cut}",
+            since=(as_it_is, as_it_is),
+        )
         self.usage = Shelf(store, Usage, "usage", name=lambda one: f"{one.request}/{one.name}")
         self.records = Shelf(
             store,

@@ -152,7 +152,6 @@ def _told(record: Record) -> dict[str, Any]:
         "actual": str(record.actual),
         "frames": record.frames,
         "method": record.method,
-        "native": [list(one) for one in record.native],
         "source_commitment": record.source_commitment,
         "codec": record.codec,
         "width": record.width,
@@ -165,6 +164,7 @@ def _told(record: Record) -> dict[str, Any]:
         "released": _iso(record.released_ns or None),
         "disclosed": dict(record.disclosed),
         "note": record.note,
+        "native": [list(one) for one in record.native],
     }
 
 
