@@ -132,11 +132,15 @@ def account(cut: Cut, product: Product, key: CaseKey) -> Delivery:
         damaged=product.damaged,
         missing=product.missing,
         similarity=product.similarity,
+        native=product.native,
         covered=kinds(replace(cut.cover, muted=muted)),
         muted=muted,
     )
     return Delivery(
-        *(cut.request, cut.id, cut.clip.id, cut.clip.sha256, salt, record), camera=cut.clip.camera, cover=cut.cover
+        *(cut.request, cut.id, cut.clip.id, cut.clip.sha256, salt, record),
+        camera=cut.clip.camera,
+        why=product.why,
+        cover=cut.cover,
     )
 
 
