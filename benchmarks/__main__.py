@@ -13,6 +13,7 @@ from benchmarks import report
 # The order counts: the first ones need the quietest machine.
 NAMES = (
     "stages",
+    "cuts",
     "peers",
     "scaling",
     "load",

@@ -225,6 +225,7 @@ _TIMES_FASTER: Final = _bars(
 )
 _PANELS: Final[Mapping[str, Sequence[tuple[Callable[[Axes, Rows], None], Callable[[Mapping[str, Any]], bool]]]]] = {
     "stages": ((_bars("of_floor", "share of the bare library's speed", line=1), _has("of_floor")),),
+    "cuts": ((_bars("of_floor", "share of the floor's speed", line=1), _has("of_floor")),),
     "peers": (
         (_against_speed("frame_ap", 'average precision of\n"this frame holds motion"'), _has("fps_cpu", "frame_ap")),
         (_against_speed("f1", "F1 of the frames\nits events cover"), _has("fps_cpu", "f1")),

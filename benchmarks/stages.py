@@ -35,7 +35,7 @@ from pipeline.clip import Clip
 from pipeline.detection.detect import detect
 from pipeline.detection.gates import Detection
 from pipeline.measure.motion import measure
-from pipeline.media import cut
+from pipeline.media import cut, encoded, remux
 from pipeline.media.cut import Cut
 from pipeline.media.decode import open_video
 from pipeline.media.encode import encode
@@ -205,7 +205,7 @@ def cuts(clip: Path, folder: Path, *, rounds: int) -> list[report.Row]:
     for method, (span, profile) in orders.items():
         order, product, bare = Cut("r0", taken, span, profile), folder / "ours.mp4", folder / "bare.mp4"
         name = "copy" if method == "remux" else "transcode"
-        with _noted(cut, name) as steps, _noted(subprocess, "run") as programs:
+        with _noted(remux if method == "remux" else encoded, name) as steps, _noted(subprocess, "run") as programs:
             record = cut.make_cut(clip, product, order)
         runs = [call.args[0] for call in programs if f"file:{product.resolve()}" in call.args[0]]
         if record.method != method or len(runs) != 1:

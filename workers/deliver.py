@@ -137,6 +137,7 @@ def account(cut: Cut, product: Product, key: CaseKey, clock: Clock | None = None
         damaged=product.damaged,
         missing=product.missing,
         similarity=product.similarity,
+        native=product.native,
         covered=kinds(replace(cut.cover, muted=muted)),
         muted=muted,
         timing=None if clock is None else Timing(clock.source, clock.zone, clock.offset_s, clock.known),
@@ -144,7 +145,10 @@ def account(cut: Cut, product: Product, key: CaseKey, clock: Clock | None = None
         hole_after=any(hole.start_ns == cut.span.end_ns for hole in cut.clip.holes),
     )
     return Delivery(
-        *(cut.request, cut.id, cut.clip.id, cut.clip.sha256, salt, record), camera=cut.clip.camera, cover=cut.cover
+        *(cut.request, cut.id, cut.clip.id, cut.clip.sha256, salt, record),
+        camera=cut.clip.camera,
+        why=product.why,
+        cover=cut.cover,
     )
 
 

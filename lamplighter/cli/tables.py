@@ -302,10 +302,10 @@ def match_document(rows: Sequence[Row]) -> list[dict[str, Any]]:
 
 
 def print_records(records: Sequence[Record], where: str) -> None:
-    """Print what was delivered, in the order of its keys, and where it lies; with what is damaged, missing, covered."""
+    """Print what was delivered, in the order of its keys, and where it lies; frames damaged, missing and native."""
     table(
         f"Delivered to {where}",
-        *("file", "actual time", "frames", "damaged", "missing", "covered", "made by", "bytes", "sha256"),
+        *("file", "actual time", "frames", "damaged", "missing", "covered", "made by", "native", "bytes", "sha256"),
         rows=[
             (
                 record.key,
@@ -315,12 +315,13 @@ def print_records(records: Sequence[Record], where: str) -> None:
                 record.missing,
                 ", ".join(record.covered),
                 record.method,
+                record.native_frames,
                 f"{record.size:,}",
                 record.sha256[:16] + "…",
             )
             for record in sorted(records, key=lambda record: record.key)
         ],
-        right=("frames", "damaged", "missing", "bytes"),
+        right=("frames", "damaged", "missing", "native", "bytes"),
     )
 
 

@@ -136,6 +136,9 @@ def _request(holdings: Holdings, request: Request) -> dict[str, Any]:
             "damaged": delivery.record.damaged,
             "missing": delivery.record.missing,
             "covered": ", ".join(delivery.record.covered),
+            "made by": delivery.record.method,
+            "native frames": delivery.record.native_frames,
+            "why not all native": delivery.why,
             "sha256": delivery.record.sha256,
         }
         for delivery in holdings.catalog.cases.deliveries(request.id)

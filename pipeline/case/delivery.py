@@ -60,8 +60,9 @@ class Delivery:
 
     `clip` and `cut` are the ids of the work, `camera` is whose footage it is; `salt` opens the record's commitment to
     `source_sha256`. `word`: how the clip stood when it was released; `owner`: whose camera it was then. `formerly` are
-    the keys under which an earlier version released the same file. `cover`: what is covered of it. When it was released
-    stands in its record. Raises ValueError for ids of the wrong form.
+    the keys under which an earlier version released the same file. `why`: why not all of its frames are the camera's
+    own packets, for the operator alone: it may tell of what was not released. `cover`: what is covered of it. When it
+    was released stands in its record. Raises ValueError for ids of the wrong form.
     """
 
     request: str
@@ -74,6 +75,7 @@ class Delivery:
     camera: str = ""
     word: str = ""
     owner: str = ""
+    why: str = ""
     cover: Cover = BARE
 
     def __post_init__(self) -> None:

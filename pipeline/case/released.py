@@ -51,8 +51,10 @@ class Record:
     """One released clip: `name` is what its files are called, `key` where its bytes lie, `sha256` is their hash.
 
     `asked` is the time that was asked of the clip; `actual` goes from the first frame's instant to the last frame's
-    end, inside it. method: "remux" are the camera's own packets, "transcode" is re-encoded. source_commitment: see
-    `commitment`; empty where an earlier version made none. tools: the programs' versions and the profile's hash.
+    end, inside it. method: "remux" are the camera's own packets, "transcode" is re-encoded, "smart" is some of both.
+    native: the frames that are the camera's own, bit for bit, as ranges (first, stop) of their numbers from 0; an
+    earlier version, which told none, copied all or none. source_commitment: see `commitment`; empty where an earlier
+    version made none. tools: the programs' versions and the profile's hash.
     damaged: frames of the source, of those shown, in which its decoder had to conceal something; missing: frames of the
     asked time that are in the source and cannot be shown. similarity: of re-encoded pictures, that of the frame least
     like its source, 0 to 1 (see pipeline.media.cut); None where an earlier version did not compare. covered: what is
@@ -71,7 +73,7 @@ class Record:
     asked: Span
     actual: Span
     frames: int
-    method: Literal["remux", "transcode"]
+    method: Literal["remux", "smart", "transcode"]
     source_commitment: str
     codec: str
     width: int
@@ -84,6 +86,7 @@ class Record:
     released_ns: int = 0
     disclosed: Mapping[str, str] = field(default_factory=dict)
     note: str = ""
+    native: tuple[tuple[int, int], ...] = ()
     covered: tuple[Covered, ...] = ()
     muted: tuple[Span, ...] = ()
     timing: Timing | None = None
@@ -96,18 +99,35 @@ class Record:
             raise ValueError(f"a released clip is named by 20 to 64 hexadecimal digits, got {self.name!r}")
         if self.asked & self.actual != self.actual:
             raise ValueError(f"a cut lies inside the asked time, got {self.actual} for {self.asked}")
+        if self.method not in {"remux", "smart", "transcode"}:
+            raise ValueError(f"a cut is made by remux, smart or transcode, got {self.method!r}")
         object.__setattr__(self, "covered", tuple(map(Covered, self.covered)))
         object.__setattr__(self, "muted", tuple(self.muted))
         if self.covered and self.method != "transcode":
             raise ValueError(f"what is covered is re-encoded, got {', '.join(self.covered)} of a {self.method}")
         if bool(self.muted) != (Covered.SOUND in self.covered):
             raise ValueError(f"muted are times of sound that is covered, got {self.muted} and {self.covered}")
-        if self.method not in {"remux", "transcode"}:
-            raise ValueError(f"a cut is made by remux or transcode, got {self.method!r}")
         if min(self.size, self.frames, self.width, self.height) < 1 or len(self.sha256) != 64 or not self.key:
             raise ValueError(f"a cut has bytes, frames, pixels, a SHA-256 and a key, got {self}")
         if min(self.damaged, self.missing) < 0 or not 0 <= (self.similarity or 0.0) <= 1:
             raise ValueError(f"damage is counted from 0 and a similarity is 0 to 1, got {self}")
+        if self.method == "remux" and not self.native:
+            object.__setattr__(self, "native", ((0, self.frames),))
+        self._check_native()
+
+    @property
+    def native_frames(self) -> int:
+        """How many frames are the camera's own, bit for bit."""
+        return sum(stop - first for first, stop in self.native)
+
+    def _check_native(self) -> None:
+        edges = [edge for one in self.native for edge in one]
+        rising = all(a < b for a, b in self.native) and edges == sorted(edges)
+        inside = not edges or (edges[0] >= 0 and edges[-1] <= self.frames)
+        wanted = {"remux": {self.frames}, "transcode": {0}}.get(self.method, range(1, self.frames))
+        if not rising or not inside or self.native_frames not in wanted:
+            told = f"{self.method} of {self.frames} frames, {self.native}"
+            raise ValueError(f"native are all frames of a remux, some of a smart cut, none of a transcode, got {told}")
 
 
 def commitment(salt: str, source_sha256: str) -> str:

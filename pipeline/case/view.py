@@ -164,6 +164,7 @@ def _told(record: Record) -> dict[str, Any]:
         "released": _iso(record.released_ns or None),
         "disclosed": dict(record.disclosed),
         "note": record.note,
+        "native": [list(one) for one in record.native],
         "covered": [str(one) for one in record.covered],
         "muted": [str(one) for one in record.muted],
         "timing": None if record.timing is None else asdict(record.timing),

@@ -3,39 +3,34 @@
 from __future__ import annotations
 
 import hashlib
-import zlib
-from bisect import bisect_left, bisect_right
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from typing import TYPE_CHECKING, Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
-from pipeline.clip import Clip, Stream, check_id
+from pipeline.clip import Clip, check_id
 from pipeline.cover import BARE, Cover
 from pipeline.errors import ClipError
 from pipeline.holes import never_came
 from pipeline.media.clean import ONLY_PICTURES, shown_as
-from pipeline.media.covered import check_covered, check_hushed
-from pipeline.media.decode import LIBAV, Video, open_video, seek_point
-from pipeline.media.feed import open_feed
-from pipeline.media.likeness import FLOOR, Album
+from pipeline.media.covered import check_hushed
+from pipeline.media.decode import LIBAV
+from pipeline.media.encoded import encode
+from pipeline.media.likeness import Album
 from pipeline.media.packets import count
+from pipeline.media.passage import Passage, UnreadError, read_passage
 from pipeline.media.profile import Profile
-from pipeline.media.transcode import Excerpt, clock_rows, copy, transcode, version
-from pipeline.media.veil import TRIES, Veil, veil_of
+from pipeline.media.proof import Frame, Wanted, difference, frames
+from pipeline.media.remux import Made, Method, remux
+from pipeline.media.transcode import Excerpt, clock_rows, copy, version
+from pipeline.media.veil import Veil, veil_of
 from pipeline.span import NS, Span
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from numpy.typing import NDArray
-
     from pipeline.activity import Activity
-
-Visit: TypeAlias = "Callable[[Fraction, NDArray[np.uint8]], None]"
-"""Is shown the seconds of a frame after the first, and its luma, valid until it returns."""
 
 # Sampling rates that AAC has a number for, up to what players take.
 _AAC_HZ: Final = frozenset({48_000, 44_100, 32_000, 24_000, 22_050, 16_000, 12_000, 11_025, 8_000})
@@ -78,17 +73,19 @@ class Product:
     """What was written: its SHA-256 (64 hexadecimal digits) and bytes, the time it shows, and how it was made.
 
     `actual` goes from the first frame's instant to the last frame's end, inside asked and recorded time. method:
-    "remux" are the camera's own packets, "transcode" is re-encoded; the sound always is. width, height: of the upright
-    picture. tools: the programs' versions and the profile's hash. damaged, missing: frames of the asked time of the
-    source in which its decoder concealed something, and that are in it and give no picture. similarity: of re-encoded
-    pictures, `likeness` of the frame least like its source; None for copied ones, which are equal.
+    "remux" are the camera's own packets, "transcode" is re-encoded, "smart" is some of both; the sound always is
+    re-encoded. native: the frames that are the camera's own, bit for bit, as ranges (first, stop) of their numbers.
+    why: in words, why not all of them are. width, height: of the upright picture. tools: the programs' versions and
+    the profile's hash. damaged, missing: frames of the asked time of the source in which its decoder concealed
+    something, and that are in it and give no picture. similarity: of re-encoded pictures, `likeness` of the frame least
+    like its source; None for copied ones, which are equal.
     """
 
     sha256: str
     size: int
     actual: Span
     frames: int
-    method: Literal["remux", "transcode"]
+    method: Method
     codec: str
     width: int
     height: int
@@ -97,6 +94,8 @@ class Product:
     damaged: int = 0
     missing: int = 0
     similarity: float | None = None
+    native: tuple[tuple[int, int], ...] = ()
+    why: str = ""
 
 
 def make_cut(
@@ -106,12 +105,16 @@ def make_cut(
 
     The file begins with the first frame inside the span and holds nothing from outside it: no frame, not even one
     an edit list would hide, no sound, no tag and no metadata of the source; `name` is written into it as its only tag,
-    so that the same footage is another file in every case. The camera's packets are copied where the first frame is
-    a keyframe, no frame leans on one outside, nothing hides in them that cannot be filtered out, and the profile asks
-    for nothing else; otherwise it is re-encoded. Either way the product is decoded and compared before it counts:
-    number of frames, their times, every pixel of the luma of copied ones, and the `likeness` of re-encoded ones, which
-    has to reach FLOOR. Sound lasts from the first frame to the last one's end, exact to the sample. activity: of the
-    clip, by which it is known what moves, where that is covered. Every covered pixel of the product is looked at.
+    so that the same footage is another file in every case. The camera's packets are copied from the first frame on that
+    leans on none before it, where nothing hides in them that cannot be filtered out and the profile asks for nothing
+    else; the frames before it, and those at the end that lean on one beyond, are encoded to stand beside them, or all
+    frames where that cannot be. Copied packets are proven equal to the source's by their payloads, parameter sets and
+    times, encoded frames are decoded and compared by their `likeness`, which has to reach FLOOR, and one decoding of
+    the product shows that it plays. Sound lasts from the first frame to the last one's end, exact to the sample.
+
+    The source's frames are decoded only where its packets do not tell them (see `read_passage`), where its clip is
+    known to hold damaged ones, and where all of them are encoded. activity: of the clip, by which it is known what
+    moves, where that is covered; every covered pixel of the product is looked at.
 
     Raises ValueError for a target that is no .mp4, or without an activity that is needed; ClipError: like `open_video`,
     "transcode" when ffmpeg refuses, "cut" when no frame lies in the span, the file is not the clip, or the product is
@@ -119,92 +122,207 @@ def make_cut(
     """
     if target.suffix != ".mp4":
         raise ValueError(f"a cut is written as .mp4, got {target.name}")
-    clip, profile = cut.clip, cut.profile.plain() if cut.cover else cut.profile
-    veil = veil_of(cut.cover, clip.stream, height=profile.height, activity=activity)
-    span = cut.span & clip.span
+    span = cut.span & cut.clip.span
     if span is None:
-        raise ValueError(f"the asked time {cut.span} has nothing of the clip's {clip.span}")
-    size = _compared_size(clip, profile)
-    with Album(size, skip=clock_rows(size[1]) if profile.clock else 0) as album:
-        frames, video = _frames(
-            source,
-            clip.pts_at(span.start_ns),
-            clip.pts_at(span.end_ns),
-            visit=lambda _, luma: album.add(luma),
-            known=clip.stream,
-            veil=veil,
+        raise ValueError(f"the asked time {cut.span} has nothing of the clip's {cut.clip.span}")
+    profile = cut.profile.plain() if cut.cover else cut.profile
+    veil = veil_of(cut.cover, cut.clip.stream, height=profile.height, activity=activity)
+    job = _Job(source, target, cut, span, name, timeout_s, profile, veil)
+    try:
+        return job.product(*(job.own() or job.encoded()))
+    except ClipError:
+        target.unlink(missing_ok=True)
+        raise
+
+
+@dataclass(slots=True)
+class _Job:
+    """The making of one cut. profile: how it looks, what is covered of it as any player shows it.
+
+    veil: what is covered of its pictures. why: why the camera's packets were not copied, or not all of them.
+    """
+
+    source: Path
+    target: Path
+    cut: Cut
+    span: Span
+    name: str
+    timeout_s: float
+    profile: Profile
+    veil: Veil | None
+    why: str = ""
+    passage: Passage | None = None
+
+    @property
+    def bounds(self) -> tuple[int, int]:
+        """The pts of the asked time, half-open."""
+        return self.cut.clip.pts_at(self.span.start_ns), self.cut.clip.pts_at(self.span.end_ns)
+
+    def own(self) -> tuple[Made, Excerpt, list[Frame]] | None:
+        """Make it with the camera's own packets, by what they tell of themselves; None where that cannot be."""
+        clip, profile = self.cut.clip, self.profile
+        start, stop = self.bounds
+        if self.cut.cover:
+            self.why = "something of it is covered"
+            return None
+        if profile.asks_for_pixels or profile.deinterlace:
+            self.why = "the profile asks for other pictures than the camera's"
+            return None
+        try:
+            passage = read_passage(self.source, clip.stream, start_pts=start, stop_pts=stop)
+        except UnreadError as error:
+            self.why = str(error)
+            return None
+        self._check_same(passage.codec, passage.time_base)
+        if not passage.pts:
+            raise self._empty()
+        self.passage, self.why = passage, passage.why
+        if passage.native is None:
+            return None
+        if clip.stream.condition.damaged:
+            self.why = "frames of its clip are damaged"
+            return None
+        ends = [*passage.pts[1:], passage.end_pts]
+        return self._remux([Frame(pts, end) for pts, end in zip(passage.pts, ends, strict=True)], passage)
+
+    def encoded(self) -> tuple[Made, Excerpt, list[Frame]]:
+        """Decode the source's frames, and make it the first way that stands the comparison with them."""
+        clip, profile = self.cut.clip, self.profile
+        size = _compared_size(clip, profile)
+        with Album(size, skip=clock_rows(size[1]) if profile.clock else 0) as album:
+            found, video = frames(
+                self.source, *self.bounds, visit=lambda _, luma: album.add(luma), known=clip.stream, veil=self.veil
+            )
+            self._check_same(video.codec, video.time_base)
+            if not found:
+                raise self._empty()
+            damaged = any(frame.damaged for frame in found)
+            passage = self.passage
+            if passage and clip.stream.condition.damaged and not damaged and passage.native:
+                same = [frame.pts for frame in found] == list(passage.pts)
+                if same and (made := self._remux(found, passage)):
+                    return made
+            found[-1] = replace(found[-1], end_pts=_end(clip, found[-1]))
+            excerpt = self._excerpt(
+                found, _Source(video.time_base, video.codec, video.stream_index, video.audio_rate, video.seek_pts)
+            )
+            excerpt = replace(
+                excerpt, shown=replace(excerpt.shown, interlaced=excerpt.shown.interlaced or video.interlaced)
+            )
+            wanted = Wanted(found, album, clip.stream, video.timed, self.veil)
+            whole = self._whole(excerpt, wanted)
+            check_hushed(self.target, excerpt.hushed)
+            return whole, excerpt, found
+
+    def product(self, made: Made, excerpt: Excerpt, shown: list[Frame]) -> Product:
+        """Say what was written."""
+        clip = self.cut.clip
+        end_ns = min(clip.time_ns(shown[-1].end_pts), self.cut.span.end_ns, clip.span.end_ns)
+        stream = made.video.stream
+        with self.target.open("rb") as file:
+            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+        return Product(
+            sha256=sha256,
+            size=self.target.stat().st_size,
+            actual=Span(excerpt.first_ns, max(end_ns, excerpt.first_ns + 1)),
+            frames=stream.frames,
+            method=made.method,
+            codec=stream.codec,
+            width=stream.width,
+            height=stream.height,
+            audio=stream.audio,
+            tools=f"{LIBAV}; ffmpeg {version()}; profile {_digest(self.cut.profile.text)}",
+            damaged=sum(frame.damaged for frame in shown),
+            missing=_missing(self.source, clip, excerpt, [frame.pts for frame in shown]),
+            similarity=made.similarity,
+            native=made.native,
+            why="" if made.method == "remux" else self.why,
         )
-        if video.time_base != clip.stream.time_base or video.codec != clip.stream.codec:
+
+    def _remux(self, shown: list[Frame], passage: Passage) -> tuple[Made, Excerpt, list[Frame]] | None:
+        """Copy what can be copied of these frames; None where the product is not proven, and why."""
+        shown[-1] = replace(shown[-1], end_pts=_end(self.cut.clip, shown[-1]))
+        excerpt = self._excerpt(
+            shown,
+            _Source(passage.time_base, passage.codec, passage.track, passage.audio_rate, passage.seek_pts),
+        )
+        try:
+            made = remux(
+                self.source, self.target, excerpt, self.cut.profile,
+                passage=passage, wanted=shown, known=self.cut.clip.stream, timeout_s=self.timeout_s,
+            )  # fmt: skip
+        except ClipError as error:
+            self.why = error.reason
+            return None
+        if made.method == "smart":
+            self.why = "the other frames lean on frames outside of the asked time"
+        return made, excerpt, shown
+
+    def _whole(self, excerpt: Excerpt, wanted: Wanted) -> Made:
+        """Copy all packets, where a decoder finds all frames the same; else encode them all."""
+        profile, shown = self.profile, wanted.frames
+        woven = profile.deinterlace and excerpt.shown.interlaced
+        if excerpt.codec in ONLY_PICTURES and shown[0].key and not profile.asks_for_pixels and not woven:
+            try:
+                copy(self.source, self.target, excerpt, timeout_s=self.timeout_s)
+                got, video = frames(self.target, None, None, visit=lambda *_: None)
+            except ClipError as error:
+                self.why = self.why or error.reason
+            else:
+                same = [f.crc for f in got] == [f.crc for f in shown]
+                if same and not difference(got, video, shown, excerpt):
+                    return Made("remux", video, native=((0, len(shown)),))
+                self.why = self.why or "its packets alone do not give all of its frames"
+        self.why = self.why or "its first frame leans on frames before the asked time"
+        return encode(self.source, self.target, excerpt, profile, wanted, timeout_s=self.timeout_s)
+
+    def _excerpt(self, shown: list[Frame], source: _Source) -> Excerpt:
+        """Return what is to be taken out of the source: the frames in the span, and their sound if it is asked for."""
+        clip, first, last = self.cut.clip, shown[0], shown[-1]
+        sound = None
+        if self.cut.profile.audio and source.audio_rate:
+            # The sound of the frames that are shown, and none of it from after the asked end.
+            asked_end = clip.stream.first_pts * source.time_base + Fraction(self.span.end_ns - clip.start_ns, NS)
+            heard_end = min(last.end_pts * source.time_base, asked_end)
+            rate = source.audio_rate if source.audio_rate in _AAC_HZ else 48_000
+            sound = (first.pts * source.time_base, heard_end, rate)
+        zero, muted = clip.stream.first_pts * source.time_base, self.cut.cover.muted
+        ends = [[zero + Fraction(at - clip.start_ns, NS) for at in (one.start_ns, one.end_ns)] for one in muted]
+        return Excerpt(
+            start_pts=self.bounds[0],
+            stop_pts=self.bounds[1],
+            first_pts=first.pts,
+            last_pts=last.pts,
+            time_base=source.time_base,
+            first_ns=clip.time_ns(first.pts),
+            last_duration=last.end_pts - last.pts,
+            seek_pts=source.seek_pts,
+            sound=sound,
+            muted=tuple((start, end) for start, end in ends),
+            name=self.name,
+            codec=source.codec,
+            track=source.track,
+            shown=shown_as(self.source, source.track, seek_pts=source.seek_pts),
+        )
+
+    def _check_same(self, codec: str, time_base: Fraction) -> None:
+        known = self.cut.clip.stream
+        if time_base != known.time_base or codec != known.codec:
             told = "codec or time base differ; ingest it again"
             raise ClipError("cut", f"the file is not the clip that was measured: {told}")
-        if not frames:
-            raise ClipError("cut", f"no frame lies in {span}; ask for a longer time")
-        frames[-1] = replace(frames[-1], end_pts=_end(clip, frames[-1]))
-        excerpt = _excerpt(source, cut, span, frames, video=video, name=name)
-        try:
-            wanted = _Wanted(frames, album, clip.stream, video.timed, veil)
-            made = _make(source, target, excerpt, profile, wanted, timeout_s=timeout_s)
-            check_hushed(target, excerpt.hushed)
-        except ClipError:
-            target.unlink(missing_ok=True)
-            raise
-    missing = _missing(source, clip, excerpt, [frame.pts for frame in frames])
-    return _product(target, cut, excerpt, frames, made=made, missing=missing)
+
+    def _empty(self) -> ClipError:
+        return ClipError("cut", f"no frame lies in {self.span}; ask for a longer time")
 
 
-def _product(target: Path, cut: Cut, excerpt: Excerpt, frames: list[_Frame], *, made: _Made, missing: int) -> Product:
-    """Say what was written."""
-    end_ns = min(cut.clip.time_ns(frames[-1].end_pts), cut.span.end_ns, cut.clip.span.end_ns)
-    stream = made.video.stream
-    with target.open("rb") as file:
-        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-    return Product(
-        sha256=sha256,
-        size=target.stat().st_size,
-        actual=Span(excerpt.first_ns, max(end_ns, excerpt.first_ns + 1)),
-        frames=stream.frames,
-        method=made.method,
-        codec=stream.codec,
-        width=stream.width,
-        height=stream.height,
-        audio=stream.audio,
-        tools=f"{LIBAV}; ffmpeg {version()}; profile {_digest(cut.profile.text)}",
-        damaged=sum(frame.damaged for frame in frames),
-        missing=missing,
-        similarity=made.similarity,
-    )
+class _Source(NamedTuple):
+    """What an excerpt has to know of an opened source: see `Video`."""
 
-
-def _excerpt(source: Path, cut: Cut, span: Span, frames: list[_Frame], *, video: Video, name: str) -> Excerpt:
-    """Return what is to be taken out of the source: the frames in `span`, and their sound if it is asked for."""
-    clip, first, last = cut.clip, frames[0], frames[-1]
-    sound = None
-    if cut.profile.audio and video.audio_rate:
-        # The sound of the frames that are shown, and none of it from after the asked end.
-        asked_end = clip.stream.first_pts * video.time_base + Fraction(span.end_ns - clip.start_ns, NS)
-        heard_end = min(last.end_pts * video.time_base, asked_end)
-        rate = video.audio_rate if video.audio_rate in _AAC_HZ else 48_000
-        sound = (first.pts * video.time_base, heard_end, rate)
-    zero = clip.stream.first_pts * video.time_base
-    muted = [[zero + Fraction(at - clip.start_ns, NS) for at in (one.start_ns, one.end_ns)] for one in cut.cover.muted]
-    seek = seek_point(source, first.pts, track=clip.stream.track)
-    shown = shown_as(source, video.stream_index, seek_pts=seek)
-    return Excerpt(
-        start_pts=clip.pts_at(span.start_ns),
-        stop_pts=clip.pts_at(span.end_ns),
-        first_pts=first.pts,
-        last_pts=last.pts,
-        time_base=video.time_base,
-        first_ns=clip.time_ns(first.pts),
-        last_duration=last.end_pts - last.pts,
-        seek_pts=seek,
-        sound=sound,
-        muted=tuple((start, end) for start, end in muted),
-        name=name,
-        codec=video.codec,
-        track=video.stream_index,
-        shown=replace(shown, interlaced=shown.interlaced or video.interlaced),
-    )
+    time_base: Fraction
+    codec: str
+    track: int
+    audio_rate: int
+    seek_pts: int | None
 
 
 def _missing(source: Path, clip: Clip, excerpt: Excerpt, shown: list[int]) -> int:
@@ -217,7 +335,7 @@ def _missing(source: Path, clip: Clip, excerpt: Excerpt, shown: list[int]) -> in
     return min(max(0, there - len(shown), gone), clip.stream.condition.missing)
 
 
-def _end(clip: Clip, last: _Frame) -> int:
+def _end(clip: Clip, last: Frame) -> int:
     """Return the pts at which the last frame ends: no frame lasts into a hole or beyond the end of its clip."""
     ends = [hole[0] for hole in clip.stream.condition.holes if hole[0] > last.pts]
     return min(end for end in (last.end_pts, clip.stream.end_pts, *ends) if end > last.pts)
@@ -228,221 +346,6 @@ def _compared_size(clip: Clip, profile: Profile) -> tuple[int, int]:
     w, h = clip.stream.width, clip.stream.height
     height = min(h, profile.height or h)
     return max(2, round(w * height / h)), height
-
-
-@dataclass(frozen=True, slots=True)
-class _Frame:
-    """A decoded frame: its pts, the pts at which it ends, the CRC-32 of its exact luma, whether it is a keyframe."""
-
-    pts: int
-    end_pts: int
-    crc: int
-    key: bool
-    damaged: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class _Wanted:
-    """What a product is compared with: the source's frames, their reduced pictures, and what the source is.
-
-    timed: whether the file states the time of every one of them. veil: what is covered of them; the pictures are, too.
-    """
-
-    frames: list[_Frame]
-    album: Album
-    known: Stream
-    timed: bool
-    veil: Veil | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class _Made:
-    """How a product was made, and what it is."""
-
-    method: Literal["remux", "transcode"]
-    video: Video
-    similarity: float | None = None
-
-
-def _frames(
-    path: Path,
-    start_pts: int | None,
-    stop_pts: int | None,
-    *,
-    visit: Visit,
-    known: Stream | None = None,
-    veil: Veil | None = None,
-) -> tuple[list[_Frame], Video]:
-    """Decode the frames with start_pts <= pts < stop_pts and show them to `visit`; of a long file what lies around.
-
-    Without bounds the whole file, with all its checks; then the video's `stream` is known. veil: what is covered first.
-    """
-    found: list[_Frame] = []
-    last = damaged = 0
-    with open_video(path, loop_filter=True, start_pts=start_pts, known=known) as video:
-        for pts, luma in video.luma():
-            if found and found[-1].pts == last:
-                found[-1] = replace(found[-1], end_pts=pts)
-            if stop_pts is not None and pts >= stop_pts:
-                break
-            if start_pts is None or pts >= start_pts:
-                seen = luma if veil is None else veil.over(luma, veil.blocks(pts))
-                crc = zlib.crc32(np.ascontiguousarray(seen).data)
-                found.append(_Frame(pts, pts + video.duration, crc, video.key, video.damaged > damaged))
-                visit((pts - found[0].pts) * video.time_base, seen)
-            last, damaged = pts, video.damaged
-    return found, video
-
-
-def _make(
-    source: Path, target: Path, excerpt: Excerpt, profile: Profile, wanted: _Wanted, *, timeout_s: float
-) -> _Made:
-    """Write the target by the first way that stands the check; return how, and what was written."""
-    woven = profile.deinterlace and excerpt.shown.interlaced
-    if excerpt.codec in ONLY_PICTURES and wanted.frames[0].key and not profile.asks_for_pixels and not woven:
-        try:
-            copy(source, target, excerpt, timeout_s=timeout_s)
-            got, video = _frames(target, None, None, visit=lambda *_: None)
-        except ClipError:
-            pass
-        else:
-            same = [f.crc for f in got] == [f.crc for f in wanted.frames]
-            if same and not _difference(got, video, wanted.frames, excerpt):
-                return _Made("remux", video)
-    wrong = ""
-    # ffmpeg's own decoder knows of nothing to cover.
-    sure = wanted.timed and wanted.veil is None and not any(frame.damaged for frame in wanted.frames)
-    for way, fed in _ways(excerpt, sure=sure, fed=TRIES if wanted.veil else 1):
-        _transcode(source, target, way, profile, wanted=wanted if fed else None, timeout_s=timeout_s)
-        comparison = _Comparison(wanted, excerpt, fps=profile.fps)
-        try:
-            got, video = _frames(target, None, None, visit=comparison.visit)
-        except ClipError as error:
-            wrong = f"nothing can be shown of the product: {error.reason}; the source may be damaged there"
-            continue
-        late = _out_of_bounds(got, video, excerpt) if profile.fps else _difference(got, video, wanted.frames, excerpt)
-        wrong = f"the product is not what was asked: {late}; the source may be damaged there"
-        if not late:
-            wrong = comparison.complaint if comparison.least < FLOOR else _shows(target, wanted, excerpt, profile)
-        if not wrong:
-            return _Made("transcode", video, comparison.least)
-    raise ClipError("cut", wrong)
-
-
-def _ways(excerpt: Excerpt, *, sure: bool, fed: int) -> Iterator[tuple[Excerpt, bool]]:
-    """Yield the ways to encode an excerpt, each with whether ffmpeg is fed with the frames that we have decoded.
-
-    Its own decoding is the cheapest; should seeking in this file lead it elsewhere than it led us, the whole file still
-    holds every frame. sure: whether it finds the same times and pictures as we: not where a file does not state the
-    times, which goes unseen once the frame rate is another as well, nor where its decoder conceals another way.
-    fed: how often it is fed.
-    """
-    if sure:
-        yield excerpt, False
-        if excerpt.seek_pts is not None:
-            yield replace(excerpt, seek_pts=None), False
-    for _ in range(fed):
-        yield excerpt, True
-
-
-def _transcode(
-    source: Path, target: Path, excerpt: Excerpt, profile: Profile, *, wanted: _Wanted | None, timeout_s: float
-) -> None:
-    """Encode an excerpt; wanted: what an earlier pass found, to feed ffmpeg with the frames of another such pass."""
-    if wanted is None:
-        transcode(source, target, excerpt, profile, timeout_s=timeout_s)
-        return
-    of = {"start_pts": excerpt.start_pts, "stop_pts": excerpt.stop_pts}
-    with open_feed(source, wanted.known, **of, fields=excerpt.shown.interlaced, veil=wanted.veil) as feed:
-        transcode(source, target, excerpt, profile, feed=feed, timeout_s=timeout_s)
-
-
-def _shows(target: Path, wanted: _Wanted, excerpt: Excerpt, profile: Profile) -> str:
-    """Say what of a product shows that is to be covered, "" for nothing; then it is coded more finely the next time."""
-    if wanted.veil is None:
-        return ""
-    frames = [((frame.pts - excerpt.first_pts) * excerpt.time_base, frame.pts) for frame in wanted.frames]
-    try:
-        check_covered(target, wanted.veil, frames, fps=profile.fps, clock=profile.clock)
-    except ClipError as error:
-        wanted.veil.refine()
-        return error.reason
-    return ""
-
-
-class _Comparison:
-    """Compares the pictures of a product with those of its source, one after the other.
-
-    Where the frame rate is another one, a frame may show any one of the source's within half a step of its time. Frames
-    that the source's decoder concealed something in are not compared: another version conceals differently.
-    """
-
-    def __init__(self, wanted: _Wanted, excerpt: Excerpt, *, fps: int | None) -> None:
-        first, unit = excerpt.first_pts, excerpt.time_base
-        self._wanted = wanted
-        self._times = [(frame.pts - first) * unit for frame in wanted.frames] if fps else None
-        self._step = Fraction(1, fps or 1)
-        self._seen = self._worst = 0
-        self.least = 1.0
-
-    @property
-    def complaint(self) -> str:
-        return (
-            f"frame {self._worst} of the product is like its source to {self.least:.2f}, wanted {FLOOR} of 1; "
-            "ask for a better quality (crf, bit_rate, height)"
-        )
-
-    def visit(self, seconds: Fraction, luma: NDArray[np.uint8]) -> None:
-        """Compare the next picture, shown these seconds after the first."""
-        choice = (
-            range(self._seen, self._seen + 1) if self._times is None else _near(self._times, seconds, step=self._step)
-        )
-        frames = [self._wanted.frames[one] for one in choice if one < len(self._wanted.frames)]
-        if frames and not any(frame.damaged for frame in frames):
-            likeness = max(self._likeness(one, luma) for one in choice)
-            if likeness < self.least:
-                self.least, self._worst = likeness, self._seen
-        self._seen += 1
-
-    def _likeness(self, number: int, luma: NDArray[np.uint8]) -> float:
-        """Return how like the source's frame of this number a picture is, where it is not covered."""
-        if (veil := self._wanted.veil) is not None:
-            luma = veil.over(luma, veil.blocks(self._wanted.frames[number].pts))
-        return self._wanted.album.likeness(number, luma)
-
-
-def _near(times: list[Fraction], at: Fraction, *, step: Fraction) -> range:
-    """Return the numbers of the frames within half a step of a time, and of those on both sides of it."""
-    shown = max(0, bisect_right(times, at) - 1)
-    first, last = bisect_left(times, at - step / 2), bisect_right(times, at + step / 2)
-    return range(max(0, min(first, shown - 1)), min(len(times), max(last, shown + 2)))
-
-
-def _difference(got: list[_Frame], video: Video, wanted: list[_Frame], excerpt: Excerpt) -> str:
-    """Say how a product differs from the wanted frames, "" when it does not.
-
-    Times relative to the first frame are equal as fractions where the product counts in the source's time base, and
-    within one tick of its own otherwise.
-    """
-    if len(got) != len(wanted):
-        return f"{len(got)} frames instead of {len(wanted)}"
-    if video.samples != len(got):
-        return f"{video.samples - len(got)} frames more that are only hidden"
-    tick = video.time_base
-    for index, (have, want) in enumerate(zip(got, wanted, strict=True)):
-        late = (have.pts - got[0].pts) * tick - (want.pts - wanted[0].pts) * excerpt.time_base
-        if abs(late) >= tick:
-            return f"frame {index} is {float(late):.6f} s late"
-    return ""
-
-
-def _out_of_bounds(got: list[_Frame], video: Video, excerpt: Excerpt) -> str:
-    """Say how a product of another frame rate reaches beyond the asked time, "" when it does not."""
-    length = (excerpt.stop_pts - excerpt.first_pts) * excerpt.time_base
-    last = got[-1].pts * video.time_base
-    if got[0].pts < 0 or last >= length or video.samples != len(got):
-        return f"frames from {got[0].pts} to {float(last):.6f} s of {float(length):.6f} s"
-    return ""
 
 
 def _digest(text: str) -> str:

@@ -27,10 +27,11 @@ from pipeline.media.pictures import Pictures
 from pipeline.media.whole import missing_bytes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     import numpy as np
     from av.audio.stream import AudioStream
+    from av.packet import Packet
     from av.video.frame import VideoFrame
     from av.video.stream import VideoStream
     from numpy.typing import NDArray
@@ -57,16 +58,25 @@ class Video:
     when it does not say. audio: codec of the first audio stream or None; audio_rate: its samples a second, 0 without.
     created_ns: when the container says it was made (nanoseconds UTC), or None. stream_index: which stream of the
     container it is; track: which of its video tracks without covers (see `Stream.track`). interlaced: whether a frame
-    so far was. key: whether the frame shown last is a keyframe.
+    so far was. key: whether the frame shown last is a keyframe. kind: libav's name of the container; by_order: see
+    `container.by_order`. seek_pts: where reading began, None for the beginning.
     """
 
-    def __init__(self, found: Opened, rate: Fraction | None, *, whole: bool) -> None:
+    def __init__(
+        self,
+        found: Opened,
+        rate: Fraction | None,
+        *,
+        seek_pts: int | None,
+        witness: Callable[[Packet[VideoStream]], None] | None,
+    ) -> None:
         container, video = found.container, found.video
         audio = next(iter(container.streams.audio), None)
         self._container, self._video = container, video
         self._stream: Stream | None = None
         self._used = False
-        self._whole = whole
+        self._whole = seek_pts is None
+        self.seek_pts = seek_pts
         self.codec = video.codec_context.codec.canonical_name
         self.time_base = 1 / rate if rate else Fraction(video.time_base or 0)
         self.raw_rate = rate
@@ -78,7 +88,8 @@ class Video:
         self.audio_rate = audio.codec_context.sample_rate if audio is not None and known else 0
         self.created_ns = created_ns(container.metadata, *(s.metadata for s in (video, *container.streams)))
         self.key = False
-        self._pictures = Pictures(found, time_base=self.time_base, rate=rate)
+        self.kind, self.by_order = container.format.name, by_order(container, video)
+        self._pictures = Pictures(found, time_base=self.time_base, rate=rate, witness=witness)
         self._account, self._notes = self._pictures.account, (*found.notes, *_ahead(audio, video))
         self._frames = self._pictures.shown()
         self._first: tuple[int, VideoFrame] | None = None
@@ -114,6 +125,21 @@ class Video:
         They are shown all the same, because leaving a frame out would be the worse evidence.
         """
         return self._account.concealed + self._account.leaning
+
+    @property
+    def extradata(self) -> bytes:
+        """The description of the coding that the container keeps, b"" where it keeps none."""
+        return self._video.codec_context.extradata or b""
+
+    @property
+    def pixels(self) -> str:
+        """The format of the pixels of the frame shown last, in libav's words; "" before the first."""
+        return self._last.format.name if self._last is not None else ""
+
+    @property
+    def nominal_step(self) -> int:
+        """One frame at the rate that the header states, in pts; 1 when it states none."""
+        return self._pictures.nominal_step
 
     @property
     def timed(self) -> bool:
@@ -174,6 +200,13 @@ class Video:
             yield pts, frame
         if self._whole:
             self._finish(picture)
+
+    def packets(self) -> Iterator[Packet[VideoStream]]:
+        """Yield the packets, in the order of decoding, instead of the frames; once. Raises ClipError ("decode")."""
+        if self._used:
+            raise RuntimeError("the packets of a video are read once, and not beside its frames: open it again")
+        self._used = True
+        return self._pictures.packets()
 
     def _begin(self) -> _Picture:
         """Decode the first frame, once, and return how its picture stands."""
@@ -258,6 +291,7 @@ def open_video(
     track: Track = "largest",
     raw_rate: Fraction | None = None,
     known: Stream | None = None,
+    witness: Callable[[Packet[VideoStream]], None] | None = None,
 ) -> Iterator[Video]:
     """Open a clip (MP4, MOV, MKV, WebM, AVI, TS, MPG, FLV, ASF, DAV, OGG, IVF, raw streams) for one pass over its film.
 
@@ -267,6 +301,7 @@ def open_video(
     before it are still shown, and the checks of the whole file are left out. track: which video track is the film:
     "largest", "first", "default" or its number. raw_rate: frames a second of a raw stream, which does not say it.
     known: what an earlier pass found: its track and rate are opened again, whatever `track` and `raw_rate` say.
+    witness: is shown each packet before it is decoded.
 
     Raises ClipError: "fetch" when the file is not there or cannot be read, "probe" when it is empty, is not a video,
     has no video stream, an unknown codec, no timestamps or too many pixels; errors met later carry "decode".
@@ -288,7 +323,7 @@ def open_video(
                 container.seek(target, stream=video)
             except MISREAD as error:
                 raise ClipError("decode", f"no place in it can be found: {said(error)}") from error
-        yield Video(found, rate, whole=target is None)
+        yield Video(found, rate, seek_pts=target, witness=witness)
 
 
 def seek_point(path: Path, pts: int, *, track: Track = "largest") -> int | None:

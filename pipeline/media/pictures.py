@@ -18,7 +18,7 @@ from pipeline.media.container import LOSSY, MISREAD, RAW, UNTIMED, by_order, che
 from pipeline.media.demux import packets
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from av.packet import Packet
     from av.video.frame import VideoFrame
@@ -40,8 +40,19 @@ _REORDERED: Final = frozenset({"h264", "hevc", "vvc"})
 class Pictures:
     """Decodes one stream. `account` is what was met of it so far, whole once `shown` was read to its end."""
 
-    def __init__(self, opened: Opened, *, time_base: Fraction, rate: Fraction | None) -> None:
-        """rate: frames a second of a raw stream, whose frames have no time; None for one in a container."""
+    def __init__(
+        self,
+        opened: Opened,
+        *,
+        time_base: Fraction,
+        rate: Fraction | None,
+        witness: Callable[[Packet[VideoStream]], None] | None = None,
+    ) -> None:
+        """rate: frames a second of a raw stream, whose frames have no time; None for one in a container.
+
+        witness: is shown each packet before it is decoded.
+        """
+        self._witness = witness
         self._opened, self._base, self._rate = opened, time_base, rate
         name = opened.container.format.name
         self._lossy, self._codec = name in LOSSY, opened.video.codec_context.codec.canonical_name
@@ -104,6 +115,10 @@ class Pictures:
             return pairwise(chain(frames, [None]))  # type: ignore[list-item]
         return ((frame, None) for frame in frames)
 
+    def packets(self) -> Iterator[Packet[VideoStream]]:
+        """Yield the packets that hold something, instead of `shown`. Raises ClipError ("decode")."""
+        return (packet for packet in self._packets() if packet.size)
+
     def _decoded(self) -> Iterator[VideoFrame]:
         """Yield the frames as the decoder shows them, with libav's errors sorted."""
         for packet in self._packets():
@@ -136,6 +151,8 @@ class Pictures:
                     at = self.account.packets
                     raise ClipError("decode", f"truncated or damaged at packet {at}; fetch the clip again")
                 self.account.met(packet)
+                if self._witness is not None:
+                    self._witness(packet)
             elif packet.pts is not None or packet.dts is not None:
                 continue  # it says "as before"; a decoder would take it for the end
             yield packet

@@ -95,6 +95,31 @@ class Excerpt:
         return tuple((start - zero, end - zero) for start, end in self.muted if self.sound is not None)
 
 
+@dataclass(frozen=True, slots=True)
+class Like:
+    """What encoded pictures have to be to stand in one stream with the camera's own packets.
+
+    codec: "h264" or "hevc". pixels: their format in ffmpeg's words. profile: of H.264, in x264's words. number: that of
+    their parameter sets in H.264; those of HEVC are given theirs afterwards (see `units.renumbered`). references: how
+    many pictures others may lean on; a decoder may forget what it has not shown yet where that number changes.
+    """
+
+    codec: str
+    pixels: str
+    profile: str
+    number: int
+    references: int = 1
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The encoder's options: no picture is shown before one that is decoded before it, nor leans on two."""
+        if self.codec == "h264":
+            own = f"sps-id={self.number}:scenecut=0"
+            return {"profile:v": self.profile, "bf": 0, "refs": self.references, "g": 250, "x264-params": own}
+        own = f"{_ENCODERS['hevc'][3]['x265-params']}:bframes=0:ref=1:wpp=0:open-gop=0:scenecut=0:repeat-headers=0"
+        return {"x265-params": own, "g": 250}
+
+
 def program() -> str:
     """Return the path of the ffmpeg program in use: IMAGEIO_FFMPEG_EXE, else the one its wheel brings."""
     return str(imageio_ffmpeg.get_ffmpeg_exe())
@@ -112,7 +137,14 @@ def clock_rows(height: int) -> float:
 
 
 def transcode(
-    source: Path, target: Path, excerpt: Excerpt, profile: Profile, *, feed: Feed | None = None, timeout_s: float = 3600
+    source: Path,
+    target: Path,
+    excerpt: Excerpt,
+    profile: Profile,
+    *,
+    feed: Feed | None = None,
+    like: Like | None = None,
+    timeout_s: float = 3600,
 ) -> None:
     """Re-encode an excerpt into an MP4 that begins with its first frame; every frame keeps its exact relative time.
 
@@ -122,15 +154,19 @@ def transcode(
     instead, each shown within half a step of its instant. One thread; the same input gives the same bytes. Nothing but
     picture, sound and `excerpt.name` is written: no metadata, chapters, subtitles or data of the source.
     feed: the excerpt's frames, to be taken instead of those that ffmpeg itself decodes; what its veil covers is filled,
-    whose blocks are those of H.264 alone.
+    whose blocks are those of H.264 alone. like: encode them as they are stored, to stand beside packets of the source;
+    then the profile says no more than how much time that may take.
     Raises ClipError ("transcode") when ffmpeg refuses or takes more than `timeout_s` seconds, and like `Feed.write`.
     """
-    codec = "h264" if profile.codec == "source" else profile.codec
+    codec = like.codec if like else "h264" if profile.codec == "source" else profile.codec
     encoder, crf, presets, own = _ENCODERS[codec]
     rate = {"b:v": profile.bit_rate} if profile.bit_rate else {"crf": crf if profile.crf is None else profile.crf}
-    woven = excerpt.shown.interlaced and (profile.deinterlace or profile.height is not None or codec != "h264")
+    woven = (
+        not like and excerpt.shown.interlaced and (profile.deinterlace or profile.height is not None or codec != "h264")
+    )
     fields = "+ildct+ilme" if excerpt.shown.interlaced and not woven else ""
     options = {"c:v": encoder, "preset": presets[profile.preset], **rate, **own, "flags:v": f"+bitexact{fields}"}
+    options |= like.options if like else {}
     # Left alone ffmpeg rounds every time to the nominal frame rate.
     options |= {"fps_mode": "passthrough", "enc_time_base:v": "filter"}
     if profile.fps is None and excerpt.time_base.denominator < 1 << 31:
@@ -141,7 +177,7 @@ def transcode(
     until, usual = (f"round({float(at)!r}/TB)" for at in (end, excerpt.last_duration * excerpt.time_base))
     lasts = _until(until, usual, stated=feed is None)
     last = "" if profile.fps else f"setts=pts=PTS:dts=DTS:duration='{lasts}'"
-    clip = _input(source, excerpt)
+    clip = _input(source, excerpt, {"noautorotate": None} if like else None)
     with tempfile.TemporaryDirectory(prefix="lamplighter-") as folder:
         if feed is None:
             picture = clip[str(excerpt.track)].filter("trim", start_pts=excerpt.start_pts, end_pts=excerpt.stop_pts)
@@ -153,11 +189,12 @@ def transcode(
                 picture = picture.filter(name, **arguments)
         if woven:  # after the trim, so that no frame outside is woven in
             picture = picture.filter("bwdif", mode="send_frame", deint="interlaced")
-        veiled = feed if feed is not None and feed.veil is not None else None
-        picture = _sized(picture, profile.height)
-        if veiled is not None:
-            picture = _covered(picture, fed["1"], veiled, excerpt.time_base)
-        streams = [_picture(picture, excerpt, profile, Path(folder))]
+        veiled = (feed, fed["1"]) if feed is not None and feed.veil is not None else None
+        streams = [
+            _bare(picture, like.pixels)
+            if like
+            else _picture(picture, excerpt, profile, folder=Path(folder), veiled=veiled)
+        ]
         if excerpt.sound is not None:
             streams.append(_sound(clip, excerpt))
         _run(streams, target, options | _container(excerpt, codec, last), timeout_s, feed)
@@ -184,17 +221,30 @@ def _covered(picture: Node, cover: Node, feed: Feed, time_base: Fraction) -> Nod
     return picture.filter("setpts", f"round(PTS*{ratio.numerator}/{ratio.denominator})")
 
 
-def _picture(picture: Node, excerpt: Excerpt, profile: Profile, folder: Path) -> Node:
-    """Return the frames as an encoder wants them: of the profile's rate, with its clock, and nothing else."""
+def _picture(
+    picture: Node, excerpt: Excerpt, profile: Profile, *, folder: Path, veiled: tuple[Feed, Node] | None
+) -> Node:
+    """Return the frames as an encoder wants them: of the profile's size and rate, with its clock, and nothing else.
+
+    veiled: who feeds them, and the pictures that cover them.
+    """
+    picture = _sized(picture, profile.height)
+    if veiled is not None:
+        picture = _covered(picture, veiled[1], veiled[0], excerpt.time_base)
     if profile.clock:
         picture = _clock(picture, excerpt.first_ns, folder)
     if profile.fps is not None:
         length = (excerpt.stop_pts - excerpt.first_pts) * excerpt.time_base
         picture = picture.filter("fps", fps=profile.fps, start_time=0, eof_action="pass")
         picture = picture.filter("trim", end_pts=math.ceil(length * profile.fps))
+    return _bare(picture, "yuv420p")
+
+
+def _bare(picture: Node, pixels: str) -> Node:
+    """Return the frames in a pixel format, without what came with them."""
     for kind in NO_SIDE_DATA:
         picture = picture.filter("sidedata", mode="delete", type=kind)
-    return picture.filter("format", "yuv420p")
+    return picture.filter("format", pixels)
 
 
 def copy(source: Path, target: Path, excerpt: Excerpt, *, timeout_s: float = 3600) -> None:

@@ -28,7 +28,15 @@ def test_what_a_requester_sees_can_be_loaded_without_cameras_and_decisions() -> 
     ("fields", "said"),
     [
         ({"actual": Span(NOON - NS, NOON + NS)}, "inside the asked time"),
-        ({"method": "magic"}, "remux or transcode"),
+        ({"method": "magic"}, "remux, smart or transcode"),
+        ({"method": "smart"}, "some of a smart cut"),
+        ({"method": "smart", "native": ((0, 900),)}, "some of a smart cut"),
+        ({"method": "transcode"}, "none of a transcode"),
+        ({"native": ((0, 899),)}, "all frames of a remux"),
+        *(
+            ({"method": "smart", "native": wrong}, "some of a smart cut")
+            for wrong in (((5, 5),), ((7, 5),), ((-1, 5),), ((2, 901),), ((0, 5), (4, 9)), ((6, 9), (0, 5)))
+        ),
         ({"size": 0}, "bytes, frames"),
         ({"sha256": "ab"}, "a SHA-256"),
         ({"key": ""}, "a key"),

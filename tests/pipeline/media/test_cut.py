@@ -17,7 +17,7 @@ from pydantic import ValidationError
 
 from pipeline.clip import Clip
 from pipeline.errors import ClipError
-from pipeline.media import cut
+from pipeline.media import proof
 from pipeline.media.cut import Cut, Product, make_cut
 from pipeline.media.decode import open_video
 from pipeline.media.encode import encode
@@ -171,14 +171,18 @@ def test_any_span_to_the_nanosecond_gives_exactly_its_frames(
             make_cut(path, target, Cut("r", clip, span, Profile()))
 
 
-def test_a_cut_on_keyframes_is_the_cameras_own_packets_and_any_other_is_encoded_again(tmp_path: Path) -> None:
+def test_a_cut_on_keyframes_is_the_cameras_own_packets_and_any_other_is_so_from_the_next_one_on(tmp_path: Path) -> None:
     path = SOURCES["b-frames"](tmp_path)
     clip = clip_of(path)
     on_keys = Span(START + 400_000_000, START + 1_200_000_000)
     off_keys = Span(START + 440_000_000, START + 1_200_000_000)
-    assert check(path, clip, on_keys, tmp_path / "1.mp4", Profile()).method == "remux"
-    assert check(path, clip, off_keys, tmp_path / "2.mp4", Profile()).method == "transcode"
-    assert check(path, clip, on_keys, tmp_path / "3.mp4", Profile(codec="h264")).method == "transcode"
+    made = [check(path, clip, span, tmp_path / "1.mp4", Profile()) for span in (on_keys, off_keys)]
+    assert [(one.method, one.frames, one.native) for one in made] == [
+        ("remux", 20, ((0, 20),)),
+        ("smart", 19, ((9, 19),)),
+    ]
+    asked = check(path, clip, on_keys, tmp_path / "3.mp4", Profile(codec="h264"))
+    assert (asked.method, asked.native) == ("transcode", ())
 
 
 def test_an_open_picture_group_is_encoded_again(tmp_path: Path) -> None:
@@ -255,7 +259,8 @@ def test_frames_an_edit_list_hides_stay_out_of_a_cut(tmp_path: Path) -> None:
         assert video.samples > clip.stream.frames  # the file does hide frames
     for end in (800_000_000, 5 * NS):
         record = check(path, clip, Span(START, START + end), tmp_path / "1.mp4", Profile())
-        assert record.method == "transcode"
+        assert record.method == "smart"  # the frames before the first keyframe that is shown are encoded anew
+        assert record.native[0][0] > 0
 
 
 @pytest.mark.whole
@@ -318,17 +323,17 @@ def test_a_product_that_differs_from_the_source_in_anything_is_found(tmp_path: P
     path, target = SOURCES["vfr"](tmp_path), tmp_path / "1.mp4"
     clip = clip_of(path)
     make_cut(path, target, Cut("r", clip, Span(START, START + NS), Profile()))
-    wanted, source = cut._frames(path, clip.stream.first_pts, clip.pts_at(START + NS), visit=lambda *_: None)
-    got, product = cut._frames(target, None, None, visit=lambda *_: None)
+    wanted, source = proof.frames(path, clip.stream.first_pts, clip.pts_at(START + NS), visit=lambda *_: None)
+    got, product = proof.frames(target, None, None, visit=lambda *_: None)
     excerpt = Excerpt(0, clip.stream.end_pts, wanted[0].pts, wanted[-1].pts, source.time_base, START)
-    assert cut._difference(got, product, wanted, excerpt) == ""
-    assert "instead of" in cut._difference(got, product, wanted[:-1], excerpt)
+    assert proof.difference(got, product, wanted, excerpt) == ""
+    assert "instead of" in proof.difference(got, product, wanted[:-1], excerpt)
     moved = [*wanted[:-1], replace(wanted[-1], pts=wanted[-1].pts + 1)]
-    assert f"frame {len(got) - 1} is -0.0000" in cut._difference(got, product, moved, excerpt)
+    assert f"frame {len(got) - 1} is -0.0000" in proof.difference(got, product, moved, excerpt)
     product.samples += 1
-    assert "1 frames more that are only hidden" in cut._difference(got, product, wanted, excerpt)
+    assert "1 frames more that are only hidden" in proof.difference(got, product, wanted, excerpt)
     short = replace(excerpt, stop_pts=wanted[-1].pts, last_pts=wanted[-2].pts)
-    assert "frames from 0 to" in cut._out_of_bounds(got, product, short)
+    assert "frames from 0 to" in proof.out_of_bounds(got, product, short)
 
 
 def test_a_truncated_source_is_refused_where_its_frames_are_missing(tmp_path: Path) -> None:

@@ -195,7 +195,7 @@ def test_what_is_fed_gives_the_pictures_that_ffmpeg_gives_by_itself(kind: str, t
         transcode(source, target, excerpt, profile, timeout_s=timeout_s)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("pipeline.media.cut.transcode", noted)
+        patch.setattr("pipeline.media.encoded.transcode", noted)
         make_cut(path, tmp_path / "own.mp4", Cut("r", of, of.span, Profile(codec="h264")))
     excerpt, profile = work[0]
     begins, ends, fields = excerpt.start_pts, excerpt.stop_pts, excerpt.shown.interlaced
