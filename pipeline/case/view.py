@@ -165,6 +165,8 @@ def _told(record: Record) -> dict[str, Any]:
         "released": _iso(record.released_ns or None),
         "disclosed": dict(record.disclosed),
         "note": record.note,
+        "covered": [str(one) for one in record.covered],
+        "muted": [str(one) for one in record.muted],
     }
 
 

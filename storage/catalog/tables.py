@@ -72,6 +72,7 @@ cameras: Final = sa.Table(
     sa.Column("aliases", sa.Text),
     sa.Column("always_until_ns", sa.BigInteger),
     sa.Column("gift", sa.Boolean, nullable=False, server_default=sa.false()),
+    sa.Column("private", sa.Text),
     sa.Index("cameras_place", "lat", "lon"),
 )
 
