@@ -5,22 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from enum import StrEnum
 from typing import Final
 
 from pipeline.span import Span, merge
 from pipeline.zone import Zone, checked
 
 _MOST_SPANS: Final = 256
-
-
-class Covered(StrEnum):
-    """What was covered, as it is told with what leaves: no more than who watches it sees."""
-
-    PRIVATE = "private zone"
-    ZONE = "zone"
-    MOVING = "what moves"
-    SOUND = "sound"
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -69,15 +59,6 @@ class Cover:
         muted = [[part.start_ns, part.end_ns] for part in self.muted]
         told = {"zones": self.zones, "moving": self.moving, "keep": self.keep, "muted": muted, "private": self.private}
         return json.dumps({name: value for name, value in told.items() if value}, sort_keys=True)
-
-    @property
-    def kinds(self) -> tuple[Covered, ...]:
-        """What is covered, in the words that leave."""
-        there = {
-            Covered.PRIVATE: self.private, Covered.ZONE: self.zones, Covered.MOVING: self.moving,
-            Covered.SOUND: self.muted,
-        }  # fmt: skip
-        return tuple(kind for kind, what in there.items() if what)
 
     def within(self, span: Span, *, sound: bool) -> Cover:
         """Return what of it concerns a span, and its sound if that leaves at all."""

@@ -12,9 +12,9 @@ from pathlib import Path
 
 from pipeline.activity import Activity
 from pipeline.case.consent import Standing, disclosed
-from pipeline.case.delivery import CaseKey, Delivery
+from pipeline.case.delivery import CaseKey, Delivery, kinds
 from pipeline.case.released import Record, commitment
-from pipeline.cover import BARE, Cover, Covered
+from pipeline.cover import BARE, Cover
 from pipeline.errors import ClipError, DamagedDocument
 from pipeline.media.cut import Cut, Product, make_cut
 from pipeline.media.profile import Profile
@@ -113,7 +113,6 @@ def account(cut: Cut, product: Product, key: CaseKey) -> Delivery:
     name, salt = key.name(cut.id), key.salt(cut.id)
     # Of sound there is none to mute where the source has none.
     muted = tuple(both for part in cut.cover.muted if product.audio and (both := part & product.actual))
-    kinds = tuple(kind for kind in cut.cover.kinds if kind is not Covered.SOUND or muted)
     record = Record(
         request=cut.request,
         name=name,
@@ -134,7 +133,7 @@ def account(cut: Cut, product: Product, key: CaseKey) -> Delivery:
         missing=product.missing,
         similarity=product.similarity,
         native=product.native,
-        covered=kinds,
+        covered=kinds(replace(cut.cover, muted=muted)),
         muted=muted,
     )
     return Delivery(

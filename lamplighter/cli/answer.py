@@ -18,6 +18,12 @@ if TYPE_CHECKING:
     from pipeline.clip import Disclosure
 
 
+Disclose = Annotated[
+    list[str] | None,
+    typer.Option(help="What the agency is told of you: name, mail, block, place, nothing; several times."),
+]
+
+
 def answer(
     context: typer.Context,
     *,
@@ -25,10 +31,7 @@ def answer(
     share: Annotated[list[str] | None, typer.Option(help="A clip to share; several times.")] = None,
     share_all: Annotated[bool, typer.Option("--share-all", help="Share every clip in which something moved.")] = False,
     sound: Annotated[bool, typer.Option("--sound", help="Share them with their sound.")] = False,
-    disclose: Annotated[
-        list[str] | None,
-        typer.Option(help="What the agency is told of you: name, mail, block, place, nothing; several times."),
-    ] = None,
+    disclose: Disclose = None,
     note: Annotated[str, typer.Option(help="What the agency is told besides.")] = "",
     cover: CoverZone = None,
     cover_moving: CoverMoving = False,
@@ -55,16 +58,10 @@ def answer(
     covering = Covering(cover or (), cover_moving, keep or (), mute or ())
     if (sound or disclose or note or covering) and not (share or share_all):
         raise ConfigError("--sound, --disclose, --note and what is covered go with clips that are shared")
-    from lamplighter.cli import tables
-
     discloses = _discloses(disclose)
     with desk_of(context) as desk:
         if opt_out:
-            owner = desk.opt_out_by_link(link)
-            if as_json:
-                tables.write_json({"owner": owner.id, "word": "opted out"})
-            else:
-                tables.say(f"owner {owner.id} is asked nothing any more")
+            _say_opted_out(desk.opt_out_by_link(link).id, as_json=as_json)
             return
         invited = desk.by_link(link)
         theirs = desk.acting_as(invited.actor)
@@ -138,6 +135,15 @@ def _show(invited: Invited, rows: Sequence[Row], *, as_json: bool) -> None:
     shown = [(clip.id, camera.id, ", ".join(recorded)) for clip, camera, recorded in found if clip and recorded]
     tables.table(f"\nClips that {invited.owner} may share", "clip", "camera", "asked time", rows=shown)
     tables.tell(f"You may answer until {closes or 'you like'}; to do nothing is the same as to decline.")
+
+
+def _say_opted_out(owner: str, *, as_json: bool) -> None:
+    from lamplighter.cli import tables
+
+    if as_json:
+        tables.write_json({"owner": owner, "word": "opted out"})
+    else:
+        tables.say(f"owner {owner} is asked nothing any more")
 
 
 def _say(said: Decision, *, as_json: bool) -> None:

@@ -17,24 +17,26 @@ if TYPE_CHECKING:
     from pipeline.span import Span
 
 
+Part = Annotated[list[str] | None, typer.Option(help="A part of a clip to share: CLIP@START/END; several times.")]
+Disclose = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="What the requester is told of you: name, mail, block, place, or nothing; several times. "
+        "Default: what you always disclose."
+    ),
+]
+
+
 def decide(
     context: typer.Context,
     request: RequestId,
     *,
     owner: OwnerId,
     share: Annotated[list[str] | None, typer.Option(help="A clip to share; several times.")] = None,
-    part: Annotated[
-        list[str] | None, typer.Option(help="A part of a clip to share: CLIP@START/END; several times.")
-    ] = None,
+    part: Part = None,
     share_all: Annotated[bool, typer.Option("--share-all", help="Share every clip in which something moved.")] = False,
     sound: Annotated[bool, typer.Option("--sound", help="Share them with their sound.")] = False,
-    disclose: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="What the requester is told of you: name, mail, block, place, or nothing; several times. "
-            "Default: what you always disclose."
-        ),
-    ] = None,
+    disclose: Disclose = None,
     note: Annotated[str, typer.Option(help="What the requester is told besides.")] = "",
     cover: CoverZone = None,
     cover_moving: CoverMoving = False,
@@ -124,6 +126,7 @@ def _print(settled: Decision, *, as_json: bool) -> None:
     from lamplighter.cli import tables
     from lamplighter.report.wording import clip_count
     from pipeline.case.consent import Word
+    from pipeline.case.delivery import kinds
     from pipeline.span import iso
 
     if as_json:
@@ -137,7 +140,7 @@ def _print(settled: Decision, *, as_json: bool) -> None:
                 "parts": {share.clip: [str(part) for part in share.parts] for share in settled.shares if share.parts},
                 "sound": [share.clip for share in settled.shares if share.sound],
                 "covered": {
-                    share.clip: [str(one) for one in share.cover.kinds] for share in settled.shares if share.cover
+                    share.clip: [str(one) for one in kinds(share.cover)] for share in settled.shares if share.cover
                 },
                 "discloses": [str(one) for one in settled.discloses],
                 "at": iso(settled.decided_ns),

@@ -7,7 +7,7 @@ import hmac
 import re
 from dataclasses import dataclass, field
 
-from pipeline.case.released import Record
+from pipeline.case.released import Covered, Record
 from pipeline.clip import check_id
 from pipeline.cover import BARE, Cover
 
@@ -83,3 +83,14 @@ class Delivery:
             check_id(kind, value)
         if self.record.request != self.request:
             raise ValueError(f"the delivery is for request {self.request}, its record for {self.record.request}")
+
+
+def kinds(cover: Cover) -> tuple[Covered, ...]:
+    """Return what is covered, in the words that leave."""
+    there = {
+        Covered.PRIVATE: cover.private,
+        Covered.ZONE: cover.zones,
+        Covered.MOVING: cover.moving,
+        Covered.SOUND: cover.muted,
+    }
+    return tuple(kind for kind, what in there.items() if what)

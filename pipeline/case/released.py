@@ -10,12 +10,21 @@ import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Literal
 
-from pipeline.cover import Covered
 from pipeline.span import Span
 
 _NAME = re.compile(r"[0-9a-f]{20,64}")
+
+
+class Covered(StrEnum):
+    """What was covered, as it is told with what leaves: no more than who watches it sees."""
+
+    PRIVATE = "private zone"
+    ZONE = "zone"
+    MOVING = "what moves"
+    SOUND = "sound"
 
 
 @dataclass(frozen=True, slots=True)

@@ -109,4 +109,5 @@ def test_a_document_holds_every_field_and_nothing_besides() -> None:
     assert list(told["clips"][0]) == [
         *("name", "key", "sha256", "size", "asked", "actual", "frames", "method", "source_commitment", "codec"),
         *("width", "height", "audio", "tools", "damaged", "missing", "similarity", "released", "disclosed", "note"),
+        *("covered", "muted"),
     ]
