@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
-NEWEST: Final = "0011"
+NEWEST: Final = "0012"
 meta: Final = sa.MetaData()
 
 
