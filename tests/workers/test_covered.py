@@ -13,9 +13,9 @@ from films import footage_file
 from numpy.typing import NDArray
 
 from fleet_fixtures import START_NS, Films, a_request, answer, as_owner, ask, change, put_film
-from logged import entries
 from lamplighter.desk import delivery
 from lamplighter.desk.desk import Desk
+from logged import entries
 from pipeline.case.consent import Share, Standing
 from pipeline.case.delivery import Delivery
 from pipeline.case.order import Basis
