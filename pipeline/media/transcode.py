@@ -46,8 +46,6 @@ _ENCODERS: Final[dict[str, tuple[str, int, dict[str, str], dict[str, Any]]]] = {
 }
 # A packet of AAC reaches over 2048 samples: so far around a muted part nothing else is heard in it.
 _HUSH: Final = 2048
-# The worst quality in which what is covered stays as it was filled, to the level (x264's scale).
-_COVERED_QP: Final = 18
 # What a hole in the sound is: longer than the jitter of time stamps, shorter than a packet (20 ms and more).
 _SOUND_HOLE_S: Final = 0.015
 # What ffmpeg's `trace_headers` says of a bit of an extension, and of room for more in the head of each slice.
@@ -174,7 +172,7 @@ def transcode(
     if profile.fps is None and excerpt.time_base.denominator < 1 << 31:
         options["video_track_timescale"] = excerpt.time_base.denominator
     if feed is not None and feed.veil is not None:
-        options["qmax:v"] = _COVERED_QP
+        options["qmax:v"] = feed.veil.worst_qp
     end = (excerpt.last_pts + excerpt.last_duration - excerpt.first_pts) * excerpt.time_base
     until, usual = (f"round({float(at)!r}/TB)" for at in (end, excerpt.last_duration * excerpt.time_base))
     lasts = _until(until, usual, stated=feed is None)

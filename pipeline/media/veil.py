@@ -35,6 +35,11 @@ MARGIN: Final = 4
 The filter that smooths the edges of blocks changes up to three on each side of one (H.264, 8.7).
 """
 
+# How coarsely a product may be coded at most, in x264's scale: one after the other, until what is covered stays as it
+# was filled. At the first of them it did, to the level, in all that was tried; at 24 a few colours were off by three.
+_WORST: Final = (18, 8, 1)
+TRIES: Final = len(_WORST)
+"""How often a product with something covered is made at most."""
 # What moves is covered so long before and after, and a cell further on each side: where it stops for a moment, in the
 # first light of what comes in, and where a cell holds too little of it to count.
 _AROUND: Final = Fraction(1)
@@ -59,6 +64,16 @@ class Veil:
         self._activity = activity if cover.moving else None
         self._around = math.ceil(_AROUND / time_base)
         self._shape, self._pixels, self._of = (0, 0), np.zeros((0, 0), np.bool_), b""
+        self._tries = 0
+
+    @property
+    def worst_qp(self) -> int:
+        """How coarsely the product may be coded at most, in x264's scale."""
+        return _WORST[min(self._tries, TRIES - 1)]
+
+    def refine(self) -> None:
+        """Have the product coded more finely at the next try."""
+        self._tries += 1
 
     def blocks(self, pts: int) -> NDArray[np.bool_]:
         """Return which blocks are covered in the frame at `pts`: bool (rows, columns), the first at the top left."""

@@ -334,3 +334,19 @@ def test_a_veil_is_laid_out_for_the_size_that_comes_of_it(size: tuple[int, int],
     veil = Veil(Cover(zones=SHAPES["everything"]), (width, height), Fraction(1))
     assert veil.blocks(0).all()
     assert veil.blocks(0).shape == (-(-height // BLOCK), -(-width // BLOCK))
+
+
+def test_a_product_whose_black_the_coder_rounds_is_made_more_finely(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pipeline.media.veil._WORST", (51, 30, 10))
+    source = film(tmp_path / "a.mp4", 192, 144)
+    made = make_cut(
+        source, tmp_path / "1.mp4", Cut("r1", clip_of(source), SPAN, Profile(crf=51), Cover(zones=SHAPES["two"]))
+    )
+    fine = make_cut(
+        source, tmp_path / "2.mp4", Cut("r1", clip_of(source), SPAN, Profile(crf=30), Cover(zones=SHAPES["two"]))
+    )
+    coarse = cut_out(source, tmp_path / "3.mp4", 130, 1200, crf=51)
+    assert made.size > 2 * coarse.size
+    assert fine.frames == made.frames
