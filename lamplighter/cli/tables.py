@@ -302,7 +302,7 @@ def match_document(rows: Sequence[Row]) -> list[dict[str, Any]]:
 
 
 def print_records(records: Sequence[Record], where: str) -> None:
-    """Print what was delivered, in the order of its keys, and where it lies: frames damaged, missing, native; covered."""
+    """Print what was delivered, in the order of its keys, and where it lies; frames damaged, missing and native."""
     table(
         f"Delivered to {where}",
         *("file", "actual time", "frames", "damaged", "missing", "covered", "made by", "native", "bytes", "sha256"),

@@ -116,9 +116,9 @@ def make_cut(
     known to hold damaged ones, and where all of them are encoded. activity: of the clip, by which it is known what
     moves, where that is covered; every covered pixel of the product is looked at.
 
-    Raises ValueError for a target that is no .mp4, or without an activity that is needed; ClipError: like `open_video`, "transcode" when ffmpeg refuses,
-    "cut" when no frame lies in the span, the file is not the clip, or the product is not what was asked. Then there
-    is no target.
+    Raises ValueError for a target that is no .mp4, or without an activity that is needed; ClipError: like `open_video`,
+    "transcode" when ffmpeg refuses, "cut" when no frame lies in the span, the file is not the clip, or the product is
+    not what was asked. Then there is no target.
     """
     if target.suffix != ".mp4":
         raise ValueError(f"a cut is written as .mp4, got {target.name}")
@@ -210,9 +210,9 @@ class _Job:
                 excerpt, shown=replace(excerpt.shown, interlaced=excerpt.shown.interlaced or video.interlaced)
             )
             wanted = Wanted(found, album, clip.stream, video.timed, self.veil)
-            made = self._whole(excerpt, wanted)
+            whole = self._whole(excerpt, wanted)
             check_hushed(self.target, excerpt.hushed)
-            return made, excerpt, found
+            return whole, excerpt, found
 
     def product(self, made: Made, excerpt: Excerpt, shown: list[Frame]) -> Product:
         """Say what was written."""

@@ -69,9 +69,7 @@ def _transcode(
         transcode(source, target, excerpt, profile, timeout_s=timeout_s)
         return
     begins, ends, fields = excerpt.start_pts, excerpt.stop_pts, excerpt.shown.interlaced
-    with open_feed(
-        source, wanted.known, start_pts=begins, stop_pts=ends, fields=fields, veil=wanted.veil
-    ) as feed:
+    with open_feed(source, wanted.known, start_pts=begins, stop_pts=ends, fields=fields, veil=wanted.veil) as feed:
         transcode(source, target, excerpt, profile, feed=feed, timeout_s=timeout_s)
 
 
