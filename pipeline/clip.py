@@ -15,6 +15,7 @@ from itertools import pairwise
 from typing import Final
 
 from pipeline.span import NS, Span
+from pipeline.zone import Zone, checked
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _MAIL = re.compile(r"[^\s@<>,;:\"]{1,64}@[A-Za-z0-9-]{1,63}(\.[A-Za-z0-9-]{1,63})*")
@@ -119,10 +120,11 @@ class Camera:
     clock_offset_s: how far its clock is ahead of UTC (seconds; 180 is three minutes fast); it is taken off every start.
     clock_known: how that is known, for people. aliases: what else its files call it, such as "Front Door".
     always_until_ns: when its owner's "always" runs out. gift: it was given to its owner, or sold cheaper; then footage
-    is no price for it, and "always" cannot be set.
+    is no price for it, and "always" cannot be set. private: zones of the picture that its owner keeps to themselves,
+    covered in all that leaves of it.
 
-    Raises ValueError for an id or owner that cannot stand in a key, a place that is not on Earth, a zone nobody knows,
-    and a clock or an alias of the wrong form.
+    Raises ValueError for an id or owner that cannot stand in a key, a place that is not on Earth, a time zone nobody
+    knows, a clock or an alias of the wrong form, and private zones that cannot be.
     """
 
     id: str
@@ -136,6 +138,7 @@ class Camera:
     aliases: tuple[str, ...] = ()
     always_until_ns: int | None = None
     gift: bool = False
+    private: tuple[Zone, ...] = ()
 
     def __post_init__(self) -> None:
         check_id("camera", self.id)
@@ -151,6 +154,10 @@ class Camera:
         if self.gift and self.sharing is Sharing.ALWAYS:
             raise ValueError(f"camera {self.id}: it was given or sold cheaper, so its owner is asked each time")
         self._check_clock()
+        try:
+            object.__setattr__(self, "private", checked(self.private))
+        except ValueError as error:
+            raise ValueError(f"camera {self.id}: {error}") from error
         object.__setattr__(self, "aliases", tuple(self.aliases))
         for text in (*self.aliases, self.clock_known):
             if len(text) > 256 or any(unicodedata.category(char) in {"Cc", "Cs"} for char in text):

@@ -143,7 +143,7 @@ class Archive:
         self.store = store
         self.appended: set[LogName] = set()  # by whoever opened this archive, and not sealed yet
         self.owners = Shelf(store, Owner, "owners", name=lambda owner: owner.id, since=(as_it_is,) * 2)
-        self.cameras = Shelf(store, Camera, "cameras", name=lambda camera: camera.id, since=(as_it_is,) * 3)
+        self.cameras = Shelf(store, Camera, "cameras", name=lambda camera: camera.id, since=(as_it_is,) * 4)
         self.transfers = Shelf(store, Transfer, "transfers", name=lambda one: f"{one.camera}/{_stamp(one.at_ns)}")
         self.agencies = Shelf(store, Agency, "agencies", name=lambda agency: agency.id)
         self.people = Shelf(store, Person, "people", name=lambda person: person.id)
@@ -159,14 +159,16 @@ class Archive:
         self.drafts = Shelf(store, Draft, "drafts", name=lambda draft: f"{draft.officer}/{draft.id}")
         self.requests = Shelf(store, Request, "requests", name=lambda request: request.id, since=(as_it_is,) * 2)
         self.steps = Shelf(store, Step, "steps", name=lambda step: f"{step.request}/{step.number:04d}")
-        self.orders = Shelf(store, Order, "orders", name=lambda order: f"{order.request}/{order.id}")
+        self.orders = Shelf(
+            store, Order, "orders", name=lambda order: f"{order.request}/{order.id}", since=(as_it_is,) * 2
+        )
         self.letters = Shelf(store, Letter, "letters", name=lambda letter: f"{letter.request}/{letter.name}")
         self.decisions = Shelf(
             store,
             Decision,
             "decisions",
             name=lambda said: f"{said.request}/{said.owner}",
-            since=(as_it_is, as_it_is, _with_shares),
+            since=(as_it_is, as_it_is, _with_shares, as_it_is),
         )
         self.signers = Shelf(store, Key, "signers", name=lambda key: key.name)
         self.case_keys = Shelf(store, CaseKey, "keys", name=lambda key: key.request)
@@ -178,11 +180,7 @@ class Archive:
             since=(_from_a_telling_record, as_it_is, as_it_is, as_it_is),
         )
         self.prepared = Shelf(
-            store,
-            Delivery,
-            "prepared",
-            name=lambda one: f"{one.request}/{one.cut}",
-            since=(as_it_is, as_it_is),
+            store, Delivery, "prepared", name=lambda one: f"{one.request}/{one.cut}", since=(as_it_is,) * 2
         )
         self.usage = Shelf(store, Usage, "usage", name=lambda one: f"{one.request}/{one.name}")
         self.records = Shelf(

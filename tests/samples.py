@@ -15,10 +15,11 @@ from pipeline.case.letter import Kind, Letter
 from pipeline.case.life import CHECKLIST, Act, Step
 from pipeline.case.look import Look
 from pipeline.case.order import Basis, Order
-from pipeline.case.released import Record, commitment
+from pipeline.case.released import Covered, Record, commitment
 from pipeline.case.request import Request
 from pipeline.case.usage import Usage, Use
 from pipeline.clip import Camera, Clip, Clock, Condition, Disclosure, Owner, Sharing, Stream, Transfer
+from pipeline.cover import Cover
 from pipeline.evidence.keys import Key, Purpose
 from pipeline.log.entry import Leaf, LogName
 from pipeline.media.cut import Cut
@@ -127,21 +128,39 @@ def delivery(of: Request, taken: Clip | None = None, **fields: Any) -> Delivery:
 
 CONDITION = Condition(holes=((-7, 20), (100, 9000)), damaged=4, missing=2, notes=("one time stamp stands twice",))
 ONE = request(note="Danke ü\n日本", nonce="1f" * 16, officer="otto", own="olga", area=Area((square(),), 250))
-SHARE = Share("a", (Span(NOON, NOON + MINUTE),), sound=True)
+ZONE = ((0.0, 0.0), (0.25, 0.0), (0.25, 0.5))
+COVER = Cover((ZONE,), moving=True, keep=(ZONE,), muted=(Span(NOON, NOON + NS),))
+SHARE = Share("a", (Span(NOON, NOON + MINUTE),), sound=True, cover=COVER)
 SAID: dict[str, Any] = {"withheld": ("c",), "discloses": ("block",), "note": "ü\n日本", "revision": 2}
 DELIVERED = replace(
-    delivery(ONE, released_ns=NOON + DAY, disclosed=dict.fromkeys(map(str, Disclosure), "Ölga"), note="ü"),
+    delivery(
+        ONE,
+        released_ns=NOON + DAY,
+        disclosed=dict.fromkeys(map(str, Disclosure), "Ölga"),
+        note="ü",
+        method="transcode",
+        covered=tuple(Covered),
+        muted=COVER.muted,
+    ),
+    cover=COVER.under((ZONE,)),
     camera="cam-1",
     word="owner shared it",
     owner="olga",
 )
 ORDER = Order(
     *("o1", ONE.id, Basis.WARRANT, "Court of Ürs, 7/26", ("cam-1", "cam-2"), ONE.span, "linus", NOON, DIGEST),
-    *("by telephone", NOON + DAY, "lena", NOON + MINUTE, "lena", NOON + DAY),
+    *("by telephone", NOON + DAY, "lena", NOON + MINUTE, "lena", NOON + DAY, True),
 )
 DOCUMENTS: dict[str, tuple[Any, str]] = {
     "cameras": (
-        camera(sharing=Sharing.NEVER, lon=0.1 + 0.2, zone="Europe/Vienna", aliases=("Front Door",), gift=True),
+        camera(
+            sharing=Sharing.NEVER,
+            lon=0.1 + 0.2,
+            zone="Europe/Vienna",
+            aliases=("Front Door",),
+            gift=True,
+            private=(ZONE,),
+        ),
         "cameras/cam-1.json",
     ),
     "clips": (

@@ -10,10 +10,12 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from pipeline.activity import Activity
 from pipeline.case.consent import Standing, disclosed
-from pipeline.case.delivery import CaseKey, Delivery
+from pipeline.case.delivery import CaseKey, Delivery, kinds
 from pipeline.case.released import Record, commitment
-from pipeline.errors import ClipError
+from pipeline.cover import BARE, Cover
+from pipeline.errors import ClipError, DamagedDocument
 from pipeline.media.cut import Cut, Product, make_cut
 from pipeline.media.profile import Profile
 from pipeline.span import Span
@@ -27,7 +29,7 @@ from workers.wall import Wall, believed, clip_of
 
 @dataclass(frozen=True, slots=True)
 class DeliverJob:
-    """One cut to make and set aside for release: which time of which clip, for which request, looking how.
+    """One cut to make and set aside for release: which time of which clip, for which request, looking how, covered how.
 
     `clip` is the name of the clip's own record: what the record says counts, whoever made the job.
     """
@@ -36,6 +38,7 @@ class DeliverJob:
     clip: str
     span: Span
     profile: Profile
+    cover: Cover = BARE
 
     @property
     def name(self) -> str:
@@ -57,7 +60,7 @@ def prepare(job: DeliverJob, context: Context, watch: Stopwatch) -> tuple[Outcom
             raise ClipError("consent", "the cut is not inside the request's time and area")
         if len(clip.recorded(job.span)) != 1:
             raise ClipError("cut", "the asked time is not one part that the clip recorded; deliver it by the desk")
-        cut = Cut(job.request, clip, job.span, job.profile)
+        cut = Cut(job.request, clip, job.span, job.profile, job.cover)
         name = f"{cut.request}/{cut.id}"
         known = archive.deliveries.get(name)
         # What was delivered and is gone is made again, under the word that holds now.
@@ -76,7 +79,8 @@ def prepare(job: DeliverJob, context: Context, watch: Stopwatch) -> tuple[Outcom
         with watch("fetch"):
             fetch_clip(archive, cut.clip, source)
         with watch("cut"):
-            product = make_cut(source, target, cut, name=key.name(cut.id))
+            activity = _activity(archive, job.clip) if cut.cover.moving else None
+            product = make_cut(source, target, cut, name=key.name(cut.id), activity=activity)
         # The account of one that was released and is gone says so: it leaves on a word that is asked for again.
         delivery = replace(account(cut, product, key), word=known.word or "released before" if known else "")
         # Cutting may take an hour, and an owner may change their mind in it.
@@ -88,14 +92,27 @@ def prepare(job: DeliverJob, context: Context, watch: Stopwatch) -> tuple[Outcom
     return Outcome.DONE, delivery
 
 
+def _activity(archive: Archive, name: str) -> Activity:
+    """Return what moves in a clip, which covers it. Raises ClipError ("activity") where that cannot be read."""
+    try:
+        ingested = archive.clips.get(name)
+        if ingested is None:
+            raise ClipError("record", f"there is no record {name} any more")
+        return archive.activity(ingested)
+    except DamagedDocument as error:
+        raise ClipError("activity", f"{error}; measure the clip again (ingest --remeasure), or cover zones") from error
+
+
 def _check(archive: Archive, cut: Cut) -> Standing:
     wall = Wall(archive, cut.request)
-    return wall.check(cut.clip.camera, cut.clip.id, cut.span, sound=cut.profile.audio)
+    return wall.check(cut.clip.camera, cut.clip.id, cut.span, sound=cut.profile.audio, cover=cut.cover)
 
 
 def account(cut: Cut, product: Product, key: CaseKey) -> Delivery:
     """Return the operator's account of a product, with the record that the one who asked may read."""
     name, salt = key.name(cut.id), key.salt(cut.id)
+    # Of sound there is none to mute where the source has none.
+    muted = tuple(both for part in cut.cover.muted if product.audio and (both := part & product.actual))
     record = Record(
         request=cut.request,
         name=name,
@@ -116,9 +133,14 @@ def account(cut: Cut, product: Product, key: CaseKey) -> Delivery:
         missing=product.missing,
         similarity=product.similarity,
         native=product.native,
+        covered=kinds(replace(cut.cover, muted=muted)),
+        muted=muted,
     )
     return Delivery(
-        cut.request, cut.id, cut.clip.id, cut.clip.sha256, salt, record, camera=cut.clip.camera, why=product.why
+        *(cut.request, cut.id, cut.clip.id, cut.clip.sha256, salt, record),
+        camera=cut.clip.camera,
+        why=product.why,
+        cover=cut.cover,
     )
 
 
@@ -147,7 +169,10 @@ def to_release(
             with believed():
                 _check_place(waits)
                 standing = wall.check(
-                    *(waits.camera, waits.clip, waits.record.asked), sound=waits.record.audio is not None, now_ns=now_ns
+                    *(waits.camera, waits.clip, waits.record.asked),
+                    sound=waits.record.audio is not None,
+                    cover=waits.cover,
+                    now_ns=now_ns,
                 )
                 camera = wall.camera(waits.camera)
                 said = wall.consent(camera).decisions.get(camera.owner)

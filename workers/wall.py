@@ -8,14 +8,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import cached_property
+from typing import Final
 
 from pipeline.case.consent import Consent, Standing
 from pipeline.case.life import Life
 from pipeline.case.request import Request
 from pipeline.clip import Camera, Clip, Owner, Transfer, recorded_by
+from pipeline.cover import Cover
 from pipeline.errors import ClipError, DamagedDocument
 from pipeline.span import Span
 from storage.archive import Archive, clip_name
+
+OTHER_COVER: Final = "what is covered of it is not what is to be covered now: it is cut again, so deliver once more"
+"""Why a cut does not leave that was made before somebody said anew what is covered of it."""
 
 
 class Wall:
@@ -78,31 +83,46 @@ class Wall:
         said = self._said
         return replace(said, opted_out=frozenset({camera.owner} if out else ()), always_ns=self._always_ns)
 
-    def check(self, camera: str, clip: str, span: Span, *, sound: bool, now_ns: int | None = None) -> Standing:
-        """Return how a cut of a clip stands that may leave now.
+    def check(
+        self, camera: str, clip: str, span: Span, *, sound: bool, cover: Cover, now_ns: int | None = None
+    ) -> Standing:
+        """Return how a cut of a clip stands that may leave now, with `cover` covered of it.
 
         A legal order names its own cameras and its own time; all else is inside those of the request. Raises
         ClipError("consent", ...) for a cut that may not leave: another time or place than was asked for, no word that
-        lets it out, more of it than its owner shared, or sound without theirs.
+        lets it out, more of it than its owner shared, sound without theirs, or other things covered than are to be.
         """
-        request, place = self.request, self.camera(camera)
+        place, now_ns = self.camera(camera), time.time_ns() if now_ns is None else now_ns
         said = self.consent(place)
-        if said.ordered(place, span):
+        if not said.ordered(place, span):
+            return self._by_word(said, place, clip, span, sound=sound, cover=cover, now_ns=now_ns)
+        if cover == said.ordered_cover(place, span):
             return Standing.ORDERED
+        try:  # what its owner covers more of leaves on their word alone
+            return self._by_word(said, place, clip, span, sound=sound, cover=cover, now_ns=now_ns)
+        except ClipError:
+            raise ClipError("consent", OTHER_COVER) from None
+
+    def _by_word(
+        self, said: Consent, place: Camera, clip: str, span: Span, *, sound: bool, cover: Cover, now_ns: int
+    ) -> Standing:
+        request = self.request
         if span & request.span != span or not request.area.covers(place):
             raise ClipError("consent", "the cut is not inside the request's time and area, and no order names it")
-        now_ns = time.time_ns() if now_ns is None else now_ns
         standing = said.word(place, clip, now_ns)
         if not standing.allowed:
             raise ClipError("consent", f"{standing.value}: the clip stays where it is")
         # Who has a camera now speaks for what it recorded since; of the time before, who had it then was to be asked.
-        if not recorded_by(place.owner, span, self._changed_hands(camera)):
+        if not recorded_by(place.owner, span, self._changed_hands(place.id)):
             raise ClipError("consent", "it was recorded when the camera was another owner's: it stays where it is")
         parts, with_sound = said.let_out(place, clip, request.span, now_ns)
         if not any(part & span == span for part in parts):
             raise ClipError("consent", f"{standing.value}, but not all of the cut: the clip stays where it is")
         if sound and with_sound is False:
             raise ClipError("consent", f"{standing.value}, without its sound: the clip stays where it is")
+        wanted = said.cover(place, clip, span, now_ns)
+        if cover.within(span, sound=sound) != wanted.within(span, sound=sound):
+            raise ClipError("consent", OTHER_COVER)
         return standing
 
 

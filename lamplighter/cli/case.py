@@ -80,6 +80,8 @@ def _print(seen: View) -> None:
     for record in seen.clips:
         for what, told in record.disclosed.items():
             tables.say(f"{record.name}: {what} {told}")
+        for part in record.muted:
+            tables.say(f"{record.name}: silent {part}")
         if record.note:
             tables.say(f"{record.name}: its owner writes: {record.note}")
 

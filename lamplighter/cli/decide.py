@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from lamplighter.cli.cover import Covering, CoverMoving, CoverZone, Keep, Mute
 from lamplighter.cli.options import Json, OwnerId, RequestId, chosen, desk_of_owner, one_of, span_of
 from pipeline.errors import ConfigError, NotFound
 
@@ -16,25 +17,31 @@ if TYPE_CHECKING:
     from pipeline.span import Span
 
 
+Part = Annotated[list[str] | None, typer.Option(help="A part of a clip to share: CLIP@START/END; several times.")]
+Disclose = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="What the requester is told of you: name, mail, block, place, or nothing; several times. "
+        "Default: what you always disclose."
+    ),
+]
+
+
 def decide(
     context: typer.Context,
     request: RequestId,
     *,
     owner: OwnerId,
     share: Annotated[list[str] | None, typer.Option(help="A clip to share; several times.")] = None,
-    part: Annotated[
-        list[str] | None, typer.Option(help="A part of a clip to share: CLIP@START/END; several times.")
-    ] = None,
+    part: Part = None,
     share_all: Annotated[bool, typer.Option("--share-all", help="Share every clip in which something moved.")] = False,
     sound: Annotated[bool, typer.Option("--sound", help="Share them with their sound.")] = False,
-    disclose: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="What the requester is told of you: name, mail, block, place, or nothing; several times. "
-            "Default: what you always disclose."
-        ),
-    ] = None,
+    disclose: Disclose = None,
     note: Annotated[str, typer.Option(help="What the requester is told besides.")] = "",
+    cover: CoverZone = None,
+    cover_moving: CoverMoving = False,
+    keep: Keep = None,
+    mute: Mute = None,
     decline: Annotated[bool, typer.Option("--decline", help="Share nothing.")] = False,
     withdraw: Annotated[
         bool, typer.Option("--withdraw", help="Take back what you said, until it is released.")
@@ -47,16 +54,22 @@ def decide(
     """Answer a request as an owner: share clips or parts of them, decline, withdraw, or be asked no more.
 
     A later answer takes the place of an earlier one, until what it takes back was released. Any clip of yours in the
-    asked time can be shared; `lamplighter asked` shows them. To do nothing is the same as to decline.
+    asked time can be shared; `lamplighter asked` shows them. To do nothing is the same as to decline. What is to be
+    covered is filled with black, or silent, in the file that leaves; what is private of the camera is covered anyway.
     """
     clips = bool(share or part)
     what = one_of(
         {"--share CLIP or --part": clips, "--share-all": share_all, "--decline": decline, "--withdraw": withdraw,
          "--opt-out": opt_out}
     )  # fmt: skip
-    if (sound or disclose or note) and not (clips or share_all):
-        raise ConfigError(f"--sound, --disclose and --note: they go with clips that are shared, not with {what}")
-    shares = None if share_all else _shares(share or (), part or (), sound=sound)
+    covering = Covering(cover or (), cover_moving, keep or (), mute or ())
+    if (sound or disclose or note or covering) and not (clips or share_all):
+        told = "--sound, --disclose, --note and what is covered"
+        raise ConfigError(f"{told}: they go with clips that are shared, not with {what}")
+    shares = None if share_all else _shares(share or (), part or (), sound=sound, covering=covering)
+    if share_all:
+        covering.check(())
+    everywhere = covering.of()
     discloses = _discloses(disclose)
     from lamplighter.cli import tables
 
@@ -69,14 +82,14 @@ def decide(
         try:
             settled = desk.withdraw(known, owner) if withdraw else desk.decide(
                 *(known, owner),
-                share=shares, discloses=discloses, note=note, sound=sound, saw=tables.warn_of_deaf,
+                share=shares, discloses=discloses, note=note, sound=sound, cover=everywhere, saw=tables.warn_of_deaf,
             )  # fmt: skip
         except ValueError as error:
             raise ConfigError(str(error)) from error
     _print(settled, as_json=as_json)
 
 
-def _shares(clips: Sequence[str], parts: Sequence[str], *, sound: bool) -> list[Share]:
+def _shares(clips: Sequence[str], parts: Sequence[str], *, sound: bool, covering: Covering) -> list[Share]:
     """Return what is shared. Raises ConfigError for a clip that is given whole and in parts, or parts that overlap."""
     from pipeline.case.consent import Share
 
@@ -90,8 +103,9 @@ def _shares(clips: Sequence[str], parts: Sequence[str], *, sound: bool) -> list[
     if both := sorted(set(whole) & set(by_clip)):
         raise ConfigError(f"--share and --part: share clip {both[0]} whole or in parts, not both")
     by_clip |= {clip: [] for clip in whole}
+    covering.check(list(by_clip))
     try:
-        return [Share(clip, tuple(spans), sound) for clip, spans in by_clip.items()]
+        return [Share(clip, tuple(spans), sound, covering.of(clip)) for clip, spans in by_clip.items()]
     except ValueError as error:
         # An id of the wrong form is nobody's clip, as any other that is not theirs.
         if "overlap" not in str(error):
@@ -112,6 +126,7 @@ def _print(settled: Decision, *, as_json: bool) -> None:
     from lamplighter.cli import tables
     from lamplighter.report.wording import clip_count
     from pipeline.case.consent import Word
+    from pipeline.case.delivery import kinds
     from pipeline.span import iso
 
     if as_json:
@@ -124,6 +139,9 @@ def _print(settled: Decision, *, as_json: bool) -> None:
                 "clips": settled.clips,
                 "parts": {share.clip: [str(part) for part in share.parts] for share in settled.shares if share.parts},
                 "sound": [share.clip for share in settled.shares if share.sound],
+                "covered": {
+                    share.clip: [str(one) for one in kinds(share.cover)] for share in settled.shares if share.cover
+                },
                 "discloses": [str(one) for one in settled.discloses],
                 "at": iso(settled.decided_ns),
             }

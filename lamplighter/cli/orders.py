@@ -39,6 +39,9 @@ def enter_order(
     span: Annotated[str, typer.Option(help="The time it names: START/END.")],
     file: Annotated[Path | None, typer.Option(help="The order itself; its SHA-256 is kept.")] = None,
     untold_until: Annotated[str, typer.Option(help="Until when it forbids to tell the owner.")] = "",
+    uncovered: Annotated[
+        bool, typer.Option("--uncovered", help="It is for what owners keep private of their pictures too.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Enter an order for a request. Nothing leaves before another person approves it.
@@ -65,6 +68,7 @@ def enter_order(
             span=named,
             file=file,
             untold_until_ns=untold_ns,
+            uncovered=uncovered,
         )
     if as_json:
         tables.write_json(order_document(entered))
@@ -121,11 +125,11 @@ def list_orders(context: typer.Context, request: RequestId, person: ActingIfGive
     if as_json:
         tables.write_json([order_document(one) for one in found])
         return
-    columns = ("order", "stands", "basis", "authority", "cameras", "span", "entered by", "approved by")
+    columns = ("order", "stands", "basis", "authority", "cameras", "span", "private zones", "entered by", "approved by")
     tables.table(f"Orders for request {request}", *columns, rows=[_row(one, order_state(one)) for one in found])
 
 
 def _row(order: Order, state: str) -> tuple[str, ...]:
     cameras = " ".join(order.cameras)
-    told = (order.id, state, order.basis.value, order.authority, cameras, str(order.span), order.entered_by)
-    return (*told, order.approved_by)
+    told = (order.id, state, order.basis.value, order.authority, cameras, str(order.span))
+    return (*told, "uncovered" if order.uncovered else "covered", order.entered_by, order.approved_by)

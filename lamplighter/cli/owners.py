@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from lamplighter.cli.options import Json, OwnerId, desk_of, desk_of_owner
+from lamplighter.cli.options import Json, OwnerId, desk_of, desk_of_owner, one_of
 from pipeline.clip import Sharing
 
 owners_app = typer.Typer(no_args_is_help=True, help="The owners of the cameras, who are asked and decide.")
@@ -87,6 +87,41 @@ def allow(
         tables.say(f"camera {now.id}: {now.sharing}{f' until {until}' if until else ''}")
 
 
+@owners_app.command("private")
+def private(
+    context: typer.Context,
+    camera: Annotated[str, typer.Argument(help="A camera of yours.")],
+    *,
+    owner: OwnerId,
+    zone: Annotated[
+        list[str] | None,
+        typer.Option(
+            help='A zone of its picture, as "0,0 0.3,0 0.3,0.5": corners X,Y in shares of its width and height, from '
+            "the top left. Several times."
+        ),
+    ] = None,
+    none: Annotated[bool, typer.Option("--none", help="Nothing of it is private any more.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Set as an owner which zones of a camera's picture are private, in place of those before.
+
+    They are filled with black in all that leaves of it from now on, whoever asks, but in what you ask of your own
+    footage. A legal order may be for them too; two persons have to say so. What has left before is not called back.
+    """
+    from lamplighter.cli import tables
+    from lamplighter.cli.cover import zones_of
+
+    one_of({"--zone": bool(zone), "--none": none})
+    zones = zones_of(zone or (), "--zone")
+    with desk_of_owner(context, owner) as desk:
+        now = desk.set_private(camera, zones)
+    if as_json:
+        tables.write_json({"camera": now.id, "private": now.private})
+    else:
+        count = len(now.private)
+        tables.say(f"camera {now.id}: {f'{count} private zone' + 's' * (count > 1) if count else 'nothing is private'}")
+
+
 @owners_app.command("opt-out")
 def opt_out(
     context: typer.Context,
@@ -113,8 +148,11 @@ def _print_account(document: dict[str, Any]) -> None:
 
     if document["opted_out"]:
         tables.say(f"{document['owner']} takes no requests since {document['opted_out']}\n")
-    cameras = [(one["camera"], one["sharing"], one["always_until"] or "") for one in document["cameras"]]
-    tables.table("Your cameras", "camera", "sharing", "until", rows=cameras)
+    cameras = [
+        (one["camera"], one["sharing"], one["always_until"] or "", len(one["private"]) or "")
+        for one in document["cameras"]
+    ]
+    tables.table("Your cameras", "camera", "sharing", "until", "private zones", rows=cameras)
     asked: list[dict[str, Any]] = document["asked"]
     tables.table(
         "\nAsked of you",

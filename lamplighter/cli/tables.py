@@ -305,7 +305,7 @@ def print_records(records: Sequence[Record], where: str) -> None:
     """Print what was delivered, in the order of its keys, and where it lies; frames damaged, missing and native."""
     table(
         f"Delivered to {where}",
-        *("file", "actual time", "frames", "damaged", "missing", "made by", "native", "bytes", "sha256"),
+        *("file", "actual time", "frames", "damaged", "missing", "covered", "made by", "native", "bytes", "sha256"),
         rows=[
             (
                 record.key,
@@ -313,6 +313,7 @@ def print_records(records: Sequence[Record], where: str) -> None:
                 record.frames,
                 record.damaged,
                 record.missing,
+                ", ".join(record.covered),
                 record.method,
                 record.native_frames,
                 f"{record.size:,}",

@@ -16,8 +16,10 @@ from pipeline.case.life import State
 from pipeline.case.match import Verdict
 from pipeline.case.request import Request
 from pipeline.clip import Camera, Disclosure, Owner, Sharing
-from pipeline.errors import Conflict, NotAllowed, NotFound
+from pipeline.cover import Cover
+from pipeline.errors import ConfigError, Conflict, NotAllowed, NotFound
 from pipeline.span import NS, iso
+from pipeline.zone import Zone, checked
 from storage.catalog.audit import Line
 
 
@@ -31,6 +33,7 @@ def decide(
     note: str,
     revision: int | None,
     sound: bool,
+    cover: Cover,
     saw: Callable[[list[Row]], None],
 ) -> Decision:
     """Settle an owner's answer; see Desk.decide."""
@@ -40,7 +43,8 @@ def decide(
     saw(rows)
     there = [row.match.clip.id for row in rows if row.match.clip is not None and row.match.recorded]
     moved = [row.match.clip.id for row in rows if row.match.clip is not None and row.match.verdict is Verdict.MATCH]
-    shares = [Share(one, sound=sound) if isinstance(one, str) else one for one in (moved if share is None else share)]
+    named = moved if share is None else share
+    shares = [Share(one, sound=sound, cover=cover) if isinstance(one, str) else one for one in named]
     for one in shares:
         if one.clip not in there:
             raise NotFound(
@@ -114,9 +118,7 @@ def opt_out(holdings: Holdings, owner: str, *, undo: bool) -> Owner:
 
 def allow(holdings: Holdings, camera: str, sharing: Sharing) -> Camera:
     """Set what a camera of the actor's allows without being asked again; see Desk.allow."""
-    found = holdings.catalog.camera(camera)
-    if found is None or found.owner != holdings.actor.name:
-        raise NotFound(f"there is no camera {camera!r} of yours; `lamplighter owners show` lists them")
+    found = _own_camera(holdings, camera)
     if sharing is Sharing.ALWAYS and found.gift:
         raise NotAllowed(
             f"camera {camera} was given to its owner or sold cheaper: footage is no price for it, so each request is "
@@ -137,6 +139,33 @@ def allow(holdings: Holdings, camera: str, sharing: Sharing) -> Camera:
 
     (now,) = holdings.catalog.put_cameras([found], settle=settle, log=log)
     return now
+
+
+def set_private(holdings: Holdings, camera: str, zones: Iterable[Zone]) -> Camera:
+    """Set what of the picture of a camera of the actor's is private; see Desk.set_private."""
+    found = _own_camera(holdings, camera)
+    try:
+        private = checked(zones)
+    except ValueError as error:
+        raise ConfigError(f"camera {camera}: {error}") from error
+
+    def settle(before: Camera | None, _: Camera) -> Camera:
+        if before is None or before.owner != holdings.actor.name:
+            raise Conflict(f"camera {camera} was changed just now; look at it again")
+        return replace(before, private=private)
+
+    def log(now: Camera) -> Line:
+        return holdings.line("private zones set", camera, f"{len(now.private)} zones" if now.private else "none")
+
+    (now,) = holdings.catalog.put_cameras([found], settle=settle, log=log)
+    return now
+
+
+def _own_camera(holdings: Holdings, camera: str) -> Camera:
+    found = holdings.catalog.camera(camera)
+    if found is None or found.owner != holdings.actor.name:
+        raise NotFound(f"there is no camera {camera!r} of yours; `lamplighter owners show` lists them")
+    return found
 
 
 def check_unused(decision: Decision | None, revision: int) -> None:
@@ -192,8 +221,10 @@ def _check_not_released(
         if not mine or one.word == Standing.ORDERED.value:
             continue
         share, asked, audio = shares.get(one.clip), one.record.asked, one.record.audio is not None
-        if share is None or asked not in share.of(asked) or (audio and not share.sound):
-            gone.add(f"{one.clip} ({asked}{', with its sound' if audio else ''})")
+        more = share is not None and not one.cover.covers(share.cover.within(asked, sound=audio))
+        if share is None or more or asked not in share.of(asked) or (audio and not share.sound):
+            covered = f", covered: {', '.join(one.record.covered) or 'nothing'}" if more else ""
+            gone.add(f"{one.clip} ({asked}{', with its sound' if audio else ''}{covered})")
     if gone:
         raise Conflict(
             f"released before and not to be called back: clip {'; '.join(sorted(gone))}. What is not released yet can "

@@ -11,6 +11,7 @@ from lamplighter.desk.roles import operation
 from lamplighter.desk.tally import Saw, Tally, nobody
 from pipeline.case.life import Act
 from pipeline.clip import Disclosure, Owner
+from pipeline.cover import BARE, Cover
 
 if TYPE_CHECKING:
     from lamplighter.desk.cases import Row
@@ -154,12 +155,13 @@ class Casework(Docket):
         note: str = "",
         revision: int | None = None,
         sound: bool = False,
+        cover: Cover = BARE,
         saw: Callable[[list[Row]], None] = lambda _: None,
     ) -> Decision:
         """Settle an owner's own answer: the clips they share, those that moved when `share` is None, none to decline.
 
         Any clip of theirs in the asked time can be shared, whole or in parts; `sound`: those given by their ids, or by
-        None, with their sound. `discloses`: what the requester is told
+        None, with their sound, and with `cover` covered. `discloses`: what the requester is told
         besides, by default what the owner always discloses. A later answer takes the place of an earlier one, until
         what it takes back was released. `revision`: how many answers they gave when they were given the link by which
         they answer now. `saw` is given the verdicts on their clips first. Raises NotAllowed for another's answer,
@@ -175,6 +177,7 @@ class Casework(Docket):
             note=note,
             revision=revision,
             sound=sound,
+            cover=cover,
             saw=saw,
         )
 

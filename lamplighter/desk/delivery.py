@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import PurePosixPath
-from typing import Any, Never
+from typing import Any, Final, Never
 
 import numpy as np
 from pydantic import TypeAdapter
@@ -16,13 +17,14 @@ from lamplighter.desk.books import Accounts, carry_out
 from lamplighter.desk.cases import consent_to, matching
 from lamplighter.desk.holdings import Holdings
 from lamplighter.desk.tally import Saw, Tally
-from pipeline.case.consent import Standing
+from pipeline.case.consent import Consent, Standing
 from pipeline.case.delivery import Delivery
 from pipeline.case.letter import Kind, Letter
 from pipeline.case.match import Verdict
 from pipeline.case.released import Record
 from pipeline.case.request import Request
 from pipeline.clip import Camera, Clip
+from pipeline.cover import Cover
 from pipeline.errors import Conflict
 from pipeline.log.entry import sha256
 from pipeline.media.cut import Cut
@@ -31,8 +33,11 @@ from pipeline.span import Span
 from storage.archive import clip_name, prepared_key
 from workers.deliver import DeliverJob, drop_prepared, hand_over, prepare, to_release
 from workers.receipt import Outcome, Receipt, set_aside
+from workers.wall import OTHER_COVER
 
 _RECORDS = TypeAdapter(list[Record])
+# Who draws a zone while it is cut has it cut again in the same run; who goes on drawing waits for the next one.
+_TRIES: Final = 3
 _ON_THEIR_WORD = {Standing.SHARED.value, Standing.ALWAYS.value}
 
 
@@ -47,19 +52,22 @@ def deliver(holdings: Holdings, request: Request, *, saw: Saw) -> Tally:
     start_ns = time.time_ns()
     logs.check_signs(holdings)
     _finish(holdings, request)
-    jobs, damaged = _jobs(holdings, request)
-    _sweep(holdings, request, set(jobs) | set(damaged))
-    accounts = Accounts(holdings)
+    accounts, now = Accounts(holdings), set[str]()
 
     def enter(receipt: Receipt[DeliverJob, Delivery]) -> None:
         if receipt.outcome is not Outcome.ASIDE or receipt.trace:
             accounts.put(receipt)
 
-    # In the order of their names: in that of cameras, files would tell by their times which are of one camera.
-    chosen = [jobs[name] for name in sorted(jobs)]
-    refused = [damaged[name] for name in sorted(damaged)]
-    tally = carry_out(chosen, prepare, holdings, saw=saw, enter=enter, refused=refused)
-    now = {one.cut for one in release(holdings, request, tally, start_ns=start_ns)}
+    for _ in range(_TRIES):
+        jobs, damaged = _jobs(holdings, request)
+        _sweep(holdings, request, set(jobs) | set(damaged))
+        # In the order of their names: in that of cameras, files would tell by their times which are of one camera.
+        chosen = [jobs[name] for name in sorted(jobs)]
+        refused = [damaged[name] for name in sorted(damaged)]
+        tally = carry_out(chosen, prepare, holdings, saw=saw, enter=enter, refused=refused)
+        now |= {one.cut for one in release(holdings, request, tally, start_ns=start_ns)}
+        if all(receipt.reason != OTHER_COVER for receipt in tally.aside):
+            break
     known = {one.cut: one for one in holdings.catalog.cases.deliveries(request.id)}
     tally.count_released(known, now)
     logs.seal_tick(holdings)
@@ -161,11 +169,12 @@ def _jobs(holdings: Holdings, request: Request) -> tuple[dict[str, DeliverJob], 
     consent, now_ns, profile = consent_to(holdings, request), time.time_ns(), holdings.settings.profile
     jobs: dict[str, DeliverJob] = {}
     damaged: dict[str, Receipt[DeliverJob, Never]] = {}
+    left = _left(holdings, request)
 
-    def add(clip: Clip, parts: Sequence[Span], how: Profile, damage: str = "") -> None:
+    def add(clip: Clip, parts: Sequence[Span], how: Profile, cover: Callable[[Span], Cover], damage: str = "") -> None:
         for one in _with_frames(holdings, clip, parts):
-            job = DeliverJob(request.id, clip_name(clip), one, how)
-            name = key.name(Cut(request.id, clip, one, how).id)
+            cut = left(Cut(request.id, clip, one, how, cover(one)))
+            job, name = DeliverJob(request.id, clip_name(clip), one, how, cut.cover), key.name(cut.id)
             if damage:
                 damaged[name] = set_aside(job, "activity", damage)
             else:
@@ -184,11 +193,40 @@ def _jobs(holdings: Holdings, request: Request) -> tuple[dict[str, DeliverJob], 
         both = [one for part in parts for recorded in row.match.recorded if (one := part & recorded)]
         chosen = consent.word(camera, clip.id, now_ns) is Standing.SHARED
         if chosen or row.match.verdict is not Verdict.NO_MOTION:
-            add(clip, both, how, "" if chosen else row.damage)
-    for order in (one for one in consent.orders if one.in_force):
-        for ingested in (found for name in order.cameras for found in holdings.catalog.clips(name, order.span)):
-            add(ingested.clip, ingested.clip.recorded(order.span), profile)
+            covered = partial(_covered, consent, camera, clip.id, now_ns=now_ns)
+            add(clip, both, how, covered, "" if chosen else row.damage)
+    for camera, clip, named in _ordered(holdings, consent):
+        add(clip, named, profile, partial(consent.ordered_cover, camera))
     return jobs, damaged
+
+
+def _ordered(holdings: Holdings, consent: Consent) -> Iterator[tuple[Camera, Clip, list[Span]]]:
+    """Yield each clip that an order in force names, and the parts of it that were recorded."""
+    for order in (one for one in consent.orders if one.in_force):
+        for camera in filter(None, map(holdings.catalog.camera, order.cameras)):
+            for ingested in holdings.catalog.clips(camera.id, order.span):
+                yield camera, ingested.clip, ingested.clip.recorded(order.span)
+
+
+def _covered(consent: Consent, camera: Camera, clip: str, span: Span, *, now_ns: int) -> Cover:
+    return consent.cover(camera, clip, span, now_ns)
+
+
+def _left(holdings: Holdings, request: Request) -> Callable[[Cut], Cut]:
+    """Return what finds for a cut the same one as it left before with less covered: what has left is not cut again."""
+    known: dict[tuple[str, Span], list[Delivery]] = {}
+    for one in holdings.catalog.cases.deliveries(request.id):
+        known.setdefault((one.clip, one.record.asked), []).append(one)
+
+    def found(cut: Cut) -> Cut:
+        for one in known.get((cut.clip.id, cut.span), ()):
+            before = replace(cut, cover=one.cover)
+            there = before.id == one.cut and cut.cover.covers(one.cover)
+            if there and cut != before and holdings.archive.store.head(one.record.key) is not None:
+                return before
+        return cut
+
+    return found
 
 
 def _with_frames(holdings: Holdings, clip: Clip, parts: Sequence[Span]) -> Sequence[Span]:

@@ -82,11 +82,13 @@ class Docket(Reception):
         span: Span,
         file: Path | None = None,
         untold_until_ns: int | None = None,
+        uncovered: bool = False,
     ) -> Order:
         """Enter a legal order, or an emergency, that names cameras and a span; the SHA-256 of its file is kept.
 
         A court's order may name any camera and any time that has passed; danger to life is for the area and the time
         of its request, and may be entered by an officer of the agency, who is not told whether there are such cameras.
+        `uncovered`: it is for what owners keep private of their cameras' pictures too.
         Nothing is released before another person approves it. Raises RequestRefused("order", ...) for one that cannot
         be, NotFound for cameras nobody knows, ConfigError for a file that cannot be read.
         """
@@ -99,6 +101,7 @@ class Docket(Reception):
             span=span,
             file=file,
             untold_until_ns=untold_until_ns,
+            uncovered=uncovered,
         )
 
     @operation

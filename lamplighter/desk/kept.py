@@ -109,7 +109,8 @@ class _State:
 
 
 _UNSEEN = np.zeros(0, np.uint8)
-_NOUNS = ("activity", "clip", "errors", "holes", "layout", "span")  # of `pipeline`, what its room of detection imports
+# Of `pipeline`, what its room of detection imports.
+_NOUNS = ("activity", "clip", "errors", "holes", "layout", "span", "zone")
 
 
 @lru_cache(1)

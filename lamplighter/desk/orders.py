@@ -30,6 +30,7 @@ def enter(
     span: Span,
     file: Path | None,
     untold_until_ns: int | None,
+    uncovered: bool,
 ) -> Order:
     """Enter an order for a request; see Desk.enter_order."""
     asked, actor, now_ns = request_of(holdings, request.id), holdings.actor, time.time_ns()
@@ -45,6 +46,7 @@ def enter(
         *("o" + secrets.token_hex(16), asked.id, basis, authority.strip(), tuple(cameras), span, actor.name, now_ns),
         file_sha256="" if file is None else _sha256(file),
         untold_until_ns=untold_until_ns,
+        uncovered=uncovered,
     )
     if basis is Basis.EMERGENCY and span & asked.span != span:
         raise RequestRefused(
@@ -136,5 +138,6 @@ def _sha256(file: Path) -> str:
 
 def _line(holdings: Holdings, what: str, order: Order, more: str = "") -> Line:
     file = f", file sha256 {order.file_sha256}" if order.file_sha256 else ""
-    told = f"order {order.id}: {order.basis}, cameras {' '.join(order.cameras)}, {order.span}{file}{more}"
+    uncovered = ", private zones uncovered" if order.uncovered else ""
+    told = f"order {order.id}: {order.basis}, cameras {' '.join(order.cameras)}, {order.span}{uncovered}{file}{more}"
     return holdings.line(f"order {what}", order.request, told)

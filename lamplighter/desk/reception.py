@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from lamplighter.desk import people, register
@@ -13,6 +13,7 @@ from pipeline.actor import Actor, Role
 from pipeline.clip import Camera, Owner, Sharing
 from pipeline.detection.layers import header
 from pipeline.people import Agency, Person
+from pipeline.zone import Zone
 
 
 class Reception:
@@ -119,3 +120,14 @@ class Reception:
         from lamplighter.desk.answers import allow
 
         return allow(self._holdings, camera, sharing)
+
+    @operation
+    def set_private(self, camera: str, zones: Iterable[Zone]) -> Camera:
+        """Set which zones of the picture of a camera of the actor's own are private; none takes all of them off.
+
+        They are covered in all that leaves of it from now on, whoever asks; its owner's own request is excepted, and a
+        legal order that says so. Raises NotFound for a camera that is not theirs, ConfigError for zones that cannot be.
+        """
+        from lamplighter.desk.answers import set_private
+
+        return set_private(self._holdings, camera, zones)

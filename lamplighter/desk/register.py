@@ -44,6 +44,9 @@ def _as_allowed(holdings: Holdings, camera: Camera, before: Camera | None) -> Ca
     Raises ConfigError for another person's "always", NotAllowed for a camera that is not the owner's who imports it.
     """
     actor = holdings.actor
+    # What is private is for its owner to say, in another way; it stays when the camera changes hands, until they do.
+    of_owner = camera.private if actor.role is Role.OWNER else ()
+    camera = replace(camera, private=of_owner if before is None else before.private)
     if before is not None and before.gift and before.owner == camera.owner and not camera.gift:
         # A file that does not say so, or an owner who would rather not, does not make it one that was paid for.
         camera = _given(camera)

@@ -40,6 +40,7 @@ MAY: Final[Mapping[str, frozenset[Role]]] = {
     "disable_person": _OPERATOR,
     "people": frozenset({Role.OPERATOR, Role.AUDITOR}),
     "allow": frozenset({Role.OWNER}),
+    "set_private": frozenset({Role.OWNER}),
     # Cases. An owner sees what is theirs, an officer what they asked for.
     "new_request": frozenset({Role.OFFICER, Role.OWNER}),
     "request": frozenset(Role) - {Role.AUDITOR},

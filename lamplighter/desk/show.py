@@ -82,6 +82,7 @@ def _camera(holdings: Holdings, camera: Camera) -> dict[str, Any]:
         "sharing": camera.sharing.value,
         "lon": camera.lon,
         "lat": camera.lat,
+        **({"private zones": len(camera.private)} if camera.private else {}),
         **_naming(camera),
         "clips": [{name: document[name] for name in _IN_LISTS} for document in documents],
     }
@@ -134,6 +135,7 @@ def _request(holdings: Holdings, request: Request) -> dict[str, Any]:
             "actual": str(delivery.record.actual),
             "damaged": delivery.record.damaged,
             "missing": delivery.record.missing,
+            "covered": ", ".join(delivery.record.covered),
             "made by": delivery.record.method,
             "native frames": delivery.record.native_frames,
             "why not all native": delivery.why,

@@ -7,11 +7,15 @@ from typing import TYPE_CHECKING, Any
 from lamplighter.report.wording import second
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from lamplighter.desk.account import Account, Asked, Left
     from pipeline.case.consent import Decision
     from pipeline.case.look import Look
     from pipeline.case.order import Order
     from pipeline.clip import Camera
+    from pipeline.cover import Cover
+    from pipeline.zone import Zone
 
 
 def account_document(account: Account) -> dict[str, Any]:
@@ -33,6 +37,7 @@ def _camera(camera: Camera) -> dict[str, Any]:
         "sharing": camera.sharing.value,
         "always_until": _instant(camera.always_until_ns),
         "gift": camera.gift,
+        "private": _zones(camera.private),
     }
 
 
@@ -64,12 +69,24 @@ def _answer(decision: Decision) -> dict[str, Any]:
         "revision": decision.revision,
         "shared": [
             {"clip": share.clip, "parts": [str(part) for part in share.parts] or None, "sound": share.sound}
+            | {"cover": _cover(share.cover)}
             for share in decision.shares
         ],
         "withheld": list(decision.withheld),
         "discloses": [str(one) for one in decision.discloses],
         "note": decision.note,
     }
+
+
+def _cover(cover: Cover) -> dict[str, Any] | None:
+    if not cover:
+        return None
+    told = {"zones": _zones(cover.zones), "moving": cover.moving, "keep": _zones(cover.keep)}
+    return told | {"muted": [str(part) for part in cover.muted]}
+
+
+def _zones(zones: Iterable[Zone]) -> list[list[list[float]]]:
+    return [[list(corner) for corner in zone] for zone in zones]
 
 
 def _left(left: Left) -> dict[str, Any]:
@@ -82,6 +99,7 @@ def _left(left: Left) -> dict[str, Any]:
         "why": left.delivery.word or None,
         "disclosed": dict(record.disclosed),
         "sound": record.audio is not None,
+        "covered": [str(one) for one in record.covered],
         "sha256": record.sha256,
         "use": usage.use.value if usage else None,
         "use_said": second(usage.said_ns) if usage else None,
@@ -95,6 +113,7 @@ def _order(order: Order) -> dict[str, Any]:
         "basis": order.basis.value,
         "authority": order.authority,
         "span": str(order.span),
+        "uncovered": order.uncovered,
         "approved": _instant(order.approved_ns),
         "withdrawn": _instant(order.withdrawn_ns),
     }

@@ -85,6 +85,7 @@ def order_document(order: Order) -> dict[str, Any]:
         "approved": _instant(order.approved_ns),
         "call_back": order.call_back or None,
         "untold_until": _instant(order.untold_until_ns),
+        "uncovered": order.uncovered,
         "withdrawn_by": order.withdrawn_by or None,
         "withdrawn": _instant(order.withdrawn_ns),
         "in_force": order.in_force,

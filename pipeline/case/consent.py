@@ -11,6 +11,7 @@ from pipeline.case.area import box, cell_of
 from pipeline.case.life import Life, State
 from pipeline.case.order import Order
 from pipeline.clip import Camera, Disclosure, Owner, Sharing, check_id
+from pipeline.cover import BARE, Cover
 from pipeline.span import Span
 
 
@@ -18,16 +19,20 @@ from pipeline.span import Span
 class Share:
     """A clip that its owner shares: all of the asked time, or the `parts` they chose; with its `sound` or not.
 
-    sound: None where an earlier version did not ask: as the operator's profile has it.
-    Raises ValueError for an id of the wrong form and parts that overlap.
+    sound: None where an earlier version did not ask: as the operator's profile has it. cover: what of it they cover for
+    this request, beside what is private of its camera.
+    Raises ValueError for an id of the wrong form, parts that overlap, and private zones: those are the camera's.
     """
 
     clip: str
     parts: tuple[Span, ...] = ()
     sound: bool | None = False
+    cover: Cover = BARE
 
     def __post_init__(self) -> None:
         check_id("clip", self.clip)
+        if self.cover.private:
+            raise ValueError("private zones are set for a camera, not with an answer; wanted zones of this delivery")
         object.__setattr__(self, "parts", tuple(sorted(self.parts)))
         if any(a.end_ns > b.start_ns for a, b in zip(self.parts, self.parts[1:], strict=False)):
             raise ValueError(f"the parts of a shared clip do not overlap, got {', '.join(map(str, self.parts))}")
@@ -203,6 +208,25 @@ class Consent:
             return share.of(span), share.sound
         named = (order.span & span for order in self.orders_for(camera, span))
         return ((span,) if standing.allowed else tuple(sorted(part for part in named if part))), None
+
+    def cover(self, camera: Camera, clip: str, span: Span, now_ns: int) -> Cover:
+        """Return what is covered of the part of a clip that `let_out` returned: the private zones of its camera.
+
+        And what its owner covers with their answer. Nothing of what they ask of their own footage, nor where an order
+        for all of it, on which it leaves, says so.
+        """
+        standing = self.word(camera, clip, now_ns)
+        if standing is Standing.OWN:
+            return BARE
+        if standing is Standing.SHARED:
+            share = next(one for one in self.decisions[camera.owner].shares if one.clip == clip)
+            return share.cover.under(camera.private)
+        return BARE.under(camera.private) if standing.allowed else self.ordered_cover(camera, span)
+
+    def ordered_cover(self, camera: Camera, span: Span) -> Cover:
+        """Return what is covered of what leaves on an order: private zones, unless one for all of it says not."""
+        whole = (one for one in self.orders_for(camera, span) if one.span & span == span)
+        return BARE if any(one.uncovered for one in whole) else BARE.under(camera.private)
 
 
 def _answered(decision: Decision, clip: str, *, always: bool) -> Standing:

@@ -7,8 +7,9 @@ import hmac
 import re
 from dataclasses import dataclass, field
 
-from pipeline.case.released import Record
+from pipeline.case.released import Covered, Record
 from pipeline.clip import check_id
+from pipeline.cover import BARE, Cover
 
 _SECRET = re.compile(r"[0-9a-f]{64}")
 
@@ -60,8 +61,8 @@ class Delivery:
     `clip` and `cut` are the ids of the work, `camera` is whose footage it is; `salt` opens the record's commitment to
     `source_sha256`. `word`: how the clip stood when it was released; `owner`: whose camera it was then. `formerly` are
     the keys under which an earlier version released the same file. `why`: why not all of its frames are the camera's
-    own packets, for the operator alone: it may tell of what was not released. When it was released stands in its
-    record. Raises ValueError for ids of the wrong form.
+    own packets, for the operator alone: it may tell of what was not released. `cover`: what is covered of it. When it
+    was released stands in its record. Raises ValueError for ids of the wrong form.
     """
 
     request: str
@@ -75,9 +76,21 @@ class Delivery:
     word: str = ""
     owner: str = ""
     why: str = ""
+    cover: Cover = BARE
 
     def __post_init__(self) -> None:
         for kind, value in (("request", self.request), ("cut", self.cut), ("clip", self.clip)):
             check_id(kind, value)
         if self.record.request != self.request:
             raise ValueError(f"the delivery is for request {self.request}, its record for {self.record.request}")
+
+
+def kinds(cover: Cover) -> tuple[Covered, ...]:
+    """Return what is covered, in the words that leave."""
+    there = {
+        Covered.PRIVATE: cover.private,
+        Covered.ZONE: cover.zones,
+        Covered.MOVING: cover.moving,
+        Covered.SOUND: cover.muted,
+    }
+    return tuple(kind for kind, what in there.items() if what)

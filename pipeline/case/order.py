@@ -28,7 +28,8 @@ class Order:
 
     `id` is drawn when it is entered. `authority`: who made it, under which number, or what the danger is. `file_sha256`
     is that of the order's file; an emergency has none. `call_back` is how it was checked with who made it.
-    `untold_until_ns`: until when the order forbids to tell the owner; None tells them at once.
+    `untold_until_ns`: until when the order forbids to tell the owner; None tells them at once. `uncovered`: it is for
+    what the cameras' owners keep private of their pictures too, which is covered otherwise.
     Raises RequestRefused("order", ...) for one that cannot be.
     """
 
@@ -47,6 +48,7 @@ class Order:
     approved_ns: int | None = None
     withdrawn_by: str = ""
     withdrawn_ns: int | None = None
+    uncovered: bool = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "basis", Basis(self.basis))

@@ -10,11 +10,21 @@ import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Literal
 
 from pipeline.span import Span
 
 _NAME = re.compile(r"[0-9a-f]{20,64}")
+
+
+class Covered(StrEnum):
+    """What was covered, as it is told with what leaves: no more than who watches it sees."""
+
+    PRIVATE = "private zone"
+    ZONE = "zone"
+    MOVING = "what moves"
+    SOUND = "sound"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +38,8 @@ class Record:
     version made none. tools: the programs' versions and the profile's hash.
     damaged: frames of the source, of those shown, in which its decoder had to conceal something; missing: frames of the
     asked time that are in the source and cannot be shown. similarity: of re-encoded pictures, that of the frame least
-    like its source, 0 to 1 (see pipeline.media.cut); None where an earlier version did not compare.
+    like its source, 0 to 1 (see pipeline.media.cut); None where an earlier version did not compare. covered: what is
+    covered of it, no more than who watches it sees; muted: the times of it, UTC, that are silence.
 
     Raises ValueError for a record that cannot be true.
     """
@@ -55,6 +66,8 @@ class Record:
     disclosed: Mapping[str, str] = field(default_factory=dict)
     note: str = ""
     native: tuple[tuple[int, int], ...] = ()
+    covered: tuple[Covered, ...] = ()
+    muted: tuple[Span, ...] = ()
 
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name):
@@ -63,6 +76,12 @@ class Record:
             raise ValueError(f"a cut lies inside the asked time, got {self.actual} for {self.asked}")
         if self.method not in {"remux", "smart", "transcode"}:
             raise ValueError(f"a cut is made by remux, smart or transcode, got {self.method!r}")
+        object.__setattr__(self, "covered", tuple(map(Covered, self.covered)))
+        object.__setattr__(self, "muted", tuple(self.muted))
+        if self.covered and self.method != "transcode":
+            raise ValueError(f"what is covered is re-encoded, got {', '.join(self.covered)} of a {self.method}")
+        if bool(self.muted) != (Covered.SOUND in self.covered):
+            raise ValueError(f"muted are times of sound that is covered, got {self.muted} and {self.covered}")
         if min(self.size, self.frames, self.width, self.height) < 1 or len(self.sha256) != 64 or not self.key:
             raise ValueError(f"a cut has bytes, frames, pixels, a SHA-256 and a key, got {self}")
         if min(self.damaged, self.missing) < 0 or not 0 <= (self.similarity or 0.0) <= 1:

@@ -165,6 +165,8 @@ def _told(record: Record) -> dict[str, Any]:
         "disclosed": dict(record.disclosed),
         "note": record.note,
         "native": [list(one) for one in record.native],
+        "covered": [str(one) for one in record.covered],
+        "muted": [str(one) for one in record.muted],
     }
 
 

@@ -24,7 +24,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from pipeline.detection.gather import WHOLE
 from pipeline.detection.rate import PerDay
 from pipeline.detection.stretches import ticks
-from pipeline.detection.zones import Zone, covered_cells
+from pipeline.detection.zones import covered_cells
+from pipeline.zone import Zone
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

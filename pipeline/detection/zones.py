@@ -1,12 +1,11 @@
-"""Zones: polygons that an operator draws over the picture, and the cells that each covers."""
+"""The cells that a zone covers, of those that an operator draws over the picture."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import numpy as np
 import skimage as ski  # loads its parts when they are first asked for
-from pydantic import Field
 
 from pipeline.errors import ConfigError
 
@@ -16,13 +15,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from pipeline.layout import Layout
+    from pipeline.zone import Zone
 
 _FINE = 4  # points along a cell's side by which its cover is found
 _COVERED = 0.25  # of a cell is the least that makes it one of the zone's
-
-Coordinate = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
-Zone = Annotated[tuple[tuple[Coordinate, Coordinate], ...], Field(min_length=3)]
-"""A polygon of (x, y) points relative to the picture: (0, 0) is its top left corner, (1, 1) its bottom right one."""
 
 
 def covered_cells(layout: Layout, zones: Sequence[Zone], *, called: str) -> NDArray[np.bool_]:

@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import numpy as np
 
 from pipeline.clip import Clip, check_id
+from pipeline.cover import BARE, Cover
 from pipeline.errors import ClipError
 from pipeline.holes import never_came
 from pipeline.media.clean import ONLY_PICTURES, shown_as
+from pipeline.media.covered import check_hushed
 from pipeline.media.decode import LIBAV
 from pipeline.media.encoded import encode
 from pipeline.media.likeness import Album
@@ -22,10 +24,13 @@ from pipeline.media.profile import Profile
 from pipeline.media.proof import Frame, Wanted, difference, frames
 from pipeline.media.remux import Made, Method, remux
 from pipeline.media.transcode import Excerpt, clock_rows, copy, version
+from pipeline.media.veil import Veil, veil_of
 from pipeline.span import NS, Span
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from pipeline.activity import Activity
 
 # Sampling rates that AAC has a number for, up to what players take.
 _AAC_HZ: Final = frozenset({48_000, 44_100, 32_000, 24_000, 22_050, 16_000, 12_000, 11_025, 8_000})
@@ -33,9 +38,10 @@ _AAC_HZ: Final = frozenset({48_000, 44_100, 32_000, 24_000, 22_050, 16_000, 12_0
 
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """One file to make: which time of which clip, for which request, looking how.
+    """One file to make: which time of which clip, for which request, looking how, with what covered.
 
-    A frame belongs to the cut if and only if its instant lies in `span`, also when it is shown beyond the end.
+    A frame belongs to the cut if and only if its instant lies in `span`, also when it is shown beyond the end. Where
+    anything is covered all of it is re-encoded, as any player shows it: H.264 in whole frames, whatever `profile` says.
     Raises ValueError for a request that cannot stand in a key, and a span that has nothing of what the clip recorded or
     reaches across a hole: then one file would show two times as one.
     """
@@ -44,8 +50,10 @@ class Cut:
     clip: Clip
     span: Span
     profile: Profile
+    cover: Cover = BARE
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "cover", self.cover.within(self.span, sound=self.profile.audio))
         check_id("request", self.request)
         if self.span & self.clip.span is None:
             raise ValueError(f"the asked time {self.span} has nothing of the clip's {self.clip.span}")
@@ -55,9 +63,9 @@ class Cut:
 
     @property
     def id(self) -> str:
-        """A name made of the work alone (clip, span, profile): who does it again writes the same to the same place."""
-        span = f"{self.span.start_ns}\0{self.span.end_ns}"
-        return _digest(f"{self.clip.id}\0{span}\0{self.profile.text}")
+        """A name made of the work alone (clip, span, profile, cover): who does it again writes the same there."""
+        span, cover = f"{self.span.start_ns}\0{self.span.end_ns}", f"\0{self.cover.text}" if self.cover else ""
+        return _digest(f"{self.clip.id}\0{span}\0{self.profile.text}{cover}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +98,9 @@ class Product:
     why: str = ""
 
 
-def make_cut(source: Path, target: Path, cut: Cut, *, name: str = "", timeout_s: float = 3600) -> Product:
+def make_cut(
+    source: Path, target: Path, cut: Cut, *, name: str = "", activity: Activity | None = None, timeout_s: float = 3600
+) -> Product:
     """Write the cut of the clip in `source` to `target` (.mp4) and say what was written.
 
     The file begins with the first frame inside the span and holds nothing from outside it: no frame, not even one
@@ -103,18 +113,21 @@ def make_cut(source: Path, target: Path, cut: Cut, *, name: str = "", timeout_s:
     the product shows that it plays. Sound lasts from the first frame to the last one's end, exact to the sample.
 
     The source's frames are decoded only where its packets do not tell them (see `read_passage`), where its clip is
-    known to hold damaged ones, and where all of them are encoded.
+    known to hold damaged ones, and where all of them are encoded. activity: of the clip, by which it is known what
+    moves, where that is covered; every covered pixel of the product is looked at.
 
-    Raises ValueError for a target that is no .mp4; ClipError: like `open_video`, "transcode" when ffmpeg refuses,
-    "cut" when no frame lies in the span, the file is not the clip, or the product is not what was asked. Then there
-    is no target.
+    Raises ValueError for a target that is no .mp4, or without an activity that is needed; ClipError: like `open_video`,
+    "transcode" when ffmpeg refuses, "cut" when no frame lies in the span, the file is not the clip, or the product is
+    not what was asked. Then there is no target.
     """
     if target.suffix != ".mp4":
         raise ValueError(f"a cut is written as .mp4, got {target.name}")
     span = cut.span & cut.clip.span
     if span is None:
         raise ValueError(f"the asked time {cut.span} has nothing of the clip's {cut.clip.span}")
-    job = _Job(source, target, cut, span, name, timeout_s)
+    profile = cut.profile.plain() if cut.cover else cut.profile
+    veil = veil_of(cut.cover, cut.clip.stream, height=profile.height, activity=activity)
+    job = _Job(source, target, cut, span, name, timeout_s, profile, veil)
     try:
         return job.product(*(job.own() or job.encoded()))
     except ClipError:
@@ -124,7 +137,10 @@ def make_cut(source: Path, target: Path, cut: Cut, *, name: str = "", timeout_s:
 
 @dataclass(slots=True)
 class _Job:
-    """The making of one cut. why: why the camera's packets were not copied, or not all of them."""
+    """The making of one cut. profile: how it looks, what is covered of it as any player shows it.
+
+    veil: what is covered of its pictures. why: why the camera's packets were not copied, or not all of them.
+    """
 
     source: Path
     target: Path
@@ -132,6 +148,8 @@ class _Job:
     span: Span
     name: str
     timeout_s: float
+    profile: Profile
+    veil: Veil | None
     why: str = ""
     passage: Passage | None = None
 
@@ -142,8 +160,11 @@ class _Job:
 
     def own(self) -> tuple[Made, Excerpt, list[Frame]] | None:
         """Make it with the camera's own packets, by what they tell of themselves; None where that cannot be."""
-        clip, profile = self.cut.clip, self.cut.profile
+        clip, profile = self.cut.clip, self.profile
         start, stop = self.bounds
+        if self.cut.cover:
+            self.why = "something of it is covered"
+            return None
         if profile.asks_for_pixels or profile.deinterlace:
             self.why = "the profile asks for other pictures than the camera's"
             return None
@@ -166,10 +187,12 @@ class _Job:
 
     def encoded(self) -> tuple[Made, Excerpt, list[Frame]]:
         """Decode the source's frames, and make it the first way that stands the comparison with them."""
-        clip, profile = self.cut.clip, self.cut.profile
+        clip, profile = self.cut.clip, self.profile
         size = _compared_size(clip, profile)
         with Album(size, skip=clock_rows(size[1]) if profile.clock else 0) as album:
-            found, video = frames(self.source, *self.bounds, visit=lambda _, luma: album.add(luma), known=clip.stream)
+            found, video = frames(
+                self.source, *self.bounds, visit=lambda _, luma: album.add(luma), known=clip.stream, veil=self.veil
+            )
             self._check_same(video.codec, video.time_base)
             if not found:
                 raise self._empty()
@@ -186,8 +209,10 @@ class _Job:
             excerpt = replace(
                 excerpt, shown=replace(excerpt.shown, interlaced=excerpt.shown.interlaced or video.interlaced)
             )
-            wanted = Wanted(found, album, clip.stream, video.timed)
-            return self._whole(excerpt, wanted), excerpt, found
+            wanted = Wanted(found, album, clip.stream, video.timed, self.veil)
+            whole = self._whole(excerpt, wanted)
+            check_hushed(self.target, excerpt.hushed)
+            return whole, excerpt, found
 
     def product(self, made: Made, excerpt: Excerpt, shown: list[Frame]) -> Product:
         """Say what was written."""
@@ -235,7 +260,7 @@ class _Job:
 
     def _whole(self, excerpt: Excerpt, wanted: Wanted) -> Made:
         """Copy all packets, where a decoder finds all frames the same; else encode them all."""
-        profile, shown = self.cut.profile, wanted.frames
+        profile, shown = self.profile, wanted.frames
         woven = profile.deinterlace and excerpt.shown.interlaced
         if excerpt.codec in ONLY_PICTURES and shown[0].key and not profile.asks_for_pixels and not woven:
             try:
@@ -261,6 +286,8 @@ class _Job:
             heard_end = min(last.end_pts * source.time_base, asked_end)
             rate = source.audio_rate if source.audio_rate in _AAC_HZ else 48_000
             sound = (first.pts * source.time_base, heard_end, rate)
+        zero, muted = clip.stream.first_pts * source.time_base, self.cut.cover.muted
+        ends = [[zero + Fraction(at - clip.start_ns, NS) for at in (one.start_ns, one.end_ns)] for one in muted]
         return Excerpt(
             start_pts=self.bounds[0],
             stop_pts=self.bounds[1],
@@ -271,6 +298,7 @@ class _Job:
             last_duration=last.end_pts - last.pts,
             seek_pts=source.seek_pts,
             sound=sound,
+            muted=tuple((start, end) for start, end in ends),
             name=self.name,
             codec=source.codec,
             track=source.track,

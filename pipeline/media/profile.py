@@ -43,6 +43,11 @@ class Profile(BaseModel):
             raise ValueError(f"crf goes from 0 to 51 for {self.codec}, got {self.crf}")
         return self
 
+    def plain(self) -> Profile:
+        """Return it for a copy that any player shows: H.264, in whole frames."""
+        crf = None if self.crf is None else min(self.crf, 51)
+        return self.model_copy(update={"codec": "h264", "deinterlace": True, "crf": crf})
+
     @property
     def text(self) -> str:
         """The settings as one text, which names are made of: what was delivered before a field came keeps its name."""

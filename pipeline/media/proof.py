@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from pipeline.media.decode import Video
     from pipeline.media.transcode import Excerpt
     from pipeline.media.units import Coding
+    from pipeline.media.veil import Veil
 
 Visit: TypeAlias = "Callable[[Fraction, NDArray[np.uint8]], None]"
 """Is shown the seconds of a frame after the first, and its luma, valid until it returns."""
@@ -53,21 +54,28 @@ class Frame:
 class Wanted:
     """What a re-encoded product is compared with: the source's frames, their reduced pictures, and what the source is.
 
-    timed: whether the file states the time of every one of them.
+    timed: whether the file states the time of every one of them. veil: what is covered of them; the pictures are, too.
     """
 
     frames: Sequence[Frame]
     album: Album
     known: Stream
     timed: bool
+    veil: Veil | None = None
 
 
 def frames(
-    path: Path, start_pts: int | None, stop_pts: int | None, *, visit: Visit, known: Stream | None = None
+    path: Path,
+    start_pts: int | None,
+    stop_pts: int | None,
+    *,
+    visit: Visit,
+    known: Stream | None = None,
+    veil: Veil | None = None,
 ) -> tuple[list[Frame], Video]:
     """Decode the frames with start_pts <= pts < stop_pts and show them to `visit`; of a long file what lies around.
 
-    Without bounds the whole file, with all its checks; then the video's `stream` is known.
+    Without bounds the whole file, with all its checks; then the video's `stream` is known. veil: what is covered first.
     """
     found: list[Frame] = []
     last = damaged = 0
@@ -78,9 +86,10 @@ def frames(
             if stop_pts is not None and pts >= stop_pts:
                 break
             if start_pts is None or pts >= start_pts:
-                crc = zlib.crc32(np.ascontiguousarray(luma).data)
+                seen = luma if veil is None else veil.over(luma, veil.blocks(pts))
+                crc = zlib.crc32(np.ascontiguousarray(seen).data)
                 found.append(Frame(pts, pts + video.duration, crc, video.key, video.damaged > damaged))
-                visit((pts - found[0].pts) * video.time_base, luma)
+                visit((pts - found[0].pts) * video.time_base, seen)
             last, damaged = pts, video.damaged
     return found, video
 
@@ -115,10 +124,16 @@ class Comparison:
         )
         frames = [self._wanted.frames[one] for one in choice if one < len(self._wanted.frames)]
         if frames and not any(frame.damaged for frame in frames):
-            likeness = max(self._wanted.album.likeness(one, luma) for one in choice)
+            likeness = max(self._likeness(one, luma) for one in choice)
             if likeness < self.least:
                 self.least, self._worst = likeness, self._seen
         self._seen += 1
+
+    def _likeness(self, number: int, luma: NDArray[np.uint8]) -> float:
+        """Return how like the source's frame of this number a picture is, where it is not covered."""
+        if (veil := self._wanted.veil) is not None:
+            luma = veil.over(luma, veil.blocks(self._wanted.frames[number].pts))
+        return self._wanted.album.likeness(number, luma)
 
 
 def _near(times: list[Fraction], at: Fraction, *, step: Fraction) -> range:

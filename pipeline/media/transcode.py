@@ -22,6 +22,7 @@ from pipeline.errors import LACKING, ClipError
 from pipeline.media.clean import NO_SIDE_DATA, ONLY_PICTURES, PLAIN, Shown, clean_head
 from pipeline.media.container import FORMATS
 from pipeline.media.profile import Profile
+from pipeline.media.veil import BLOCK
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -43,6 +44,8 @@ _ENCODERS: Final[dict[str, tuple[str, int, dict[str, str], dict[str, Any]]]] = {
     ),
     "av1": ("libsvtav1", 30, {"fast": "10", "medium": "8", "slow": "5"}, {"svtav1-params": "lp=1"}),
 }
+# A packet of AAC reaches over 2048 samples: so far around a muted part nothing else is heard in it.
+_HUSH: Final = 2048
 # What a hole in the sound is: longer than the jitter of time stamps, shorter than a packet (20 ms and more).
 _SOUND_HOLE_S: Final = 0.015
 # What ffmpeg's `trace_headers` says of a bit of an extension, and of room for more in the head of each slice.
@@ -58,7 +61,8 @@ class Excerpt:
     All pts in `time_base` seconds. first_ns: the instant of the first frame in nanoseconds UTC. last_duration: for how
     many pts the last frame is shown, whatever its packet says: nothing in a transport stream, an hour before a pause.
     seek_pts: where reading may begin, None for the beginning. sound: the time of the audio to keep, half-open, in
-    seconds of the clip, and how many samples a second it has; None leaves it out. name: the only tag of the product.
+    seconds of the clip, and how many samples a second it has; None leaves it out. muted: the parts of that time, in
+    the same seconds, that are silence. name: the only tag of the product.
     codec: the coding of the clip's packets ("h264", "hevc", ...). track: the number of its stream in the file.
     shown: how its frames are to be shown.
     Raises ValueError unless start_pts <= first_pts <= last_pts < stop_pts.
@@ -73,6 +77,7 @@ class Excerpt:
     last_duration: int = 1
     seek_pts: int | None = None
     sound: tuple[Fraction, Fraction, int] | None = None
+    muted: tuple[tuple[Fraction, Fraction], ...] = ()
     name: str = ""
     codec: str = ""
     track: int = 0
@@ -82,6 +87,12 @@ class Excerpt:
         if not self.start_pts <= self.first_pts <= self.last_pts < self.stop_pts:
             ends = f"{self.first_pts} to {self.last_pts}"
             raise ValueError(f"the frames lie in {self.start_pts}..{self.stop_pts}, got {ends}")
+
+    @property
+    def hushed(self) -> tuple[tuple[Fraction, Fraction], ...]:
+        """The parts of its sound that are silence, in seconds after the first frame."""
+        zero = self.first_pts * self.time_base
+        return tuple((start - zero, end - zero) for start, end in self.muted if self.sound is not None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,8 +153,9 @@ def transcode(
     would mix them, and in HEVC and AV1, which have none. With `profile.fps` frames are repeated or left out
     instead, each shown within half a step of its instant. One thread; the same input gives the same bytes. Nothing but
     picture, sound and `excerpt.name` is written: no metadata, chapters, subtitles or data of the source.
-    feed: the excerpt's frames, to be taken instead of those that ffmpeg itself decodes. like: encode them as they are
-    stored, to stand beside packets of the source; then the profile says no more than how much time that may take.
+    feed: the excerpt's frames, to be taken instead of those that ffmpeg itself decodes; what its veil covers is filled,
+    whose blocks are those of H.264 alone. like: encode them as they are stored, to stand beside packets of the source;
+    then the profile says no more than how much time that may take.
     Raises ClipError ("transcode") when ffmpeg refuses or takes more than `timeout_s` seconds, and like `Feed.write`.
     """
     codec = like.codec if like else "h264" if profile.codec == "source" else profile.codec
@@ -159,6 +171,8 @@ def transcode(
     options |= {"fps_mode": "passthrough", "enc_time_base:v": "filter"}
     if profile.fps is None and excerpt.time_base.denominator < 1 << 31:
         options["video_track_timescale"] = excerpt.time_base.denominator
+    if feed is not None and feed.veil is not None:
+        options["qmax:v"] = feed.veil.worst_qp
     end = (excerpt.last_pts + excerpt.last_duration - excerpt.first_pts) * excerpt.time_base
     until, usual = (f"round({float(at)!r}/TB)" for at in (end, excerpt.last_duration * excerpt.time_base))
     lasts = _until(until, usual, stated=feed is None)
@@ -169,23 +183,54 @@ def transcode(
             picture = clip[str(excerpt.track)].filter("trim", start_pts=excerpt.start_pts, end_pts=excerpt.stop_pts)
             picture = picture.filter("setpts", f"PTS-({excerpt.first_pts})")
         else:
-            picture = ffmpeg.input("pipe:0", f="nut", threads=1, **feed.options(excerpt.shown))["0"]
+            fed = ffmpeg.input("pipe:0", f="nut", threads=1, **feed.options(excerpt.shown))
+            picture = fed["0"]
             for name, arguments in feed.filters.items():
                 picture = picture.filter(name, **arguments)
         if woven:  # after the trim, so that no frame outside is woven in
             picture = picture.filter("bwdif", mode="send_frame", deint="interlaced")
-        streams = [_bare(picture, like.pixels) if like else _picture(picture, excerpt, profile, Path(folder))]
+        veiled = (feed, fed["1"]) if feed is not None and feed.veil is not None else None
+        streams = [
+            _bare(picture, like.pixels)
+            if like
+            else _picture(picture, excerpt, profile, folder=Path(folder), veiled=veiled)
+        ]
         if excerpt.sound is not None:
             streams.append(_sound(clip, excerpt))
         _run(streams, target, options | _container(excerpt, codec, last), timeout_s, feed)
 
 
-def _picture(picture: Node, excerpt: Excerpt, profile: Profile, folder: Path) -> Node:
-    """Return the frames as an encoder wants them: of the profile's size and rate, with its clock, and nothing else."""
-    limit = "ih" if profile.height is None else f"min(ih,{profile.height})"
-    # H.264 and the others want an even width and height in 4:2:0.
+def _sized(picture: Node, height: int | None) -> Node:
+    """Return the frames at most so high: H.264 and the others want an even width and height in 4:2:0."""
+    limit = "ih" if height is None else f"min(ih,{height})"
     width = f"max(2,min(2*round(iw*{limit}/ih/2),2*trunc(iw/2)))"
-    picture = picture.filter("scale", width, f"max(2,2*trunc({limit}/2))", interl=-1)
+    return picture.filter("scale", width, f"max(2,2*trunc({limit}/2))", interl=-1)
+
+
+def _covered(picture: Node, cover: Node, feed: Feed, time_base: Fraction) -> Node:
+    """Return the frames with what is covered filled, each by the picture of the same time: at their last size."""
+    if "setparams" in feed.filters:  # else black would be turned into that of another range
+        cover = cover.filter("setparams", **feed.filters["setparams"])
+    cover = cover.filter("scale", f"{BLOCK}*iw", f"{BLOCK}*ih", flags="neighbor")
+    picture = ffmpeg.filter([picture, cover], "overlay", format="yuv420", eof_action="endall")
+    if feed.time_base == time_base:
+        return picture
+    # It was written in a coarser unit: the same numbers, of the clip's own unit again.
+    ratio = time_base / feed.time_base
+    picture = picture.filter("settb", f"{time_base.numerator}/{time_base.denominator}")
+    return picture.filter("setpts", f"round(PTS*{ratio.numerator}/{ratio.denominator})")
+
+
+def _picture(
+    picture: Node, excerpt: Excerpt, profile: Profile, *, folder: Path, veiled: tuple[Feed, Node] | None
+) -> Node:
+    """Return the frames as an encoder wants them: of the profile's size and rate, with its clock, and nothing else.
+
+    veiled: who feeds them, and the pictures that cover them.
+    """
+    picture = _sized(picture, profile.height)
+    if veiled is not None:
+        picture = _covered(picture, veiled[1], veiled[0], excerpt.time_base)
     if profile.clock:
         picture = _clock(picture, excerpt.first_ns, folder)
     if profile.fps is not None:
@@ -258,6 +303,12 @@ def _sound(clip: Node, excerpt: Excerpt) -> Node:
     exact = {"async": 1, "min_hard_comp": _SOUND_HOLE_S, "first_pts": first}
     sound = clip["a:0"].filter("aresample", hertz, **exact).filter("atrim", start_pts=first, end_pts=end)
     sound = sound.filter("apad", whole_len=max(1, end - first))
+    if excerpt.muted:
+        parts = [
+            (math.floor(a * hertz) - first - _HUSH, math.ceil(b * hertz) - first + _HUSH) for a, b in excerpt.muted
+        ]
+        silent = "+".join(f"between(n,{a},{b})" for a, b in parts)
+        sound = sound.filter("aeval", f"if({silent},0,val(ch))", c="same")
     return sound.filter("asetpts", f"PTS-({round(excerpt.first_pts * excerpt.time_base * hertz)})")
 
 

@@ -73,7 +73,7 @@ def _unchecked(kind: type[T], names: Sequence[str], *, inside: Sequence[str] = (
 
 _CAMERA = (
     *("id", "lon", "lat", "owner", "zone", "clock_offset_s", "clock_known", "always_until_ns", "gift"),
-    *("sharing", "aliases"),
+    *("sharing", "aliases", "private"),
 )
 _CLIP = ("camera", "start_ns", "sha256", "size", "key")
 _STREAM = ("codec", "width", "height", "time_base", "first_pts", "end_pts", "frames", "audio", "track", "condition")
@@ -89,15 +89,16 @@ _OF_STREAM = slice(len(_CLIP), len(_CLIP) + len(_STREAM))
 
 def camera_row(camera: Camera) -> dict[str, Any]:
     """Return a camera by columns."""
-    aliases = json.dumps(camera.aliases) if camera.aliases else None
-    return {**asdict(camera), "sharing": camera.sharing.value, "aliases": aliases}
+    lists = {name: json.dumps(told) if (told := getattr(camera, name)) else None for name in ("aliases", "private")}
+    return {**asdict(camera), "sharing": camera.sharing.value, **lists}
 
 
 def read_camera(row: sa.Row[Any]) -> Camera:
     """Return the camera in a row of the columns CAMERA."""
     values: Sequence[Any] = row
-    *facts, sharing, aliases = values
-    return _camera(*facts, Sharing(sharing), tuple(json.loads(aliases)) if aliases else ())
+    *facts, sharing, aliases, private = values
+    zones = tuple(tuple(map(tuple, zone)) for zone in json.loads(private)) if private else ()
+    return _camera(*facts, Sharing(sharing), tuple(json.loads(aliases)) if aliases else (), zones)
 
 
 def clip_row(ingested: Ingested) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
-NEWEST: Final = "0011"
+NEWEST: Final = "0012"
 meta: Final = sa.MetaData()
 
 
@@ -72,6 +72,7 @@ cameras: Final = sa.Table(
     sa.Column("aliases", sa.Text),
     sa.Column("always_until_ns", sa.BigInteger),
     sa.Column("gift", sa.Boolean, nullable=False, server_default=sa.false()),
+    sa.Column("private", sa.Text),
     sa.Index("cameras_place", "lat", "lon"),
 )
 

@@ -129,7 +129,7 @@ def plain_values(fields: Any) -> Iterator[str]:
             footage = {"codec", "width", "height", "audio", "frames", "damaged", "missing", "similarity"}
             if name not in footage | {"method", "tools", "schema"}:
                 yield from plain_values(value)
-    elif fields != "":
+    elif fields not in ("", []):
         yield str(fields)
 
 

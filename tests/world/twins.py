@@ -1,9 +1,10 @@
 """Two worlds that differ in secrets alone, under the same officers, the same clock and the same script.
 
-Secret are the cameras that share nothing, and of those that share: what they are called, whose they are, where in its
-cell of the map each stands, what its sound is, when inside a tick its owner answered, and what they said before. After
-every step all that an officer can observe is compared. Whatever is drawn by chance comes from one place, and the names
-made with a case's secret are those of an ideal one: the same for the same footage, whatever camera it is of.
+Secret are the cameras that share nothing, with what is private of them, and of those that share: what they are called,
+whose they are, where in its cell of the map each stands, what its sound is, when inside a tick its owner answered, and
+what they said before. After every step all that an officer can observe is compared. Whatever is drawn by chance comes
+from one place, and the names made with a case's secret are those of an ideal one: the same for the same footage,
+whatever camera it is of.
 
 Left out is what is known to be seen: who always shares, or shared before, and answers once more after a tick and before
 the run that releases, is served at the next tick instead of this one, since a refusal has to act at once.
@@ -34,6 +35,7 @@ import sqlalchemy as sa
 import workers.deliver
 from lamplighter.desk.desk import Desk, open_desk
 from lamplighter.settings import Settings, load
+from pipeline.activity import Activity
 from pipeline.actor import Actor, Role
 from pipeline.case.area import Area, box, cell_of
 from pipeline.case.consent import Share
@@ -44,11 +46,13 @@ from pipeline.case.order import Basis, Order
 from pipeline.case.request import Request
 from pipeline.case.usage import Use
 from pipeline.clip import Camera, Disclosure, Owner, Sharing
+from pipeline.cover import BARE, Cover
 from pipeline.errors import LamplighterError
 from pipeline.media.cut import Cut, Product, make_cut
 from pipeline.media.encode import encode
 from pipeline.people import Agency
 from pipeline.span import NS, Span, parse_iso
+from pipeline.zone import Zone
 from simulation.scene import Mover, Scene, render
 from storage.archive import Aside, Ingested, clip_name
 from storage.directory import DirectoryStore
@@ -66,6 +70,7 @@ _ROW, _COLUMN = cell_of(4.8, 52.0, CELL_M)
 CELLS: Final = tuple((_ROW + row, _COLUMN + column) for row in range(3) for column in range(3))
 FAR: Final = tuple((_ROW + row, _COLUMN + 12 + column) for row in range(2) for column in range(2))
 """Cells in which nobody shares: whether anybody is there at all is secret."""
+ZONE: Final = ((0.0, 0.0), (0.4, 0.0), (0.4, 0.6))
 _SPARED: Final = 5
 _OPENING: Final = ("_submit", "_open", "_secret", "_submit", "_open", "_share", "_secret")
 SEEN: Final = ("town", "county")
@@ -110,13 +115,14 @@ class Stock:
                 store = desk._holdings.archive.store
                 self.films[one.clip.camera] = store.get(one.clip.key), one, store.get(one.activity)
 
-    def cut(self, source: Path, target: Path, cut: Cut, *, name: str) -> Product:
+    def cut(self, source: Path, target: Path, cut: Cut, *, name: str, activity: Activity | None = None) -> Product:
         """Write a cut as the real cutter would, with the name it is called by in a box of its own."""
         film, begins = source.read_bytes()[:-40], cut.clip.start_ns
-        key = _sha(film), cut.span.start_ns - begins, cut.span.end_ns - begins, cut.profile.text
+        how = f"{cut.profile.text} {cut.cover.text}"
+        key = _sha(film), cut.span.start_ns - begins, cut.span.end_ns - begins, how
         if key not in self._cuts:
             source.write_bytes(film)
-            made = make_cut(source, target, cut, name="")
+            made = make_cut(source, target, cut, name="", activity=activity)
             self._cuts[key] = target.read_bytes(), replace(made, actual=_moved(made.actual, -begins))
         data, product = self._cuts[key]
         data = _boxed(data, name)
@@ -153,6 +159,8 @@ class Slot:
     sound: bool
     films: tuple[str, ...]
     starts_ns: tuple[int, ...]
+    private: tuple[Zone, ...] = ()
+    cover: Cover = BARE
     ordered: bool = False  # an order may name it: then all that it recorded leaves, so nothing of it is secret
 
     @property
@@ -170,7 +178,9 @@ def draw_slots(chance: Random) -> list[Slot]:
         always = chance.random() < 0.3
         sound = chance.random() < 0.3 and not always
         slot = Slot(number, chance.choice(CELLS), always, tuple(told), sound, ("moving", "moving"), tuple(starts))
-        slots.append(replace(slot, ordered=chance.random() < 0.4))
+        private = (ZONE,) if chance.random() < 0.3 else ()
+        cover = chance.choice([BARE, BARE, BARE, Cover(zones=(ZONE,)), Cover(moving=True)])
+        slots.append(replace(slot, ordered=chance.random() < 0.4, private=private, cover=cover))
     return slots
 
 
@@ -289,7 +299,7 @@ class World:
         where = _chance(slot.number) if Disclosure.PLACE in slot.discloses else self.chance
         lon, lat = _within(slot.cell, where)
         owner = Owner(f"o{self._draw()}", slot.name, f"place{slot.number}@example.org", discloses=slot.discloses)
-        camera = Camera(f"c{self._draw()}", lon, lat, owner.id)
+        camera = Camera(f"c{self._draw()}", lon, lat, owner.id, private=slot.private)
         if slot.always:
             camera = replace(camera, sharing=Sharing.ALWAYS, always_until_ns=self.clock.now_ns + 90 * DAY_NS)
         self.catalog.put_owners([owner])
@@ -318,6 +328,8 @@ class World:
                 sharing, ended_ns = Sharing.ALWAYS, self.clock.now_ns - 1
             camera = Camera(f"c{self._draw()}", lon, lat, owner, sharing, always_until_ns=ended_ns)
             self.catalog.put_cameras([camera])
+        if self.chance.random() < 0.3:
+            self.as_owner(camera.owner).set_private(camera.id, [ZONE])
         for _ in range(self.chance.randrange(3)):
             self._film(camera, self.chance.choice(["moving", "still"]), self._time(), f"kept {self._draw()}")
 
@@ -375,7 +387,8 @@ class World:
         for at in ats:
             begins = slot.starts_ns[at]
             half = (Span(begins, begins + 4 * NS), Span(begins + 4 * NS, begins + LENGTH_S * NS))
-            shares.append(Share(self.clips[slot.number, at], half[part : part + 1] if part < 2 else (), slot.sound))
+            parts = half[part : part + 1] if part < 2 else ()
+            shares.append(Share(self.clips[slot.number, at], parts, slot.sound, slot.cover))
         owner = self.cameras[slot.number].owner
         note = f"from place {slot.number}" if slot.number % 2 else ""
         self.as_owner(owner).decide(request, owner, share=shares, discloses=slot.discloses, note=note)
@@ -492,7 +505,7 @@ _CUT_ID = Cut.id.fget  # type: ignore[attr-defined]
 def _cut_id(cut: Cut) -> str:
     known: str = _CUT_ID(cut)
     LABELS.cameras[known] = cut.clip.camera
-    LABELS.cuts[known] = f"{LABELS.clips.get(cut.clip.id, cut.clip.id)} {cut.span} {cut.profile.text}"
+    LABELS.cuts[known] = f"{LABELS.clips.get(cut.clip.id, cut.clip.id)} {cut.span} {cut.profile.text} {cut.cover.text}"
     return known
 
 
@@ -963,6 +976,15 @@ def _allows(_: Twins, world: World, _asked: list[Request]) -> None:
         world.as_owner(camera.owner).allow(camera.id, world.chance.choice([Sharing.ASK, Sharing.NEVER]))
 
 
+def _keeps_private(_: Twins, world: World, _asked: list[Request]) -> None:
+    """Draw a zone over the picture of a camera that shares nothing, whoever has it, or take it off."""
+    sharing = {one.id for one in world.cameras.values()}
+    mine = [one for one in world.catalog.cameras() if one.id not in sharing]
+    if mine:
+        camera = world.chance.choice(mine)
+        world.as_owner(camera.owner).set_private(camera.id, [ZONE] if world.chance.random() < 0.7 else [])
+
+
 def _bounces(_: Twins, world: World, asked: list[Request]) -> None:
     if asked and (letters := world.catalog.cases.letters(request=world.chance.choice(asked).id)):
         letter = world.chance.choice(letters)
@@ -1016,7 +1038,18 @@ def _tried(twins: Twins, desk: Desk, made: Request, *, deliver: Desk | None) -> 
 
 
 SECRET: Final = (
-    *(_declines, _declines, _takes_back, _takes_back, _refuses_first, _opts_out, _allows, _bounces, _moves_in),
+    *(
+        _declines,
+        _declines,
+        _takes_back,
+        _takes_back,
+        _refuses_first,
+        _opts_out,
+        _allows,
+        _keeps_private,
+        _bounces,
+        _moves_in,
+    ),
     *(_films, _set_aside, _asks_for_own, _parish_asks),
 )
 

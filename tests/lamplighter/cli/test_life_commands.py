@@ -403,3 +403,37 @@ def test_people_and_agencies_are_listed_with_the_pseudonym_that_stays(town: Run)
     assert disabled["disabled"] is not None
     assert [one["domain"] for one in said(town, "agencies", "list")] == ["town.example.org"]
     assert [one["id"] for one in said(town, "owners", "list")] == ["olga"]
+
+
+def test_an_owner_covers_what_they_share_and_what_is_private_of_a_camera(sent: tuple[Run, str], tmp_path: Path) -> None:
+    run, request = sent
+    moved = next(clip["clip"] for clip in clips(run, request, "piet") if clip["moved"])
+    camera = next(one["camera"] for one in said(run, "owners", "show", "--owner", "piet")["cameras"])
+    zone, corner = "0,0 0.3,0 0.3,0.3 0,0.3", [[0.0, 0.0], [0.0, 0.3], [0.3, 0.0], [0.3, 0.3]]
+    assert "wanted one of --zone and --none" in refused(run, "owners", "private", camera, "--owner", "piet")
+    assert "sides of the zone" in refused(
+        run, "owners", "private", camera, "--owner", "piet", "--zone", "0,0 1,1 1,0 0,1"
+    )
+    assert "no camera" in refused(run, "owners", "private", camera, "--owner", "olga", "--zone", zone)
+    assert sorted(said(run, "owners", "private", camera, "--owner", "piet", "--zone", zone)["private"][0]) == corner
+    assert ("owner piet, as they say", "private zones set") in logged(tmp_path)
+    covered = ("--share", moved, "--cover", f"{moved}@0.5,0.5 1,0.5 1,1", "--cover-moving", "--keep", zone)
+    assert "go with clips that are shared" in refused(
+        run, "decide", request, "--owner", "piet", "--decline", *covered[2:]
+    )
+    assert "is not one that you share" in refused(
+        run, "decide", request, "--owner", "piet", "--share", moved, "--mute", f"c9@{INSTANT}"
+    )
+    answer = said(run, "decide", request, "--owner", "piet", *covered)
+    assert answer["covered"] == {moved: ["zone", "what moves"]}
+    assert said(run, "rounds", "--once")["released"] == 1
+    (asked,) = said(run, "owners", "show", "--owner", "piet")["asked"]
+    assert asked["released"][0]["covered"] == ["private zone", "zone", "what moves"]
+    assert asked["answer"]["shared"][0]["cover"]["moving"] is True
+    (clip,) = said(run, "case", "show", request, "--as", "otto")["clips"]
+    assert (clip["covered"], clip["method"], clip["muted"]) == (["private zone", "zone", "what moves"], "transcode", [])
+    assert "private zone, zone, what moves" in " ".join(run("case", "show", request, "--as", "otto")[1].split())
+    assert said(run, "owners", "private", camera, "--owner", "piet", "--none")["private"] == []
+
+
+INSTANT = "2026-01-31T18:00:00Z/2026-01-31T18:00:01Z"

@@ -124,6 +124,7 @@ CALLS: dict[str, Callable[[Desk, Stage], Any]] = {
     "disable_person": lambda desk, _: desk.disable_person("olaf"),
     "people": lambda desk, _: desk.people(),
     "allow": lambda desk, _: desk.allow("ask-1", Sharing.ASK),
+    "set_private": lambda desk, _: desk.set_private("ask-1", []),
     # Cases
     "new_request": lambda desk, _: desk.new_request(
         replace(a_request(start_s=60, end_s=960), own="piet" if desk.actor.role is Role.OWNER else "")

@@ -110,4 +110,5 @@ def test_a_document_holds_every_field_and_nothing_besides() -> None:
         *("name", "key", "sha256", "size", "asked", "actual", "frames", "method", "source_commitment", "codec"),
         *("width", "height", "audio", "tools", "damaged", "missing", "similarity", "released", "disclosed", "note"),
         "native",
+        *("covered", "muted"),
     ]

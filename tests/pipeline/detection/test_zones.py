@@ -17,8 +17,8 @@ from pipeline.measure.grid import Grid
 from pipeline.measure.motion import measure
 
 if TYPE_CHECKING:
-    from pipeline.detection.zones import Zone
     from pipeline.layout import Layout
+    from pipeline.zone import Zone
 
 PLAIN = Detection(pre_roll_s=0, post_roll_s=0)
 

@@ -198,8 +198,8 @@ def test_what_is_fed_gives_the_pictures_that_ffmpeg_gives_by_itself(kind: str, t
         patch.setattr("pipeline.media.encoded.transcode", noted)
         make_cut(path, tmp_path / "own.mp4", Cut("r", of, of.span, Profile(codec="h264")))
     excerpt, profile = work[0]
-    ends = {"start_pts": excerpt.start_pts, "stop_pts": excerpt.stop_pts}
-    with open_feed(path, of.stream, **ends, fields=excerpt.shown.interlaced) as feed:
+    begins, ends, fields = excerpt.start_pts, excerpt.stop_pts, excerpt.shown.interlaced
+    with open_feed(path, of.stream, start_pts=begins, stop_pts=ends, fields=fields) as feed:
         transcode(path, tmp_path / "fed.mp4", excerpt, profile, feed=feed)
     assert looks(tmp_path / "fed.mp4") == looks(tmp_path / "own.mp4")
 
