@@ -15,7 +15,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gen
 SYSTEM_PYTHON := /usr/bin/python3
 RTSP := gir1.2-gst-rtsp-server-1.0 python3-gi gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad
 
-.PHONY: demo test test-fast lint types tests minio mailpit rtsp races bench bench-quick fuzz worlds docs lock clean
+.PHONY: demo test test-fast lint types tests minio mailpit witness rtsp races bench bench-quick fuzz worlds docs lock clean
 
 demo: .venv/run
 	$(BIN)/lamplighter demo --store $(STORE) $(DEMO)
@@ -33,7 +33,7 @@ types: .venv/dev
 test-fast: .venv/dev
 	$(BIN)/pytest --fast --numprocesses auto --quiet
 
-tests: .venv/dev minio mailpit rtsp
+tests: .venv/dev minio mailpit witness rtsp
 	$(BIN)/pytest
 
 # Who refuses against who releases, by the thousand, and a long walk at random; some hours on 2 cores.
@@ -47,6 +47,10 @@ minio: .venv/run
 # The mail server of the tests and of the benchmark, built as MinIO is. Without it they are skipped, or fail where CI=true.
 mailpit: .venv/run
 	@$(BIN)/python -m simulation.mailpit || echo "No Mailpit, so the tests that send mail cannot run"
+
+# Go's verifier of logs and a real witness, for the tests alone, built as MinIO is; the same holds without them.
+witness: .venv/dev
+	@PYTHONPATH=.:tests $(BIN)/python -m witnesses || echo "No verifier in Go, or no witness: the tests of the log by others cannot run"
 
 # The camera of the tests. Without it they are skipped, or fail where CI=true.
 rtsp:

@@ -18,6 +18,7 @@ NAMES = (
     "scaling",
     "load",
     "catalogue",
+    "log",
     "letters",
     "tuning",
     "activity",

@@ -233,6 +233,7 @@ _PANELS: Final[Mapping[str, Sequence[tuple[Callable[[Axes, Rows], None], Callabl
     "scaling": ((_bars("clips_per_s", "clips a second"), _has("clips_per_s")),),
     "load": ((_lags, _has("cameras", "lag_p99_s", "sustained")), (_memory, _has("memory_mb_by_s"))),
     "letters": ((_bars("rate_hz", "letters a second", beside=("floor_hz", "bare smtplib")), _has("rate_hz")),),
+    "log": ((_bars("rate_hz", "entries a second", beside=("floor_hz", "bare syncs")), _has("rate_hz")),),
     "catalogue": ((_growth, _has("density", "p99_ms")),),
     "tuning": (
         (_TIMES_FASTER, _has("times_faster")),

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from pipeline.errors import (
+    AuthorityUnavailable,
     ClipError,
     ConfigError,
     Conflict,
@@ -44,6 +45,7 @@ ANSWERS: Final[Mapping[type[LamplighterError], Answer]] = {
     StoreRefused: Answer(3, 502),
     MailUnavailable: Answer(3, 503),
     MailRefused: Answer(3, 502),
+    AuthorityUnavailable: Answer(3, 503),
     DamagedDocument: Answer(1, 500),
     MachineError: Answer(4, 507),
     RepeatedBug: Answer(5, 500),
@@ -54,7 +56,7 @@ EXIT_CODES: Final[Mapping[int, str]] = {
     0: "done",
     1: "something was set aside, dropped or found damaged, or a file left out that may hold footage",
     2: "refused before any work: a flag, file or request, or something that is not there, settled or not yours to do",
-    3: "the store, the catalogue or the mail server does not answer, or refuses",
+    3: "the store, the catalogue, the mail server or the time-stamp authority does not answer, or refuses",
     4: "this machine lacks room on a disk, open files or memory",
     5: "a bug of Lamplighter: what it cost is set aside with its traceback; please report it",
 }

@@ -44,7 +44,15 @@ from pipeline.media.layouts import LAYOUTS
 from pipeline.media.profile import Profile
 from simulation.settings import FleetSettings
 from storage.access import ACCESS_KEY, SECRET_KEY, SESSION_TOKEN, SMTP_PASSWORD, UNSHOWN, StoreSettings
-from workers.settings import BatchSettings, HabitsSettings, LiveSettings, LogSettings, MailSettings, RecorderSettings
+from workers.settings import (
+    BatchSettings,
+    EvidenceSettings,
+    HabitsSettings,
+    LiveSettings,
+    LogSettings,
+    MailSettings,
+    RecorderSettings,
+)
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 _PREFIX = "LAMPLIGHTER_"
@@ -148,6 +156,7 @@ class Settings(BaseSettings):
     request: Limits = Limits()
     case: CaseSettings = CaseSettings()
     mail: MailSettings = MailSettings()
+    evidence: EvidenceSettings = EvidenceSettings()
     log: LogSettings = LogSettings()
     profile: Profile = Profile()
     fleet: FleetSettings = FleetSettings()

@@ -46,6 +46,10 @@ class MailRefused(LamplighterError):  # noqa: N818
     """The mail server answered no to all there is (name and password, sender, encryption): mend the settings."""
 
 
+class AuthorityUnavailable(LamplighterError):  # noqa: N818
+    """The time-stamp authority gives no stamp, and a setting lets nothing leave without: try again later."""
+
+
 class RequestRefused(LamplighterError):  # noqa: N818
     """A request breaks a published rule; `rule` names it."""
 

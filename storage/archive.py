@@ -26,6 +26,7 @@ from pipeline.case.usage import Usage
 from pipeline.clip import Camera, Clip, Clock, Owner, Transfer
 from pipeline.errors import DamagedDocument
 from pipeline.evidence.keys import Key
+from pipeline.evidence.manifest import Sealed
 from pipeline.log.entry import Leaf, LogName
 from pipeline.people import Agency, Person
 from pipeline.span import NS, Span, iso
@@ -171,6 +172,7 @@ class Archive:
             since=(as_it_is, as_it_is, _with_shares, as_it_is),
         )
         self.signers = Shelf(store, Key, "signers", name=lambda key: key.name)
+        self.packages = Shelf(store, Sealed, "packages", name=lambda one: one.name)
         self.case_keys = Shelf(store, CaseKey, "keys", name=lambda key: key.request)
         self.deliveries = Shelf(
             store,
@@ -184,11 +186,7 @@ class Archive:
         )
         self.usage = Shelf(store, Usage, "usage", name=lambda one: f"{one.request}/{one.name}")
         self.records = Shelf(
-            store,
-            Record,
-            "cases",
-            name=lambda one: f"{one.request}/{one.name}",
-            since=(_untold, as_it_is, as_it_is, as_it_is),
+            store, Record, "cases", name=lambda one: f"{one.request}/{one.name}", since=(_untold, *(as_it_is,) * 3)
         )
         self.chain = Shelf(store, Link, "audit", name=lambda entry: f"{entry.seq:012d}")
         self.entries = Shelf(store, Batch, "entries", name=lambda batch: f"{batch.log}/{batch.first:012d}")

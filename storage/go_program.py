@@ -41,7 +41,8 @@ class GoProgram:
     """A pinned version of a program: what it is called, and what building it takes.
 
     `size` is what building takes of the disk for a while (bytes), `packages` roughly how many are compiled, `otherwise`
-    what else one can do than install Go, "" for nothing.
+    what else one can do than install Go, "" for nothing. source: the folder of a program of our own, which is built
+    as it lies there and looked for nowhere else; `module` is only its name then, `version` follows from its files.
     """
 
     name: str
@@ -53,6 +54,7 @@ class GoProgram:
     packages: int
     oldest_go: tuple[int, int] = (1, 24)
     otherwise: str = ""
+    source: Path | None = None
 
     @property
     def cached(self) -> Path:
@@ -61,7 +63,7 @@ class GoProgram:
 
     def found(self) -> Path | None:
         """Find a binary that is there already: on PATH, else the cached one."""
-        on_path = shutil.which(self.command)
+        on_path = None if self.source else shutil.which(self.command)
         if on_path:
             return Path(on_path)
         return self.cached if self.cached.is_file() else None
@@ -145,7 +147,11 @@ def _build(program: GoProgram, progress: Callable[[str], None]) -> None:
         for unwanted in ("GOROOT", "GOOS", "GOARCH"):
             environment.pop(unwanted, None)
         progress(f"building {program.name} from source: {program.takes}, once on this machine")
-        command = [str(go), "install", "-v", "-ldflags=-s -w", f"{program.module}@{program.version}"]
+        if program.source is None:
+            command = [str(go), "install", "-v", "-ldflags=-s -w", f"{program.module}@{program.version}"]
+        else:
+            built = str(scratch / "bin" / program.command)
+            command = [str(go), "build", "-C", str(program.source), "-v", "-ldflags=-s -w", "-o", built, "."]
         advice = f"check the network (Go's module proxy), or put a `{program.command}` on PATH"
         _run(command, environment, progress=progress, program=program, advice=advice)
         (scratch / "bin" / program.command).replace(target)

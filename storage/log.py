@@ -14,7 +14,7 @@ from pipeline.log.entry import Leaf, LogName
 from pipeline.log.note import BadNote, Note
 from pipeline.log.tiles import WIDTH, Tile, Tiles
 from storage.archive import Archive, Batch
-from storage.contract import MissingObject
+from storage.contract import MissingObject, ObjectStore
 
 GROUP: Final = WIDTH
 """Entries that are packed into one object once they are all there; a batch never reaches over two groups."""
@@ -28,6 +28,11 @@ class Log:
 
     def __str__(self) -> str:
         return f"the {self.name} log in {self._store.url}"
+
+    @property
+    def store(self) -> ObjectStore:
+        """Where it lies."""
+        return self._store
 
     # Entries
 
@@ -58,8 +63,9 @@ class Log:
         if (found := self._archive.entries.get(self._name(index))) is not None:
             return found
         # Entries lie by themselves until others follow their group: only then may those at `index` have been packed.
+        # As many calls at every index: how many entries the kept log has is nobody's to know.
         group = index - index % GROUP
-        if index == group or self._store.head(self._archive.entries.key(self._name(group + GROUP))) is None:
+        if self._store.head(self._archive.entries.key(self._name(group + GROUP))) is None:
             return None
         packed = self._archive.entries.get(self._name(group))
         return None if packed is None or packed.end <= index else _cut(packed, index)
@@ -148,9 +154,11 @@ class Log:
         """
         for one in (tile, Tile(tile.level, tile.number)):
             try:
-                return self._store.get(self.key(one.path))[: tile.width * 32]
+                data = self._store.get(self.key(one.path))
             except MissingObject:
                 continue
+            # Of another length it is damaged, and not to be cut into shape.
+            return data[: tile.width * 32] if len(data) == one.width * 32 else data
         raise DamagedDocument(
             f"{self.key(tile.path)} is missing in {self._store.url}: `lamplighter log audit` says more"
         )

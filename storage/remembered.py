@@ -29,13 +29,20 @@ class Remembered:
 
     def get(self, name: LogName) -> Checkpoint | None:
         """Return what was seen last of a log, or None. Raises ConfigError for a file that is no checkpoint."""
+        note = self.note(name)
+        return None if note is None else Checkpoint.parse(note.text)
+
+    def note(self, name: LogName) -> Note | None:
+        """Return what `get` does with its signatures."""
         path = self.path(name)
         try:
-            return Checkpoint.parse(Note.parse(path.read_bytes()).text)
+            note = Note.parse(path.read_bytes())
+            Checkpoint.parse(note.text)
         except FileNotFoundError:
             return None
         except (OSError, BadNote) as error:
             raise ConfigError(f"{path}: what was seen last of the {name} log cannot be read: {error}") from error
+        return note
 
     def put(self, name: LogName, note: Note) -> None:
         """Remember a checkpoint, unless a larger one was seen."""

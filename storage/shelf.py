@@ -79,9 +79,28 @@ class Shelf(Generic[T]):
             data = self._store.get(key)
         except MissingObject:
             return None
+        return self._named(key, name, data)
+
+    def _named(self, key: str, name: str, data: bytes) -> T:
         document = self.read(key, data)
         if (said := self._name(document)) != name:
             raise DamagedDocument(f"{key} in {self._store.url} speaks of {said!r}: somebody put it there; remove it")
+        return document
+
+    def as_written(self, name: str) -> T | None:
+        """Return what `get` does, of a document of the newest version only if its bytes are those that are written.
+
+        Raises DamagedDocument for one that says the same in another way: nobody here wrote it so.
+        """
+        key = self.key(name)
+        try:
+            data = self._store.get(key)
+        except MissingObject:
+            return None
+        document = self._named(key, name, data)
+        # One without a version was never written of a kind that had one from the first.
+        if data != self.dump(document).encode() and json.loads(data).get(SCHEMA, 0) not in range(1, self.schema):
+            raise DamagedDocument(f"{self.key(name)} in {self._store.url} is not written as it is made: it was changed")
         return document
 
     def read(self, key: str, data: bytes) -> T:

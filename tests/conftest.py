@@ -17,6 +17,7 @@ pytest_plugins = [
     "ray_fixtures",
     "rtsp_fixtures",
     "street_fixtures",
+    "witness_fixtures",
 ]
 
 _FOOTAGE = Path(os.environ.get("LAMPLIGHTER_FOOTAGE", Path(__file__).parents[2] / "shared" / "footage"))
@@ -40,6 +41,7 @@ def cannot_run(reason: str) -> NoReturn:
 
 # Two tiers: what needs one of these is not run by `make test-fast`; nor is what is marked as whole by hand.
 _WHOLE_FIXTURES = {
+    *("golog_binary", "litewitness"),
     *("footage", "mailpit", "mailpit_server", "minio_binary", "minio_server", "ray_session", "rtsp"),
     "versitygw_server",
 }

@@ -15,12 +15,13 @@ from pipeline.case.letter import Kind, Letter
 from pipeline.case.life import CHECKLIST, Act, Step
 from pipeline.case.look import Look
 from pipeline.case.order import Basis, Order
-from pipeline.case.released import Covered, Record, commitment
+from pipeline.case.released import CONSENT, Covered, Record, Timing, commitment
 from pipeline.case.request import Request
 from pipeline.case.usage import Usage, Use
 from pipeline.clip import Camera, Clip, Clock, Condition, Disclosure, Owner, Sharing, Stream, Transfer
 from pipeline.cover import Cover
 from pipeline.evidence.keys import Key, Purpose
+from pipeline.evidence.manifest import Sealed
 from pipeline.log.entry import Leaf, LogName
 from pipeline.media.cut import Cut
 from pipeline.media.layouts import LAYOUTS, layout
@@ -132,15 +133,18 @@ ZONE = ((0.0, 0.0), (0.25, 0.0), (0.25, 0.5))
 COVER = Cover((ZONE,), moving=True, keep=(ZONE,), muted=(Span(NOON, NOON + NS),))
 SHARE = Share("a", (Span(NOON, NOON + MINUTE),), sound=True, cover=COVER)
 SAID: dict[str, Any] = {"withheld": ("c",), "discloses": ("block",), "note": "ü\n日本", "revision": 2}
+TIMING = Timing("path", "Europe/Vienna", 180.5, "verglichen ü")
+TOLD: dict[str, Any] = {"disclosed": dict.fromkeys(map(str, Disclosure), "Ölga"), "note": "ü", "timing": TIMING}
 DELIVERED = replace(
     delivery(
         ONE,
         released_ns=NOON + DAY,
-        disclosed=dict.fromkeys(map(str, Disclosure), "Ölga"),
-        note="ü",
         method="transcode",
         covered=tuple(Covered),
         muted=COVER.muted,
+        **TOLD,
+        hole_after=True,
+        basis=CONSENT,
     ),
     cover=COVER.under((ZONE,)),
     camera="cam-1",
@@ -204,6 +208,7 @@ DOCUMENTS: dict[str, tuple[Any, str]] = {
         Letter(ONE.id, "olga", Kind.ORDERED, NOON, 2, "o1", NOON + 1, "no such address"),
         f"letters/{ONE.id}/olga/ordered-o1.json",
     ),
+    "packages": (Sealed(ONE.id, "cd" * 32, NOON, "officer otto"), f"packages/{ONE.id}/"),
     "signers": (Key(Purpose.EVIDENCE, "ab" * 32, NOON - DAY, retired_ns=NOON), "signers/"),
     "usage": (Usage(ONE.id, DELIVERED.record.name, Use.DELETED, NOON), f"usage/{ONE.id}/"),
     "case_keys": (case_key(ONE), f"keys/{ONE.id}.json"),

@@ -6,14 +6,16 @@ Cut and handed over are by whoever has time; released is settled in one step bet
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pipeline.activity import Activity
-from pipeline.case.consent import Standing, disclosed
+from pipeline.case.consent import Consent, Standing, disclosed
 from pipeline.case.delivery import CaseKey, Delivery, kinds
-from pipeline.case.released import Record, commitment
+from pipeline.case.released import CONSENT, OWN, Record, Timing, commitment
+from pipeline.clip import Camera, Clock, Owner
 from pipeline.cover import BARE, Cover
 from pipeline.errors import ClipError, DamagedDocument
 from pipeline.media.cut import Cut, Product, make_cut
@@ -55,7 +57,7 @@ def prepare(job: DeliverJob, context: Context, watch: Stopwatch) -> tuple[Outcom
     """
     archive = context.archive
     with watch("record"), believed():
-        clip = clip_of(archive, job.clip)
+        clip, clock = clip_of(archive, job.clip)
         if job.span & clip.span is None:
             raise ClipError("consent", "the cut is not inside the request's time and area")
         if len(clip.recorded(job.span)) != 1:
@@ -82,7 +84,7 @@ def prepare(job: DeliverJob, context: Context, watch: Stopwatch) -> tuple[Outcom
             activity = _activity(archive, job.clip) if cut.cover.moving else None
             product = make_cut(source, target, cut, name=key.name(cut.id), activity=activity)
         # The account of one that was released and is gone says so: it leaves on a word that is asked for again.
-        delivery = replace(account(cut, product, key), word=known.word or "released before" if known else "")
+        delivery = replace(account(cut, product, key, clock), word=known.word or "released before" if known else "")
         # Cutting may take an hour, and an owner may change their mind in it.
         with watch("consent"), believed():
             _check(archive, cut)
@@ -108,8 +110,11 @@ def _check(archive: Archive, cut: Cut) -> Standing:
     return wall.check(cut.clip.camera, cut.clip.id, cut.span, sound=cut.profile.audio, cover=cut.cover)
 
 
-def account(cut: Cut, product: Product, key: CaseKey) -> Delivery:
-    """Return the operator's account of a product, with the record that the one who asked may read."""
+def account(cut: Cut, product: Product, key: CaseKey, clock: Clock | None = None) -> Delivery:
+    """Return the operator's account of a product, with the record that the one who asked may read.
+
+    clock: how the start of its clip is known, None where an earlier version did not say.
+    """
     name, salt = key.name(cut.id), key.salt(cut.id)
     # Of sound there is none to mute where the source has none.
     muted = tuple(both for part in cut.cover.muted if product.audio and (both := part & product.actual))
@@ -135,6 +140,9 @@ def account(cut: Cut, product: Product, key: CaseKey) -> Delivery:
         native=product.native,
         covered=kinds(replace(cut.cover, muted=muted)),
         muted=muted,
+        timing=None if clock is None else Timing(clock.source, clock.zone, clock.offset_s, clock.known),
+        hole_before=any(hole.end_ns == cut.span.start_ns for hole in cut.clip.holes),
+        hole_after=any(hole.start_ns == cut.span.end_ns for hole in cut.clip.holes),
     )
     return Delivery(
         *(cut.request, cut.id, cut.clip.id, cut.clip.sha256, salt, record),
@@ -191,9 +199,33 @@ def to_release(
         what = said.discloses if standing is Standing.SHARED and said is not None else ()
         told = disclosed(camera, owner, owner.discloses if standing is Standing.ALWAYS else what, cell_m)
         note = said.note if standing is Standing.SHARED and said is not None else ""
-        record = replace(waits.record, released_ns=at_once_ns if at_once else tick_ns, disclosed=told, note=note)
+        record = replace(
+            waits.record,
+            released_ns=at_once_ns if at_once else tick_ns,
+            disclosed=told,
+            note=note,
+            timing=_unnamed(waits.record.timing, camera, owner),
+            basis=_basis(standing, wall.consent(camera), camera, waits.record.asked),
+        )
         released.append(replace(waits, record=record, word=standing.value, owner=camera.owner))
     return released
+
+
+def _basis(standing: Standing, said: Consent, camera: Camera, asked: Span) -> str:
+    """Return on what a cut leaves, so coarse that it does not tell when or for what else its owner said so."""
+    if standing is Standing.ORDERED:
+        whole = [one for one in said.orders_for(camera, asked) if one.span & asked == asked]
+        return min(whole, key=lambda one: (one.approved_ns or 0, one.id)).basis.value
+    return OWN if standing is Standing.OWN else CONSENT
+
+
+def _unnamed(timing: Timing | None, camera: Camera, owner: Owner) -> Timing | None:
+    """Return how times are known without words that name the camera or its owner: people write them freely."""
+    if timing is None:
+        return None
+    names = {camera.id, camera.owner, *camera.aliases, owner.mail, *re.findall(r"\w{3,}", owner.name)} - {""}
+    known = timing.known.casefold()
+    return replace(timing, known="") if any(name.casefold() in known for name in names) else timing
 
 
 def _check_place(waits: Delivery) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
 
@@ -48,6 +49,26 @@ class LiveSettings(BaseModel):
     )
     metrics_host: str = Field("127.0.0.1", description="address the metrics are served at")
     metrics_port: int = Field(0, ge=0, le=65_535, description="port the metrics are served at; 0 = not served")
+
+
+class EvidenceSettings(BaseModel):
+    """What signs and stamps the packages that leave, and whether one may leave without."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    keys: Path = Field(Path("keys"), description="folder of this machine's private keys, in the data folder")
+    must_sign: bool = Field(False, description="let no package leave unsigned: where no key is, it is refused")
+    tsa_url: str = Field("", description="a time-stamp authority (RFC 3161), http or https; empty = none is asked")
+    tsa_certificate: str = Field("", description="PEM file of the authority's root certificate")
+    must_stamp: bool = Field(False, description="let no package leave without a time stamp")
+
+    @field_validator("tsa_url")
+    @classmethod
+    def _is_url(cls, text: str) -> str:
+        parts = urlsplit(text)
+        if text and (parts.scheme not in {"http", "https"} or not parts.hostname or "@" in parts.netloc):
+            raise ValueError("wanted http://HOST/PATH or https://HOST/PATH, without a name or password")
+        return text
 
 
 class HabitsSettings(BaseModel):

@@ -13,7 +13,7 @@ from typing import Final
 from pipeline.case.consent import Consent, Standing
 from pipeline.case.life import Life
 from pipeline.case.request import Request
-from pipeline.clip import Camera, Clip, Owner, Transfer, recorded_by
+from pipeline.clip import Camera, Clip, Clock, Owner, Transfer, recorded_by
 from pipeline.cover import Cover
 from pipeline.errors import ClipError, DamagedDocument
 from pipeline.span import Span
@@ -126,8 +126,11 @@ class Wall:
         return standing
 
 
-def clip_of(archive: Archive, name: str) -> Clip:
-    """Return a clip by its own record. Raises ClipError when there is none, or it is kept under another's name."""
+def clip_of(archive: Archive, name: str) -> tuple[Clip, Clock | None]:
+    """Return a clip by its own record, and how its start is known.
+
+    Raises ClipError when there is none, or it is kept under another's name.
+    """
     ingested = archive.clips.get(name)
     if ingested is None:
         raise ClipError("record", f"there is no record {name}; `lamplighter catalog rebuild` forgets it")
@@ -136,7 +139,7 @@ def clip_of(archive: Archive, name: str) -> Clip:
     # Of the key only a suffix is not in the name; a name has dots of its own.
     if clip_name(clip) != name or not re.fullmatch(rf"{re.escape(f'clips/{name}')}(\.[^./]*)?", clip.key):
         raise ClipError("consent", f"the record {name} speaks of other bytes than its name does; nothing leaves")
-    return clip
+    return clip, ingested.clock
 
 
 @contextmanager

@@ -28,6 +28,7 @@ from lamplighter.cli.explain import explain_clip
 from lamplighter.cli.fleet import fleet_app
 from lamplighter.cli.habits import habits_app
 from lamplighter.cli.ingest import ingest
+from lamplighter.cli.keys import keys_app
 from lamplighter.cli.log import log_app
 from lamplighter.cli.match import match
 from lamplighter.cli.measure import measure
@@ -42,6 +43,7 @@ from lamplighter.cli.rounds import rounds
 from lamplighter.cli.scan import scan
 from lamplighter.cli.show import show
 from lamplighter.cli.tune import tune
+from lamplighter.cli.verify import verify
 from lamplighter.cli.watch import watch
 from pipeline.errors import LamplighterError, RepeatedBug
 from pipeline.text import shown, shown_lines
@@ -57,7 +59,7 @@ app = typer.Typer(
 )
 for command in (
     *(scan, ingest, watch, match, asked, decide, deliver),
-    *(post, answer, bounce, rounds),
+    *(post, answer, bounce, rounds, verify),
     *(measure, show, tune, picture, doctor, bench, demo),
 ):
     app.command()(command)
@@ -81,6 +83,7 @@ for name, group in {
     "request": request_app,
     "order": order_app,
     "case": case_app,
+    "keys": keys_app,
     "catalog": catalog_app,
     "log": log_app,
     "audit": audit_app,

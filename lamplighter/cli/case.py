@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lamplighter.cli.options import Acting, Json, RequestId, desk_as, desk_of
+from lamplighter.cli.options import Acting, ActingIfGiven, Json, RequestId, desk_as, desk_of, one_of
+from pipeline.errors import ConfigError
 
 if TYPE_CHECKING:
     from pipeline.case.view import Progress, View
@@ -67,6 +68,44 @@ def fetch(
         tables.write_json(seen.document())
     else:
         tables.say(f"clips of request {request} in {to}: {len(seen.clips)}")
+
+
+@case_app.command("export")
+def export(
+    context: typer.Context,
+    request: Annotated[str, typer.Argument(help="The request's id; none with --complete.")] = "",
+    *,
+    person: ActingIfGiven = "",
+    to: Annotated[str, typer.Option(help="A new folder for the package, or s3://BUCKET/PREFIX.")] = "",
+    complete: Annotated[
+        Path | None, typer.Option(help="The folder of a package, to add the signature or time stamp that it lacks.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Write what was released for a case as one sealed package, which anybody can check with common tools, offline.
+
+    An officer's own case, or as the operator any. It holds what `case show` and `case fetch` show and no more. It is
+    signed by this machine's key, and time-stamped where an authority is set ([evidence] in the settings); what it lacks
+    is said, and can be added later.
+    """
+    from lamplighter.cli import tables
+    from lamplighter.report.package import pages
+
+    one_of({"--to": to, "--complete": complete})
+    if bool(request) != bool(to):
+        raise ConfigError("wanted REQUEST with --to, or --complete alone")
+    with desk_as(context, person) as desk:
+        if complete is None:
+            done = desk.export_case(request, to, pages=pages, saw=tables.warn)
+        else:
+            done = desk.complete_package(complete, saw=tables.warn)
+    if as_json:
+        tables.write_json(done.document())
+        return
+    tables.say(f"{done.place}: {'' if done.made else 'is there already, '}{done.files:,} files, {done.size:,} bytes")
+    tables.say(f"signed by {done.signed_by}" if done.signed_by else "signed by nobody")
+    for lack in done.lacks:
+        tables.say(f"it lacks {lack}")
 
 
 def _print(seen: View) -> None:

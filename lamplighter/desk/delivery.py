@@ -26,7 +26,7 @@ from pipeline.case.request import Request
 from pipeline.clip import Camera, Clip
 from pipeline.cover import Cover
 from pipeline.errors import Conflict
-from pipeline.log.entry import sha256
+from pipeline.log.entry import LogName, sha256
 from pipeline.media.cut import Cut
 from pipeline.media.profile import Profile
 from pipeline.span import Span
@@ -70,7 +70,10 @@ def deliver(holdings: Holdings, request: Request, *, saw: Saw) -> Tally:
             break
     known = {one.cut: one for one in holdings.catalog.cases.deliveries(request.id)}
     tally.count_released(known, now)
-    logs.seal_tick(holdings)
+    if request.own:  # that an owner asked for their own footage moves nothing that others see
+        logs.seal(holdings, LogName.KEPT)
+    else:
+        logs.seal_tick(holdings, start_ns)
     return tally
 
 
@@ -191,6 +194,8 @@ def _jobs(holdings: Holdings, request: Request) -> tuple[dict[str, DeliverJob], 
         parts, sound = consent.let_out(camera, clip.id, span, now_ns)
         how = profile if sound is None else profile.model_copy(update={"audio": sound})
         both = [one for part in parts for recorded in row.match.recorded if (one := part & recorded)]
+        # What an order names leaves whole on the order, and at once: a part of it would tell when its owner answered.
+        both = [one for one in both if not consent.ordered(camera, one)]
         chosen = consent.word(camera, clip.id, now_ns) is Standing.SHARED
         if chosen or row.match.verdict is not Verdict.NO_MOTION:
             covered = partial(_covered, consent, camera, clip.id, now_ns=now_ns)

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import logging
 import secrets
-import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
 from lamplighter.desk.holdings import Holdings
+from lamplighter.desk.keys import keyring
 from pipeline.errors import ConfigError, Conflict, DamagedDocument, LamplighterError, NotFound
 from pipeline.evidence.keys import Purpose
 from pipeline.log import merkle
@@ -23,7 +23,7 @@ from pipeline.log.proven import Proven
 from pipeline.span import iso
 from pipeline.text import shown
 from storage.catalog.check import Known, Report, keys_of
-from storage.keyring import Keyring
+from storage.catalog.strays import check_identity
 from storage.log import Log
 from storage.remembered import Remembered
 from workers.witness import Witnessed, cosigned, key_of
@@ -103,21 +103,24 @@ def sealed(holdings: Holdings, name: LogName) -> Note:
     return note
 
 
-def seal_all(holdings: Holdings) -> list[Witnessed]:
-    """Seal both logs, the kept one inside the open one, and ask the witnesses: at every round."""
-    seal_tick(holdings)
+def seal_all(holdings: Holdings, start_ns: int) -> list[Witnessed]:
+    """Seal both logs, the kept one inside the open one, and ask the witnesses: at the end of every round."""
+    seal_tick(holdings, start_ns)
     return witness(holdings)
 
 
-def seal_tick(holdings: Holdings) -> None:
-    """Seal both logs, the kept one inside the open one."""
-    name_tick(holdings)
+def seal_tick(holdings: Holdings, start_ns: int) -> None:
+    """Seal both logs at the end of a run that began at an instant, the kept one inside the open one."""
+    name_tick(holdings, start_ns)
     seal(holdings, LogName.OPEN)
 
 
-def name_tick(holdings: Holdings) -> None:
-    """Enter the checkpoint of the kept log into the open one, once a tick, whether or not anything happened in it."""
-    tick_ns = holdings.settings.case.tick_ns(time.time_ns())
+def name_tick(holdings: Holdings, start_ns: int) -> None:
+    """Enter the checkpoint of the kept log into the open one, once a tick, whether or not anything happened in it.
+
+    The tick is the last one before the run began: how long the run took is nobody's to know.
+    """
+    tick_ns = holdings.settings.case.tick_ns(start_ns)
     seal(holdings, LogName.KEPT)
     try:
         note = Log(holdings.archive, LogName.KEPT).checkpoint()
@@ -125,7 +128,6 @@ def name_tick(holdings: Holdings) -> None:
         return
     origin = origin_of(holdings, LogName.KEPT)
     told = Checkpoint(origin, 0, merkle.EMPTY).text if note is None else note.text
-    # At the tick and not now: how long a round took, also of what was not released, is nobody's to know.
     line = holdings.line(SEALED, iso(tick_ns), told, at_ns=tick_ns)
     holdings.catalog.logs.append_once(line)
 
@@ -151,7 +153,7 @@ def witness(holdings: Holdings) -> list[Witnessed]:
 
 def check_signs(holdings: Holdings) -> None:
     """Raise ConfigError where `log.must_sign` holds and this machine has no key for the log."""
-    if holdings.settings.log.must_sign and _keyring(holdings).signer(Purpose.LOG) is None:
+    if holdings.settings.log.must_sign and keyring(holdings).signer(Purpose.LOG) is None:
         raise ConfigError(
             "log.must_sign: this machine has no key for the log, so nothing is released; make one (lamplighter keys "
             "make), or put it back"
@@ -172,14 +174,10 @@ def origin_of(holdings: Holdings, name: LogName) -> str:
 
 
 def _signed(holdings: Holdings, origin: str, note: Note) -> Note:
-    signer = _keyring(holdings).signer(Purpose.LOG)
+    signer = keyring(holdings).signer(Purpose.LOG)
     if signer is None:
         return note
     return note.signed(signer, Verifier(origin, bytes.fromhex(signer.key.public)))
-
-
-def _keyring(holdings: Holdings) -> Keyring:
-    return Keyring(holdings.settings.data / "keys", holdings.archive)
 
 
 def _remembered(holdings: Holdings) -> Remembered:
@@ -257,17 +255,29 @@ def audit(holdings: Holdings, *, quick: bool) -> Report:
     unread: list[str] = []
     for name in LogName:
         try:
-            seen = remembered.get(name)
+            noted = remembered.note(name)
         except ConfigError as error:
-            seen = None
+            noted = None
             unread.append(str(error))
         witnesses = tuple(map(key_of, holdings.settings.log.witnesses)) if name is LogName.OPEN else ()
-        keys = tuple(_keys(holdings, name)) if holdings.archive.logs.get(name.value) is not None else ()
-        found[name] = Known(keys, seen, witnesses)
+        keys = tuple(_published(holdings, name))
+        last = None if noted is None else Checkpoint.parse(noted.text)
+        found[name] = Known(keys, last, noted, witnesses)
     report = holdings.catalog.logs.check(found, quick=quick)
     for told in unread:
         report.found("here", told)
+    for name, seen in report.logs.items():
+        check_identity(holdings.archive, name, seen.origin, found=report.found)
     return report
+
+
+def _published(holdings: Holdings, name: LogName) -> list[Verifier]:
+    """Return the keys of a log as far as they can be read: the audit says what cannot be."""
+    try:
+        known = holdings.archive.logs.get(name.value)
+    except DamagedDocument:
+        return []
+    return [] if known is None else list(keys_of(holdings.archive, known.origin, purpose=Purpose.LOG))
 
 
 def erase(holdings: Holdings, name: LogName, index: int, *, why: str) -> int:

@@ -79,6 +79,13 @@ MAY: Final[Mapping[str, frozenset[Role]]] = {
     "withdraw_order": frozenset({Role.LEGAL, Role.REVIEWER}),
     "orders": frozenset({Role.OPERATOR, Role.LEGAL, Role.REVIEWER}),
     "upgrade_cases": _OPERATOR,
+    # Evidence. A package tells no more than its case does to the one who asked.
+    "export_case": frozenset({Role.OPERATOR, Role.OFFICER, Role.OWNER}),
+    "complete_package": frozenset({Role.OPERATOR, Role.OFFICER, Role.OWNER}),
+    "make_keys": _OPERATOR,
+    "published_keys": _OPERATOR,
+    "rotate_key": _OPERATOR,
+    "publish_keys": _OPERATOR,
     # The books
     "rebuild": _OPERATOR,
     "log_checkpoint": frozenset({Role.OPERATOR, Role.AUDITOR}),

@@ -33,7 +33,7 @@ class Round:
 
 def go_round(holdings: Holdings, done: MutableMapping[str, int]) -> Round:
     """Send what is approved and release what is due; see Desk.rounds."""
-    sent, delivered, released = [], [], 0
+    start_ns, sent, delivered, released = time.time_ns(), [], [], 0
     failed: list[tuple[str, str]] = []
     for request, life in _lives(holdings, failed):
         if request.own or life.held or life.state(time.time_ns()) is not State.APPROVED:
@@ -58,7 +58,7 @@ def go_round(holdings: Holdings, done: MutableMapping[str, int]) -> Round:
         released += len(holdings.catalog.cases.deliveries(request.id)) - before
         if _finished(holdings, request, life, tally):
             done[request.id] = orders
-    seal_all(holdings)
+    seal_all(holdings, start_ns)
     return Round(tuple(sent), tuple(delivered), released, tuple(failed))
 
 

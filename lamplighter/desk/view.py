@@ -13,6 +13,7 @@ from lamplighter.desk.files import write_file
 from lamplighter.desk.holdings import Holdings
 from pipeline.actor import Role
 from pipeline.case.life import Act, Life
+from pipeline.case.released import Record
 from pipeline.case.request import Request
 from pipeline.case.view import Asked, Course, Progress, View, progress, view
 from pipeline.errors import ConfigError, DamagedDocument, NotFound
@@ -22,7 +23,11 @@ from storage.contract import MissingObject
 
 def case(holdings: Holdings, name: str) -> View:
     """Return a case of the actor's own; see Desk.case."""
-    asked = own(holdings, name)
+    return seen(holdings, own(holdings, name))
+
+
+def seen(holdings: Holdings, asked: Request) -> View:
+    """Return the view of a case, whoever may have it."""
     records = list(holdings.archive.records.all(f"{asked.id}/"))
     told, course = _asked(asked), _course(life_of(holdings, asked))
     return view(told, course, records, tick_s=holdings.settings.case.tick_s, now_ns=time.time_ns())
@@ -39,26 +44,43 @@ def cases(holdings: Holdings) -> list[Progress]:
 
 def fetch_case(holdings: Holdings, name: str, folder: Path, *, saw: Callable[[str], None]) -> View:
     """Write what was released for a case of the actor's own into a folder; see Desk.fetch_case."""
-    seen, archive, asked = case(holdings, name), holdings.archive, own(holdings, name)
-    for record in seen.clips:
-        if record.key != released_key(record.request, record.name):
-            raise DamagedDocument(f"the record of {record.name} names a file of no clip that was released")
-        holdings.log("fetched", record.key, f"sha256 {record.sha256}", request=asked)
+    found, archive, asked = case(holdings, name), holdings.archive, own(holdings, name)
+    for record in found.clips:
         film, account = folder / f"{record.name}.mp4", folder / f"{record.name}.json"
+        take(holdings, asked, record, film=film)
         try:
-            folder.mkdir(parents=True, exist_ok=True)
-            found = archive.store.fetch(record.key, film)
             write_file(account, archive.store.get(archive.records.key(f"{record.request}/{record.name}")))
             for path in (film, account):  # when it was fetched, or cut, is no fact of the clip
                 os.utime(path, ns=(record.released_ns, record.released_ns))
         except MissingObject as error:
-            raise NotFound(f"{record.name} was released and is gone from the store; ask its operator for it") from error
+            raise _gone(record) from error
         except OSError as error:
             raise ConfigError(f"{folder}: cannot be written: {error.strerror}") from error
-        if found != record.sha256:
-            raise DamagedDocument(f"{record.key} is not what was released: wanted {record.sha256}, got {found}")
         saw(record.name)
-    return seen
+    return found
+
+
+def take(holdings: Holdings, asked: Request, record: Record, *, film: Path) -> None:
+    """Log that a released clip is fetched, and write it to a file; its folder is made. Raises as Desk.fetch_case does.
+
+    What was written is there also where it is other bytes than were released.
+    """
+    if record.key != released_key(record.request, record.name):
+        raise DamagedDocument(f"the record of {record.name} names a file of no clip that was released")
+    holdings.log("fetched", record.key, f"sha256 {record.sha256}", request=asked)
+    try:
+        film.parent.mkdir(parents=True, exist_ok=True)
+        got = holdings.archive.store.fetch(record.key, film)
+    except MissingObject as error:
+        raise _gone(record) from error
+    except OSError as error:
+        raise ConfigError(f"{film.parent}: cannot be written: {error.strerror}") from error
+    if got != record.sha256:
+        raise DamagedDocument(f"{record.key} is not what was released: wanted {record.sha256}, got {got}")
+
+
+def _gone(record: Record) -> NotFound:
+    return NotFound(f"{record.name} was released and is gone from the store; ask its operator for it")
 
 
 def own(holdings: Holdings, name: str) -> Request:

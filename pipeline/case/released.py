@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Literal
+from typing import Final, Literal
 
 from pipeline.span import Span
 
@@ -27,6 +27,25 @@ class Covered(StrEnum):
     SOUND = "sound"
 
 
+CONSENT: Final = "consent"
+"""The basis of what left on its owner's word, whenever and however they gave it."""
+OWN: Final = "own footage"
+"""The basis of what its owner asked for themselves."""
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """How it is known when a clip was recorded: what its start was read from, and in which zone, "" for UTC.
+
+    offset_s: seconds that the camera's clock was ahead, which were taken off; known: how that is known, in words.
+    """
+
+    source: str
+    zone: str = ""
+    offset_s: float = 0.0
+    known: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class Record:
     """One released clip: `name` is what its files are called, `key` where its bytes lie, `sha256` is their hash.
@@ -40,6 +59,8 @@ class Record:
     asked time that are in the source and cannot be shown. similarity: of re-encoded pictures, that of the frame least
     like its source, 0 to 1 (see pipeline.media.cut); None where an earlier version did not compare. covered: what is
     covered of it, no more than who watches it sees; muted: the times of it, UTC, that are silence.
+    timing: how its times are known. hole_before, hole_after: whether the recording itself lacks what goes before or
+    follows. basis: CONSENT, OWN, or the kind of the legal order. Of earlier versions nothing is known of these four.
 
     Raises ValueError for a record that cannot be true.
     """
@@ -68,6 +89,10 @@ class Record:
     native: tuple[tuple[int, int], ...] = ()
     covered: tuple[Covered, ...] = ()
     muted: tuple[Span, ...] = ()
+    timing: Timing | None = None
+    hole_before: bool = False
+    hole_after: bool = False
+    basis: str = ""
 
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name):

@@ -6,7 +6,7 @@ It knows no camera, no owner, no decision, no clip and no letter; whoever shows 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from typing import Any
 
@@ -167,6 +167,10 @@ def _told(record: Record) -> dict[str, Any]:
         "native": [list(one) for one in record.native],
         "covered": [str(one) for one in record.covered],
         "muted": [str(one) for one in record.muted],
+        "timing": None if record.timing is None else asdict(record.timing),
+        "hole_before": record.hole_before,
+        "hole_after": record.hole_after,
+        "basis": record.basis,
     }
 
 

@@ -6,7 +6,7 @@ import base64
 import hashlib
 import re
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
@@ -85,7 +85,7 @@ class Signer:
     """A private key beside its public half; it is never written into a document, and tells nothing of itself."""
 
     key: Key
-    _private: Ed25519PrivateKey
+    _private: Ed25519PrivateKey = field(compare=False)
 
     def __repr__(self) -> str:
         return f"Signer({self.key.fingerprint})"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
@@ -39,11 +40,34 @@ class File:
 
 
 @dataclass(frozen=True, slots=True)
+class Sealed:
+    """The operator's account of a package that left: of which request, the SHA-256 of its list of tag files, by whom.
+
+    What is added to a package later is added to one of these alone. Raises ValueError for what is no SHA-256.
+    """
+
+    request: str
+    sha256: str
+    made_ns: int
+    by: str
+
+    def __post_init__(self) -> None:
+        if not re.fullmatch(r"[0-9a-f]{64}", self.sha256):
+            raise ValueError(f"a SHA-256 is 64 hexadecimal digits, got {self.sha256!r}")
+
+    @property
+    def name(self) -> str:
+        """What its document is called."""
+        return f"{self.request}/{self.sha256[:20]}"
+
+
+@dataclass(frozen=True, slots=True)
 class Manifest:
     """All that a package says: the request as its case shows it, its files, who made it when, by which version.
 
-    case: `CaseView.document()` without its clips. keys: fingerprints of those that sign it. lacks: in words, what was
-    wanted and could not be had yet (a signature, a witness, a time stamp).
+    case: `View.document()` without its clips. keys: fingerprints of those that sign it. lacks: in words, what was
+    wanted when it was made and can be had no more, since nothing in it changes; a signature, a proof and a time stamp
+    stand beside it, and whether they do is seen.
     """
 
     request: str
@@ -59,6 +83,7 @@ class Manifest:
         """Return the statement as plain values for JSON."""
         told = asdict(self)
         told["files"] = [asdict(one) | {"part": str(one.part)} for one in self.files]
+        told["keys"], told["lacks"] = list(self.keys), list(self.lacks)
         return {
             "_type": STATEMENT,
             "subject": [{"name": one.path, "digest": {"sha256": one.sha256}} for one in self.files],

@@ -9,7 +9,7 @@ import struct
 import textwrap
 from typing import TYPE_CHECKING, Final
 
-from pipeline.evidence.keys import Key, ssh_string
+from pipeline.evidence.keys import Key, Purpose, ssh_string
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -27,9 +27,27 @@ def sign(message: bytes, signer: Signer) -> str:
     """Return the signature over a message as the text of a .sig file."""
     signature = ssh_string(b"ssh-ed25519") + ssh_string(signer.sign(_signed(message)))
     fields = (signer.key.blob, NAMESPACE.encode(), b"", _HASH.encode(), signature)
+    return _written(fields)
+
+
+def _written(fields: Iterable[bytes]) -> str:
     blob = _MAGIC + struct.pack(">I", 1) + b"".join(map(ssh_string, fields))
     lines = textwrap.wrap(base64.b64encode(blob).decode(), 70)
     return "\n".join([_BEGIN, *lines, _END, ""])
+
+
+def embedded(text: str) -> Key:
+    """Return the key that a signature says it is by; nobody vouches for it. Raises ValueError for another form."""
+    fields = list(_fields(text))
+    prefix = ssh_string(b"ssh-ed25519") + struct.pack(">I", 32)
+    if len(fields) != 5 or not fields[0].startswith(prefix) or len(fields[0]) != len(prefix) + 32:
+        raise ValueError("the signature is not of OpenSSH's form, or not by an Ed25519 key")
+    return Key(Purpose.EVIDENCE, fields[0][len(prefix) :].hex(), 0)
+
+
+def rewritten(text: str) -> str:
+    """Return a signature as `sign` writes it down: one that says the same in another way differs."""
+    return _written(list(_fields(text)))
 
 
 def verify(text: str, message: bytes, keys: Iterable[Key]) -> Key:

@@ -83,7 +83,7 @@ class Entry:
                 *(int(said["at_ns"]), str(said["actor"]), str(said["action"]), str(said["subject"])),
                 *(str(said["detail"]), str(said["request"]), {str(k): str(v) for k, v in said["sha256"].items()}),
             )
-        except (LookupError, TypeError, AttributeError) as error:
+        except (LookupError, TypeError, AttributeError, RecursionError) as error:
             raise ValueError(f"wanted an entry of the log, got something else: {error!r}") from None
 
 
@@ -107,6 +107,14 @@ class Leaf:
             return hidden(bytes.fromhex(self.salt), self.text).hex() == self.hash
         except ValueError:
             return False
+
+    @property
+    def readable(self) -> Entry | None:
+        """What it says, None where that is no entry (an audit names it) or was erased."""
+        try:
+            return self.entry
+        except ValueError:
+            return None
 
     @property
     def entry(self) -> Entry | None:

@@ -38,9 +38,12 @@ class Proven:
             fields = json.loads(said)
             if set(fields) != {"index", "log", "salt", "text"} or type(fields["index"]) is not int:
                 raise TypeError("its fields are other ones")  # noqa: TRY301 - told as the others are
-            return cls(LogName(fields["log"]), fields["index"], str(fields["salt"]), str(fields["text"]), proof)
+            found = cls(LogName(fields["log"]), fields["index"], str(fields["salt"]), str(fields["text"]), proof)
+            if found.json() != said:
+                raise ValueError("it is written in another way")  # noqa: TRY301
         except (ValueError, TypeError, RecursionError) as error:
             raise BadProof(f"wanted an entry of the log with its salt, got something else: {error}") from None
+        return found
 
     def check(self, key: Verifier, *, witnesses: Iterable[Verifier] = (), quorum: int = 0) -> Entry:
         """Return what it says, once it is shown that it was logged so. Raises BadProof, offline and with no store.

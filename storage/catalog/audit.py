@@ -93,9 +93,8 @@ def erased(name: LogName, index: int, leaf: Leaf) -> Batch:
 def rows(batch: Batch) -> Iterator[dict[str, object]]:
     """Yield the rows of a batch; by its request an entry of the open log alone is found."""
     for seq, leaf in enumerate(batch.leaves, batch.first):
-        request = None
-        if batch.log is LogName.OPEN and leaf.text is not None:
-            request = Entry.parse(leaf.text).request or None
+        entry = leaf.readable if batch.log is LogName.OPEN else None
+        request = entry.request or None if entry is not None else None
         yield {"log": batch.log.value, "seq": seq, "leaf": leaf.hash, "request": request}
 
 
@@ -115,7 +114,7 @@ def next_index(run: sa.Connection, archive: Archive, name: LogName) -> int:
 def since(run: sa.Connection, archive: Archive, at_ns: int, *, log: LogName) -> Iterator[Entry]:
     """Yield the entries of a log from the last one back, until one that was written before an instant."""
     for _, leaf in Log(archive, log).backwards(next_index(run, archive, log)):
-        entry = leaf.entry
+        entry = leaf.readable
         if entry is not None:
             if entry.at_ns < at_ns:
                 return

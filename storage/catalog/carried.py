@@ -35,7 +35,7 @@ def carry_over(archive: Archive, salt: Callable[[LogName, int], bytes]) -> None:
 
 
 def _is_ours(leaf: Leaf) -> bool:
-    entry = leaf.entry
+    entry = leaf.readable
     return entry is not None and entry.action == CARRIED
 
 

@@ -6,26 +6,32 @@ Every place that is wrong is named, not only the first one.
 from __future__ import annotations
 
 import hashlib
+import re
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import sqlalchemy as sa
 
+from pipeline.case.released import Record
 from pipeline.errors import DamagedDocument
 from pipeline.log import merkle
 from pipeline.log.checkpoint import Checkpoint
 from pipeline.log.entry import Entry, Leaf, LogName
 from pipeline.log.note import BadNote, Note, Verifier
 from pipeline.log.tiles import Tile, Tiles, split
-from storage.archive import Archive
-from storage.catalog import tables
+from storage.archive import Archive, Batch
+from storage.catalog import strays, tables
 from storage.catalog.database import Database
 from storage.contract import MissingObject
 from storage.log import Log, first_of
 
-_HASH_DIGITS = 64
+_HASH = re.compile(r"[0-9a-f]{64}")
+_ERASED = {f"{name} entry erased" for name in LogName}
+_SHA256 = re.compile(r"sha256 ([0-9a-f]{64})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +47,14 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What is known of one log from elsewhere: who may sign it, and the last checkpoint that was seen here."""
+    """What is known of one log from elsewhere: who may sign it, and the last checkpoint that was seen here.
+
+    noted: the same with its signatures.
+    """
 
     keys: tuple[Verifier, ...] = ()
     seen: Checkpoint | None = None
+    noted: Note | None = None
     witnesses: tuple[Verifier, ...] = ()
 
 
@@ -81,26 +91,36 @@ def check(database: Database, archive: Archive, known: Mapping[LogName, Known], 
     Raises StoreUnavailable and StoreRefused as the store does; whatever else is wrong stands in the report.
     """
     report = Report()
-    delivered = _Delivered()
+    delivered, published = _Delivered(), strays.Published()
     trees: dict[LogName, Tiles] = {}
     sealed: list[tuple[int, Entry]] = []
+    erased: set[tuple[str, int]] = set()
+    said_erased: set[tuple[str, int]] = set()
 
-    def kept_told(index: int, entry: Entry) -> None:
-        del index
-        delivered.note(LogName.KEPT, entry)
-
-    def open_told(index: int, entry: Entry) -> None:
-        delivered.note(LogName.OPEN, entry)
+    def told(index: int, entry: Entry) -> None:
+        delivered.note(entry)
+        published.note(entry)
         if entry.action == "sealed":
             sealed.append((index, entry))
+        if entry.action in _ERASED:
+            name, _, number = entry.subject.partition(" ")
+            said_erased.add((name, int(number)))
 
-    for name, told in ((LogName.KEPT, kept_told), (LogName.OPEN, open_told)):
+    for name in (LogName.KEPT, LogName.OPEN):
         one = _OneLog(database, archive, report, name=name, known=known.get(name, Known()))
         trees[name] = one.check(told)
+        erased |= {(name.value, index) for index in one.erased}
     for index, entry in sealed:
         _check_sealed(report, index, entry, trees[LogName.KEPT])
+    for place, index in sorted(erased - said_erased):
+        report.found(f"{place} entry {index}", "was erased, and no entry says by whom and why")
+    for place, index in sorted(said_erased - erased):
+        report.found(f"{place} entry {index}", "can be read, and an entry says that it was erased")
+    later = partial(strays.since, archive, {name: tree.size for name, tree in trees.items()})
+    published.check(archive, later, found=report.found)
     if next(archive.chain.names(), None) is not None and not report.logs[LogName.KEPT].entries:
         report.found("audit/", "an earlier version's log is not carried over yet; the next step that is logged does it")
+    strays.check_cases(archive, delivered.keys, later, found=report.found)
     delivered.check(archive, report, quick=quick)
     return report
 
@@ -112,6 +132,7 @@ class _OneLog:
         self._database, self._archive, self._report, self._name = database, archive, report, name
         self._log, self._known = Log(archive, name), known
         self._seen = report.logs.setdefault(name, Checked(name))
+        self.erased: list[int] = []
 
     def check(self, told: Callable[[int, Entry], None]) -> Tiles:
         """Check it, and return its tree as its entries give it; each that can be read is `told`."""
@@ -125,6 +146,9 @@ class _OneLog:
         tree, new = Tiles(0, self._log.tile).grown(hashes)
         size = self._seen.sealed = min(self._head.size, len(hashes))
         self._tiles(Tiles(0, self._log.tile).grown(hashes[:size])[1] if size < len(hashes) else new)
+        found = self._report.found
+        strays.check_tile_files(self._log, new, note=note, found=found)
+        strays.check_entry_files(self._archive, self._name, found=found)
         self._heads(tree, note)
         return tree
 
@@ -157,19 +181,21 @@ class _OneLog:
 
     def _there(self) -> Iterator[tuple[int, Leaf]]:
         """Yield the leaves that are there with their indices; what cannot be read is found."""
-        end = 0
+        last: Batch | None = None
         for name in self._log.names():
-            first = first_of(name)
-            if first < end:
-                continue
+            key = self._archive.entries.key(name)
             try:
-                batch = self._archive.entries.get(name)
+                batch = self._archive.entries.as_written(name)
             except DamagedDocument as error:
-                self._report.found(f"entries/{name}.json", str(error))
+                self._report.found(key, str(error))
                 continue
-            if batch is not None:
-                yield from enumerate(batch.leaves, batch.first)
-                end = batch.end
+            if batch is None:
+                continue
+            if last is not None and first_of(name) < last.end:
+                strays.check_twice(key, batch, last, found=self._report.found)
+                continue
+            yield from enumerate(batch.leaves, batch.first)
+            last = batch
 
     def _beside_rows(self, run: sa.Connection) -> Iterator[tuple[Leaf | None, str | None]]:
         """Yield for each index the leaf that is there and the hash that the catalogue has; either may be missing."""
@@ -193,18 +219,19 @@ class _OneLog:
         stored, place = self._stored(index), self._place(index)
         if leaf is None:
             self._report.found(place, "is missing: it was logged, and is not there")
-            return stored or (bytes.fromhex(row) if row is not None else merkle.EMPTY)
+            return stored or _digest(row or "")
         if not leaf.right:
             self._report.found(place, "was changed: its text is not what was logged")
         elif row is None:
             self._report.found(place, "is not in the catalogue (lamplighter catalog rebuild)")
         elif row != leaf.hash:
             self._report.found(place, "is another one than the catalogue knows")
-        digest = bytes.fromhex(leaf.hash) if len(leaf.hash) == _HASH_DIGITS else merkle.EMPTY
+        digest = _digest(leaf.hash)
         if stored is not None and stored != digest:
             self._report.found(place, "is not the one that was sealed: it was changed with its hash, or its tile was")
         if leaf.text is None:
             self._seen.erased += 1
+            self.erased.append(index)
         else:
             try:
                 told(index, Entry.parse(leaf.text))
@@ -240,9 +267,18 @@ class _OneLog:
                 seen.witnessed = sum(key in signers for key in known.witnesses)
                 if known.keys and not seen.signed:
                     self._report.found(place, "is signed by no key that was published for it (lamplighter keys show)")
+            strays.check_signatures(
+                note, known.noted, [*known.keys, *known.witnesses], place=place, found=self._report.found
+            )
         before = known.seen
-        if before is None:
-            return
+        if before is not None:
+            self._before(tree, note, before)
+
+    def _before(self, tree: Tiles, note: Note | None, before: Checkpoint) -> None:
+        """Check what was seen here before against the tree of what is there."""
+        place = self._log.key("checkpoint")
+        if note is None:
+            self._report.found(place, f"is missing: one over {before.size} entries was seen here before")
         if note is None or before.size > self._head.size:
             has = 0 if note is None else self._head.size
             self._report.found(
@@ -254,6 +290,11 @@ class _OneLog:
             )
         if note is not None and before.origin != self._head.origin:
             self._report.found(place, f"is of {self._head.origin}, and was of {before.origin} here before")
+
+
+def _digest(text: str) -> bytes:
+    """Return the hash of a leaf as it is written; of what is no hash, one that no leaf has."""
+    return bytes.fromhex(text) if _HASH.fullmatch(text) else merkle.EMPTY
 
 
 def _check_sealed(report: Report, index: int, entry: Entry, kept: Tiles) -> None:
@@ -275,14 +316,27 @@ class _Delivered:
 
     def __init__(self) -> None:
         self._last: dict[str, Mapping[str, str]] = {}
+        self._accounts: dict[str, Record] | None = None
 
-    def note(self, log: LogName, entry: Entry) -> None:
-        """Take in what an entry says; what both logs say of an own request is said in one of them alone."""
-        del log
-        if entry.action == "delivered" and entry.sha256.get("clip"):
-            self._last[entry.subject] = entry.sha256
-        elif entry.action == "removed from case":
+    @property
+    def keys(self) -> Iterable[str]:
+        """Where the clips lie."""
+        return self._last
+
+    def note(self, entry: Entry) -> None:
+        """Take in what an entry says; in the words of an earlier version's chain stands the hash of a clip."""
+        if entry.action == "delivered":
+            found = _SHA256.search(entry.detail)
+            self._last[entry.subject] = (
+                entry.sha256 if "clip" in entry.sha256 else {"clip": found[1]} if found is not None else {}
+            )
+        elif entry.action in {"removed from case", "old name removed"}:
             self._last.pop(entry.subject, None)
+        elif entry.action == "case upgraded":
+            before = entry.detail.removeprefix("formerly ").partition(";")[0]
+            moved = self._last.pop(before, {})
+            if ";" not in entry.detail:  # else its bytes were gone; its record was made anew
+                self._last[entry.subject] = {"clip": moved["clip"]} if "clip" in moved else {}
 
     def check(self, archive: Archive, report: Report, *, quick: bool) -> None:
         """Compare each clip and record with what was said of it."""
@@ -291,29 +345,54 @@ class _Delivered:
             for key, hashes in sorted(self._last.items()):
                 self._check_one(archive, report, key, hashes, Path(scratch) / "clip", quick=quick)
 
-    @staticmethod
     def _check_one(
-        archive: Archive, report: Report, key: str, hashes: Mapping[str, str], path: Path, *, quick: bool
+        self, archive: Archive, report: Report, key: str, hashes: Mapping[str, str], path: Path, *, quick: bool
     ) -> None:
         record = f"{key.removesuffix('.mp4')}.json"
         try:
-            if "record" in hashes:
-                found = hashlib.sha256(archive.store.get(record)).hexdigest()
-                if found != hashes["record"]:
-                    report.found(record, f"is not what was delivered: wanted {hashes['record']}, got {found}")
+            data = archive.store.get(record)
         except MissingObject:
             report.found(record, "is gone, and its removal was not logged")
+        else:
+            if "record" in hashes:
+                found = hashlib.sha256(data).hexdigest()
+                if found != hashes["record"]:
+                    report.found(record, f"is not what was delivered: wanted {hashes['record']}, got {found}")
+            else:
+                self._check_by_account(archive, report, key, record, data)
         head = archive.store.head(key)
         if head is None:
             report.found(key, "is gone, and its removal was not logged")
+        elif "clip" not in hashes:
+            return
         elif head.meta.get("sha256", hashes["clip"]) != hashes["clip"]:
             report.found(key, f"is not what was delivered: wanted {hashes['clip']}, it says {head.meta['sha256']}")
         elif not quick and (found := archive.store.fetch(key, path)) != hashes["clip"]:
             report.found(key, f"is not what was delivered: wanted {hashes['clip']}, got {found}")
 
+    def _check_by_account(self, archive: Archive, report: Report, key: str, record: str, data: bytes) -> None:
+        """Compare a record that an earlier version released, of which the log says nothing, with the account of it."""
+        if self._accounts is None:
+            self._accounts = {}
+            for name in archive.deliveries.names():
+                with suppress(DamagedDocument):
+                    if (account := archive.deliveries.get(name)) is not None:
+                        self._accounts[account.record.key] = account.record
+        try:
+            said = archive.records.read(record, data)
+        except DamagedDocument as error:
+            report.found(record, str(error))
+            return
+        if (wanted := self._accounts.get(key)) is not None and said != wanted:
+            report.found(record, "is not what the account of its delivery says")
+
 
 def keys_of(archive: Archive, origin: str, *, purpose: str) -> Iterable[Verifier]:
     """Yield the keys that were ever published for a purpose, as verifiers of one log."""
-    for key in archive.signers.all():
-        if key.purpose == purpose:
+    for name in archive.signers.names():
+        try:
+            key = archive.signers.get(name)
+        except DamagedDocument:  # an audit tells it
+            continue
+        if key is not None and key.purpose == purpose:
             yield Verifier(origin, bytes.fromhex(key.public))

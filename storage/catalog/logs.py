@@ -11,6 +11,7 @@ from pipeline.log import merkle
 from pipeline.log.checkpoint import Checkpoint, Proof
 from pipeline.log.entry import Leaf, LogName
 from pipeline.log.note import Note, Signature
+from pipeline.log.tiles import Tiles
 from storage.archive import Archive, Identity
 from storage.catalog import audit, tables
 from storage.catalog.audit import Line, Logged
@@ -41,7 +42,9 @@ class Logs:
     def origin(self, name: LogName, *, drawn: Callable[[], str]) -> str:
         """Return what a log is called, for good; what is `drawn` when it is asked for the first time."""
         shelf = self._archive.logs
-        known = shelf.get(name.value) or shelf.put_first(Identity(name, drawn()))
+        if (known := shelf.get(name.value)) is None:
+            note = Log(self._archive, name).checkpoint()  # which says so itself where that document was lost
+            known = shelf.put_first(Identity(name, drawn() if note is None else Checkpoint.parse(note.text).origin))
         return known.origin
 
     def size(self, name: LogName) -> int:
@@ -69,16 +72,19 @@ class Logs:
             head = Checkpoint(origin, 0, merkle.EMPTY) if before is None else Checkpoint.parse(before.text)
             if head.origin != origin or head.size > size:
                 raise _broken(log, f"its checkpoint is of {head.origin} and {head.size} entries, and there are {size}")
-            if log.tiles(head.size).root() != head.root:
-                raise _broken(log, f"its tiles are not those of its checkpoint of {head.size} entries")
             fresh = tables.entries.c.log == name.value, tables.entries.c.seq >= head.size
             rows = run.scalars(sa.select(tables.entries.c.leaf).where(*fresh).order_by(tables.entries.c.seq)).all()
             if len(rows) != size - head.size:
                 raise _broken(log, f"the catalogue lacks some of its entries from {head.size} on (catalog rebuild)")
-            tree, new = log.tiles(head.size).grown(map(bytes.fromhex, rows))
-            if (seen := known()) is not None:
-                self._check_known(log, seen, tree_size=size, root_at=tree.root)
-            note = before if before is not None and not new else Note(Checkpoint(origin, size, tree.root()).text)
+            try:
+                if log.tiles(head.size).root() != head.root:
+                    raise ValueError(f"its tiles are not those of its checkpoint of {head.size} entries")  # noqa: TRY301
+                tree, new = log.tiles(head.size).grown(map(bytes.fromhex, rows))
+                self._check_known(known(), tree)
+                root = tree.root()
+            except ValueError as error:
+                raise _broken(log, str(error)) from error
+            note = before if before is not None and not new else Note(Checkpoint(origin, size, root).text)
             signed = note if note.signatures else sign(note)
             if signed != before:
                 log.put_tiles(new)
@@ -87,11 +93,11 @@ class Logs:
         return signed
 
     @staticmethod
-    def _check_known(log: Log, seen: Checkpoint, *, tree_size: int, root_at: Callable[[int], bytes]) -> None:
-        if seen.size > tree_size:
-            raise _broken(log, f"it has {tree_size} entries, and had {seen.size}: its end was cut off")
-        if root_at(seen.size) != seen.root:
-            raise _broken(log, f"its first {seen.size} entries are not what they were: its history was rewritten")
+    def _check_known(seen: Checkpoint | None, tree: Tiles) -> None:
+        if seen is not None and seen.size > tree.size:
+            raise ValueError(f"it has {tree.size} entries, and had {seen.size}: its end was cut off")
+        if seen is not None and tree.root(seen.size) != seen.root:
+            raise ValueError(f"its first {seen.size} entries are not what they were: its history was rewritten")
 
     def add_signatures(self, name: LogName, note: Note, signatures: Iterable[Signature]) -> Note | None:
         """Add what witnesses signed to the checkpoint it was of; None where there is another one by now."""
@@ -129,7 +135,7 @@ class Logs:
         with self._database.transaction() as run:
             indices = run.scalars(query.order_by(table.c.seq)).all()
         # The catalogue says where to look; whose an entry is, it says itself.
-        entries = [(index, leaf, leaf.entry) for index, leaf in log.leaves(indices)]
+        entries = [(index, leaf, leaf.readable) for index, leaf in log.leaves(indices)]
         return [(index, leaf) for index, leaf, entry in entries if entry is not None and entry.request == request]
 
     def check(self, known: Mapping[LogName, Known], *, quick: bool) -> Report:

@@ -26,6 +26,9 @@ WALLS = {
     "typer": ("lamplighter/cli/",),
     "rich": ("lamplighter/cli/",),
     "cryptography": ("pipeline/evidence/", "pipeline/log/"),
+    "c2pa": ("pipeline/evidence/",),
+    "rfc3161_client": ("pipeline/evidence/stamp.py",),
+    "jinja2": ("lamplighter/report/",),
     "cv2": ("benchmarks/",),
     "matplotlib": ("lamplighter/report/", "benchmarks/"),
     # Of a street that does not exist. The floors below cannot reach it; how its clips arrive is a setting like others.

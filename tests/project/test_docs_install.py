@@ -83,4 +83,4 @@ def test_the_installed_command_runs_from_anywhere(program: Path, tmp_path: Path)
     assert "ffmpeg" in run(program, "doctor", folder=tmp_path)
     said = run(program, "demo", "--workers", "0", "--seconds", "10", folder=tmp_path)
     assert "36 done of 36 clips ingested" in said
-    assert "unbroken" in run(program, "--data", "demo/directory", "audit", "verify", folder=tmp_path)
+    assert "unbroken" in run(program, "--data", "demo/directory", "log", "audit", folder=tmp_path)

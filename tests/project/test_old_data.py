@@ -83,7 +83,6 @@ def test_it_opens_and_answers_the_same(old: OldData, say: Say) -> None:
         assert all(one & other for one, other in zip(events, formerly, strict=True))
     for name, words in {
         "camera": ("show", "front"),
-        "audit": ("audit", "verify"),
     }.items():
         assert of_those_fields(say(*words), moved[name]) == moved[name], name
     shown, before = say("show"), moved["show"]
@@ -152,7 +151,12 @@ def test_one_command_brings_its_cases_over_and_says_what_it_changed(old: OldData
     assert [key for key in archive.store.keys("cases/") if key.endswith(".mp4")] == sorted(
         one["now"] for one in changed
     )
-    assert say("audit", "verify")["entries"] == old.said["audit"]["entries"] + 2
+    audit = say("log", "audit")
+    assert audit["wrong"] == []
+    # What the chain said, carried over behind its head, and the two that were brought over.
+    assert audit["logs"]["kept"]["entries"] == 1 + old.said["audit"]["entries"] + 2
+    head = json.loads((old.data / "objects" / "entries" / "kept" / f"{0:012d}.json").read_text())["leaves"][0]
+    assert f"last hash {old.said['audit']['hash']}, unbroken" in head["text"]
 
 
 def renew(old: OldData, say: Say) -> None:

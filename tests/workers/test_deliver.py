@@ -285,7 +285,7 @@ def test_a_delivery_that_died_after_its_release_is_handed_over_as_it_was_release
     class Killed(BaseException):
         pass
 
-    def kill(*_: object) -> bool:
+    def kill(*_: object, **__: object) -> bool:
         raise Killed
 
     with monkeypatch.context() as patch:
@@ -343,7 +343,8 @@ def test_every_step_is_in_the_audit_log(desk: Desk, asked: Request) -> None:
     assert actions[:6] == ["camera added"] * 5 + ["clips ingested"]
     assert actions[6:13] == ["agency added"] + ["person added"] * 6
     reviewed = ["request submitted", "request approved", "request approved", "request sent"]
-    assert actions[13:] == [*reviewed, "decision", "decision", "delivered", "delivered of", "sealed"]
+    assert actions[13:19] == [*reviewed, "decision", "decision"]
+    assert sorted(actions[19:]) == [*["delivered"] * 2, *["delivered of"] * 2, "sealed"]
     assert whole(desk) == len(actions)
 
 

@@ -19,7 +19,7 @@ import typer
 import lamplighter.cli.case
 import lamplighter.cli.options
 import workers.deliver
-from lamplighter.desk import answers, cases, delivery, lives, view
+from lamplighter.desk import answers, cases, delivery, lives, logs, view
 from lamplighter.desk.holdings import Holdings
 from pipeline.case.area import Area
 from pipeline.case.consent import Consent, Decision, disclosed
@@ -32,10 +32,12 @@ from pipeline.case.rules import CaseSettings, check_bulk
 from pipeline.case.view import Progress, View
 from pipeline.clip import Disclosure
 from pipeline.errors import Conflict, NotFound, RequestRefused
+from pipeline.log import entry
 from pipeline.log.entry import LogName
 from pipeline.media.cut import Cut, Product
 from pipeline.span import NS
 from storage.archive import Archive, prepared_key
+from storage.catalog import audit
 from storage.directory import DirectoryStore
 from storage.log import Log
 from world.twins import LABELS
@@ -275,7 +277,7 @@ def sound_without_consent(patch: pytest.MonkeyPatch) -> None:
 
 
 def camera_in_the_metadata(patch: pytest.MonkeyPatch) -> None:
-    def hand_over(archive: Archive, one: Delivery) -> bool:
+    def hand_over(archive: Archive, one: Delivery, **_: Any) -> bool:
         meta = {"sha256": one.record.sha256, "camera": one.camera}
         archive.store.copy(prepared_key(one), one.record.key, meta=meta)
         archive.records.put(one.record)
@@ -339,6 +341,42 @@ def mail_on_decline(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(answers, "_settle", settle)
 
 
+# In the log
+
+
+def answers_in_the_open_log(patch: pytest.MonkeyPatch) -> None:
+    known = entry.log_of
+
+    def log_of(action: str, *, own: bool = False) -> LogName:
+        return LogName.OPEN if action == "decision" else known(action, own=own)
+
+    patch.setattr(audit, "log_of", log_of)
+
+
+def own_requests_in_the_open_log(patch: pytest.MonkeyPatch) -> None:
+    known = entry.log_of
+    patch.setattr(audit, "log_of", lambda action, **_: known(action))
+
+
+def time_of_handing_over_in_the_log(patch: pytest.MonkeyPatch) -> None:
+    known = Holdings.line
+
+    def line(self: Holdings, action: str, *said: Any, **more: Any) -> Any:
+        return known(self, action, *said, **more | ({"at_ns": None} if action == "delivered" else {}))
+
+    patch.setattr(Holdings, "line", line)
+
+
+def sealed_when_something_happened(patch: pytest.MonkeyPatch) -> None:
+    known = logs.name_tick
+
+    def name_tick(holdings: Holdings, start_ns: int) -> None:
+        if LogName.KEPT in holdings.archive.appended:
+            known(holdings, start_ns)
+
+    patch.setattr(logs, "name_tick", name_tick)
+
+
 LEAKS: Final[dict[str, Leak]] = {
     "a count of those asked in an error": count_of_asked_in_an_error,
     "another's request is not found in other words": not_yours_is_not_none,
@@ -372,5 +410,9 @@ LEAKS: Final[dict[str, Leak]] = {
     "released before the tick": released_before_the_tick,
     "an area answered exactly": area_answered_exactly,
     "a mail to the agency when somebody declines": mail_on_decline,
+    "an owner's answer in the open log": answers_in_the_open_log,
+    "an owner's own request in the open log": own_requests_in_the_open_log,
+    "the time of handing over in the open log": time_of_handing_over_in_the_log,
+    "the kept log sealed when something happened": sealed_when_something_happened,
 }
 """Every leak by what it tells."""

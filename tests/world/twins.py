@@ -55,6 +55,7 @@ from pipeline.span import NS, Span, parse_iso
 from pipeline.zone import Zone
 from simulation.scene import Mover, Scene, render
 from storage.archive import Aside, Ingested, clip_name
+from storage.catalog import audit
 from storage.directory import DirectoryStore
 from storage.shelf import Shelf
 from world.trip import run
@@ -73,8 +74,9 @@ FAR: Final = tuple((_ROW + row, _COLUMN + 12 + column) for row in range(2) for c
 ZONE: Final = ((0.0, 0.0), (0.4, 0.0), (0.4, 0.6))
 _SPARED: Final = 5
 _OPENING: Final = ("_submit", "_open", "_secret", "_submit", "_open", "_share", "_secret")
+ORIGIN: Final = "worlds.example"
 SEEN: Final = ("town", "county")
-"""The agencies whose officers observe; what others ask is secret."""
+"""The agencies whose officers observe; what others ask is secret, but for that they asked: the open log grows by it."""
 
 
 def _sha(*said: object) -> str:
@@ -141,6 +143,7 @@ def _settings(folder: Path) -> Settings:
         "batch": {"workers": 0},
         "request": {"max_age_days": 36_500, "max_per_incident": 3, "cell_m": CELL_M},
         "case": {"tick_s": TICK_NS // NS, "open_days": OPEN_DAYS, "remind_days": 0.5},
+        "log": {"origin": ORIGIN},
     }
     return load(flags=flags)
 
@@ -414,6 +417,7 @@ class World:
         """
         found: dict[str, Any] = {}
         found["mails"] = self._once("letters", lambda: self._mails("otto", "town", "carl", "county"))
+        found["open log"] = self._once("log/open", self._open_log)
         for officer in officers:
             desk = self.officers[officer]
             self.trace()
@@ -425,6 +429,9 @@ class World:
             found[f"{officer}: calls"] = self.trace()
             for name in (one["request"] for one in mine):
                 found[f"{officer}: folder {name}"] = self._once(f"cases/{name}", partial(self._folder, name))
+                if views(name):  # as a bundle of evidence holds them
+                    entries = self.catalog.logs.of_request(name)
+                    found[f"{officer}: entries {name}"] = [(index, leaf.salt, leaf.text) for index, leaf in entries]
         return found
 
     def _once(self, part: str, look: Callable[[], Any]) -> Any:
@@ -439,11 +446,23 @@ class World:
 
     def trace(self) -> list[str]:
         """Return the calls of store and catalogue since it was asked last."""
-        calls = [f"{name} {'audit' if key.startswith('audit/') else key}" for name, key in self.spy.calls]
+        kept = ("entries/kept", "log/kept")
+        calls = [
+            f"{name} {next((one for one in kept if key.startswith(one)), key)}"  # at which index is secret
+            for name, key in self.spy.calls
+        ]
         told = [*calls, *self.statements]
         self.spy.calls.clear()
         self.statements.clear()
         return told
+
+    def _open_log(self) -> list[Any]:
+        """Return what lies below log/open/, which anybody may be shown: times to the tick, the rest exact."""
+        store = self.spy._store
+        return [
+            (key, head.size, store.get(key), written_ns - written_ns % TICK_NS)
+            for key, head, written_ns in store.listing("log/open/")
+        ]
 
     def _folder(self, request: str) -> list[Any]:
         """Return what lies below cases/REQUEST/ in the order it was written: times to the tick, the rest exact."""
@@ -517,6 +536,14 @@ def _commitment(salt: str, _source_sha256: str) -> str:
     return _sha("commitment", salt)  # which hides its source
 
 
+def _salt(log: str, index: int) -> bytes:
+    return bytes.fromhex(_sha("salt", log, index))
+
+
+def _hidden(salt: bytes, _text: str) -> bytes:
+    return bytes.fromhex(_sha("leaf", salt.hex()))  # which hides what it says
+
+
 # Both, step by step.
 
 
@@ -556,9 +583,9 @@ class Twins:
             now = {"ns": (clock.began_ns, clock.began_ns)} if times is None and not more else more
             set_time(path, times, **now)
 
-        def cut(source: Path, target: Path, one: Cut, *, name: str = "") -> Product:
+        def cut(source: Path, target: Path, one: Cut, *, name: str = "", activity: Activity | None = None) -> Product:
             clock.took_ns += _chance(one.id).randrange(NS, 5 * NS)  # it takes a time of its own
-            return stock.cut(source, target, one, name=name)
+            return stock.cut(source, target, one, name=name, activity=activity)
 
         def noted(name: str, known: Callable[..., Any]) -> Callable[..., Any]:
             def call(store: DirectoryStore, *args: Any, **more: Any) -> Any:
@@ -581,6 +608,8 @@ class Twins:
         patch.setattr(Cut, "id", property(_cut_id))
         patch.setattr(CaseKey, "_derived", _derived)
         patch.setattr(workers.deliver, "commitment", _commitment)
+        patch.setattr(audit, "draw_salt", _salt)
+        patch.setattr(audit, "hidden", _hidden)
         patch.setattr(workers.deliver, "make_cut", cut)
 
     def step(self) -> list[str]:
@@ -589,6 +618,7 @@ class Twins:
         kinds = {
             self._officer: 22, self._secret: 26, self._clock: 16, self._deliver: 14, self._share: 12,
             self._submit: 5, self._open: 8, self._review: 4, self._send: 2, self._order: 1, self._hold: 0.3,
+            self._parish: 2,
         }  # fmt: skip
         kind = self.chance.choices(list(kinds), list(kinds.values()))[0]
         if self.number <= len(_OPENING):
@@ -678,6 +708,16 @@ class Twins:
         if isinstance(first, tuple) and first[0] == second[0]:
             self.requests.append(first[0])
         return first, second
+
+    def _parish(self) -> tuple[Any, Any]:
+        """Let another agency ask: that it did stands in the open log, what it wrote is secret to the others."""
+        asked = replace(self._request("parish"), case_number="C-1", note="")
+
+        def ask(world: World) -> None:
+            made = replace(asked, note=world.chance.choice(["", "we look for a van"]))
+            _tried(self, world.desk.acting_for("pia"), made, deliver=None)
+
+        return self._quietly(ask)
 
     def _review(self) -> tuple[Any, Any]:
         request, back = self._one(self.requests), self.chance.random() < 0.1
@@ -855,6 +895,7 @@ request.cell_m = {CELL_M}
 case.tick_s = {TICK_NS // NS}
 case.open_days = {OPEN_DAYS}
 case.remind_days = 0.5
+log.origin = "{ORIGIN}"
 """
 
 
@@ -1020,12 +1061,6 @@ def _asks_for_own(twins: Twins, world: World, _asked: list[Request]) -> None:
         _tried(twins, world.as_owner(owner), made, deliver=world.desk)
 
 
-def _parish_asks(twins: Twins, world: World, _asked: list[Request]) -> None:
-    """Ask as an agency whose requests are secret to the others."""
-    made = replace(twins._request("parish"), case_number="C-1", note="")
-    _tried(twins, world.desk.acting_for("pia"), made, deliver=None)
-
-
 def _tried(twins: Twins, desk: Desk, made: Request, *, deliver: Desk | None) -> None:
     try:
         request = desk.new_request(made)
@@ -1038,19 +1073,8 @@ def _tried(twins: Twins, desk: Desk, made: Request, *, deliver: Desk | None) -> 
 
 
 SECRET: Final = (
-    *(
-        _declines,
-        _declines,
-        _takes_back,
-        _takes_back,
-        _refuses_first,
-        _opts_out,
-        _allows,
-        _keeps_private,
-        _bounces,
-        _moves_in,
-    ),
-    *(_films, _set_aside, _asks_for_own, _parish_asks),
+    *(_declines, _declines, _takes_back, _takes_back, _refuses_first, _opts_out, _allows, _keeps_private),
+    *(_bounces, _moves_in, _films, _set_aside, _asks_for_own),
 )
 
 

@@ -97,7 +97,7 @@ def test_the_whole_trip_by_hand(street: Run) -> None:
     delivered = said(street, "show", request)["delivered"]
     assert {delivery["clip"] for delivery in delivered} == {found["front"]["clip"], found["back"]["clip"]}
     assert {delivery["sha256"] for delivery in delivered} == {record["sha256"] for record in released}
-    assert said(street, "audit", "verify")["entries"] == (3 + 1) + 7 + 1 + (1 + 2 + 1) + 1 + 2
+    assert said(street, "log", "audit")["entries"] == (3 + 1) + 7 + 1 + (1 + 2 + 1) + 1 + 2 * 2 + 1
 
 
 def test_footage_of_ones_own_is_asked_for_and_delivered_without_anybody_elses_word(street: Run) -> None:
@@ -343,18 +343,41 @@ def test_a_deleted_catalogue_is_rebuilt_from_the_bucket_with_the_same_answers(st
         file.unlink()
     assert said(street, "show")["clips"] == 0
     counts = said(street, "catalog", "rebuild")
-    rows = {"cameras": 3, "owners": 1, "clips": 3, "requests": 1, "decisions": 1, "deliveries": 2, "audit": 20}
+    rows = {"cameras": 3, "owners": 1, "clips": 3, "requests": 1, "decisions": 1, "deliveries": 2, "entries": 23}
     rows |= {"agencies": 1, "people": 6, "steps": 4}
     assert counts.items() >= rows.items()
     assert [said(street, *question) for question in questions] == before
 
 
-def test_a_broken_audit_log_is_noticed(street: Run, tmp_path: Path) -> None:
-    entry = tmp_path / "lamplighter-data" / "objects" / "audit" / "000000000002.json"
-    entry.write_text(entry.read_text().replace("camera added", "camera edited"))
-    code, _, errors = street("audit", "verify")
+def test_a_broken_log_is_noticed(street: Run, tmp_path: Path) -> None:
+    assert said(street, "audit", "verify")["wrong"] == []  # as it was called
+    for number in (1, 2):
+        entry = tmp_path / "lamplighter-data" / "objects" / "entries" / "kept" / f"{number:012d}.json"
+        entry.write_text(entry.read_text().replace("camera added", "camera edited"))
+    code, out, errors = street("log", "audit")
     assert code == 1
-    assert "entry 3 does not follow entry 2" in errors
+    assert "2 places are wrong" in out
+    for number in (1, 2):
+        assert f"wrong: kept entry {number}: was changed: its text is not what was logged" in out + errors
+
+
+def test_the_logs_are_proven_compared_and_erased_from(street: Run, tmp_path: Path) -> None:
+    request = asked(street)
+    head = said(street, "log", "checkpoint", "--to", "council.checkpoint")
+    assert (head["size"], head["key"], head["enough"]) == (4, "", True)
+    files = said(street, "log", "prove", "0", "--to", "proofs")
+    assert request in json.loads((tmp_path / files["entry"]).read_text())["text"]
+    assert (tmp_path / files["proof"]).read_text().startswith("c2sp.org/tlog-proof@v1\nindex 0\n")
+    assert said(street, "log", "erase", "1", "--why", "a test")["entry"] == 4
+    assert said(street, "log", "consistency", "council.checkpoint") == {
+        "log": "open",
+        "before": 4,
+        "size": 5,
+        "grew": True,
+    }
+    assert said(street, "log", "audit", "--quick")["logs"]["open"]["erased"] == 1
+    code, _, errors = street("log", "prove", "1")
+    assert (code, "was erased" in errors) == (2, True)
 
 
 def test_doctor_finds_this_machine_fit(run: Run) -> None:

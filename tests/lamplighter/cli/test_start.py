@@ -51,7 +51,7 @@ COMMANDS = {
     "measure FILM --out film.npz": SETTINGS | MEASURE,
     "scan FILM": SETTINGS | MEASURE | {"stamina"},
     "ingest in --workers 0": DESK | MEASURE,
-    "audit verify": DESK,
+    "log audit": DESK,
     "minio status": SETTINGS | {"numpy"},
 }
 

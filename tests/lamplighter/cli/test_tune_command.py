@@ -222,7 +222,9 @@ def test_pictures_are_drawn_as_png_and_as_one_page_that_leads_nowhere(fleet: Pat
     assert not re.search(r"https?:", text)
     assert "[detection]" in text or found["suggested"]["settings"] == found["in_force"]["settings"]
     assert "This page shows footage" in text
-    stills = [path for path in (fleet / "lamplighter-data").rglob("audit/*.json") if "still taken" in path.read_text()]
+    stills = [
+        path for path in (fleet / "lamplighter-data").rglob("entries/kept/*.json") if "still taken" in path.read_text()
+    ]
     assert len(stills) == 3, "one frame of each camera was looked at"
 
 
@@ -232,7 +234,9 @@ def test_heat_maps_show_no_footage_where_none_is_wanted(fleet: Path) -> None:
     text = (fleet / "bare" / "page.html").read_text(encoding="utf-8")
     assert "This page shows footage" not in text
     assert "It was asked for without a still." in text
-    assert "still taken" not in "".join(path.read_text() for path in (fleet / "lamplighter-data").rglob("audit/*.json"))
+    assert "still taken" not in "".join(
+        path.read_text() for path in (fleet / "lamplighter-data").rglob("entries/kept/*.json")
+    )
     assert said("tune", "labels.csv", "--camera", "ask-1", "--pictures", "shown")["shows_footage"]
     assert (fleet / "bare" / "heat-ask-1.png").read_bytes() != (fleet / "shown" / "heat-ask-1.png").read_bytes()
 

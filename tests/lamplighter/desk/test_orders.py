@@ -223,6 +223,24 @@ def test_an_order_for_a_part_of_a_clip_leaves_the_rest_to_its_owner(desk: Desk, 
     }
 
 
+def test_what_an_owner_shares_inside_an_order_is_released_no_second_time_and_tells_nobody_when_they_answered(
+    desk: Desk, asked: Request, paper: Path
+) -> None:
+    change(desk, case=CaseSettings(tick_s=3600))
+    approve(desk, asked)
+    desk.send(asked)
+    (clip,) = [one.clip for one in desk.clips("ask-1")]
+    ordered, shared = (Span(START_NS, START_NS + end * NS) for end in (4, 2))
+    order = entered(desk, asked, paper, "ask-1", span=ordered)
+    for legal in (None, "lena"):  # an answer that waits for its tick when the order comes, and one after it
+        if legal:
+            desk.acting_for(legal).approve_order(asked, order.id, call_back=CHECKED)
+        answer(desk, asked, "piet", share=[Share(clip.id, (shared,))])
+        released(desk, asked)
+        found = desk._holdings.catalog.cases.deliveries(asked.id)
+        assert [one.record.asked for one in found] == ([ordered] if legal else [])
+
+
 def test_a_declined_part_stays_where_an_order_names_another(desk: Desk, asked: Request, paper: Path) -> None:
     approve(desk, asked)
     desk.send(asked)

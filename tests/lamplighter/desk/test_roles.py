@@ -26,6 +26,7 @@ from fleet_fixtures import (
 )
 from lamplighter.desk.desk import Desk, open_desk
 from lamplighter.desk.roles import MAY
+from lamplighter.report.package import pages
 from lamplighter.settings import load
 from logged import entries, whole
 from pipeline.actor import Actor, Role
@@ -34,6 +35,7 @@ from pipeline.case.life import CHECKLIST
 from pipeline.case.request import Request
 from pipeline.clip import Disclosure, Owner, Sharing
 from pipeline.errors import ConfigError, Conflict, LamplighterError, NotAllowed, NotFound
+from pipeline.evidence.keys import Purpose
 from pipeline.people import Agency
 from storage.archive import Ingested
 
@@ -146,6 +148,13 @@ CALLS: dict[str, Callable[[Desk, Stage], Any]] = {
     "opt_out": lambda desk, _: desk.opt_out("piet"),
     "deliver": lambda desk, on: desk.deliver(on.sent),
     "upgrade_cases": lambda desk, _: desk.upgrade_cases(),
+    # Evidence
+    "export_case": lambda desk, on: desk.export_case(on.case_of(desk), str(on.where / "package"), pages=pages),
+    "complete_package": lambda desk, on: told(ConfigError, lambda: desk.complete_package(on.where / "none")),
+    "make_keys": lambda desk, _: desk.make_keys(),
+    "published_keys": lambda desk, _: desk.published_keys(),
+    "rotate_key": lambda desk, _: told(Conflict, lambda: desk.rotate_key(Purpose.EVIDENCE)),
+    "publish_keys": lambda desk, on: desk.publish_keys(on.where / "keys"),
     # Letters; no mail server is set, and there is no such link
     "post": lambda desk, _: told(ConfigError, desk.post),
     "keep_posting": lambda desk, _: told(ConfigError, lambda: desk.keep_posting(for_s=0)),

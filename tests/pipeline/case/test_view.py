@@ -111,4 +111,5 @@ def test_a_document_holds_every_field_and_nothing_besides() -> None:
         *("width", "height", "audio", "tools", "damaged", "missing", "similarity", "released", "disclosed", "note"),
         "native",
         *("covered", "muted"),
+        *("timing", "hole_before", "hole_after", "basis"),
     ]

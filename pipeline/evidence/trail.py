@@ -1,0 +1,122 @@
+"""What a package holds of the log: its case's own entries with salts and proofs, and that it was itself exported."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from pipeline.evidence import bag
+from pipeline.evidence.verdict import Fault
+from pipeline.log.checkpoint import BadProof
+from pipeline.log.entry import Entry, LogName
+from pipeline.log.note import BadNote, Verifier
+from pipeline.log.proven import Proven
+
+KEYS: Final = "keys/log.vkeys"
+EXPORTED: Final = "exported"
+TAGGED: Final = "tagmanifest"
+"""What an entry calls the list of tag files whose SHA-256 it vouches for."""
+_AUDIT: Final = re.compile(r"audit/\d{12}\.json")
+
+
+@dataclass(slots=True)
+class Trail:
+    """What the entries in a package say, in order, what is wrong with them, and what is lacking."""
+
+    entries: list[dict[str, Any]] = field(default_factory=list)
+    faults: list[Fault] = field(default_factory=list)
+    lacks: list[str] = field(default_factory=list)
+
+
+def files(entries: Iterable[Proven], keys: Iterable[str], *, signed: bool) -> dict[str, bytes]:
+    """Return the tag files of a case's entries, with their proofs where somebody signed the log."""
+    found = {KEYS: "".join(f"{key}\n" for key in keys).encode()}
+    for one in entries:
+        path = f"audit/{one.index:012d}"
+        found[f"{path}.json"] = one.json().encode()
+        if signed:
+            found[f"{path}.tlog-proof"] = one.proof.encode()
+    return found
+
+
+def told(entries: Iterable[Proven]) -> list[dict[str, Any]]:
+    """Return what entries say, as the report is told it."""
+    return [json.loads(one.text) for one in entries]
+
+
+def check_trail(tags: Mapping[str, bytes], request: str) -> Trail:
+    """Check all that the tag files of a package say of the log, for the request it is of."""
+    trail = Trail()
+    keys = list(_keys(tags.get(KEYS, b""), trail))
+    for path in sorted(filter(_AUDIT.fullmatch, tags)):
+        proof = f"{path.removesuffix('.json')}.tlog-proof"
+        if proof not in tags:
+            trail.lacks.append("proofs of the steps of its case: nobody had signed the log")
+        entry = _proven(tags[path], tags.get(proof), keys, place=path, trail=trail)
+        if entry is not None:
+            if entry.request != request:
+                trail.faults.append(Fault(path, f"is of another request than {request}"))
+            trail.entries.append(json.loads(entry.text))
+    _exported(tags, keys, request, trail=trail)
+    known = {path for path in tags if _AUDIT.fullmatch(path)}
+    trail.faults += [
+        Fault(path, "is no entry of the log, and no proof of one")
+        for path in sorted(tags)
+        if path.startswith("audit/") and path not in known and f"{path.removesuffix('.tlog-proof')}.json" not in known
+    ]
+    return trail
+
+
+def _exported(tags: Mapping[str, bytes], keys: list[Verifier], request: str, *, trail: Trail) -> None:
+    both = bag.ENTRY, bag.PROOF
+    if there := [path for path in both if path in tags]:
+        if len(there) == 1:
+            (gone,) = {*both} - {*there}
+            trail.faults.append(Fault(there[0], f"stands alone: {gone} is missing, and the two go together"))
+            return
+        entry = _proven(tags[bag.ENTRY], tags[bag.PROOF], keys, place=bag.PROOF, trail=trail)
+        wanted = bag.digest(tags.get(bag.TAGS, b""))
+        if entry is None:  # which of the two was changed, nobody can tell
+            trail.faults.append(Fault(bag.ENTRY, f"is not what {bag.PROOF} shows to be logged"))
+            return
+        if (entry.action, entry.request, entry.sha256.get(TAGGED)) != (EXPORTED, request, wanted):
+            trail.faults.append(Fault(bag.ENTRY, "vouches for another package than this"))
+    else:
+        trail.lacks.append("a proof that it was logged")
+
+
+def _proven(said: bytes, proof: bytes | None, keys: list[Verifier], *, place: str, trail: Trail) -> Entry | None:
+    """Return what an entry says, None with a fault where it is not what was logged."""
+    try:
+        found = Proven.parse(said.decode(), "" if proof is None else proof.decode())
+        if found.log is not LogName.OPEN:
+            raise BadProof("it is no entry of the open log")
+        if proof is None:
+            return found.entry
+        return _checked(found, keys)
+    except (ValueError, RecursionError) as error:
+        trail.faults.append(Fault(place, f"cannot be believed: {error}"))
+        return None
+
+
+def _checked(found: Proven, keys: list[Verifier]) -> Entry:
+    why = BadProof(f"there is no key of the log in {KEYS}")
+    for key in keys:
+        try:
+            entry = found.check(key)
+        except BadProof as error:
+            why = error
+        else:
+            return entry
+    raise why
+
+
+def _keys(data: bytes, trail: Trail) -> Iterator[Verifier]:
+    for line in data.decode("utf-8", "replace").splitlines():
+        try:
+            yield Verifier.parse(line)
+        except BadNote as error:
+            trail.faults.append(Fault(KEYS, f"names a key that cannot be read: {error}"))
