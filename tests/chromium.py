@@ -35,7 +35,14 @@ const event = name => new Promise((go, no) => {
   film.src = URL.createObjectURL(await (await fetch(source)).blob());  // whose every byte can be sought
   await event("loadeddata");
   const shown = [];
-  for (const time of times) { film.currentTime = time; await event("seeked"); shown.push(number()); }
+  for (const time of times) {
+    // A frame may be painted after its "seeked"; where it stood there already none is painted anew.
+    const painted = new Promise(go => film.requestVideoFrameCallback(go));
+    film.currentTime = time;
+    await event("seeked");
+    await Promise.race([painted, new Promise(go => setTimeout(go, 2000))]);
+    shown.push(number());
+  }
   film.currentTime = 0; await event("seeked");
   const end = event("ended");
   film.playbackRate = 4;
@@ -52,7 +59,7 @@ def program() -> str | None:
     return next((found for name in _PROGRAMS if (found := shutil.which(name))), None)
 
 
-def played(path: Path, times: list[float], *, timeout_s: float = 60) -> dict[str, Any]:
+def played(path: Path, times: list[float], *, timeout_s: float = 300) -> dict[str, Any]:
     """Open a film, seek to each of these seconds, then play it to its end.
 
     Returns the numbers it `shown` there and the `last` one, its `length` in seconds, and how many frames were `decoded`

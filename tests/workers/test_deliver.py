@@ -251,7 +251,8 @@ def test_a_delivered_clip_is_what_its_record_says(desk: Desk, asked: Request, tm
     source = desk.clips("always-1")[0].clip.sha256
     assert delivery.source_sha256 == source
     assert record.source_commitment == commitment(delivery.salt, source)
-    assert (record.method, record.frames) == ("remux", 80)
+    assert (record.method, record.frames, record.native) == ("remux", 80, ((0, 80),))
+    assert delivery.why == ""
     (tmp_path / "got.mp4").write_bytes(data)
     with open_video(tmp_path / "got.mp4") as video:
         assert sum(1 for _ in video.luma()) == 80
@@ -264,8 +265,10 @@ def test_only_the_asked_part_of_a_clip_leaves(desk: Desk, films: Films, tmp_path
     request = replace(a_request(), span=Span(START_NS + 3_550_000_000, START_NS + 3_550_000_000 + 900 * NS))
     (delivery,) = send(desk, ask(desk, request)).results
     record = delivery.record
-    assert record.method == "transcode"
+    assert record.method == "smart"
     assert record.frames == 80 - 36
+    assert record.native == ((4, 44),)
+    assert delivery.why == "the other frames lean on frames outside of the asked time"
     assert record.actual == Span(START_NS + 3_600_000_000, START_NS + 8 * NS)
 
 
