@@ -234,7 +234,7 @@ def test_a_folder_that_is_no_package_has_all_its_faults(tmp_path: Path) -> None:
     assert {bag.DECLARATION, bag.PAYLOAD, bag.TAGS, bag.INFO} <= faults
 
 
-@pytest.mark.parametrize("typed", ["", "MD5:00", "SHA256:short", FINGERPRINT + "="])
+@pytest.mark.parametrize("typed", ["", "MD5:00", "SHA256:short", FINGERPRINT + "="], ids=range(4))
 def test_what_is_no_fingerprint_is_refused(typed: str) -> None:
     with pytest.raises(ConfigError, match="--fingerprint: wanted SHA256:"):
         trusted([typed], None, None)

@@ -62,13 +62,14 @@ def test_times_are_rounded_so_that_no_honest_signature_falls_out() -> None:
         (f"a@b cert-authority {KEY.line}", 0),
         ("a@b ssh-rsa AAAAB3NzaC1yc2E=", 0),
     ],
+    ids=range(8),  # a key is another in each process, and would be in the test's name
 )
 def test_a_file_of_another_hand_is_read(line: str, count: int) -> None:
     assert len(signers.read(line)) == count
 
 
 @pytest.mark.parametrize(
-    "line", ["one", "a@b ssh-ed25519 ???", "a@b ssh-ed25519 AAAA", f'a@b valid-after="x" {KEY.line}']
+    "line", ["one", "a@b ssh-ed25519 ???", "a@b ssh-ed25519 AAAA", f'a@b valid-after="x" {KEY.line}'], ids=range(4)
 )
 def test_a_line_that_cannot_be_read_is_named(line: str) -> None:
     with pytest.raises(ValueError, match="line 2: "):
