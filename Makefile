@@ -5,6 +5,7 @@ DEMO ?=
 N ?= 20000
 SEED ?= 1
 JOBS ?= 2
+CHANGES ?= 10000
 RACES ?= 1000
 STEPS ?= 100000
 BIN := .venv/bin
@@ -15,7 +16,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gen
 SYSTEM_PYTHON := /usr/bin/python3
 RTSP := gir1.2-gst-rtsp-server-1.0 python3-gi gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad
 
-.PHONY: demo test test-fast lint types tests minio mailpit witness rtsp races bench bench-quick fuzz worlds docs lock clean
+.PHONY: demo test test-fast lint types tests minio mailpit witness rtsp races bench bench-quick fuzz tamper worlds docs lock clean
 
 demo: .venv/run
 	$(BIN)/lamplighter demo --store $(STORE) $(DEMO)
@@ -77,6 +78,11 @@ bench: .venv/dev minio mailpit
 # Broken clips by the thousand, some ten minutes on one core: make fuzz N=20000 SEED=1 JOBS=2. Ends with 1 when it finds a bug.
 fuzz: .venv/dev
 	$(BIN)/python -m benchmarks.fuzz --mutants $(N) --seed $(SEED) --jobs $(JOBS)
+
+# A bucket and a package, changed at random and judged, some twenty minutes on two cores: make tamper CHANGES=10000 SEED=1 JOBS=2.
+# Ends with 1 when a change was not found, or not with its place.
+tamper: .venv/dev
+	$(BIN)/python -m benchmarks.tamper --changes $(CHANGES) --seed $(SEED) --jobs $(JOBS)
 
 # Two worlds that differ in secrets alone, by the hundred thousand steps: make worlds STEPS=100000 SEED=1. Ends with 1 when an officer
 # could tell them apart.

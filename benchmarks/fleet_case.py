@@ -10,8 +10,6 @@ from pathlib import Path
 from random import Random
 from typing import Any, Final
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-
 from lamplighter.desk import logs
 from lamplighter.desk.desk import Desk, open_desk
 from lamplighter.desk.holdings import Holdings, opened, operator
@@ -22,6 +20,7 @@ from pipeline.case.area import Area
 from pipeline.case.life import CHECKLIST
 from pipeline.case.request import Request
 from pipeline.clip import Camera, Sharing
+from pipeline.evidence.keys import Purpose, Signer
 from pipeline.log.entry import LogName
 from pipeline.log.note import COSIGNATURE, Signature, Verifier
 from pipeline.media.encode import encode
@@ -55,8 +54,8 @@ class Fleet:
 
 def released(folder: Path, *, entries: int) -> Fleet:
     """Make a fleet in an empty folder, with about so many entries in each log."""
-    council = Ed25519PrivateKey.generate()
-    key = Verifier("witness.example/council", council.public_key().public_bytes_raw(), COSIGNATURE)
+    council = Signer.make(Purpose.LOG, 1)
+    key = Verifier("witness.example/council", bytes.fromhex(council.key.public), COSIGNATURE)
     bucket = folder / "bucket"
     flags: dict[str, Any] = {
         "data": folder / "home",
@@ -146,7 +145,7 @@ def _of_logs(bucket: Path) -> dict[str, bytes]:
     return {str(path.relative_to(bucket)): path.read_bytes() for path in found}
 
 
-def _cosign(holdings: Holdings, key: Verifier, council: Ed25519PrivateKey) -> None:
+def _cosign(holdings: Holdings, key: Verifier, council: Signer) -> None:
     """Let the council sign the open log's checkpoint, as a witness does, and this machine remember that."""
     note = logs.sealed(holdings, LogName.OPEN)
     at_s = time.time_ns() // NS

@@ -47,7 +47,7 @@ LITEWITNESS: Final = GoProgram(
     packages=260,
 )
 PROGRAMS: Final = (GOLOG, LITEWITNESS)
-_READY_S = 60.0
+_READY_S = 120.0
 _POLL_S = 0.05
 
 
