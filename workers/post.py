@@ -96,7 +96,8 @@ class Courier:
         for name in ("host", "sender", "base_url"):
             if not getattr(settings, name):
                 raise ConfigError(
-                    f"{name} of [mail] is not set, without which nobody can be written to; set it in the settings file"
+                    f"mail.{name} is not set, without which nobody can be written to: set {name} under [mail] in the "
+                    "settings file"
                 )
         if settings.user and not password:
             raise ConfigError("mail.user is set and LAMPLIGHTER_SMTP_PASSWORD is not; the password comes from there")

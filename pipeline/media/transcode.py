@@ -161,9 +161,7 @@ def transcode(
     codec = like.codec if like else "h264" if profile.codec == "source" else profile.codec
     encoder, crf, presets, own = _ENCODERS[codec]
     rate = {"b:v": profile.bit_rate} if profile.bit_rate else {"crf": crf if profile.crf is None else profile.crf}
-    woven = (
-        not like and excerpt.shown.interlaced and (profile.deinterlace or profile.height is not None or codec != "h264")
-    )
+    woven = not like and _woven(excerpt, profile, codec)
     fields = "+ildct+ilme" if excerpt.shown.interlaced and not woven else ""
     options = {"c:v": encoder, "preset": presets[profile.preset], **rate, **own, "flags:v": f"+bitexact{fields}"}
     options |= like.options if like else {}
@@ -198,6 +196,10 @@ def transcode(
         if excerpt.sound is not None:
             streams.append(_sound(clip, excerpt))
         _run(streams, target, options | _container(excerpt, codec, last), timeout_s, feed)
+
+
+def _woven(excerpt: Excerpt, profile: Profile, codec: str) -> bool:
+    return excerpt.shown.interlaced and (profile.deinterlace or profile.height is not None or codec != "h264")
 
 
 def _sized(picture: Node, height: int | None) -> Node:

@@ -93,8 +93,8 @@ def fill(catalog: Catalog, archive: Archive) -> None:
     catalog.cases.put_order(REQUEST.id, "o1", lambda _: replace(ORDER, request=REQUEST.id))
     catalog.cases.tell([Letter(REQUEST.id, "owner-1", Kind.ASK, NOON)])
     catalog.cases.put_usage(Usage(REQUEST.id, made.record.name, Use.USED, NOON))
-    log(catalog, NOON, "operator", action="delivered", subject=made.record.key, detail="ü")
-    log(catalog, NOON, "operator", action="delivered", subject=made.record.key)
+    log(catalog, NOON, "otto", action="usage told", subject=made.record.key, detail="ü")
+    log(catalog, NOON, "otto", action="usage told", subject=made.record.key)
 
 
 # Methods --------------------------------------------------------------------------------------------------------------

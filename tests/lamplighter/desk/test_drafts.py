@@ -72,14 +72,14 @@ def test_what_is_wrong_is_kept_and_told_when_it_is_submitted(otto: Desk, field: 
 
 
 def test_a_draft_is_its_officers_alone_and_anothers_is_as_if_it_were_not_there(desk: Desk, otto: Desk) -> None:
-    desk.add_person("olga", Role.OFFICER, agency="town")
-    olga = desk.acting_for("olga")
+    desk.add_person("oona", Role.OFFICER, agency="town")
+    oona = desk.acting_for("oona")
     draft = otto.save_draft(GOOD)
     calls: tuple[Callable[[str], Any], ...] = (
-        olga.draft,
-        olga.drop_draft,
-        olga.submit_draft,
-        lambda name: olga.save_draft(GOOD, name),
+        oona.draft,
+        oona.drop_draft,
+        oona.submit_draft,
+        lambda name: oona.save_draft(GOOD, name),
     )
     for call in calls:
         told = []
@@ -88,7 +88,7 @@ def test_a_draft_is_its_officers_alone_and_anothers_is_as_if_it_were_not_there(d
                 call(name)
             told.append(str(caught.value).replace(repr(name), "NAME"))
         assert len(set(told)) == 1
-    assert olga.drafts() == []
+    assert oona.drafts() == []
     otto.drop_draft(draft.id)
     assert otto.drafts() == []
 

@@ -52,7 +52,7 @@ def case_of(**fields: Any) -> dict[str, Any]:
         "agency": "Northside Police", "officer": "otto", "contact": "desk 4", "incident": "burglary", "note": "a van",
         "made_ns": NOON + DAY,
     }  # fmt: skip
-    record = replace(DELIVERED.record, request="r17")
+    record = replace(DELIVERED.record, request="r17", method="remux", covered=(), muted=())
     return view(
         Asked(**(known | fields)), Course(approved_ns=NOON + DAY, sent_ns=NOON + DAY), [record], tick_s=1,
         now_ns=NOON + 9 * DAY,
