@@ -14,6 +14,7 @@ from benchmarks import report
 NAMES = (
     "stages",
     "cuts",
+    "seal",
     "peers",
     "scaling",
     "load",
