@@ -119,7 +119,7 @@ def sealed(clip: Clip, folder: Path, *, late_s: int, size: int) -> report.Row:
         raise SystemExit("the package is not sound: its times mean nothing")
     sshsig.verify((folder / bag.SIGNATURE).read_text(encoding="ascii"), tagged, [signer.key])
     spent = stations.spent
-    row = {f"{station}_s": round(seconds, 2) for station, seconds in spent.items()}
+    row: report.Row = {f"{station}_s": round(seconds, 2) for station, seconds in spent.items()}
     share = (spent["credentials"] + spent["hash"] + spent["sign"]) / spent["cut"]
     row |= {"what": product.method, "megabytes": round(product.size / 1e6, 1), "frames": product.frames}
     return report.against(row | {"of_cut": round(share, 3)}, "of_cut", at_most=0.15)
