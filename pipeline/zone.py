@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from typing import Annotated, Final
-
-from pydantic import Field
+from typing import Final, TypeAlias
 
 MOST_ZONES: Final = 64
 """How many zones of one kind may be drawn over one picture."""
 MOST_CORNERS: Final = 128
 """How many corners one may have."""
 
-Coordinate = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
-Zone = Annotated[tuple[tuple[Coordinate, Coordinate], ...], Field(min_length=3)]
+Zone: TypeAlias = tuple[tuple[float, float], ...]
 """A polygon of (x, y) points relative to the upright picture: (0, 0) is its top left corner, (1, 1) its bottom right
 one."""
 

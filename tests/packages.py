@@ -9,8 +9,8 @@ from typing import Any
 
 from pipeline.evidence import bag, signers, sshsig
 from pipeline.evidence.keys import Key, Purpose, Signer
-from pipeline.evidence.manifest import File, Manifest, Part
-from pipeline.evidence.verify import Trust, written
+from pipeline.evidence.manifest import File, Manifest, Part, written
+from pipeline.evidence.verify import Trust
 from pipeline.span import NS, iso
 
 SIGNER = Signer.make(Purpose.EVIDENCE, 1_790_000_000 * NS)

@@ -5,8 +5,6 @@ from __future__ import annotations
 import time
 from typing import Final
 
-import urllib3
-
 from pipeline.evidence import stamp
 from pipeline.evidence.stamp import BadStamp
 
@@ -35,6 +33,8 @@ def fetch_stamp(url: str, message: bytes, *, roots: bytes, deadline_s: float = D
 
 
 def _answer(url: str, request: bytes, deadline_s: float) -> bytes:
+    import urllib3
+
     until = time.monotonic() + deadline_s
     with urllib3.PoolManager(retries=False, timeout=urllib3.Timeout(total=deadline_s)) as pool:
         try:

@@ -7,8 +7,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Final
 
-import urllib3
-
 from pipeline.log.checkpoint import Checkpoint, encoded
 from pipeline.log.note import COSIGNATURE, BadNote, Note, Signature, Verifier, signatures_in
 from pipeline.log.tiles import Tiles
@@ -42,6 +40,8 @@ def key_of(witness: WitnessSettings) -> Verifier:
 
 
 def _ask(note: Note, tiles: Tiles, witness: WitnessSettings, *, timeout_s: float) -> Witnessed:
+    import urllib3
+
     size, old = Checkpoint.parse(note.text).size, 0
     url = f"{witness.url}/add-checkpoint"
     timeout = urllib3.Timeout(total=timeout_s)

@@ -31,11 +31,11 @@ from pipeline.case.view import View
 from pipeline.errors import AuthorityUnavailable, ConfigError, Conflict, DamagedDocument, LamplighterError
 from pipeline.evidence import bag, sshsig, trail
 from pipeline.evidence.keys import Purpose, Signer
-from pipeline.evidence.manifest import Manifest, Sealed
+from pipeline.evidence.manifest import Manifest, Sealed, written
 from pipeline.evidence.stamp import roots_of
 from pipeline.evidence.stamp import written as written_roots
 from pipeline.evidence.verdict import Verdict
-from pipeline.evidence.verify import Trust, check, written
+from pipeline.evidence.verify import Trust, check
 from pipeline.span import iso
 from storage.contract import ObjectStore
 from storage.disk import scratch

@@ -13,7 +13,7 @@ from lamplighter.desk.holdings import Holdings
 from pipeline.errors import Conflict
 from pipeline.evidence import signers
 from pipeline.evidence.keys import Key, Purpose, Signer
-from pipeline.evidence.verify import written
+from pipeline.evidence.manifest import written
 from pipeline.log.entry import sha256
 from pipeline.span import iso
 from storage.keyring import Keyring

@@ -9,11 +9,11 @@ from typing import Any, Final
 from lamplighter.report.evidence import render_certificate, render_report
 from pipeline.evidence import bag
 from pipeline.evidence.listing import bytes_of
-from pipeline.evidence.manifest import Manifest, Part
+from pipeline.evidence.manifest import Manifest, Part, written
 from pipeline.evidence.signers import PRINCIPAL, stamp_of
 from pipeline.evidence.sshsig import NAMESPACE
 from pipeline.evidence.verdict import Fault
-from pipeline.evidence.verify import Read, written
+from pipeline.evidence.verify import Read
 from pipeline.span import NS, iso
 
 _MOST_STILL: Final = 256 << 20

@@ -25,7 +25,6 @@ from pipeline.detection.gather import WHOLE
 from pipeline.detection.rate import PerDay
 from pipeline.detection.stretches import ticks
 from pipeline.detection.zones import covered_cells
-from pipeline.zone import Zone
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -158,6 +157,10 @@ class _Sensitivity(CellGate):
 
     def looser(self, setting: str, in_force: InForce, settings: Detection) -> Sequence[Value]:
         return [rate for rate in _RATES if rate > settings.sensitivity]
+
+
+_Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+_Zone = Annotated[tuple[tuple[_Share, _Share], ...], Field(min_length=3)]  # a pipeline.zone.Zone, typed by an operator
 
 
 class _Zones(CellGate):
@@ -312,10 +315,10 @@ class Detection(BaseModel):
         le=1,
         description="motion must move its centre this far, leaves return; 0 = off (share of the picture's longer side)",
     )
-    watch: Annotated[tuple[Zone, ...], _ZONES] = Field(
+    watch: Annotated[tuple[_Zone, ...], _ZONES] = Field(
         (), description="zones to look at, none: everywhere (polygons, 0..1)"
     )
-    ignore: Annotated[tuple[Zone, ...], _ZONES] = Field(
+    ignore: Annotated[tuple[_Zone, ...], _ZONES] = Field(
         (), description="zones to leave out, also of `watch` (polygons, 0..1)"
     )
     min_event_s: Annotated[float, _MinEvent(tries=(0.0, 0.3, 0.6, 1.0, 2.0))] = Field(

@@ -8,17 +8,10 @@ import re
 import struct
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
-from cryptography.hazmat.primitives.serialization import (
-    Encoding,
-    NoEncryption,
-    PrivateFormat,
-    PublicFormat,
-    load_ssh_private_key,
-)
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 _PUBLIC: Final = re.compile(r"[0-9a-f]{64}")
 
@@ -73,6 +66,9 @@ class Key:
 
     def verifies(self, message: bytes, signature: bytes) -> bool:
         """Tell whether the 64 bytes of a signature are this key's, over these bytes."""
+        from cryptography.exceptions import InvalidSignature
+        from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
         try:
             Ed25519PublicKey.from_public_bytes(bytes.fromhex(self.public)).verify(signature, message)
         except InvalidSignature:
@@ -93,11 +89,16 @@ class Signer:
     @classmethod
     def make(cls, purpose: Purpose, now_ns: int) -> Signer:
         """Return a new key, drawn by the system's own source of chance."""
+        from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
         return cls._of(Ed25519PrivateKey.generate(), purpose, now_ns)
 
     @classmethod
     def read(cls, text: bytes, purpose: Purpose, made_ns: int) -> Signer:
         """Return the key of an OpenSSH private key file. Raises ValueError for any other, or one with a passphrase."""
+        from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+        from cryptography.hazmat.primitives.serialization import load_ssh_private_key
+
         try:
             private = load_ssh_private_key(text, password=None)
         except Exception as error:  # what cannot be parsed raises several kinds, and one names the passphrase
@@ -108,8 +109,7 @@ class Signer:
 
     @classmethod
     def _of(cls, private: Ed25519PrivateKey, purpose: Purpose, made_ns: int) -> Signer:
-        public = private.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
-        return cls(Key(purpose, public.hex(), made_ns), private)
+        return cls(Key(purpose, private.public_key().public_bytes_raw().hex(), made_ns), private)
 
     def as_published(self, key: Key) -> Signer:
         """Return the same signer with what was published of its key. Raises ValueError for another key."""
@@ -119,6 +119,8 @@ class Signer:
 
     def text(self) -> bytes:
         """Return the private key as an OpenSSH file."""
+        from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
         return self._private.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption())
 
     def sign(self, message: bytes) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -107,3 +108,8 @@ class Manifest:
         if made.document() != document:
             raise ValueError("the statement's subjects and its files are not the same")
         return made
+
+
+def written(document: Mapping[str, Any]) -> bytes:
+    """Return a document of a package as its bytes: JSON, sorted, two spaces, one line break at the end."""
+    return (json.dumps(document, sort_keys=True, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,7 +13,7 @@ from pipeline.evidence import bag, signers, sshsig, stamp
 from pipeline.evidence.credentials import check_credentials
 from pipeline.evidence.keys import Key
 from pipeline.evidence.listing import bytes_of, digest_of, listing
-from pipeline.evidence.manifest import File, Manifest, Part
+from pipeline.evidence.manifest import File, Manifest, Part, written
 from pipeline.evidence.trail import check_trail
 from pipeline.evidence.verdict import Fault, Verdict
 from pipeline.span import iso
@@ -320,11 +320,6 @@ def _stamped(read: Read) -> tuple[stamp.Stamp | None, bool]:
         read.fault(at, str(error))
         return None, False
     return found, bool(read.trust.authorities)
-
-
-def written(document: Mapping[str, Any]) -> bytes:
-    """Return a document of a package as its bytes: JSON, sorted, two spaces, one line break at the end."""
-    return (json.dumps(document, sort_keys=True, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -12,9 +12,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-
 ED25519: Final = 1
 COSIGNATURE: Final = 4
 _KINDS: Final = {ED25519, COSIGNATURE}
@@ -84,6 +81,9 @@ class Verifier:
 
         Raises BadNote for a signature that is not this key's, or not of this text.
         """
+        from cryptography.exceptions import InvalidSignature
+        from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
         data, time_s, message = signature.data, 0, text
         if self.kind == COSIGNATURE:
             time_s = int.from_bytes(data[:_TIME_BYTES])
