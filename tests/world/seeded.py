@@ -30,7 +30,7 @@ from pipeline.case.released import Record
 from pipeline.case.request import Request
 from pipeline.case.rules import CaseSettings, check_bulk
 from pipeline.case.view import Progress, View
-from pipeline.clip import Disclosure
+from pipeline.clip import Clock, Disclosure
 from pipeline.errors import Conflict, NotFound, RequestRefused
 from pipeline.log import entry
 from pipeline.log.entry import LogName
@@ -172,8 +172,8 @@ def closed_when_all_answered(patch: pytest.MonkeyPatch) -> None:
         asked = {letter.owner for letter in holdings.catalog.cases.letters(request=request.id)}
         if life.sent_ns is None or not asked <= set(said):
             return life
-        now_ns = time.time_ns()
-        steps = (replace(step, until_ns=now_ns) if step.act is Act.SEND else step for step in life.steps)
+        until_ns = max(time.time_ns(), life.sent_ns + 1)
+        steps = (replace(step, until_ns=until_ns) if step.act is Act.SEND else step for step in life.steps)
         return replace(life, steps=tuple(steps))
 
     patch.setattr(view, "life_of", life_of)
@@ -245,8 +245,8 @@ def _all_notes(archive: Archive, one: Delivery) -> Record:
 def _source_path(patch: pytest.MonkeyPatch) -> None:
     known = workers.deliver.account
 
-    def account(cut: Cut, product: Product, key: CaseKey) -> Delivery:
-        made = known(cut, product, key)
+    def account(cut: Cut, product: Product, key: CaseKey, clock: Clock | None = None) -> Delivery:
+        made = known(cut, product, key, clock)
         return replace(made, record=replace(made.record, tools=f"{made.record.tools}, from {cut.clip.key}"))
 
     patch.setattr(workers.deliver, "account", account)
