@@ -21,7 +21,6 @@ from fleet_fixtures import CAMERAS, Films, a_request, approve, as_owner, move_in
 from lamplighter.desk import delivery
 from lamplighter.desk.desk import Desk, open_desk
 from lamplighter.settings import load
-from logged import whole
 from pipeline.actor import Actor, Role
 from pipeline.case.consent import Share, Standing
 from pipeline.case.delivery import Delivery
@@ -40,13 +39,14 @@ _TICK_S: Final = 3600
 _SAID: Final = (Conflict, NotAllowed, NotFound)  # what may be said to a step that is refused
 
 
-def cut_small(source: Path, target: Path, cut: Cut, *, name: str = "", timeout_s: float = 0) -> Product:
+def cut_small(source: Path, target: Path, cut: Cut, *, name: str = "", **_: Any) -> Product:
     """Write a few bytes in place of a cut: what leaves is walked through here, not how it is made."""
-    del source, timeout_s
+    del source
     data = f"{name} {cut.id}".encode()
     target.write_bytes(data)
     audio = "aac" if cut.profile.audio else None
-    return Product(sha256(data).hexdigest(), len(data), cut.span, 1, "remux", "h264", 128, 96, audio, "none")
+    sha = sha256(data).hexdigest()
+    return Product(sha, len(data), cut.span, 1, "remux", "h264", 128, 96, audio, "none", native=((0, 1),))
 
 
 @dataclass
@@ -107,6 +107,7 @@ class Walk:
     words: Words = field(default_factory=Words)
     requests: list[Request] = field(default_factory=list)
     known: set[str] = field(default_factory=set)
+    lost: set[str] = field(default_factory=set)
     counts: Counter[str] = field(default_factory=Counter)
     desk: Desk = field(init=False)
     open: ExitStack = field(default_factory=ExitStack)
@@ -237,6 +238,7 @@ class Walk:
             gone = self.dice.choice(files)
             self.desk._holdings.archive.store.delete(gone)
             self.known.discard(gone)
+            self.lost.add(gone)
 
     def rebuild(self) -> None:
         self.desk.rebuild()
@@ -273,6 +275,7 @@ class Walk:
         for key in sorted(fresh):
             self.accounted_for(key)
         self.known = there
+        self.lost -= there
 
     def accounted_for(self, key: str) -> None:
         """Hold that what is new in a case is there on a word, and no more of it than that word says."""
@@ -334,7 +337,7 @@ def walking(home: Path, films: Films) -> Iterator[Callable[[int, int], Counter[s
                     one.step()
                 except AssertionError as error:
                     raise AssertionError(f"seed {seed}, world {world}, step {number}: {error}") from error
-            whole(one.desk)
+            assert {finding.place for finding in one.desk.log_audit().findings} <= one.lost
             one.open.close()
             shutil.rmtree(folder)
         return counts

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import closing, contextmanager
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -24,6 +25,11 @@ _IN_PROCESS = threading.Lock()  # Alembic keeps the step it takes in variables o
 _MIGRATIONS = Path(__file__).parent / "migrations"
 # What every catalogue had, before and since there are versions.
 _FIRST = {"turn", "cameras", "clips", "requests", "decisions", "deliveries", "audit"}
+
+_STRANGE = (
+    "holds tables that no version of Lamplighter made; name another database "
+    "(`lamplighter catalog rebuild` fills an empty one from the bucket)"
+)
 
 
 class UnknownSchema(Exception):  # noqa: N818 - becomes a ConfigError where the database's name is known
@@ -42,20 +48,25 @@ def version_of(run: sa.Connection) -> str | None:
     if not names & (_FIRST | set(tables.meta.tables)):
         return None
     if names >= _FIRST:
-        columns = {name: {one["name"]: one["type"] for one in inspector.get_columns(name)} for name in _FIRST}
-        clips = list(columns["clips"])
-        if "sha256" in clips:
-            return "0006" if "motions" in names else "0005"
-        if clips == ["camera", "start_ns", "id", "end_ns", "document"]:
-            return "0004"
-        if clips == ["id", "camera", "start_ns", "end_ns", "document"]:
-            if "longest_ns" in columns["turn"]:
-                return "0003"
-            return "0001" if getattr(columns["requests"]["agency"], "length", None) else "0002"
-    raise UnknownSchema(
-        "holds tables that no version of Lamplighter made; name another database "
-        "(`lamplighter catalog rebuild` fills an empty one from the bucket)"
-    )
+        try:
+            columns = {name: {one["name"]: one["type"] for one in inspector.get_columns(name)} for name in _FIRST}
+        except sa.exc.NoSuchTableError:  # another process brought it up since the names were read
+            return version_of(run)
+        return _version_before_versions(names, columns)
+    raise UnknownSchema(_STRANGE)
+
+
+def _version_before_versions(names: Collection[str], columns: Mapping[str, Mapping[str, Any]]) -> str:
+    clips = list(columns["clips"])
+    if "sha256" in clips:
+        return "0006" if "motions" in names else "0005"
+    if clips == ["camera", "start_ns", "id", "end_ns", "document"]:
+        return "0004"
+    if clips == ["id", "camera", "start_ns", "end_ns", "document"]:
+        if "longest_ns" in columns["turn"]:
+            return "0003"
+        return "0001" if getattr(columns["requests"]["agency"], "length", None) else "0002"
+    raise UnknownSchema(_STRANGE)
 
 
 @contextmanager

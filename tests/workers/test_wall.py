@@ -127,7 +127,7 @@ def plain_values(fields: Any) -> Iterator[str]:
     if isinstance(fields, dict):
         for name, value in fields.items():
             # What the footage itself shows to whoever looks at it, and which programs made the file.
-            footage = {"codec", "width", "height", "audio", "frames", "damaged", "missing", "similarity"}
+            footage = {"codec", "width", "height", "audio", "frames", "damaged", "missing", "similarity", "native"}
             # How its time is known is a fact of its camera, without which no court can use it; the rest are few words.
             told = {"timing", "basis", "hole_before", "hole_after"}
             if name not in footage | told | {"method", "tools", "schema"}:
