@@ -192,6 +192,18 @@ def test_a_second_run_says_that_it_is_there(desk: Desk, case: Request, tmp_path:
         officer.export_case(case.id, str(out), pages=pages)
 
 
+def test_no_package_is_put_into_another_or_into_the_bucket(desk: Desk, case: Request, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    export(desk, case, out)
+    (tmp_path / "link").symlink_to(out / "data")
+    for place in (out / "two", out / "data" / "more" / "two", tmp_path / "link" / "two"):
+        with pytest.raises(Conflict, match="lies inside of the package"):
+            export(desk, case, place)
+    with pytest.raises(Conflict, match="lies inside of the bucket"):
+        export(desk, case, Path(desk.store_url.removeprefix("file://")) / "cases" / case.id / "two")
+    assert check(out, Trust()).sound
+
+
 @pytest.mark.parametrize("what", ["file", "folder", "link"])
 def test_nothing_that_lies_there_is_replaced(desk: Desk, case: Request, tmp_path: Path, what: str) -> None:
     out, other = tmp_path / "out", tmp_path / "other"
