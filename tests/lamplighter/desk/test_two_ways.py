@@ -117,7 +117,7 @@ def test_what_is_packed_into_a_pipe_is_sound(made: Path, tmp_path: Path) -> None
             return len(data)
 
     pipe = Pipe()
-    with zipfile.ZipFile(pipe, "w", zipfile.ZIP_DEFLATED) as archive:  # type: ignore[call-overload]
+    with zipfile.ZipFile(pipe, "w", zipfile.ZIP_DEFLATED) as archive:
         for one in sorted(made.rglob("*")):
             archive.write(one, str(one.relative_to(made)))
     path = tmp_path / "case.zip"
