@@ -22,7 +22,7 @@ from lamplighter.desk.cases import request as request_of
 from lamplighter.desk.files import write_file
 from lamplighter.desk.holdings import Holdings
 from lamplighter.desk.keys import copies, keyring, signer
-from lamplighter.desk.logs import case_entries, log_exported
+from lamplighter.desk.logs import case_entries, exported_so, log_exported
 from lamplighter.desk.payload import Payload
 from lamplighter.desk.view import own, seen
 from pipeline.actor import Role
@@ -116,6 +116,9 @@ def complete(holdings: Holdings, folder: Path, *, saw: Saw) -> Exported:
     account = holdings.archive.packages.get(_sealed(view, tagged, before.manifest).name)
     if account is None or account.sha256 != bag.digest(tagged):
         raise DamagedDocument(f"{folder} is no package that was exported for {view.progress.asked.request}")
+    # Whoever can write to the bucket can write an account into it; into the log, only where everybody sees it for good.
+    if not exported_so(holdings, account.request, account.sha256):
+        raise DamagedDocument(f"no entry of the log says that {folder} was exported: export the case again")
     made = before.manifest
     if signs is not None and not (folder / bag.SIGNATURE).exists():
         if made.keys and signs.key.fingerprint not in made.keys:
