@@ -135,6 +135,15 @@ def test_what_cannot_be_is_one_line(run: Run, words: tuple[str, ...], told: str)
     assert (code, told in errors) == (2, True), errors
 
 
+def test_a_folder_that_is_no_package_is_told_in_few_lines(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    for number in range(50):
+        (tmp_path / "mine" / f"{number}.txt").write_text("mine")
+    code, printed, _ = run("verify", "mine", data="")
+    assert (code, "this is no package" in printed, "1.txt" in printed) == (1, True, False)
+    assert len(printed.splitlines()) < 10
+
+
 @pytest.mark.usefixtures("s3_access")
 def test_a_case_goes_to_a_bucket_and_what_a_killed_run_left_there_goes(
     desk: Desk,
