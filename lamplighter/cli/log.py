@@ -164,7 +164,11 @@ def run_audit(context: typer.Context, person: str = "", *, quick: bool, as_json:
             erased = f", {one.erased} erased" if one.erased else ""
             tables.say(f"{one.name} log: {one.entries} entries, {one.sealed} of them sealed, {signed}{erased}")
         clips = "records" if quick else "clips and records"
-        told = f"{len(report.findings)} places are wrong" if report.findings else "unbroken"
+        told = (
+            f"{count} {'place is' if count == 1 else 'places are'} wrong"
+            if (count := len(report.findings))
+            else "unbroken"
+        )
         tables.say(f"{entries} entries, {report.deliveries} {clips} that were delivered: {told}")
     if report.findings:
         raise typer.Exit(1)

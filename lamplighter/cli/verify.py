@@ -48,10 +48,14 @@ def verify(
 
 def _tell(verdict: Verdict) -> None:
     from lamplighter.cli import tables
+    from pipeline.evidence import bag
     from pipeline.span import iso
 
     if not verdict.sound:
-        for fault in verdict.faults:
+        missing = [fault for fault in verdict.faults if fault.what.startswith("is missing")]
+        # Of a folder that is no package at all each file of it would be told.
+        none = {bag.DECLARATION, bag.TAGS} <= {fault.place for fault in missing}
+        for fault in missing if none else verdict.faults:
             tables.say(str(fault))
         tables.say(f"NOT SOUND: {len(verdict.faults):,} {'fault' if len(verdict.faults) == 1 else 'faults'}")
         return

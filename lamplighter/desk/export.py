@@ -22,7 +22,7 @@ from lamplighter.desk.cases import request as request_of
 from lamplighter.desk.files import write_file
 from lamplighter.desk.holdings import Holdings
 from lamplighter.desk.keys import copies, keyring, signer
-from lamplighter.desk.logs import case_entries, log_exported
+from lamplighter.desk.logs import case_entries, exported_so, log_exported
 from lamplighter.desk.payload import Payload
 from lamplighter.desk.view import own, seen
 from pipeline.actor import Role
@@ -87,6 +87,7 @@ def export_case(holdings: Holdings, request: str, to: str, *, pages: Pages, saw:
     target = Path(to)
     if target.is_symlink() or (target.exists() and (not target.is_dir() or any(target.iterdir()))):
         return _there(target, view)
+    _check_beside(holdings, target)
     with _aside(target) as folder:
         _make(holdings, asked, view, folder=folder, signs=signs, pages=pages, saw=saw)
         verdict = _believed(folder)
@@ -115,6 +116,9 @@ def complete(holdings: Holdings, folder: Path, *, saw: Saw) -> Exported:
     account = holdings.archive.packages.get(_sealed(view, tagged, before.manifest).name)
     if account is None or account.sha256 != bag.digest(tagged):
         raise DamagedDocument(f"{folder} is no package that was exported for {view.progress.asked.request}")
+    # Whoever can write to the bucket can write an account into it; into the log, only where everybody sees it for good.
+    if not exported_so(holdings, account.request, account.sha256):
+        raise DamagedDocument(f"no entry of the log says that {folder} was exported: export the case again")
     made = before.manifest
     if signs is not None and not (folder / bag.SIGNATURE).exists():
         if made.keys and signs.key.fingerprint not in made.keys:
@@ -290,6 +294,15 @@ def _told(place: str, view: View, verdict: Verdict, *, made: bool = True) -> Exp
     return Exported(place, request, verdict.files, verdict.size, verdict.signed_by, verdict.lacks, made=made)
 
 
+def _check_beside(holdings: Holdings, target: Path) -> None:
+    """Raise Conflict where a new folder would lie inside of a package or of our own bucket, and damage that."""
+    for folder in (target.parent.resolve(), *target.parent.resolve().parents):
+        if (folder / bag.TAGS).exists():
+            raise Conflict(f"{target}: lies inside of the package {folder}, which would not be whole any more")
+        if str(folder) == holdings.archive.store.url:
+            raise Conflict(f"{target}: lies inside of the bucket {folder}, where only what is logged may; name another")
+
+
 @contextmanager
 def _aside(target: Path) -> Iterator[Path]:
     """Give a new folder beside a target, gone at the end unless it was renamed; those of killed runs go first."""
@@ -328,23 +341,33 @@ def _to_bucket(
     store, prefix = holdings.context.open_bucket(where.bucket), where.path.strip("/")
     if not prefix:
         raise ConfigError(f"{where}: wanted s3://BUCKET/PREFIX, a place of its own for the package, got a whole bucket")
-    _make_room(store, prefix, where)
+    if store.url == holdings.archive.store.url:
+        raise ConfigError(f"{where}: is the fleet's own bucket, where only what is logged may lie; name another")
+    _make_room(store, prefix, where, asked.id)
     with scratch() as folder:
         _make(holdings, asked, view, folder=folder, signs=signs, pages=pages, saw=saw)
         verdict = _believed(folder)
-        paths = sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
-        for path in [*(one for one in paths if one != bag.TAGS), bag.TAGS]:
+        paths = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+        # First what tells a later run whose it is, last what makes it a package.
+        for path in (bag.README, *sorted(paths - {bag.README, bag.TAGS}), bag.TAGS):
             store.put(f"{prefix}/{path}", folder / path)
     return _told(str(where), view, verdict)
 
 
-def _make_room(store: ObjectStore, prefix: str, where: Location) -> None:
-    """Remove what a killed run left below a prefix. Raises Conflict where anything else lies there."""
+def _make_room(store: ObjectStore, prefix: str, where: Location, request: str) -> None:
+    """Remove what a killed run of this request left below a prefix. Raises Conflict where anything else lies there."""
+    parts = prefix.split("/")
+    for above in ("/".join(parts[:count]) for count in range(1, len(parts))):
+        if store.head(f"{above}/{bag.TAGS}") is not None:
+            raise Conflict(f"{where}: lies inside of the package {above}, which would not be whole any more")
     keys = list(store.keys(f"{prefix}/"))
     paths = [key.removeprefix(f"{prefix}/") for key in keys]
     if bag.TAGS in paths:
         raise Conflict(f"{where}: a package lies there; name another prefix")
     if others := [path for path in paths if not (bag.is_payload(path) or bag.is_tag(path) or path in bag.DETACHED)]:
         raise Conflict(f"{where}: {others[0]} lies there, which is of no package; name another prefix")
-    for key in keys:
+    # Names such as data/ and README.txt are everybody's: what is removed has to say that it is of this request.
+    if paths and (bag.README not in paths or request.encode() not in store.get(f"{prefix}/{bag.README}")):
+        raise Conflict(f"{where}: {paths[0]} lies there, which no export of {request} left; name another prefix")
+    for key in sorted(keys, key=lambda key: key == f"{prefix}/{bag.README}"):
         store.delete(key)

@@ -314,6 +314,15 @@ def log_exported(holdings: Holdings, request: str, tagmanifest_sha256: str) -> t
     return _proven(holdings, LogName.OPEN, logged.index, leaf, Note.parse(top.checkpoint)), top
 
 
+def exported_so(holdings: Holdings, request: str, tagmanifest_sha256: str) -> bool:
+    """Tell whether the open log says that a bundle of evidence with that tag manifest was made for a request."""
+    found = (leaf.entry for _, leaf in holdings.catalog.logs.of_request(request))
+    return any(
+        one is not None and one.action == "exported" and one.sha256.get("tagmanifest") == tagmanifest_sha256
+        for one in found
+    )
+
+
 def _all_keys(holdings: Holdings) -> tuple[str, ...]:
     witnesses: list[Verifier] = [key_of(one) for one in holdings.settings.log.witnesses]
     return tuple(map(str, [*_keys(holdings, LogName.OPEN), *witnesses]))

@@ -59,8 +59,9 @@ class Course:
 class Progress:
     """How far a request has come; every instant in it is a multiple of the tick at which footage is released.
 
-    since_ns: of the stage, rounded down. open_until_ns: when the tick has come after which nothing is answered any
-    more, None where none is fixed. as_of_ns: the last tick.
+    Or that at which it was made, where that is later: nothing was done with it before. since_ns: of the stage, rounded
+    down. open_until_ns: when the tick has come after which nothing is answered any more, None where none is fixed.
+    as_of_ns: the last tick.
     """
 
     asked: Asked
@@ -122,11 +123,11 @@ def progress(asked: Asked, course: Course, *, tick_s: int, now_ns: int) -> Progr
     return Progress(
         asked,
         stage,
-        since_ns=_down(since_ns, tick_ns),
+        since_ns=_told_at(since_ns, asked, tick_ns),
         as_of_ns=_down(now_ns, tick_ns),
         reasons=course.reasons if stage is Stage.SENT_BACK else (),
         open_until_ns=until_ns,
-        resolved_ns=None if course.resolved_ns is None else _down(course.resolved_ns, tick_ns),
+        resolved_ns=None if course.resolved_ns is None else _told_at(course.resolved_ns, asked, tick_ns),
     )
 
 
@@ -138,7 +139,7 @@ def view(asked: Asked, course: Course, records: Iterable[Record], *, tick_s: int
     found = sorted((one for one in records if one.released_ns <= now_ns), key=lambda one: one.name)
     if others := [one.name for one in found if one.request != asked.request]:
         raise ValueError(f"wanted what was released for {asked.request}, got {', '.join(others)} of another request")
-    clips = tuple(replace(one, released_ns=_down(one.released_ns, tick_s * NS)) for one in found)
+    clips = tuple(replace(one, released_ns=_told_at(one.released_ns, asked, tick_s * NS)) for one in found)
     return View(progress(asked, course, tick_s=tick_s, now_ns=now_ns), clips)
 
 
@@ -172,6 +173,11 @@ def _told(record: Record) -> dict[str, Any]:
         "hole_after": record.hole_after,
         "basis": record.basis,
     }
+
+
+def _told_at(t_ns: int, asked: Asked, tick_ns: int) -> int:
+    """Return an instant as it is told: of the last tick, and never before the request was made."""
+    return max(_down(t_ns, tick_ns), min(t_ns, asked.made_ns))
 
 
 def _down(t_ns: int, tick_ns: int) -> int:

@@ -7,10 +7,12 @@ import io
 import os
 import shutil
 import stat
+import struct
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, BinaryIO, Final
@@ -40,6 +42,15 @@ _ODD_ZIP: Final = {
     stat.S_IFIFO: "a pipe",
     stat.S_IFSOCK: "a socket",
 }
+
+
+_HEADER: Final = struct.Struct("<4s5H3I2H")
+"""What stands before a file in a .zip: flags and method, CRC, sizes packed and not, bytes of its name and of more."""
+_SUMS_LATER: Final = 1 << 3
+_NO_GAP: Final = frozenset({0})
+_LATER_GAPS: Final = frozenset({12, 16, 20, 24})
+"""Bytes that follow a file whose CRC and sizes stand behind it."""
+_ELSEWHERE: Final = 0xFFFFFFFF
 
 
 class NoArchive(ValueError):  # noqa: N818 - named for what is the matter
@@ -72,6 +83,8 @@ def unpack(archive: Path, folder: Path) -> list[Fault]:
         except (tarfile.TarError, zipfile.BadZipFile, zlib.error, ValueError, NotImplementedError, EOFError) as error:
             raise NoArchive(f"{archive.name} cannot be read as an archive: {error}") from error
         faults = list(_faults(members, archive.stat().st_size))
+        if not faults and (said := _two_ways(file)):
+            faults = [Fault("", f"{said}: programs may unpack other files of {archive.name} than are looked at here")]
         if faults:
             return faults
         if shutil.disk_usage(folder).free < sum(one.size for one in members):
@@ -98,6 +111,53 @@ def _members(file: _Sparing, name: str) -> Iterator[_Member]:
         raise NoArchive(f"{name} is compressed as a whole; unpack it by yourself, or hand over a .zip or a plain .tar")
     file.seek(0)
     yield from _tarred(tarfile.open(fileobj=file, mode="r:"))  # type: ignore[call-overload]  # noqa: SIM115 - while it is read
+
+
+def _two_ways(file: _Sparing) -> str:
+    """Return why other programs may unpack other files of an archive than are looked at here, "" where none can."""
+    if zipfile.is_zipfile(file):
+        file.seek(0)
+        return _unlisted(zipfile.ZipFile(file), file)
+    file.seek(0)
+    archive = tarfile.open(fileobj=file, mode="r:")  # type: ignore[call-overload]  # noqa: SIM115 - while it is read
+    for _ in archive:
+        pass
+    file.seek(archive.offset)
+    after = any(any(chunk) for chunk in iter(lambda: file.read(_CHUNK), b""))
+    return "goes on after its end" if after else ""
+
+
+def _unlisted(archive: zipfile.ZipFile, file: _Sparing) -> str:
+    """Return what else there is in a .zip than its list names.
+
+    Some programs read the list at its end, some one file after the other, and some take it for a .tar.
+    """
+    file.seek(0)
+    with suppress(tarfile.HeaderError):
+        tarfile.TarInfo.frombuf(file.read(tarfile.BLOCKSIZE), "utf-8", "surrogateescape")
+        return "is a .zip and a .tar at once"
+    if archive.comment:
+        return "has a comment at its end"
+    at, gaps = 0, _NO_GAP
+    for one in sorted(archive.infolist(), key=lambda one: one.header_offset):
+        if one.header_offset - at not in gaps:
+            return f"holds something before {one.filename!r} that its list does not name"
+        file.seek(one.header_offset)
+        try:
+            _, _, flags, method, _, _, *sums, name, extra = _HEADER.unpack(file.read(_HEADER.size))
+        except struct.error:
+            return "ends within a header"
+        later = flags & _SUMS_LATER
+        if method != one.compress_type or (not later and not _agree(sums, (one.CRC, one.compress_size, one.file_size))):
+            return f"says two things of {one.filename!r}"
+        at = one.header_offset + _HEADER.size + name + extra + one.compress_size
+        gaps = _LATER_GAPS if later else _NO_GAP
+    return "" if archive.start_dir - at in gaps else "holds something after its files that its list does not name"
+
+
+def _agree(header: Sequence[int], listed: Sequence[int]) -> bool:
+    """Tell whether a file's header says what the list does; of one larger than 4 GiB it says nothing (zip64)."""
+    return all(said in {wanted, _ELSEWHERE} for said, wanted in zip(header, listed, strict=True))
 
 
 def _zipped(archive: zipfile.ZipFile) -> Iterator[_Member]:

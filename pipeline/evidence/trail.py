@@ -10,13 +10,14 @@ from typing import Any, Final
 
 from pipeline.evidence import bag
 from pipeline.evidence.verdict import Fault
-from pipeline.log.checkpoint import BadProof
+from pipeline.log.checkpoint import BadProof, Proof
 from pipeline.log.entry import Entry, LogName
 from pipeline.log.note import BadNote, Verifier
 from pipeline.log.proven import Proven
 
 KEYS: Final = "keys/log.vkeys"
 EXPORTED: Final = "exported"
+DELIVERED: Final = "delivered"
 TAGGED: Final = "tagmanifest"
 """What an entry calls the list of tag files whose SHA-256 it vouches for."""
 _AUDIT: Final = re.compile(r"audit/\d{12}\.json")
@@ -47,8 +48,11 @@ def told(entries: Iterable[Proven]) -> list[dict[str, Any]]:
     return [json.loads(one.text) for one in entries]
 
 
-def check_trail(tags: Mapping[str, bytes], request: str) -> Trail:
-    """Check all that the tag files of a package say of the log, for the request it is of."""
+def check_trail(tags: Mapping[str, bytes], request: str, clips: Mapping[str, tuple[str, str]] | None = None) -> Trail:
+    """Check all that the tag files of a package say of the log, for the request it is of.
+
+    clips: of each released clip by its path in the package the SHA-256 and the key under which it was released.
+    """
     trail = Trail()
     keys = list(_keys(tags.get(KEYS, b""), trail))
     for path in sorted(filter(_AUDIT.fullmatch, tags)):
@@ -61,6 +65,7 @@ def check_trail(tags: Mapping[str, bytes], request: str) -> Trail:
                 trail.faults.append(Fault(path, f"is of another request than {request}"))
             trail.entries.append(json.loads(entry.text))
     _exported(tags, keys, request, trail=trail)
+    trail.faults += _otherwise(trail.entries, clips or {})
     known = {path for path in tags if _AUDIT.fullmatch(path)}
     trail.faults += [
         Fault(path, "is no entry of the log, and no proof of one")
@@ -68,6 +73,17 @@ def check_trail(tags: Mapping[str, bytes], request: str) -> Trail:
         if path.startswith("audit/") and path not in known and f"{path.removesuffix('.tlog-proof')}.json" not in known
     ]
     return trail
+
+
+def _otherwise(entries: Iterable[Mapping[str, Any]], clips: Mapping[str, tuple[str, str]]) -> Iterator[Fault]:
+    """Yield the clips that are others than those of which the log says that they were released."""
+    logged: dict[str, set[str]] = {}
+    for one in entries:
+        if one["action"] == DELIVERED and "clip" in one["sha256"]:  # an earlier version logged no hash of its own
+            logged.setdefault(str(one["subject"]), set()).add(str(one["sha256"]["clip"]))
+    for path, (digest, key) in clips.items():
+        if key in logged and digest not in logged[key]:
+            yield Fault(path, f"is not the clip that was released: SHA-256 {digest[:16]}…, and the log says another")
 
 
 def _exported(tags: Mapping[str, bytes], keys: list[Verifier], request: str, *, trail: Trail) -> None:
@@ -92,6 +108,8 @@ def _proven(said: bytes, proof: bytes | None, keys: list[Verifier], *, place: st
     """Return what an entry says, None with a fault where it is not what was logged."""
     try:
         found = Proven.parse(said.decode(), "" if proof is None else proof.decode())
+        if proof is not None and str(Proof.parse(found.proof)) != found.proof:
+            raise BadProof("its proof holds more than a proof does")
         if found.log is not LogName.OPEN:
             raise BadProof("it is no entry of the open log")
         if proof is None:

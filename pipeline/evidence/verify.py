@@ -77,7 +77,8 @@ def check(folder: Path, trust: Trust, *, further: Iterable[Further] = ()) -> Ver
     signed_by, vouched = _signed(read)
     stamped, stamp_vouched = _stamped(read)
     _credentials(read)
-    trail = check_trail(read.tags, read.manifest.request if read.manifest else "")
+    made = read.manifest
+    trail = check_trail(read.tags, made.request if made else "", _released(made))
     read.audit, read.faults, read.lacks = trail.entries, read.faults + trail.faults, read.lacks + trail.lacks
     for look in further:
         read.faults += look(read)
@@ -228,6 +229,12 @@ def _about(read: Read, made: Manifest) -> None:
         read.fault(bag.INFO, f"is of request {found['External-Identifier']!r}, {bag.STATEMENT} of {made.request!r}")
     if found.get("Bagging-Date", iso(made.made_ns)[:10]) != iso(made.made_ns)[:10]:
         read.fault(bag.INFO, f"says {found['Bagging-Date']}, {bag.STATEMENT} {iso(made.made_ns)}")
+
+
+def _released(made: Manifest | None) -> dict[str, tuple[str, str]]:
+    """Return of each clip that was released its SHA-256 and the key it was released under, by its path."""
+    clips = () if made is None else made.files
+    return {one.path: (one.sha256, str(one.facts["key"])) for one in clips if "key" in one.facts}
 
 
 def _uncovered(made: Manifest) -> Iterator[Fault]:

@@ -135,6 +135,15 @@ def test_what_cannot_be_is_one_line(run: Run, words: tuple[str, ...], told: str)
     assert (code, told in errors) == (2, True), errors
 
 
+def test_a_folder_that_is_no_package_is_told_in_few_lines(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    for number in range(50):
+        (tmp_path / "mine" / f"{number}.txt").write_text("mine")
+    code, printed, _ = run("verify", "mine", data="")
+    assert (code, "this is no package" in printed, "1.txt" in printed) == (1, True, False)
+    assert len(printed.splitlines()) < 10
+
+
 @pytest.mark.usefixtures("s3_access")
 def test_a_case_goes_to_a_bucket_and_what_a_killed_run_left_there_goes(
     desk: Desk,
@@ -150,6 +159,9 @@ def test_a_case_goes_to_a_bucket_and_what_a_killed_run_left_there_goes(
     desk._holdings = replace(desk._holdings, store=there)
     where = f"s3://{minio_settings.bucket}/cases/one"
     bucket.put("cases/one/data/originals/half.mp4", b"half")
+    bucket.put(f"cases/one/{bag.README}", f"This folder holds what was released for request {case.id}".encode())
+    bucket.put("site/README.txt", b"of somebody else")
+    bucket.put("site/data/table.csv", b"mine")
     bucket.put("cases/other", b"mine")
     desk.export_case(case.id, where, pages=pages)
     for key in bucket.keys("cases/one/"):
@@ -161,5 +173,9 @@ def test_a_case_goes_to_a_bucket_and_what_a_killed_run_left_there_goes(
         desk.export_case(case.id, where, pages=pages)
     with pytest.raises(Conflict, match="which is of no package"):
         desk.export_case(case.id, f"s3://{minio_settings.bucket}/cases", pages=pages)
-    assert bucket.get("cases/other") == b"mine"
+    with pytest.raises(Conflict, match="which no export of"):
+        desk.export_case(case.id, f"s3://{minio_settings.bucket}/site", pages=pages)
+    with pytest.raises(Conflict, match="lies inside of the package cases/one"):
+        desk.export_case(case.id, f"{where}/data/two", pages=pages)
+    assert (bucket.get("cases/other"), bucket.get("site/data/table.csv")) == (b"mine", b"mine")
     assert bucket.head(f"cases/one/{bag.TAGS}") is not None

@@ -115,6 +115,18 @@ def test_the_kept_log_is_sealed_in_the_open_one_once_a_tick(desk: Desk) -> None:
     assert whole(desk) == len(CAMERAS) + 2
 
 
+def test_what_was_sealed_before_there_was_a_key_is_signed_once_there_is_one(tmp_path: Path) -> None:
+    settings = load(flags={"data": tmp_path})
+    with open_desk(settings) as desk:
+        desk._holdings.log("something", "x")
+    with open_desk(settings) as desk:
+        desk.make_keys()
+    with open_desk(settings) as desk:
+        report = desk.log_audit()
+    assert report.findings == []
+    assert all(one.signed for one in report.logs.values())
+
+
 def test_a_session_seals_what_was_logged_in_it(tmp_path: Path) -> None:
     settings = load(flags={"data": tmp_path})
     with open_desk(settings) as desk:

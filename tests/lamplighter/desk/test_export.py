@@ -22,7 +22,7 @@ from pipeline.case.request import Request
 from pipeline.errors import AuthorityUnavailable, ConfigError, Conflict, DamagedDocument, NotFound
 from pipeline.evidence import bag, sshsig
 from pipeline.evidence.keys import Purpose, Signer
-from pipeline.evidence.manifest import Part
+from pipeline.evidence.manifest import Part, Sealed
 from pipeline.evidence.verify import Trust, check
 from pipeline.people import Agency
 from tsa import Authority, authority
@@ -190,6 +190,18 @@ def test_a_second_run_says_that_it_is_there(desk: Desk, case: Request, tmp_path:
     (out / bag.README).write_text("other")
     with pytest.raises(Conflict, match="damaged"):
         officer.export_case(case.id, str(out), pages=pages)
+
+
+def test_no_package_is_put_into_another_or_into_the_bucket(desk: Desk, case: Request, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    export(desk, case, out)
+    (tmp_path / "link").symlink_to(out / "data")
+    for place in (out / "two", out / "data" / "more" / "two", tmp_path / "link" / "two"):
+        with pytest.raises(Conflict, match="lies inside of the package"):
+            export(desk, case, place)
+    with pytest.raises(Conflict, match="lies inside of the bucket"):
+        export(desk, case, Path(desk.store_url.removeprefix("file://")) / "cases" / case.id / "two")
+    assert check(out, Trust()).sound
 
 
 @pytest.mark.parametrize("what", ["file", "folder", "link"])
@@ -454,6 +466,23 @@ def test_nothing_is_signed_that_was_not_exported(desk: Desk, case: Request, tmp_
     (out / bag.TAGS).write_text(tagged.replace(bag.digest(before), bag.digest(readme.read_bytes())))
     assert check(out, Trust()).sound
     with pytest.raises(DamagedDocument, match="no package that was exported"):
+        desk.acting_for("otto").complete_package(out)
+    assert not (out / bag.SIGNATURE).exists()
+
+
+def test_an_account_that_somebody_put_into_the_bucket_has_nothing_signed(
+    desk: Desk, case: Request, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    export(desk, case, out)
+    (out / bag.CERTIFICATE).write_text("forged")
+    for path in bag.DETACHED:
+        (out / path).unlink(missing_ok=True)
+    reseal(out)
+    told = json.loads((out / bag.STATEMENT).read_bytes())["predicate"]
+    account = Sealed(case.id, bag.digest((out / bag.TAGS).read_bytes()), 1, told["by"])
+    desk._holdings.archive.packages.put(account)
+    with pytest.raises(DamagedDocument, match="no entry of the log says"):
         desk.acting_for("otto").complete_package(out)
     assert not (out / bag.SIGNATURE).exists()
 

@@ -80,6 +80,14 @@ def test_without_ticks_times_are_as_they_were() -> None:
     assert (one.since_ns, one.open_until_ns) == (OPEN.sent_ns, OPEN.closes_ns)
 
 
+def test_nothing_is_told_to_be_done_before_it_was_asked_for() -> None:
+    asked = replace(ASKED, made_ns=MADE + 5)
+    course = replace(OPEN, sent_ns=MADE + 7, resolved_ns=MADE + 9)
+    seen = view(asked, course, [replace(ONE, released_ns=MADE + 8)], tick_s=TICK_S, now_ns=MADE + TICK)
+    told = [seen.progress.since_ns, seen.progress.resolved_ns, seen.clips[0].released_ns]
+    assert told == [asked.made_ns] * 3, "the court's report shows these beside when it was asked"
+
+
 @given(st.permutations(range(6)))
 def test_clips_stand_in_the_order_of_their_names_whatever_came_first(order: list[int]) -> None:
     records = [replace(ONE, name=f"{number:032x}", released_ns=MADE + number) for number in order]
