@@ -32,6 +32,7 @@ from lamplighter.report.package import rendered
 from pipeline.errors import LamplighterError
 from pipeline.evidence import bag, sshsig
 from pipeline.evidence.keys import Purpose, Signer
+from pipeline.log.checkpoint import Checkpoint
 from pipeline.log.entry import Leaf, LogName
 from pipeline.log.note import Note, Verifier
 from pipeline.log.tiles import tiles_of
@@ -201,7 +202,7 @@ class Bench:
         stranger, rebuilt, seal = chance.random() < 0.3, chance.random() < 0.5, chance.choice(_SEALS)
         log = frozenset({f"{name} log", f"log/{name}/checkpoint"})
         if chance.random() < 0.15:
-            older = chance.choice(self._older)
+            older = chance.choice([one for one in self._older if self._is_shorter(one, name)])
             files = self._instead(name, _only(older, name))
             return Change("rolled back with its checkpoint", f"{name} log", files, (log,)), stranger, rebuilt
         origin, leaves = self._origin(name), self._leaves[name]
@@ -215,6 +216,12 @@ class Bench:
             wanted = frozenset({f"{name} entry {made.first}:"})
         kind = f"{made.kind}, sealed by {seal}"
         return Change(kind, f"{name} log", self._instead(name, new), (wanted,)), stranger, rebuilt
+
+    def _is_shorter(self, older: Mapping[str, bytes], name: LogName) -> bool:
+        """Tell whether a log had fewer entries then: one that was as long is not rolled back."""
+        path = f"log/{name}/checkpoint"
+        then, now = (Checkpoint.parse(Note.parse(files[path]).text).size for files in (older, self._files))
+        return then < now
 
     def _origin(self, name: LogName) -> str:
         return logs.origin_of(self._home, name)
