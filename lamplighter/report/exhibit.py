@@ -103,7 +103,8 @@ def made(facts: Mapping[str, Any]) -> list[str]:
     )
     ranges = _ranges(native)
     if not ranges:
-        return [f"All {frames:,} frames were encoded again, each compared with its source.{alike}"]
+        outside = " where it is not covered" if facts.get("covered") else ""
+        return [f"All {frames:,} frames were encoded again, each compared with its source{outside}.{alike}"]
     kept = sum(stop - first for first, stop in ranges)
     return [
         f"Of {frames:,} frames {kept:,} are the camera's own, bit for bit: {_listed(ranges)}.",

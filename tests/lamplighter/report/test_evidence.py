@@ -245,6 +245,10 @@ def test_the_five_commands_stand_on_both_pages() -> None:
         ),
         ({"method": "transcode", "similarity": None, "native": []}, ["compared with its source."]),
         (
+            {"method": "transcode", "native": [], "covered": ["zone"]},
+            ["compared with its source where it is not covered."],
+        ),
+        (
             {"method": "smart", "native": [[12, 897]], "similarity": 0.99},
             ["Of 900 frames 885 are the camera's own, bit for bit: frames 12 to 896.", "frames 0 to 11, 897 to 899."],
         ),
