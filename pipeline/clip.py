@@ -184,15 +184,17 @@ class Camera:
 class Transfer:
     """That a camera became another owner's: whose it was `before`, whose it is, and since when.
 
-    Raises ValueError for ids of the wrong form.
+    private: the zones that were private of it until then. Raises ValueError for ids of the wrong form, and such zones.
     """
 
     camera: str
     before: str
     owner: str
     at_ns: int
+    private: tuple[Zone, ...] = ()
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "private", checked(self.private))
         for kind, value in (("camera", self.camera), ("owner", self.before), ("owner", self.owner)):
             check_id(kind, value)
 
@@ -208,6 +210,16 @@ def recorded_by(owner: str, span: Span, transfers: Iterable[Transfer]) -> bool:
         if begins and not ends and not (of_one and whose == owner):
             return False
     return True
+
+
+def private_in(camera: Camera, span: Span, transfers: Iterable[Transfer]) -> tuple[Zone, ...]:
+    """Return the zones that were private of a camera in a span, as those say who had it then; nobody else uncovers."""
+    zones, begins_ns = set[Zone](), span.start_ns
+    for one in sorted(transfers, key=lambda one: one.at_ns):
+        if one.at_ns > span.start_ns and begins_ns < span.end_ns:
+            zones |= set(one.private)
+        begins_ns = max(begins_ns, one.at_ns)
+    return checked(zones | set(camera.private) if begins_ns < span.end_ns else zones)
 
 
 @dataclass(frozen=True, slots=True)

@@ -145,7 +145,9 @@ class Archive:
         self.appended: set[LogName] = set()  # by whoever opened this archive, and not sealed yet
         self.owners = Shelf(store, Owner, "owners", name=lambda owner: owner.id, since=(as_it_is,) * 2)
         self.cameras = Shelf(store, Camera, "cameras", name=lambda camera: camera.id, since=(as_it_is,) * 4)
-        self.transfers = Shelf(store, Transfer, "transfers", name=lambda one: f"{one.camera}/{_stamp(one.at_ns)}")
+        self.transfers = Shelf(
+            store, Transfer, "transfers", name=lambda one: f"{one.camera}/{_stamp(one.at_ns)}", since=(as_it_is,) * 2
+        )
         self.agencies = Shelf(store, Agency, "agencies", name=lambda agency: agency.id)
         self.people = Shelf(store, Person, "people", name=lambda person: person.id)
         self.clips = Shelf(

@@ -193,7 +193,7 @@ DOCUMENTS: dict[str, tuple[Any, str]] = {
         f"decisions/{ONE.id}/owner-1.json",
     ),
     "owners": (Owner("olga", "Olga", "olga@example.org", "nl", (Disclosure.NAME,), NOON), "owners/olga.json"),
-    "transfers": (Transfer("cam-1", "olga", "piet", NOON), "transfers/cam-1/20260301T120000.000000000Z.json"),
+    "transfers": (Transfer("cam-1", "olga", "piet", NOON, (ZONE,)), "transfers/cam-1/20260301T120000.000000000Z.json"),
     "agencies": (Agency("town", "Tówn", "desk 4", "town.example.org", 90, (square(),)), "agencies/town.json"),
     "people": (
         Person("otto", Role.OFFICER, "0123456789abcdef", "Ötto", "o@town.example.org", "town", NOON),

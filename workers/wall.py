@@ -13,7 +13,7 @@ from typing import Final
 from pipeline.case.consent import Consent, Standing
 from pipeline.case.life import Life
 from pipeline.case.request import Request
-from pipeline.clip import Camera, Clip, Clock, Owner, Transfer, recorded_by
+from pipeline.clip import Camera, Clip, Clock, Owner, Transfer, private_in, recorded_by
 from pipeline.cover import Cover
 from pipeline.errors import ClipError, DamagedDocument
 from pipeline.span import Span
@@ -96,7 +96,8 @@ class Wall:
         said = self.consent(place)
         if not said.ordered(place, span):
             return self._by_word(said, place, clip, span, sound=sound, cover=cover, now_ns=now_ns)
-        if cover == said.ordered_cover(place, span):
+        then = replace(place, private=private_in(place, span, self._changed_hands(camera)))
+        if cover == said.ordered_cover(then, span):
             return Standing.ORDERED
         try:  # what its owner covers more of leaves on their word alone
             return self._by_word(said, place, clip, span, sound=sound, cover=cover, now_ns=now_ns)

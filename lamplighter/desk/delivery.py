@@ -23,7 +23,7 @@ from pipeline.case.letter import Kind, Letter
 from pipeline.case.match import Verdict
 from pipeline.case.released import Record
 from pipeline.case.request import Request
-from pipeline.clip import Camera, Clip
+from pipeline.clip import Camera, Clip, private_in
 from pipeline.cover import Cover
 from pipeline.errors import Conflict
 from pipeline.log.entry import LogName, sha256
@@ -201,7 +201,7 @@ def _jobs(holdings: Holdings, request: Request) -> tuple[dict[str, DeliverJob], 
             covered = partial(_covered, consent, camera, clip.id, now_ns=now_ns)
             add(clip, both, how, covered, "" if chosen else row.damage)
     for camera, clip, named in _ordered(holdings, consent):
-        add(clip, named, profile, partial(consent.ordered_cover, camera))
+        add(clip, named, profile, partial(_ordered_cover, holdings, consent, camera))
     return jobs, damaged
 
 
@@ -211,6 +211,11 @@ def _ordered(holdings: Holdings, consent: Consent) -> Iterator[tuple[Camera, Cli
         for camera in filter(None, map(holdings.catalog.camera, order.cameras)):
             for ingested in holdings.catalog.clips(camera.id, order.span):
                 yield camera, ingested.clip, ingested.clip.recorded(order.span)
+
+
+def _ordered_cover(holdings: Holdings, consent: Consent, camera: Camera, span: Span) -> Cover:
+    transfers = holdings.archive.transfers.all(f"{camera.id}/")
+    return consent.ordered_cover(replace(camera, private=private_in(camera, span, transfers)), span)
 
 
 def _covered(consent: Consent, camera: Camera, clip: str, span: Span, *, now_ns: int) -> Cover:

@@ -32,7 +32,7 @@ def import_cameras(holdings: Holdings, cameras: Sequence[Camera]) -> None:
     for one in cameras:
         old = known.get(one.id)
         if old is not None and old.owner != one.owner:
-            holdings.archive.transfers.put(Transfer(one.id, old.owner, one.owner, time.time_ns()))
+            holdings.archive.transfers.put(Transfer(one.id, old.owner, one.owner, time.time_ns(), old.private))
     # What an owner said of it since it was looked at holds, so each is looked at once more in turn.
     cameras = holdings.catalog.put_cameras(cameras, settle=lambda old, now: _as_allowed(holdings, now, old))
     _log_changes(holdings, "camera", before, cameras, _told)

@@ -119,6 +119,18 @@ def test_an_order_says_whether_it_is_for_what_is_private_too(desk: Desk, asked: 
     assert [", private zones uncovered" in detail for detail in said] == [True, False]
 
 
+def test_who_has_a_camera_now_uncovers_nothing_of_what_it_recorded_for_the_owner_before(
+    desk: Desk, asked: Request, tmp_path: Path
+) -> None:
+    keep_private(desk, "ask-1", LEFT)
+    desk.import_cameras([replace(desk.camera("ask-1"), owner="ruth", private=())])
+    as_owner(desk, "ruth").set_private("ask-1", ())
+    order(desk, asked, "ask-1", tmp_path / "order.pdf")
+    (one,) = left(desk, asked, "ask-1")
+    assert one.record.covered == (Covered.PRIVATE,)
+    assert black(pictures(desk, one, tmp_path), LEFT)
+
+
 def test_what_an_owner_covers_with_their_answer_is_covered_beside_what_is_private(
     desk: Desk, asked: Request, tmp_path: Path
 ) -> None:
