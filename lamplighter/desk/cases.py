@@ -132,14 +132,21 @@ def consent_to(holdings: Holdings, asked: Request) -> Consent:
     return replace(consent, life=replace(consent.life, reviewers=case.reviewers), always_ns=case.always_ns)
 
 
-def _theirs(holdings: Holdings, asked: Request) -> Callable[[Camera, Ingested], bool]:
-    """Return what tells whether a camera was its owner's when it recorded what is asked of a clip."""
+def changed_hands(holdings: Holdings) -> Callable[[str], list[Transfer]]:
+    """Return what tells of a camera, by its id, when it became another owner's; the store is asked once for each."""
     shelf = holdings.archive.transfers
     changed = {name.partition("/")[0] for name in shelf.names()}
 
     @cache
     def of(camera: str) -> list[Transfer]:
         return list(shelf.all(f"{camera}/")) if camera in changed else []
+
+    return of
+
+
+def _theirs(holdings: Holdings, asked: Request) -> Callable[[Camera, Ingested], bool]:
+    """Return what tells whether a camera was its owner's when it recorded what is asked of a clip."""
+    of = changed_hands(holdings)
 
     def theirs(camera: Camera, ingested: Ingested) -> bool:
         span = asked.span & ingested.clip.span or ingested.clip.span

@@ -14,7 +14,7 @@ from pydantic import TypeAdapter
 
 from lamplighter.desk import logs
 from lamplighter.desk.books import Accounts, carry_out
-from lamplighter.desk.cases import consent_to, matching
+from lamplighter.desk.cases import changed_hands, consent_to, matching
 from lamplighter.desk.holdings import Holdings
 from lamplighter.desk.tally import Saw, Tally
 from pipeline.case.consent import Consent, Standing
@@ -23,7 +23,7 @@ from pipeline.case.letter import Kind, Letter
 from pipeline.case.match import Verdict
 from pipeline.case.released import Record
 from pipeline.case.request import Request
-from pipeline.clip import Camera, Clip, private_in
+from pipeline.clip import Camera, Clip, Transfer, private_in
 from pipeline.cover import Cover
 from pipeline.errors import Conflict
 from pipeline.log.entry import LogName, sha256
@@ -200,8 +200,10 @@ def _jobs(holdings: Holdings, request: Request) -> tuple[dict[str, DeliverJob], 
         if chosen or row.match.verdict is not Verdict.NO_MOTION:
             covered = partial(_covered, consent, camera, clip.id, now_ns=now_ns)
             add(clip, both, how, covered, "" if chosen else row.damage)
-    for camera, clip, named in _ordered(holdings, consent):
-        add(clip, named, profile, partial(_ordered_cover, holdings, consent, camera))
+    if any(order.in_force for order in consent.orders):
+        before = changed_hands(holdings)
+        for camera, clip, named in _ordered(holdings, consent):
+            add(clip, named, profile, partial(_ordered_cover, consent, camera, before(camera.id)))
     return jobs, damaged
 
 
@@ -213,8 +215,7 @@ def _ordered(holdings: Holdings, consent: Consent) -> Iterator[tuple[Camera, Cli
                 yield camera, ingested.clip, ingested.clip.recorded(order.span)
 
 
-def _ordered_cover(holdings: Holdings, consent: Consent, camera: Camera, span: Span) -> Cover:
-    transfers = holdings.archive.transfers.all(f"{camera.id}/")
+def _ordered_cover(consent: Consent, camera: Camera, transfers: Sequence[Transfer], span: Span) -> Cover:
     return consent.ordered_cover(replace(camera, private=private_in(camera, span, transfers)), span)
 
 
