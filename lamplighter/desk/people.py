@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from lamplighter.desk.holdings import Holdings
-from lamplighter.desk.register import check_address, check_owner
+from lamplighter.desk.register import check_address, check_owner, is_owner
 from pipeline.actor import Actor, Proof, Role
 from pipeline.case.area import Area
 from pipeline.case.spelling import same_case
@@ -49,16 +49,11 @@ def add_person(holdings: Holdings, name: str, role: Role, *, full_name: str, mai
             raise NotAllowed(f"officers of {agency} have mail addresses of {known.domain}, got one of {domain}")
     person = Person(name, role, secrets.token_hex(8), full_name, mail, agency)
     _check_new(cases.people(), person)
-    if name in _owners(holdings):
+    if is_owner(holdings, name):
         raise Conflict(f"there is an owner {name!r} already; a person has one role: give another id")
     cases.put_person(person)
     holdings.log("person added", person.id, f"{person.role}{f' of {agency}' if agency else ''}")
     return person
-
-
-def _owners(holdings: Holdings) -> set[str]:
-    catalog = holdings.catalog
-    return {owner.id for owner in catalog.owners()} | {camera.owner for camera in catalog.cameras()}
 
 
 def _check_new(people: Iterable[Person], person: Person) -> None:

@@ -129,7 +129,13 @@ def without_camera(clip: Clip) -> NotFound:
     )
 
 
+def is_owner(holdings: Holdings, name: str) -> bool:
+    """Tell whether an owner is known: who was imported, or whom a camera names."""
+    catalog = holdings.catalog
+    return catalog.owner(name) is not None or any(camera.owner == name for camera in catalog.cameras())
+
+
 def check_owner(holdings: Holdings, owner: str) -> None:
-    """Raise NotFound for an owner nobody knows: who was not imported, and whom no camera names."""
-    if holdings.catalog.owner(owner) is None and all(camera.owner != owner for camera in holdings.catalog.cameras()):
+    """Raise NotFound for an owner nobody knows."""
+    if not is_owner(holdings, owner):
         raise NotFound(f"there is no owner {owner!r}; `lamplighter owners import` brings them")
