@@ -249,8 +249,10 @@ def _chain(request: Request, others: Sequence[Request]) -> list[Request]:
     """Return the request and those whose areas lie side by side with it, or with one of these."""
     found, left = [request], list(others)
     for one in found:
-        found += [other for other in left if _beside(one, other)]
-        left = [other for other in left if not _beside(one, other)]
+        apart: list[Request] = []
+        for other in left:
+            (found if _beside(one, other) else apart).append(other)
+        left = apart
     return found
 
 
