@@ -10,9 +10,7 @@ The package is checked before a time is believed. Target: signing, hashing and c
 from __future__ import annotations
 
 import hashlib
-import os
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from fractions import Fraction
@@ -20,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import report
-from benchmarks.stages import lengthen
+from benchmarks.stages import cpu_s, lengthen
 from pipeline.clip import Clip
 from pipeline.evidence import bag, sshsig
 from pipeline.evidence.credentials import check_credentials, make_credentials
@@ -65,14 +63,9 @@ class Stations:
     @contextmanager
     def at(self, name: str) -> Iterator[None]:
         """Count what is spent inside to a station."""
-        before = _spent()
+        before = cpu_s()
         yield
-        self.spent[name] = self.spent.get(name, 0.0) + _spent() - before
-
-
-def _spent() -> float:
-    children = os.times()
-    return time.process_time() + children.children_user + children.children_system
+        self.spent[name] = self.spent.get(name, 0.0) + cpu_s() - before
 
 
 def film(folder: Path, size: int) -> Clip:
