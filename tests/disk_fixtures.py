@@ -1,4 +1,4 @@
-"""A disk that is soon full."""
+"""A disk that is soon full, and a place for what is there for a while."""
 
 import subprocess
 from collections.abc import Iterator
@@ -19,3 +19,13 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
         cannot_run("only root may mount a small disk")
     yield folder
     subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+@pytest.fixture
+def scratch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Where archives are unpacked; nothing is left there."""
+    folder = tmp_path / "scratch"
+    folder.mkdir()
+    monkeypatch.setenv("TMPDIR", str(folder))
+    yield folder
+    assert not list(folder.iterdir())

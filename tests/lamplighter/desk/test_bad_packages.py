@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import zipfile
 import zlib
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,16 +16,6 @@ from pipeline.evidence import bag
 @pytest.fixture
 def package(tmp_path: Path) -> Path:
     return Package().write(tmp_path / "package")
-
-
-@pytest.fixture
-def scratch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """Where archives are unpacked; nothing is left there."""
-    folder = tmp_path / "scratch"
-    folder.mkdir()
-    monkeypatch.setenv("TMPDIR", str(folder))
-    yield folder
-    assert not list(folder.iterdir())
 
 
 def zipped(path: Path, folder: Path) -> Path:

@@ -10,7 +10,7 @@ import shutil
 import struct
 import tarfile
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -28,16 +28,6 @@ ONE = bag.path_of(Part.ORIGINAL, min(CLIPS))
 @pytest.fixture(scope="session")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return Package().write(tmp_path_factory.mktemp("made") / "package")
-
-
-@pytest.fixture
-def scratch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """Where archives are unpacked; nothing is left there."""
-    folder = tmp_path / "scratch"
-    folder.mkdir()
-    monkeypatch.setenv("TMPDIR", str(folder))
-    yield folder
-    assert not list(folder.iterdir())
 
 
 def files(folder: Path) -> list[tuple[str, bytes]]:
