@@ -21,6 +21,7 @@ from PIL import ImageFont
 from pipeline.errors import LACKING, ClipError
 from pipeline.media.clean import NO_SIDE_DATA, ONLY_PICTURES, PLAIN, Shown, clean_head
 from pipeline.media.container import FORMATS
+from pipeline.media.encode import SAME_EVERYWHERE
 from pipeline.media.profile import Profile
 from pipeline.media.veil import BLOCK
 
@@ -34,8 +35,13 @@ Node: TypeAlias = Any  # a node of ffmpeg-python's graph; the package ships no t
 # Encoder, its CRF where neither CRF nor bit rate is asked for, its presets, and what keeps it on one thread.
 # The CRFs look alike on street scenes; each encoder counts on a scale of its own.
 _ENCODERS: Final[dict[str, tuple[str, int, dict[str, str], dict[str, Any]]]] = {
-    # It would write on the captions that it finds in the source.
-    "h264": ("libx264", 20, {"fast": "veryfast", "medium": "medium", "slow": "slow"}, {"a53cc": 0}),
+    # It would write on the captions that it finds in the source (a53cc).
+    "h264": (
+        "libx264",
+        20,
+        {"fast": "veryfast", "medium": "medium", "slow": "slow"},
+        {"a53cc": 0, "x264-params": SAME_EVERYWHERE},
+    ),
     "hevc": (
         "libx265",
         23,
@@ -114,7 +120,7 @@ class Like:
     def options(self) -> dict[str, Any]:
         """The encoder's options: no picture is shown before one that is decoded before it, nor leans on two."""
         if self.codec == "h264":
-            own = f"sps-id={self.number}:scenecut=0"
+            own = f"{_ENCODERS['h264'][3]['x264-params']}:sps-id={self.number}:scenecut=0"
             return {"profile:v": self.profile, "bf": 0, "refs": self.references, "g": 250, "x264-params": own}
         own = f"{_ENCODERS['hevc'][3]['x265-params']}:bframes=0:ref=1:wpp=0:open-gop=0:scenecut=0:repeat-headers=0"
         return {"x265-params": own, "g": 250}

@@ -35,10 +35,11 @@ MARGIN: Final = 4
 The filter that smooths the edges of blocks changes up to three on each side of one (H.264, 8.7).
 """
 
-# How coarsely a product may be coded at most, in x264's scale: one after the other, until what is covered stays as it
-# was filled. At the first of them it did, to the level, in all that was tried; at 24 a few colours were off by three.
-_WORST: Final = (18, 8, 1)
-TRIES: Final = len(_WORST)
+# How coarsely a product may be coded at most, in x264's scale, and by how many levels of 255 what is covered may then
+# differ from FILL: one after the other, until it does not. The coder sees nothing of what is covered, so what it rounds
+# beside a noisy picture tells nothing of it: of 200 films of noise 12 took the second, 8 kept one level at the finest.
+_TRIES: Final = ((18, 0), (8, 0), (1, 2))
+TRIES: Final = len(_TRIES)
 """How often a product with something covered is made at most."""
 # What moves is covered so long before and after, and a cell further on each side: where it stops for a moment, in the
 # first light of what comes in, and where a cell holds too little of it to count.
@@ -69,7 +70,12 @@ class Veil:
     @property
     def worst_qp(self) -> int:
         """How coarsely the product may be coded at most, in x264's scale."""
-        return _WORST[min(self._tries, TRIES - 1)]
+        return _TRIES[min(self._tries, TRIES - 1)][0]
+
+    @property
+    def most_off(self) -> int:
+        """By how many levels of 255 what is covered may differ from FILL."""
+        return _TRIES[min(self._tries, TRIES - 1)][1]
 
     def refine(self) -> None:
         """Have the product coded more finely at the next try."""

@@ -68,3 +68,19 @@ def test_sound_that_is_not_there_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ClipError, match="transcode: "):
         transcode(tmp_path / "a.mp4", tmp_path / "b.mp4", wanted, Profile(audio=True))
     assert not (tmp_path / "b.mp4").exists()
+
+
+@pytest.mark.parametrize("codec", ["h264", "hevc", "av1"])
+def test_the_same_excerpt_gives_the_same_bytes_whatever_lay_in_memory(
+    codec: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chance = np.random.default_rng(1)
+    noise = [np.kron(chance.integers(0, 256, (47, 42), np.uint8), np.ones((8, 8), np.uint8)) for _ in range(40)]
+    pictures = [picture[:375, :334] for picture in noise]
+    encode(tmp_path / "a.mp4", pictures, rate=Fraction(25))
+    whole, made = excerpt(stop_pts=40 * 512, last_pts=39 * 512, time_base=Fraction(1, 12_800)), set()
+    for filled in ("0", "85", "170"):
+        monkeypatch.setenv("MALLOC_PERTURB_", filled)
+        transcode(tmp_path / "a.mp4", tmp_path / "b.mp4", whole, Profile(codec=codec))
+        made.add((tmp_path / "b.mp4").read_bytes())
+    assert len(made) == 1

@@ -339,7 +339,7 @@ def test_a_veil_is_laid_out_for_the_size_that_comes_of_it(size: tuple[int, int],
 def test_a_product_whose_black_the_coder_rounds_is_made_more_finely(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pipeline.media.veil._WORST", (51, 30, 10))
+    monkeypatch.setattr("pipeline.media.veil._TRIES", ((51, 2), (30, 2), (10, 2)))
     source = film(tmp_path / "a.mp4", 192, 144)
     made = make_cut(
         source, tmp_path / "1.mp4", Cut("r1", clip_of(source), SPAN, Profile(crf=51), Cover(zones=SHAPES["two"]))
