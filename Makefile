@@ -16,7 +16,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gen
 SYSTEM_PYTHON := /usr/bin/python3
 RTSP := gir1.2-gst-rtsp-server-1.0 python3-gi gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad
 
-.PHONY: demo test test-fast lint types tests minio mailpit witness rtsp races bench bench-quick fuzz tamper worlds docs lock clean
+.PHONY: demo test test-fast lint types tests minio mailpit witness rtsp broker races bench bench-quick fuzz tamper worlds docs lock clean
 
 demo: .venv/run
 	$(BIN)/lamplighter demo --store $(STORE) $(DEMO)
@@ -34,7 +34,7 @@ types: .venv/dev
 test-fast: .venv/dev
 	$(BIN)/pytest --fast --numprocesses auto --quiet
 
-tests: .venv/dev minio mailpit witness rtsp
+tests: .venv/dev minio mailpit witness rtsp broker
 	$(BIN)/pytest
 
 # Who refuses against who releases, by the thousand, and a long walk at random; some hours on 2 cores.
@@ -62,6 +62,16 @@ rtsp:
 	else \
 		echo "No RTSP server, so the tests of RTSP cameras cannot run; on Debian or Ubuntu:"; \
 		echo "sudo apt-get install --no-install-recommends $(RTSP)"; \
+	fi
+
+# The broker of the tests. Without it those of alerts by MQTT are skipped, or fail where CI=true.
+broker:
+	@command -v mosquitto >/dev/null || test -x /usr/sbin/mosquitto || if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		echo "Installing mosquitto for the tests (once)"; \
+		apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install --no-install-recommends mosquitto >/dev/null \
+		|| echo "It cannot be installed; the tests of alerts by MQTT cannot run"; \
+	else \
+		echo "No mosquitto, so the tests of alerts by MQTT cannot run; on Debian or Ubuntu: sudo apt-get install mosquitto"; \
 	fi
 
 # The lists and the picture of the imports are made anew; a dead link ends it.

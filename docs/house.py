@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[1]
 FLOORS = ("pipeline", "storage", "workers", "simulation", "lamplighter", "benchmarks")
 # Rooms of one floor, each of which may use those before it. What stands in no room is below them all.
 ROOMS = {
-    "pipeline": ("media", "measure", "detection", "log", "case", "evidence"),
+    "pipeline": ("media", "measure", "detection", "log", "case", "evidence", "neighbourhood"),
     "lamplighter": ("desk", "report", "cli"),
 }
 
