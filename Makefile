@@ -39,7 +39,8 @@ tests: .venv/dev minio mailpit witness rtsp broker
 
 # Who refuses against who releases, by the thousand, and a long walk at random; some hours on 2 cores.
 races: .venv/dev
-	$(BIN)/pytest tests/workers/test_races.py tests/workers/test_walk.py --races $(RACES) --steps $(STEPS) --capture no
+	$(BIN)/pytest tests/workers/test_races.py tests/workers/test_walk.py --races $(RACES) --steps $(STEPS) --capture no \
+		--override-ini faulthandler_timeout=0
 
 # Built once per machine, in about four minutes, outside the tests' time limits.
 minio: .venv/run

@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -105,7 +105,7 @@ class Footage:
         long = [track for track in done + live if len(track) >= least and max(p.sum() for _, p in track) > 600]
         return [[_cutout(frames[frame], part) for frame, part in track] for track in long]
 
-    @cache  # noqa: B019
+    @lru_cache(maxsize=2)  # noqa: B019 - hundreds of megabytes each
     def crop(self, clip: str, top: int, left: int, scale: int) -> F32:
         """Return float32 (n, H, W): a part of every frame of an unlabelled clip, averaged over boxes of `scale`."""
         with open_video(self.folder / "clips" / clip) as video:
@@ -113,7 +113,7 @@ class Footage:
         boxes: F32 = np.stack(planes).reshape(-1, HEIGHT, scale, WIDTH, scale).mean((2, 4), dtype=np.float32)
         return boxes
 
-    @cache  # noqa: B019
+    @lru_cache(maxsize=2)  # noqa: B019 - hundreds of megabytes each
     def _sequence(self, name: str) -> tuple[U8, U8]:
         folder = self.folder / "labelled" / name
         with open_video(folder / "video.mp4") as video:

@@ -40,7 +40,7 @@ def test_frames_in_which_the_decoder_conceals_are_shown_and_counted(tmp_path: Pa
     for suffix in (".mp4", ".mkv", ".mov"):
         path = tmp_path / f"a{suffix}"
         encode(path, noise, rate=Fraction(25), gop=10, options={"crf": "30"})
-        stream = read(spoiled(path, dict.fromkeys((14, 23), b"\xff" * 300)))[0]
+        stream = read(spoiled(path, dict.fromkeys((14, 27), b"\xff" * 300)))[0]
         assert stream.frames == 50
         assert stream.condition.damaged == 2
         assert stream.condition.missing == 0
