@@ -35,6 +35,7 @@ test-fast: .venv/dev
 	$(BIN)/pytest --fast --numprocesses auto --quiet
 
 tests: .venv/dev minio mailpit witness rtsp broker
+	@date +'%T the tests begin'
 	$(BIN)/pytest
 
 # Who refuses against who releases, by the thousand, and a long walk at random; some hours on 2 cores.

