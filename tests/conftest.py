@@ -2,11 +2,14 @@
 
 import os
 import sys
+from functools import cache
 from pathlib import Path
 from typing import NoReturn
 
 import hypothesis
 import pytest
+import typer.main
+import typer.testing
 
 pytest_plugins = [
     "catalog_fixtures",
@@ -30,6 +33,10 @@ hypothesis.settings.register_profile(
     "lamplighter", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
 )
 hypothesis.settings.load_profile("lamplighter")
+
+# Typer makes the whole tree of commands anew at each call in a process, and keeps it: gigabytes in a run of all tests.
+typer.main.get_command = cache(typer.main.get_command)
+vars(typer.testing)["_get_command"] = typer.main.get_command
 
 
 def cannot_run(reason: str) -> NoReturn:
