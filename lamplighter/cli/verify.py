@@ -22,6 +22,9 @@ def verify(
     allowed: Annotated[
         Path | None, typer.Option(help="The published file allowed_signers: keys you trust, with their times.")
     ] = None,
+    principal: Annotated[
+        str, typer.Option(help="With --allowed: as whom it signs, as ssh-keygen -Y verify -I has it.")
+    ] = "lamplighter",
     authority: Annotated[
         Path | None, typer.Option(help="PEM file of the root of the time-stamp authority you trust.")
     ] = None,
@@ -36,7 +39,7 @@ def verify(
     from lamplighter.desk.verification import trusted, verify_package
     from lamplighter.report.package import rendered
 
-    trust = trusted(fingerprint or (), allowed, authority)
+    trust = trusted(fingerprint or (), allowed, authority, principal=principal)
     verdict = verify_package(package, trust, further=[rendered])
     if as_json:
         tables.write_json(verdict.document())
@@ -68,6 +71,8 @@ def _tell(verdict: Verdict) -> None:
         tables.say(f"there at {iso(verdict.stamp.at_ns)}, says the time-stamp authority {verdict.stamp.by}, {known}")
     for lack in verdict.lacks:
         tables.say(f"it lacks {lack}")
+    for remark in verdict.remarks:
+        tables.say(f"note: {remark}")
     if verdict.vouched:
         tables.say(f"SOUND, and signed by {verdict.signed_by}, whom you trust")
     elif verdict.signed_by:

@@ -10,8 +10,9 @@ from pipeline.evidence import signers
 from pipeline.evidence.keys import Key
 from pipeline.evidence.packed import NoArchive, unpack
 from pipeline.evidence.stamp import roots_of
-from pipeline.evidence.verdict import Fault, Verdict
+from pipeline.evidence.verdict import Verdict
 from pipeline.evidence.verify import Further, Trust, check
+from pipeline.finding import Finding
 from storage.disk import scratch
 
 
@@ -34,13 +35,18 @@ def verify_package(place: Path, trust: Trust, *, further: Iterable[Further] = ()
                 return Verdict(tuple(dict.fromkeys(faults)))
             return check(folder, trust, further=further)
     except NoArchive as error:
-        return Verdict((Fault("", str(error)),))
+        return Verdict((Finding("", str(error)),))
     except OSError as error:
         raise ConfigError(f"{place}: cannot be read: {error.strerror}") from error
 
 
-def trusted(fingerprints: Iterable[str], allowed: Path | None, authority: Path | None) -> Trust:
-    """Return whom who asks trusts, as they typed it. Raises ConfigError for what is no fingerprint or no such file."""
+def trusted(
+    fingerprints: Iterable[str], allowed: Path | None, authority: Path | None, *, principal: str = signers.PRINCIPAL
+) -> Trust:
+    """Return whom who asks trusts, as they typed it; `principal`: as whom the keys in `allowed` sign.
+
+    Raises ConfigError for what is no fingerprint or no such file.
+    """
     named = frozenset(fingerprints)
     for one in named:
         if not one.startswith("SHA256:") or len(one) != 50:
@@ -48,9 +54,13 @@ def trusted(fingerprints: Iterable[str], allowed: Path | None, authority: Path |
                 f"--fingerprint: wanted SHA256: and 43 letters and digits, as it is published, got {one!r}"
             )
     try:
-        keys: list[Key] = [] if allowed is None else signers.read(allowed.read_text(encoding="utf-8"))
+        keys: list[Key] = (
+            [] if allowed is None else signers.read(allowed.read_text(encoding="utf-8"), principal=principal)
+        )
         if allowed is not None and not keys:
-            raise ValueError("it names no key that may sign such packages")  # noqa: TRY301 - told as the others
+            raise ValueError(  # noqa: TRY301 - told as the others
+                f"it names no key by which {principal!r} may sign such packages; --principal says whom you trust"
+            )
     except (OSError, ValueError) as error:
         raise ConfigError(f"--allowed: {allowed}: {error}") from error
     try:

@@ -12,8 +12,8 @@ from pipeline.evidence.listing import bytes_of
 from pipeline.evidence.manifest import Manifest, Part, written
 from pipeline.evidence.signers import PRINCIPAL, stamp_of
 from pipeline.evidence.sshsig import NAMESPACE
-from pipeline.evidence.verdict import Fault
 from pipeline.evidence.verify import Read
+from pipeline.finding import Finding
 from pipeline.span import NS, iso
 
 _MOST_STILL: Final = 256 << 20
@@ -84,7 +84,7 @@ def pages(manifest: Manifest, pictures: Mapping[str, bytes], audit: Sequence[Map
     }
 
 
-def rendered(read: Read) -> Iterator[Fault]:
+def rendered(read: Read) -> Iterator[Finding]:
     """Yield the pages of a package that are not what this program makes of what it says.
 
     Those of another version may look otherwise, and are held by their hashes alone.
@@ -97,8 +97,8 @@ def rendered(read: Read) -> Iterator[Fault]:
         pictures = {path: bytes_of(read.folder / path, _MOST_STILL) for path in stills}
         wanted = pages(made, pictures, read.audit)
     except Exception as error:  # noqa: BLE001 - what somebody forged can be of any form
-        yield Fault(bag.STATEMENT, f"no page can be made of it: {type(error).__name__}: {error}")
+        yield Finding(bag.STATEMENT, f"no page can be made of it: {type(error).__name__}: {error}")
         return
     for path, data in wanted.items():
         if path in read.tags and read.tags[path] != data:
-            yield Fault(path, f"says something else than {bag.STATEMENT}, the stills and the entries of the log")
+            yield Finding(path, f"says something else than {bag.STATEMENT}, the stills and the entries of the log")

@@ -19,7 +19,7 @@ from typing import IO, BinaryIO, Final
 
 from pipeline.evidence.bag import flaw, twins
 from pipeline.evidence.listing import MOST_FILES
-from pipeline.evidence.verdict import Fault
+from pipeline.finding import Finding
 
 _CHUNK: Final = 1 << 20
 _MOST_AT_ONCE: Final = 64 << 20
@@ -67,7 +67,7 @@ class _Member:
     odd: str = ""
 
 
-def unpack(archive: Path, folder: Path) -> list[Fault]:
+def unpack(archive: Path, folder: Path) -> list[Finding]:
     """Unpack a package into an empty folder; return what is wrong with the archive.
 
     With any fault nothing is written but what was read until then, all of it in that folder, and never more bytes than
@@ -84,7 +84,7 @@ def unpack(archive: Path, folder: Path) -> list[Fault]:
             raise NoArchive(f"{archive.name} cannot be read as an archive: {error}") from error
         faults = list(_faults(members, archive.stat().st_size))
         if not faults and (said := _two_ways(file)):
-            faults = [Fault("", f"{said}: programs may unpack other files of {archive.name} than are looked at here")]
+            faults = [Finding("", f"{said}: programs may unpack other files of {archive.name} than are looked at here")]
         if faults:
             return faults
         if shutil.disk_usage(folder).free < sum(one.size for one in members):
@@ -189,31 +189,31 @@ def _opened(archive: tarfile.TarFile, one: tarfile.TarInfo) -> IO[bytes]:
     return archive.extractfile(one) or io.BytesIO()
 
 
-def _faults(members: list[_Member], size: int) -> Iterator[Fault]:
+def _faults(members: list[_Member], size: int) -> Iterator[Finding]:
     """Yield what is wrong with an archive by what it says of its members, before any is read."""
     if len(members) > MOST_FILES:
-        yield Fault("", f"holds {len(members):,} files; a package has at most {MOST_FILES:,}")
+        yield Finding("", f"holds {len(members):,} files; a package has at most {MOST_FILES:,}")
         return
     whole = sum(max(0, one.size) for one in members)
     if whole > max(_SMALL, _GROWS * size):
-        yield Fault(
+        yield Finding(
             "",
             f"says that its {size:,} bytes hold {whole:,}: no film or text shrinks so, and nothing of it was unpacked",
         )
     seen: set[str] = set()
     for one in members:
         if one.odd:
-            yield Fault(one.path, f"is {one.odd}")
+            yield Finding(one.path, f"is {one.odd}")
         if said := flaw(one.path):
-            yield Fault(one.path, said)
+            yield Finding(one.path, said)
         if one.path in seen:
-            yield Fault(one.path, "is in the archive twice")
+            yield Finding(one.path, "is in the archive twice")
         seen.add(one.path)
     for alike in twins(iter(seen)).values():
-        yield Fault(alike[0], f"cannot be told from {', '.join(alike[1:])} on every system")
+        yield Finding(alike[0], f"cannot be told from {', '.join(alike[1:])} on every system")
 
 
-def _written(member: _Member, path: Path) -> Fault | None:
+def _written(member: _Member, path: Path) -> Finding | None:
     """Write one file, no byte more than it is declared to have; return what is wrong with it."""
     left = member.size
     try:
@@ -225,11 +225,11 @@ def _written(member: _Member, path: Path) -> Fault | None:
                     break
                 out.write(chunk)
     except (FileExistsError, NotADirectoryError, IsADirectoryError):
-        return Fault(member.path, "is a file and a folder at once")
+        return Finding(member.path, "is a file and a folder at once")
     except (zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError, ValueError, NotImplementedError) as error:
-        return Fault(member.path, f"cannot be unpacked: {error}")
+        return Finding(member.path, f"cannot be unpacked: {error}")
     if left:
-        return Fault(member.path, f"has {'more' if left < 0 else 'fewer'} bytes than the archive says")
+        return Finding(member.path, f"has {'more' if left < 0 else 'fewer'} bytes than the archive says")
     return None
 
 

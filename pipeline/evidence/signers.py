@@ -16,6 +16,7 @@ from pipeline.span import NS
 PRINCIPAL: Final = "lamplighter"
 """Whom the file names, and `ssh-keygen -Y verify -I` is asked about."""
 _OPTION: Final = re.compile(r'([a-zA-Z-]+)(?:="([^"]*)")?(?:,|$)')
+_KNOWN: Final = {"cert-authority", "namespaces", "valid-after", "valid-before"}
 _TIME: Final = re.compile(r"(\d{8})(\d{4}(?:\d\d)?)?(Z?)")
 _PREFIX: Final = ssh_string(b"ssh-ed25519") + b"\0\0\0\x20"
 
@@ -36,16 +37,17 @@ def stamp_of(second: int) -> str:
     return datetime.fromtimestamp(second, UTC).strftime("%Y%m%d%H%M%SZ")
 
 
-def read(text: str) -> list[Key]:
-    """Return the keys that may sign evidence of such a file; those of other kinds, or for other uses, are passed over.
+def read(text: str, *, principal: str = PRINCIPAL) -> list[Key]:
+    """Return the keys by which such a file lets a principal sign evidence, with their times.
 
-    Raises ValueError naming a line that cannot be read.
+    Those of other kinds, for other uses or of other principals are passed over; a key may stand there more than once,
+    for several times. Raises ValueError naming a line that cannot be read, or has an option that OpenSSH refuses.
     """
     found = []
     for number, line in enumerate(text.splitlines(), 1):
         if line.strip() and not line.lstrip().startswith("#"):
             try:
-                key = _key(line)
+                key = _key(line, principal)
             except ValueError as error:
                 raise ValueError(f"line {number}: {error}") from error
             if key is not None:
@@ -53,16 +55,16 @@ def read(text: str) -> list[Key]:
     return found
 
 
-def _key(line: str) -> Key | None:
+def _key(line: str, principal: str) -> Key | None:
     matched = re.fullmatch(r'\s*(\S+)\s+(?:((?:[a-zA-Z-]+(?:="[^"]*")?,?)+)\s+)?(\S+)\s+(\S+)(?:\s.*)?', line)
     if matched is None:
         raise ValueError("wanted a name, options, and a public key, as ssh-keygen -Y verify -f reads it")
-    _, options, kind, encoded = matched.groups()
+    names, options, kind, encoded = matched.groups()
     if options in {"ssh-ed25519", "ssh-rsa"}:  # a key whose comment looks like one
         kind, encoded, options = options, kind, ""
-    said = dict(_OPTION.findall(options or ""))
-    spaces = said.get("namespaces", NAMESPACE).split(",")
-    if kind != "ssh-ed25519" or NAMESPACE not in spaces or "cert-authority" in said:
+    said = _options(options or "")
+    space = _is_one_of(NAMESPACE, said.get("namespaces", NAMESPACE))
+    if kind != "ssh-ed25519" or not space or "cert-authority" in said or not _is_one_of(principal, names.strip('"')):
         return None
     try:
         blob = base64.b64decode(encoded, validate=True)
@@ -77,6 +79,32 @@ def _key(line: str) -> Key | None:
         0 if after is None else _instant_ns(after),
         None if before is None else _instant_ns(before),
     )
+
+
+def _options(text: str) -> dict[str, str]:
+    """Return options by their names, whose case says nothing. Raises ValueError for one that OpenSSH refuses."""
+    found: dict[str, str] = {}
+    for name, value in _OPTION.findall(text):
+        known = name.lower()
+        if known not in _KNOWN or known in found:
+            raise ValueError(f"the option {name!r} {'stands there twice' if known in found else 'is none of OpenSSH'}")
+        found[known] = value
+    return found
+
+
+def _is_one_of(name: str, patterns: str) -> bool:
+    """Tell whether a list of patterns with * and ? holds a name, as in ssh_config(5): one after ! rules it out."""
+    found = False
+    for pattern in patterns.split(","):
+        if _pattern(pattern.removeprefix("!")).fullmatch(name):
+            if pattern.startswith("!"):
+                return False
+            found = True
+    return found
+
+
+def _pattern(text: str) -> re.Pattern[str]:
+    return re.compile("".join({"*": ".*", "?": "."}.get(char, re.escape(char)) for char in text), re.DOTALL)
 
 
 def _instant_ns(text: str) -> int:

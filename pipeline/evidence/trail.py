@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from pipeline.evidence import bag
-from pipeline.evidence.verdict import Fault
+from pipeline.finding import Finding
 from pipeline.log.checkpoint import BadProof, Proof
 from pipeline.log.entry import Entry, LogName
-from pipeline.log.note import BadNote, Verifier
+from pipeline.log.note import BadNote, Note, Verifier
 from pipeline.log.proven import Proven
 
 KEYS: Final = "keys/log.vkeys"
@@ -25,11 +25,12 @@ _AUDIT: Final = re.compile(r"audit/\d{12}\.json")
 
 @dataclass(slots=True)
 class Trail:
-    """What the entries in a package say, in order, what is wrong with them, and what is lacking."""
+    """What the entries in a package say, in order, what is wrong with them, what is lacking and what to know."""
 
     entries: list[dict[str, Any]] = field(default_factory=list)
-    faults: list[Fault] = field(default_factory=list)
+    faults: list[Finding] = field(default_factory=list)
     lacks: list[str] = field(default_factory=list)
+    remarks: list[Finding] = field(default_factory=list)
 
 
 def files(entries: Iterable[Proven], keys: Iterable[str], *, signed: bool) -> dict[str, bytes]:
@@ -62,20 +63,20 @@ def check_trail(tags: Mapping[str, bytes], request: str, clips: Mapping[str, tup
         entry = _proven(tags[path], tags.get(proof), keys, place=path, trail=trail)
         if entry is not None:
             if entry.request != request:
-                trail.faults.append(Fault(path, f"is of another request than {request}"))
+                trail.faults.append(Finding(path, f"is of another request than {request}"))
             trail.entries.append(json.loads(entry.text))
     _exported(tags, keys, request, trail=trail)
     trail.faults += _otherwise(trail.entries, clips or {})
     known = {path for path in tags if _AUDIT.fullmatch(path)}
     trail.faults += [
-        Fault(path, "is no entry of the log, and no proof of one")
+        Finding(path, "is no entry of the log, and no proof of one")
         for path in sorted(tags)
         if path.startswith("audit/") and path not in known and f"{path.removesuffix('.tlog-proof')}.json" not in known
     ]
     return trail
 
 
-def _otherwise(entries: Iterable[Mapping[str, Any]], clips: Mapping[str, tuple[str, str]]) -> Iterator[Fault]:
+def _otherwise(entries: Iterable[Mapping[str, Any]], clips: Mapping[str, tuple[str, str]]) -> Iterator[Finding]:
     """Yield the clips that are others than those of which the log says that they were released."""
     logged: dict[str, set[str]] = {}
     for one in entries:
@@ -83,7 +84,7 @@ def _otherwise(entries: Iterable[Mapping[str, Any]], clips: Mapping[str, tuple[s
             logged.setdefault(str(one["subject"]), set()).add(str(one["sha256"]["clip"]))
     for path, (digest, key) in clips.items():
         if key in logged and digest not in logged[key]:
-            yield Fault(path, f"is not the clip that was released: SHA-256 {digest[:16]}…, and the log says another")
+            yield Finding(path, f"is not the clip that was released: SHA-256 {digest[:16]}…, and the log says another")
 
 
 def _exported(tags: Mapping[str, bytes], keys: list[Verifier], request: str, *, trail: Trail) -> None:
@@ -91,15 +92,15 @@ def _exported(tags: Mapping[str, bytes], keys: list[Verifier], request: str, *, 
     if there := [path for path in both if path in tags]:
         if len(there) == 1:
             (gone,) = {*both} - {*there}
-            trail.faults.append(Fault(there[0], f"stands alone: {gone} is missing, and the two go together"))
+            trail.faults.append(Finding(there[0], f"stands alone: {gone} is missing, and the two go together"))
             return
         entry = _proven(tags[bag.ENTRY], tags[bag.PROOF], keys, place=bag.PROOF, trail=trail)
         wanted = bag.digest(tags.get(bag.TAGS, b""))
         if entry is None:  # which of the two was changed, nobody can tell
-            trail.faults.append(Fault(bag.ENTRY, f"is not what {bag.PROOF} shows to be logged"))
+            trail.faults.append(Finding(bag.ENTRY, f"is not what {bag.PROOF} shows to be logged"))
             return
         if (entry.action, entry.request, entry.sha256.get(TAGGED)) != (EXPORTED, request, wanted):
-            trail.faults.append(Fault(bag.ENTRY, "vouches for another package than this"))
+            trail.faults.append(Finding(bag.ENTRY, "vouches for another package than this"))
     else:
         trail.lacks.append("a proof that it was logged")
 
@@ -114,10 +115,24 @@ def _proven(said: bytes, proof: bytes | None, keys: list[Verifier], *, place: st
             raise BadProof("it is no entry of the open log")
         if proof is None:
             return found.entry
-        return _checked(found, keys)
+        entry = _checked(found, keys)
+        trail.remarks += _unknown(found.proof, keys, place=place)
     except (ValueError, RecursionError) as error:
-        trail.faults.append(Fault(place, f"cannot be believed: {error}"))
+        trail.faults.append(Finding(place, f"cannot be believed: {error}"))
         return None
+    return entry
+
+
+def _unknown(proof: str, keys: Iterable[Verifier], *, place: str) -> Iterator[Finding]:
+    """Yield whose signatures under a proof nobody can check.
+
+    No fault: a signature is no part of what the others sign, and a witness that was set later signs what is completed
+    later. But anybody can put one there, so none of them shows anything.
+    """
+    known = {(key.name, key.id) for key in keys}
+    for one in Note.parse(Proof.parse(proof).checkpoint).signatures:
+        if (one.name, one.id) not in known:
+            yield Finding(place, f"is signed by {one.name!r} too, whose key is not in {KEYS}: that shows nothing")
 
 
 def _checked(found: Proven, keys: list[Verifier]) -> Entry:
@@ -137,4 +152,4 @@ def _keys(data: bytes, trail: Trail) -> Iterator[Verifier]:
         try:
             yield Verifier.parse(line)
         except BadNote as error:
-            trail.faults.append(Fault(KEYS, f"names a key that cannot be read: {error}"))
+            trail.faults.append(Finding(KEYS, f"names a key that cannot be read: {error}"))

@@ -7,18 +7,8 @@ from typing import Any
 
 from pipeline.evidence.manifest import Manifest
 from pipeline.evidence.stamp import Stamp
+from pipeline.finding import Finding
 from pipeline.span import iso
-
-
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """One thing that is wrong: `place` is a path in the package, "" for the whole; `what` reads on from it."""
-
-    place: str
-    what: str
-
-    def __str__(self) -> str:
-        return f"{self.place or 'the package'}: {self.what}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,11 +16,13 @@ class Verdict:
     """All that was found of one package.
 
     signed_by: the fingerprint of the key that signed it, "" for none. vouched: whoever asked named that key.
-    lacks: what it could have and has not. stamp: of an authority; stamp_vouched: whoever asked named its root.
+    lacks: what it could have and has not. remarks: what makes it no worse, and whoever judges it has to know.
+    stamp: of an authority; stamp_vouched: whoever asked named its root.
     """
 
-    faults: tuple[Fault, ...]
+    faults: tuple[Finding, ...]
     lacks: tuple[str, ...] = ()
+    remarks: tuple[Finding, ...] = ()
     manifest: Manifest | None = None
     signed_by: str = ""
     vouched: bool = False
@@ -59,4 +51,5 @@ class Verdict:
             "bytes": self.size,
             "faults": [{"place": one.place, "what": one.what} for one in self.faults],
             "lacks": list(self.lacks),
+            "remarks": [{"place": one.place, "what": one.what} for one in self.remarks],
         }

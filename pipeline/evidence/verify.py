@@ -15,11 +15,14 @@ from pipeline.evidence.keys import Key
 from pipeline.evidence.listing import bytes_of, digest_of, listing
 from pipeline.evidence.manifest import File, Manifest, Part, written
 from pipeline.evidence.trail import check_trail
-from pipeline.evidence.verdict import Fault, Verdict
-from pipeline.span import iso
+from pipeline.evidence.verdict import Verdict
+from pipeline.finding import Finding
+from pipeline.span import NS, iso
 
 _MOST_TAG: Final = 64 << 20
 _DIGITS: Final = 64
+_CLOCKS_NS: Final = 300 * NS
+"""By how much the clocks of an authority and of who exports may differ: what Kerberos allows (RFC 4120)."""
 _MADE_HERE: Final = (bag.STATEMENT, bag.README, bag.REPORT, bag.CERTIFICATE)
 
 
@@ -52,15 +55,20 @@ class Read:
     payload: dict[str, str] = field(default_factory=dict)
     manifest: Manifest | None = None
     audit: list[dict[str, Any]] = field(default_factory=list)
-    faults: list[Fault] = field(default_factory=list)
+    faults: list[Finding] = field(default_factory=list)
     lacks: list[str] = field(default_factory=list)
+    remarks: list[Finding] = field(default_factory=list)
+
+    def remark(self, place: str, what: str) -> None:
+        """Note what whoever judges the package has to know, and is no fault."""
+        self.remarks.append(Finding(place, what))
 
     def fault(self, place: str, what: str) -> None:
         """Note one more fault."""
-        self.faults.append(Fault(place, what))
+        self.faults.append(Finding(place, what))
 
 
-Further = Callable[[Read], Iterable[Fault]]
+Further = Callable[[Read], Iterable[Finding]]
 """What looks at a package besides what is here: it knows more than this room may import."""
 
 
@@ -80,11 +88,13 @@ def check(folder: Path, trust: Trust, *, further: Iterable[Further] = ()) -> Ver
     made = read.manifest
     trail = check_trail(read.tags, made.request if made else "", _released(made))
     read.audit, read.faults, read.lacks = trail.entries, read.faults + trail.faults, read.lacks + trail.lacks
+    read.remarks += trail.remarks
     for look in further:
         read.faults += look(read)
     return Verdict(
         tuple(dict.fromkeys(read.faults)),
         tuple(dict.fromkeys(read.lacks)),
+        tuple(dict.fromkeys(read.remarks)),
         read.manifest,
         signed_by=signed_by,
         vouched=vouched,
@@ -237,12 +247,12 @@ def _released(made: Manifest | None) -> dict[str, tuple[str, str]]:
     return {one.path: (one.sha256, str(one.facts["key"])) for one in clips if "key" in one.facts}
 
 
-def _uncovered(made: Manifest) -> Iterator[Fault]:
+def _uncovered(made: Manifest) -> Iterator[Finding]:
     """Yield the originals of clips of which something is covered; shared as it is, a clip has another name."""
     covered = {one.clip for one in made.files if one.facts.get("covered")}
     for one in made.files:
         if one.part is Part.ORIGINAL and one.clip in covered:
-            yield Fault(one.path, "is the original of a clip of which something is covered: it may not be here")
+            yield Finding(one.path, "is the original of a clip of which something is covered: it may not be here")
 
 
 def _signed(read: Read) -> tuple[str, bool]:
@@ -259,7 +269,6 @@ def _signed(read: Read) -> tuple[str, bool]:
     try:
         text = data.decode("ascii")
         inside = sshsig.embedded(text)
-        known = next((key for key in read.trust.keys if key.public == inside.public), None)
         sshsig.verify(text, read.tags.get(bag.TAGS, b""), [inside])
         if sshsig.rewritten(text) != text:
             raise ValueError("it is not written as ssh-keygen writes it")  # noqa: TRY301 - told as the others
@@ -268,21 +277,36 @@ def _signed(read: Read) -> tuple[str, bool]:
         return "", False
     if said and inside.fingerprint not in said:
         read.fault(bag.SIGNATURE, f"is by {inside.fingerprint}; {bag.STATEMENT} says {', '.join(said)}")
-    vouched = known is not None or inside.fingerprint in read.trust.fingerprints
+    known = [key for key in read.trust.keys if key.public == inside.public]
+    vouched = bool(known) or inside.fingerprint in read.trust.fingerprints
     if wanted and not vouched:
         read.fault(bag.SIGNATURE, f"is by {inside.fingerprint}, which is none of those that you trust")
-    if known is not None and read.manifest is not None:
-        vouched = _in_time(read, known, read.manifest.made_ns) and vouched
+    if read.manifest is not None:
+        # The copies in it are believed where they speak against it: no forger is made to say that a key was retired.
+        copies = [key for key in keys_of(read) if key.public == inside.public]
+        vouched = _in_time(read, known or copies, read.manifest.made_ns) and vouched
+        if vouched and not known:
+            read.remark(
+                bag.SIGNATURE,
+                "is by a key that you trust by its fingerprint, which does not say when it signed: give the file "
+                "allowed_signers that its operator publishes too (--allowed), unless you know that it was not retired",
+            )
     return inside.fingerprint, vouched
 
 
-def _in_time(read: Read, key: Key, made_ns: int) -> bool:
-    if key.retired_ns is not None and made_ns >= key.retired_ns:
-        read.fault(bag.SIGNATURE, f"is by a key that was retired at {iso(key.retired_ns)}, before {iso(made_ns)}")
-        return False
-    if made_ns < key.made_ns:
-        read.lacks.append(f"a signature of the time it was made: the key that signed it is of {iso(key.made_ns)}")
-    return True
+def _in_time(read: Read, keys: list[Key], made_ns: int) -> bool:
+    """Tell whether one of these, which are one key under several times, may sign what was made at an instant.
+
+    What was made before the key was may have left unsigned and be signed since: that is told as what it lacks.
+    """
+    if not keys or any(key.made_ns <= made_ns < (key.retired_ns or made_ns + 1) for key in keys):
+        return True
+    if early := [key.made_ns for key in keys if made_ns < key.made_ns]:
+        read.lacks.append(f"a signature of the time it was made: the key that signed it is of {iso(min(early))}")
+        return True
+    ended_ns = max(key.retired_ns or 0 for key in keys)
+    read.fault(bag.SIGNATURE, f"is by a key that was retired at {iso(ended_ns)}, before {iso(made_ns)}")
+    return False
 
 
 def _credentials(read: Read) -> None:
@@ -326,7 +350,25 @@ def _stamped(read: Read) -> tuple[stamp.Stamp | None, bool]:
     except ValueError as error:
         read.fault(at, str(error))
         return None, False
+    if read.manifest is not None:
+        _stamped_in_time(read, found.at_ns, read.manifest.made_ns)
     return found, bool(read.trust.authorities)
+
+
+def _stamped_in_time(read: Read, stamped_ns: int, made_ns: int) -> None:
+    """Hold what a package says of when it was made against the stamp on it, which says it was there by then."""
+    if made_ns - stamped_ns >= _CLOCKS_NS:
+        read.fault(
+            bag.STAMP,
+            f"says that it was there at {iso(stamped_ns)}, and {bag.STATEMENT} that it was made at {iso(made_ns)}: one "
+            "of the two is wrong",
+        )
+    elif made_ns - stamped_ns >= NS:  # a stamp tells whole seconds
+        read.remark(
+            bag.STAMP,
+            f"is of {iso(stamped_ns)}, {(made_ns - stamped_ns) // NS} s before {bag.STATEMENT} says that it was made: "
+            "their clocks differ",
+        )
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

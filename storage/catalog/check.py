@@ -18,6 +18,7 @@ import sqlalchemy as sa
 
 from pipeline.case.released import Record
 from pipeline.errors import DamagedDocument
+from pipeline.finding import Finding
 from pipeline.log import merkle
 from pipeline.log.checkpoint import Checkpoint
 from pipeline.log.entry import Entry, Leaf, LogName
@@ -32,17 +33,6 @@ from storage.log import Log, first_of
 _HASH = re.compile(r"[0-9a-f]{64}")
 _ERASED = {f"{name} entry erased" for name in LogName}
 _SHA256 = re.compile(r"sha256 ([0-9a-f]{64})")
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One place that is wrong: which, and what was found there."""
-
-    place: str
-    what: str
-
-    def __str__(self) -> str:
-        return f"{self.place}: {self.what}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -65,7 +65,7 @@ def test_times_are_rounded_so_that_no_honest_signature_falls_out() -> None:
     ids=range(8),  # a key is another in each process, and would be in the test's name
 )
 def test_a_file_of_another_hand_is_read(line: str, count: int) -> None:
-    assert len(signers.read(line)) == count
+    assert len(signers.read(line, principal="a@b")) == count
 
 
 @pytest.mark.parametrize(
@@ -73,4 +73,4 @@ def test_a_file_of_another_hand_is_read(line: str, count: int) -> None:
 )
 def test_a_line_that_cannot_be_read_is_named(line: str) -> None:
     with pytest.raises(ValueError, match="line 2: "):
-        signers.read(f"# keys\n{line}")
+        signers.read(f"# keys\n{line}", principal="a@b")
