@@ -36,6 +36,7 @@ from storage.shelf import SCHEMA, Fields, Shelf, as_it_is
 
 if TYPE_CHECKING:
     from pipeline.detection.habits import Habits
+    from storage.remembered import Remembered
 
 _DIGITS: Final = 20  # of a SHA-256 that stand for it in a key
 _LEARNT: Final = re.compile(r"[^/]+/\d{8}T\d{6}\.\d{9}Z-[0-9a-f]{20}")
@@ -143,6 +144,7 @@ class Archive:
     def __init__(self, store: ObjectStore) -> None:
         self.store = store
         self.appended: set[LogName] = set()  # by whoever opened this archive, and not sealed yet
+        self.remembered: Remembered | None = None  # what the machine knows that opened it, where it writes to the log
         self.owners = Shelf(store, Owner, "owners", name=lambda owner: owner.id, since=(as_it_is,) * 2)
         self.cameras = Shelf(store, Camera, "cameras", name=lambda camera: camera.id, since=(as_it_is,) * 4)
         self.transfers = Shelf(

@@ -57,14 +57,22 @@ class Shelf(Generic[T]):
         """Return the object key of the document called `name`."""
         return f"{self.prefix}/{name}.json"
 
+    def place(self, document: T) -> str:
+        """Return the object key of a document."""
+        return self.key(self._name(document))
+
+    def written(self, document: T) -> bytes:
+        """Return the bytes of a document as this version writes it."""
+        return self.dump(document).encode()
+
     def put(self, document: T) -> None:
         """Write the document, whole or not at all; the same document gives the same bytes."""
-        self._store.put(self.key(self._name(document)), self.dump(document).encode())
+        self._store.put(self.place(document), self.written(document))
 
     def put_first(self, document: T) -> T:
         """Write the document unless one is there, and return the one that is there afterwards."""
         name = self._name(document)
-        if self._store.put(self.key(name), self.dump(document).encode(), if_absent=True):
+        if self._store.put(self.key(name), self.written(document), if_absent=True):
             return document
         return self.get(name) or document
 
@@ -99,7 +107,7 @@ class Shelf(Generic[T]):
             return None
         document = self._named(key, name, data)
         # One without a version was never written of a kind that had one from the first.
-        if data != self.dump(document).encode() and json.loads(data).get(SCHEMA, 0) not in range(1, self.schema):
+        if data != self.written(document) and json.loads(data).get(SCHEMA, 0) not in range(1, self.schema):
             raise DamagedDocument(f"{self.key(name)} in {self._store.url} is not written as it is made: it was changed")
         return document
 

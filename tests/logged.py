@@ -42,7 +42,11 @@ def checked(catalog: Catalog, known: Mapping[LogName, Known] | None = None) -> R
 
 
 def unbroken(catalog: Catalog) -> int:
-    """Return how many entries both logs have, once it is sure that nothing in them is wrong."""
+    """Return how many entries both logs have, once it is sure that nothing in them is wrong.
+
+    Documents that were written below the desk, without the lines that it gives with them, are left out.
+    """
     report = checked(catalog)
-    assert not report.findings, "\n".join(map(str, report.findings))
+    wrong = [str(one) for one in report.findings if "is told of by no entry of the log" not in one.what]
+    assert not wrong, "\n".join(wrong)
     return sum(one.entries for one in report.logs.values())

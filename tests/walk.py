@@ -220,7 +220,9 @@ class Walk:
                 return order.approved(actor, now_ns, call_back="by telephone")
             return order.withdrawn(actor, now_ns)
 
-        self.desk._holdings.catalog.cases.put_order(request.id, name, make)
+        holdings = self.desk._holdings
+        line = holdings.line("order entered", request.id)
+        holdings.catalog.cases.put_order(request.id, name, make, log=lambda _: line)
         orders[name] = (of, span, {"": "entered", "entered": "approved", "approved": "withdrawn"}[state])
 
     def hold(self) -> None:
@@ -337,7 +339,8 @@ def walking(home: Path, films: Films) -> Iterator[Callable[[int, int], Counter[s
                     one.step()
                 except AssertionError as error:
                     raise AssertionError(f"seed {seed}, world {world}, step {number}: {error}") from error
-            assert {finding.place for finding in one.desk.log_audit().findings} <= one.lost
+            wrong = {found.place: found.what for found in one.desk.log_audit().findings}
+            assert wrong.keys() <= one.lost, wrong
             one.open.close()
             shutil.rmtree(folder)
         return counts

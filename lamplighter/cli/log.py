@@ -123,8 +123,9 @@ def audit(
 ) -> None:
     """Compute again everything the logs claim, and name every place that is wrong; nothing is changed.
 
-    Entries against their hashes, tiles, checkpoints, signatures, what this machine saw before, the catalogue, and each
-    clip and record that was delivered.
+    Entries against their hashes, tiles, checkpoints, signatures, what this machine saw before, the catalogue, the
+    documents that entries tell of (owners, cameras, requests, decisions, orders and more), and each clip and record
+    that was delivered.
     """
     run_audit(context, as_, quick=quick, as_json=as_json)
 
@@ -141,6 +142,8 @@ def run_audit(context: typer.Context, person: str = "", *, quick: bool, as_json:
             {
                 "entries": entries,
                 "delivered": report.deliveries,
+                "documents": {"held": report.held, "unheld": report.unheld},
+                "acknowledged": report.acknowledged,
                 "logs": {
                     one.name.value: {
                         "entries": one.entries,
@@ -163,6 +166,10 @@ def run_audit(context: typer.Context, person: str = "", *, quick: bool, as_json:
             signed = "signed" if one.signed else "not signed"
             erased = f", {one.erased} erased" if one.erased else ""
             tables.say(f"{one.name} log: {one.entries} entries, {one.sealed} of them sealed, {signed}{erased}")
+        unheld = f", {report.unheld} more are of an earlier version and not held" if report.unheld else ""
+        tables.say(f"{report.held} documents that entries tell of{unheld}")
+        if report.acknowledged:
+            tables.say(f"{report.acknowledged} findings of audits were acknowledged")
         clips = "records" if quick else "clips and records"
         told = (
             f"{count} {'place is' if count == 1 else 'places are'} wrong"
@@ -196,3 +203,26 @@ def erase(
         tables.write_json({"log": log.value, "erased": index, "entry": told})
     else:
         tables.say(f"entry {index} of the {log} log is erased; entry {told} says so")
+
+
+@log_app.command("acknowledge")
+def acknowledge(
+    context: typer.Context,
+    place: Annotated[str, typer.Argument(help="The key of a document, or 'LOG FIRST-LAST', as the audit names it.")],
+    *,
+    why: Annotated[str, typer.Option(help="Why it is right as it is; it is logged.")],
+    as_: ActingIfGiven = "",
+    as_json: Json = False,
+) -> None:
+    """Take what an audit found as it is now: a document that nobody logged, entries that nobody is known to have made.
+
+    Look at it first. That it was acknowledged, by whom and why, is an entry itself, and every audit counts these.
+    """
+    from lamplighter.cli import tables
+
+    with desk_as(context, as_) as desk:
+        told = desk.log_acknowledge(place, why=why)
+    if as_json:
+        tables.write_json({"acknowledged": place, "entry": told})
+    else:
+        tables.say(f"{place} is acknowledged as it is; entry {told} of the kept log says so")

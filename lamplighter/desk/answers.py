@@ -106,7 +106,7 @@ def opt_out(holdings: Holdings, owner: str, *, undo: bool) -> Owner:
             said.append(now)
         return now
 
-    def log(now: Owner) -> Line | None:
+    def log(_: Owner | None, now: Owner) -> Line | None:
         # Also what the bucket alone knows: whoever was killed before the line says it again.
         told = now in said or now != known
         return holdings.line("owner takes requests again" if undo else "owner opted out", owner) if told else None
@@ -132,7 +132,7 @@ def allow(holdings: Holdings, camera: str, sharing: Sharing) -> Camera:
         until_ns = time.time_ns() + always_ns if sharing is Sharing.ALWAYS else None
         return replace(before, sharing=sharing, always_until_ns=until_ns)
 
-    def log(now: Camera) -> Line:
+    def log(_: Camera | None, now: Camera) -> Line:
         until_ns = now.always_until_ns
         told = f"{sharing}{f' until {iso(until_ns - until_ns % NS)}' if until_ns else ''}"
         return holdings.line("sharing set", camera, told)
@@ -154,7 +154,7 @@ def set_private(holdings: Holdings, camera: str, zones: Iterable[Zone]) -> Camer
             raise Conflict(f"camera {camera} was changed just now; look at it again")
         return replace(before, private=private)
 
-    def log(now: Camera) -> Line:
+    def log(_: Camera | None, now: Camera) -> Line:
         return holdings.line("private zones set", camera, f"{len(now.private)} zones" if now.private else "none")
 
     (now,) = holdings.catalog.put_cameras([found], settle=settle, log=log)

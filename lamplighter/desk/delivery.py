@@ -31,6 +31,7 @@ from pipeline.media.cut import Cut
 from pipeline.media.profile import Profile
 from pipeline.span import Span
 from storage.archive import clip_name, prepared_key
+from storage.catalog import held
 from workers.deliver import DeliverJob, drop_prepared, hand_over, prepare, to_release
 from workers.receipt import Outcome, Receipt, set_aside
 from workers.wall import OTHER_COVER
@@ -142,6 +143,7 @@ def _hand_over(holdings: Holdings, request: Request, delivery: Delivery) -> None
     for what in replaced:
         holdings.log("found replaced", record.key, what)
     told = sha256(holdings.archive.records.dump(record).encode())
+    account = held.first(holdings.archive, holdings.archive.deliveries, delivery)
     # Logged before what was set aside goes: who is killed in between logs it a second time, and never not at all. At
     # the instant of the release: how long cutting took is nobody's to know. Clip and owner stand in the kept log alone.
     holdings.catalog.logs.append(
@@ -151,7 +153,7 @@ def _hand_over(holdings: Holdings, request: Request, delivery: Delivery) -> None
             sha256={"clip": record.sha256, "record": told},
             at_ns=record.released_ns or None,
         ),
-        holdings.line("delivered of", record.key, f"clip {delivery.clip}, {delivery.word}"),
+        holdings.line("delivered of", record.key, f"clip {delivery.clip}, {delivery.word}", sha256=account),
     )
     drop_prepared(holdings.archive, [delivery])
 

@@ -11,6 +11,7 @@ from lamplighter.desk.holdings import Holdings
 from pipeline.case.delivery import Delivery
 from pipeline.case.released import commitment
 from storage.archive import released_key
+from storage.catalog import held
 from storage.contract import MissingObject
 
 _TELLING = re.compile(r"cases/([^/]+)/[0-9a-f]{20}\.mp4")  # a cut's id, of which a dictionary finds the clip
@@ -57,7 +58,9 @@ def _rename(holdings: Holdings, old: Delivery) -> Renamed:
         archive.records.put(record)
     archive.deliveries.put(new)
     # Logged before the old names go: who is killed in between logs it a second time, and never not at all.
-    holdings.log("case upgraded", record.key, f"formerly {before[0]}{why and f'; {why}'}")
+    account = held.first(archive, archive.deliveries, new)
+    line = holdings.line("case upgraded", record.key, f"formerly {before[0]}{why and f'; {why}'}", sha256=account)
+    holdings.catalog.logs.append(line)
     holdings.catalog.cases.put_deliveries([new])
     for gone in before:
         archive.store.delete(gone)

@@ -16,6 +16,7 @@ from pipeline.errors import ConfigError, DamagedDocument, LamplighterError, NotF
 from pipeline.span import NS, Span, iso
 from pipeline.text import shown
 from storage.archive import Archive, Learnt, digest_of
+from storage.catalog import held
 from workers.receipt import Outcome
 
 if TYPE_CHECKING:
@@ -157,7 +158,9 @@ def _carry_out(
     for receipt in done:
         tally.add(receipt)
         if receipt.outcome is Outcome.DONE and (one := receipt.result) is not None:
-            holdings.log("habits learnt", one.camera, f"{one.digest}, from {one.clips} clips of {one.span}")
+            told = f"{one.digest}, from {one.clips} clips of {one.span}"
+            hashes = held.first(holdings.archive, holdings.archive.learnt, one)
+            holdings.catalog.logs.append(holdings.line("habits learnt", one.camera, told, sha256=hashes))
         saw(tally)
     return tally
 

@@ -20,6 +20,7 @@ from storage.access import ACCESS_KEY, SECRET_KEY, SESSION_TOKEN, StoreSettings
 from storage.archive import Archive
 from storage.catalog.audit import Line, Logged
 from storage.catalog.catalog import Catalog
+from storage.remembered import Remembered
 from workers.patience import Patient
 
 if TYPE_CHECKING:
@@ -80,11 +81,17 @@ def opened(settings: Settings, actor: Actor) -> Iterator[Holdings]:
     objects = Patient.open(store)
     objects.ensure_bucket()
     archive = Archive(objects)
+    archive.remembered = remembered_of(settings, archive)
     catalog = Catalog(settings.catalog_url, archive)
     try:
         yield Holdings(settings, store, archive, catalog, actor)
     finally:
         catalog.close()
+
+
+def remembered_of(settings: Settings, archive: Archive) -> Remembered:
+    """Return what this machine knows of a bucket from outside of it."""
+    return Remembered(settings.data.absolute() / "logs", archive.store.url)
 
 
 def store_of(settings: Settings) -> StoreSettings:

@@ -53,8 +53,8 @@ class Ledger(Correspondence):
     def log_audit(self, *, quick: bool = False) -> Report:
         """Compute again everything the logs claim, and return every place that is wrong; nothing is changed.
 
-        Entries, tiles, checkpoints and their signatures, what was seen here before, the catalogue, and each clip and
-        record that was delivered; `quick` leaves out the bytes of the clips.
+        Entries, tiles, checkpoints and their signatures, what was seen here before, the catalogue, the documents that
+        entries tell of, and each clip and record that was delivered; `quick` leaves out the bytes of the clips.
         """
         from lamplighter.desk.logs import audit
 
@@ -69,3 +69,14 @@ class Ledger(Correspondence):
         from lamplighter.desk.logs import erase
 
         return erase(self._holdings, log, index, why=why)
+
+    @operation
+    def log_acknowledge(self, place: str, *, why: str) -> int:
+        """Take what an audit found at a place as it is now: a document by its key, or entries that were taken in.
+
+        The audit is content with it from then on, and counts it; return the index of the entry that says so. Raises
+        NotFound for a place that is none of these.
+        """
+        from lamplighter.desk.logs import acknowledge
+
+        return acknowledge(self._holdings, place, why=why)

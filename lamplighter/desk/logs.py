@@ -6,12 +6,13 @@ Nothing that is logged waits for a key or a witness, unless `log.must_sign` says
 from __future__ import annotations
 
 import logging
+import re
 import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from lamplighter.desk.holdings import Holdings
+from lamplighter.desk.holdings import Holdings, remembered_of
 from lamplighter.desk.keys import keyring
 from pipeline.errors import ConfigError, Conflict, DamagedDocument, LamplighterError, NotFound
 from pipeline.evidence.keys import Purpose
@@ -22,7 +23,9 @@ from pipeline.log.note import BadNote, Note, Verifier
 from pipeline.log.proven import Proven
 from pipeline.span import iso
 from pipeline.text import shown
-from storage.catalog.check import Known, Report, keys_of
+from storage.catalog.check import Known, Report
+from storage.catalog.held import ACKNOWLEDGED, ENTRIES_ACKNOWLEDGED
+from storage.catalog.proven import keys_of
 from storage.catalog.strays import check_identity
 from storage.log import Log
 from storage.remembered import Remembered
@@ -181,7 +184,7 @@ def _signed(holdings: Holdings, origin: str, note: Note) -> Note:
 
 
 def _remembered(holdings: Holdings) -> Remembered:
-    return Remembered(holdings.settings.data.absolute() / "logs", holdings.archive.store.url)
+    return holdings.archive.remembered or remembered_of(holdings.settings, holdings.archive)
 
 
 # What is asked for
@@ -286,6 +289,16 @@ def erase(holdings: Holdings, name: LogName, index: int, *, why: str) -> int:
         raise ConfigError("--why: an entry is erased for a reason, which is logged")
     line = holdings.line(f"{name} entry erased", f"{name} {index}", why.strip())
     return holdings.catalog.logs.erase(name, index, line).index
+
+
+def acknowledge(holdings: Holdings, place: str, *, why: str) -> int:
+    """Take what an audit found as it is; see Desk.log_acknowledge. Return the index of the entry that says so."""
+    if not why.strip():
+        raise ConfigError("--why: what an audit found is acknowledged for a reason, which is logged")
+    logs = holdings.catalog.logs
+    if re.fullmatch(r"(open|kept) \d+-\d+", place):
+        return logs.acknowledge_entries(place, holdings.line(ENTRIES_ACKNOWLEDGED, place, why.strip())).index
+    return logs.acknowledge_document(place, holdings.line(ACKNOWLEDGED, place, why.strip())).index
 
 
 # For bundles of evidence

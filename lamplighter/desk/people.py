@@ -28,9 +28,9 @@ def add_agency(holdings: Holdings, agency: Agency) -> Agency:
         if other.id != agency.id and (same_case(other.id, agency.id) or same_case(other.name, agency.name)):
             raise Conflict(f"agency {agency.id!r} ({agency.name}) reads like {other.id!r} ({other.name}); give another")
     if before != agency:
-        holdings.catalog.cases.put_agency(agency)
         told = f"{agency.name}, domain {agency.domain or 'any'}, keeps {agency.retention_days} days"
-        holdings.log("agency added" if before is None else "agency changed", agency.id, told)
+        line = holdings.line("agency added" if before is None else "agency changed", agency.id, told)
+        holdings.catalog.cases.put_agency(agency, line)
     return agency
 
 
@@ -51,8 +51,8 @@ def add_person(holdings: Holdings, name: str, role: Role, *, full_name: str, mai
     _check_new(cases.people(), person)
     if is_owner(holdings, name):
         raise Conflict(f"there is an owner {name!r} already; a person has one role: give another id")
-    cases.put_person(person)
-    holdings.log("person added", person.id, f"{person.role}{f' of {agency}' if agency else ''}")
+    told = f"{person.role}{f' of {agency}' if agency else ''}"
+    cases.put_person(person, holdings.line("person added", person.id, told))
     return person
 
 
@@ -89,8 +89,7 @@ def disable_person(holdings: Holdings, name: str) -> Person:
     if person.disabled_ns is not None:
         return person
     disabled = replace(person, disabled_ns=time.time_ns())
-    holdings.catalog.cases.put_person(disabled)
-    holdings.log("person disabled", name, str(person.role))
+    holdings.catalog.cases.put_person(disabled, holdings.line("person disabled", name, str(person.role)))
     return disabled
 
 

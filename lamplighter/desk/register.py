@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
@@ -12,6 +12,7 @@ from pipeline.actor import Role
 from pipeline.clip import Camera, Clip, Owner, Sharing, Transfer, is_address
 from pipeline.errors import ConfigError, NotAllowed, NotFound
 from pipeline.roster import check_aliases
+from storage.catalog.audit import Line
 
 T = TypeVar("T", Camera, Owner)
 
@@ -28,14 +29,19 @@ def import_cameras(holdings: Holdings, cameras: Sequence[Camera]) -> None:
         check_aliases((known | {one.id: one for one in cameras}).values())
     except ValueError as error:
         raise ConfigError(str(error)) from error
-    # Before the camera is theirs: what it recorded until then never is.
-    for one in cameras:
-        old = known.get(one.id)
-        if old is not None and old.owner != one.owner:
-            holdings.archive.transfers.put(Transfer(one.id, old.owner, one.owner, time.time_ns(), old.private))
+
+    def handed(old: Camera | None, now: Camera) -> Transfer | None:
+        if old is None or old.owner == now.owner:
+            return None
+        return Transfer(now.id, old.owner, now.owner, time.time_ns(), old.private)
+
     # What an owner said of it since it was looked at holds, so each is looked at once more in turn.
-    cameras = holdings.catalog.put_cameras(cameras, settle=lambda old, now: _as_allowed(holdings, now, old))
-    _log_changes(holdings, "camera", before, cameras, _told)
+    holdings.catalog.put_cameras(
+        cameras,
+        settle=lambda old, now: _as_allowed(holdings, now, old),
+        log=_changes(holdings, "camera", known, _told),
+        handed=handed,
+    )
 
 
 def _as_allowed(holdings: Holdings, camera: Camera, before: Camera | None) -> Camera:
@@ -88,13 +94,13 @@ def import_owners(holdings: Holdings, owners: Sequence[Owner]) -> None:
     """
     for owner in owners:
         check_address(f"owner {owner.id}", owner.mail)
-    before = holdings.catalog.owners()
+    known = {one.id: one for one in holdings.catalog.owners()}
 
     def settle(old: Owner | None, now: Owner) -> Owner:
         return now if old is None else replace(now, opted_out_ns=old.opted_out_ns)  # their own word, not the import's
 
-    owners = holdings.catalog.put_owners(owners, settle=settle)
-    _log_changes(holdings, "owner", before, owners, lambda one: f"discloses {' '.join(one.discloses) or 'nothing'}")
+    log = _changes(holdings, "owner", known, lambda one: f"discloses {' '.join(one.discloses) or 'nothing'}")
+    holdings.catalog.put_owners(owners, settle=settle, log=log)
 
 
 def check_address(whose: str, address: str) -> None:
@@ -103,14 +109,21 @@ def check_address(whose: str, address: str) -> None:
         raise ConfigError(f"{whose}: no mail can be written to {address!r}; wanted one such as olga@example.org")
 
 
-def _log_changes(
-    holdings: Holdings, noun: str, before: Sequence[T], now: Sequence[T], told: Callable[[T], str]
-) -> None:
-    known = {one.id: one for one in before}
-    for one in now:
-        old = known.get(one.id)
-        if old != one:
-            holdings.log(f"{noun} added" if old is None else f"{noun} changed", one.id, told(one))
+def _changes(
+    holdings: Holdings, noun: str, known: Mapping[str, T], told: Callable[[T], str]
+) -> Callable[[T | None, T], Line | None]:
+    """Return what gives the line of one that is new or changed, to the bucket or to the catalogue.
+
+    Whoever was killed before the line had written to the bucket alone, and says it again.
+    """
+
+    def log(old: T | None, now: T) -> Line | None:
+        before = known.get(now.id)
+        if old == now == before:
+            return None
+        return holdings.line(f"{noun} added" if before is None else f"{noun} changed", now.id, told(now))
+
+    return log
 
 
 def camera(holdings: Holdings, name: str) -> Camera:

@@ -93,6 +93,7 @@ MAY: Final[Mapping[str, frozenset[Role]]] = {
     "log_consistency": frozenset({Role.OPERATOR, Role.AUDITOR}),
     "log_audit": frozenset({Role.OPERATOR, Role.AUDITOR}),
     "log_erase": _OPERATOR,
+    "log_acknowledge": frozenset({Role.OPERATOR, Role.AUDITOR}),
     # Who runs the machine says for whom it acts: a command for an owner, a page for whoever signed in.
     "acting_as": _OPERATOR,
     "acting_for": _OPERATOR,

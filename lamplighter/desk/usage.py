@@ -24,6 +24,5 @@ def tell(holdings: Holdings, request: Request, name: str, use: Use) -> Usage:
         said = iso(before.said_ns - before.said_ns % NS)
         raise Conflict(f"clip {name} was said to be deleted at {said}; what is deleted is not used any more")
     usage = Usage(asked.id, name, use, time.time_ns())
-    cases.put_usage(usage)
-    holdings.log("usage told", asked.id, f"{name}: {use}", request=asked)
+    cases.put_usage(usage, holdings.line("usage told", asked.id, f"{name}: {use}", request=asked))
     return usage

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable, Iterator, Mapping
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import sqlalchemy as sa
 
-from pipeline.log.entry import SALT_BYTES, Entry, Leaf, LogName, hidden, log_of
+from pipeline.log.entry import SALT_BYTES, Entry, Leaf, LogName, hidden, log_of, sha256
 from storage.archive import Archive, Batch
-from storage.catalog import tables
+from storage.catalog import proven, tables
 from storage.catalog.carried import carry_over
 from storage.catalog.database import upsert
 from storage.log import Log
@@ -65,19 +66,23 @@ def append(run: sa.Connection, archive: Archive, *lines: Line) -> list[Logged]:
         if entries:
             archive.appended.add(name)
             first = next_index(run, archive, name)
-            put(run, Log(archive, name), first=first, entries=entries)
+            put(run, archive, name, first=first, entries=entries)
             logged += [Logged(name, first + at, entry) for at, entry in enumerate(entries)]
+    if archive.remembered is not None:
+        archive.remembered.told(key for line in lines for key in line.sha256)
     return logged
 
 
-def put(run: sa.Connection, log: Log, *, first: int, entries: Iterable[Entry]) -> None:
-    """Write entries into a log from an index on, behind new salts."""
+def put(run: sa.Connection, archive: Archive, name: LogName, *, first: int, entries: Iterable[Entry]) -> None:
+    """Write entries into a log from an index on, behind new salts; noted before as what this machine writes."""
     leaves = []
     for index, entry in enumerate(entries, first):
-        salt = draw_salt(log.name, index)
+        salt = draw_salt(name, index)
         leaves.append(Leaf(hidden(salt, entry.text).hex(), salt.hex(), entry.text))
-    log.put(first, leaves)
-    index_batch(run, Batch(log.name, first, tuple(leaves)))
+    if archive.remembered is not None:
+        archive.remembered.intend_entries(name, first, [leaf.hash for leaf in leaves])
+    Log(archive, name).put(first, leaves)
+    index_batch(run, Batch(name, first, tuple(leaves)))
 
 
 def index_batch(run: sa.Connection, batch: Batch) -> None:
@@ -101,14 +106,35 @@ def rows(batch: Batch) -> Iterator[dict[str, object]]:
 def next_index(run: sa.Connection, archive: Archive, name: LogName) -> int:
     """Return the index that the next entry of a log has; what the bucket alone has is learnt first."""
     last = run.scalar(sa.select(sa.func.max(tables.entries.c.seq)).where(tables.entries.c.log == name.value))
-    index = 0 if last is None else int(last) + 1
+    index = known = 0 if last is None else int(last) + 1
     if not index:
         carry_over(archive, draw_salt)
-    # A crash after the bucket and before the commit leaves what the catalogue has not seen.
+    found: list[proven.Place] = []
+    # A crash after the bucket and before the commit leaves what the catalogue has not seen; so does a forger.
     for batch in Log(archive, name).ahead(index):
         index_batch(run, batch)
+        found += _places(batch)
         index = batch.end
-    return index
+    return index + _name_strange(run, archive, name, found, known=known)
+
+
+def _places(batch: Batch) -> Iterator[proven.Place]:
+    return ((index, leaf.hash) for index, leaf in enumerate(batch.leaves, batch.first))
+
+
+def _name_strange(
+    run: sa.Connection, archive: Archive, name: LogName, found: Sequence[proven.Place], *, known: int
+) -> int:
+    """Say in the kept log which of the entries that were found there nothing proves; return by how many `name` grew."""
+    count = 0
+    for places in proven.strange(archive, name, found, known=known):
+        digest = sha256("".join(leaf for _, leaf in places).encode())
+        about = f"{name} {places[0][0]}-{places[-1][0]}"
+        line = Line(*(time.time_ns(), "lamplighter", proven.TAKEN_IN, about, proven.TOLD), sha256={"entries": digest})
+        archive.appended.add(LogName.KEPT)
+        put(run, archive, LogName.KEPT, first=next_index(run, archive, LogName.KEPT), entries=[line.entry])
+        count += name is LogName.KEPT
+    return count
 
 
 def since(run: sa.Connection, archive: Archive, at_ns: int, *, log: LogName) -> Iterator[Entry]:
@@ -123,11 +149,17 @@ def since(run: sa.Connection, archive: Archive, at_ns: int, *, log: LogName) -> 
 
 def read_back(run: sa.Connection, archive: Archive) -> int:
     """Fill the rows of both logs from the bucket, after what an earlier version left is carried over; count them."""
-    run.execute(tables.entries.delete())
+    table = tables.entries
+    ends = {name: run.scalar(sa.select(sa.func.max(table.c.seq)).where(table.c.log == name.value)) for name in LogName}
+    run.execute(table.delete())
     carry_over(archive, draw_salt)
-    count = 0
-    for name in LogName:
+    beyond: dict[LogName, list[proven.Place]] = {}
+    for name, last in ends.items():
+        beyond[name] = []
         for batch in Log(archive, name).batches():
             index_batch(run, batch)
-            count += len(batch.leaves)
-    return count
+            beyond[name] += [] if last is not None and batch.end <= last + 1 else _places(batch)
+    for name, last in ends.items():
+        known = 0 if last is None else last + 1
+        _name_strange(run, archive, name, [one for one in beyond[name] if one[0] >= known], known=known)
+    return run.scalar(sa.select(sa.func.count()).select_from(table)) or 0

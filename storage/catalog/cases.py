@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import sqlalchemy as sa
@@ -21,7 +22,7 @@ from pipeline.case.request import Request
 from pipeline.case.rules import spelled
 from pipeline.clip import Owner
 from pipeline.errors import Conflict, LamplighterError, RequestRefused
-from storage.catalog import tables
+from storage.catalog import held, tables
 from storage.catalog.audit import Line
 from storage.catalog.database import upsert
 from storage.catalog.deliveries import Deliveries
@@ -53,7 +54,7 @@ class Cases(People, Deliveries):
             known = self._loaded(run, sa.select(tables.requests.c.document).where(mine), self._archive.requests)
             if any(one.id == request.id for one in known):
                 if request.id in fresh:  # of one that was killed before its line
-                    self._log(run, line)
+                    self._log(run, line, self._first(requests=request, steps=submitted))
                 return
             try:
                 check(request, self._standing(run, known))
@@ -62,6 +63,7 @@ class Cases(People, Deliveries):
                 self._read_steps(run, known)
                 check(request, self._standing(run, known))
             # The request last: one without its step would count, and nobody could do anything with it.
+            told = self._first(requests=request, steps=submitted)
             if (there := self._archive.requests.get(request.id)) is None:
                 self._archive.steps.put_first(submitted)
                 there = self._archive.requests.put_first(request)
@@ -69,7 +71,7 @@ class Cases(People, Deliveries):
                 raise Conflict(f"another request is called {request.id} already; make this one again, a moment later")
             upsert(run, tables.requests, [self._row("requests", request)])
             upsert(run, tables.steps, [self._row("steps", one) for one in self._archive.steps.all(f"{request.id}/")])
-            self._log(run, line)
+            self._log(run, line, told)
 
     def _catch_up(self, run: sa.Connection) -> set[str]:
         known = set(run.scalars(sa.select(tables.requests.c.id)))
@@ -135,13 +137,14 @@ class Cases(People, Deliveries):
             except LamplighterError as error:
                 refused = error  # what was missed is known from now on all the same
             else:
+                told = self._first(steps=step)
                 if step not in life.steps:
                     same = early is not None and replace(early, number=step.number) == step
                     self.outbox.enter(run, written if same else self.outbox.write(letters(step)))
                     if self._archive.steps.put_first(step) != step:
                         raise Conflict(f"somebody else took a step of request {request.id} just now; look again")
                     upsert(run, tables.steps, [self._row("steps", step)])
-                self._log(run, log(step))
+                self._log(run, log(step), told)
             for one in missed:
                 if one != taken:
                     self._note(run, one)
@@ -202,8 +205,8 @@ class Cases(People, Deliveries):
             if decision == before and row["document"] == known:
                 return decision
             self.outbox.enter(run, self.outbox.write(letters(decision)))
+            told = held.write(self._archive, shelf, [decision])
             if decision != before:
-                shelf.put(decision)
                 try:
                     make(before, list(released.all(f"{request}/")))
                 except LamplighterError:
@@ -211,7 +214,7 @@ class Cases(People, Deliveries):
                     shelf.put(before) if before is not None else shelf.remove(f"{request}/{owner}")
                     raise
             upsert(run, tables.decisions, [row])
-            self._log(run, log(decision))
+            self._log(run, log(decision), told)
         if refused is not None:
             raise refused
         return decision
@@ -245,10 +248,9 @@ class Cases(People, Deliveries):
                     raise
                 now, refused = before, error  # who was killed in it does it again: it is told, and logged, once
             self.outbox.enter(run, self.outbox.write(letters(now)))
-            if now != before:
-                self._archive.orders.put(now)
+            told = held.write(self._archive, self._archive.orders, [now])
             upsert(run, tables.orders, [self._row("orders", now)])
-            self._log(run, log(now))
+            self._log(run, log(now), told)
         if refused is not None:
             raise refused
         return now
@@ -268,16 +270,13 @@ class Cases(People, Deliveries):
         """Return for each table of cases the bucket's documents, read when they are asked for, and their rows."""
         archive = self._archive
 
-        def rows(name: str) -> Callable[[Any], Row]:
-            return lambda document: self._row(name, document)
-
         shelves: dict[str, Shelf[Any]] = {
             "agencies": archive.agencies, "people": archive.people, "requests": archive.requests,
             "steps": archive.steps, "decisions": archive.decisions, "orders": archive.orders,
             "usage": archive.usage,
         }  # fmt: skip
         found: dict[str, tuple[Iterable[Any], Callable[[Any], Row]]] = {
-            name: (shelf.all(), rows(name)) for name, shelf in shelves.items()
+            name: (shelf.all(), partial(self._row, name)) for name, shelf in shelves.items()
         }
         found["letters"] = (archive.letters.all(), self.outbox.row)
         return found | {"links": (archive.letters.all(), self.outbox.link_row)}

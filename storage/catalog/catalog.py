@@ -15,11 +15,11 @@ import sqlalchemy as sa
 
 from pipeline.case.area import Area
 from pipeline.case.delivery import Delivery
-from pipeline.clip import Camera, Clip, Owner
+from pipeline.clip import Camera, Clip, Owner, Transfer
 from pipeline.span import Span
 from pipeline.text import shown
 from storage.archive import Archive, Ingested
-from storage.catalog import audit, search, tables
+from storage.catalog import audit, held, search, tables
 from storage.catalog.cases import Cases
 from storage.catalog.database import Database, upsert
 from storage.catalog.logs import Logs
@@ -68,12 +68,13 @@ class Catalog:
         owners: Iterable[Owner],
         *,
         settle: Callable[[Owner | None, Owner], Owner] = lambda _, given: given,
-        log: Callable[[Owner], audit.Line | None] = lambda _: None,
+        log: Callable[[Owner | None, Owner], audit.Line | None] = lambda *_: None,
     ) -> list[Owner]:
         """Write the owners, those already there anew; a transaction for every 200 of them. Return what was written.
 
         `settle` is given, in turn, each as the bucket has it (None for one that is new) and as it is given here, and
-        returns what is written; one that is so already is left alone. `log` gives the line that goes with it.
+        returns what is written; one that is so already is left alone. `log` is given both, and gives the line that goes
+        with it, which tells of the document too.
         """
         name: Callable[[Owner], str] = lambda owner: owner.id  # noqa: E731 - a place in the shelf
         return self._put(
@@ -103,12 +104,21 @@ class Catalog:
         cameras: Iterable[Camera],
         *,
         settle: Callable[[Camera | None, Camera], Camera] = lambda _, given: given,
-        log: Callable[[Camera], audit.Line | None] = lambda _: None,
+        log: Callable[[Camera | None, Camera], audit.Line | None] = lambda *_: None,
+        handed: Callable[[Camera | None, Camera], Transfer | None] = lambda *_: None,
     ) -> list[Camera]:
-        """Write the cameras, as `put_owners` does owners."""
+        """Write the cameras, as `put_owners` does owners.
+
+        `handed` gives what is written before a camera that changes hands, and told of in the same line.
+        """
         name: Callable[[Camera], str] = lambda camera: camera.id  # noqa: E731 - a place in the shelf
         return self._put(
-            tables.cameras, self._archive.cameras, cameras, name=name, row=camera_row, settle=settle, log=log
+            *(tables.cameras, self._archive.cameras, cameras),
+            name=name,
+            row=camera_row,
+            settle=settle,
+            log=log,
+            handed=handed,
         )
 
     def cameras(self, area: Area | None = None) -> list[Camera]:
@@ -235,18 +245,33 @@ class Catalog:
         name: Callable[[T], str],
         row: Callable[[T], dict[str, Any]],
         settle: Callable[[T | None, T], T],
-        log: Callable[[T], audit.Line | None],
+        log: Callable[[T | None, T], audit.Line | None],
+        handed: Callable[[T | None, T], Transfer | None] = lambda *_: None,
     ) -> list[T]:
-        waiting, written = iter(documents), list[T]()
+        waiting, written, archive = iter(documents), list[T](), self._archive
         while batch := list(islice(waiting, 200)):
             # In turn, so that of two people who change one document the same one is last in bucket and catalogue, and
             # a cut that is released meanwhile is released under the one or the other.
             with self._database.turn() as run:
-                settled = [settle(shelf.get(name(document)), document) for document in batch]
-                for document in settled:
-                    shelf.put(document)
+                before = [shelf.get(name(document)) for document in batch]
+                settled = list(map(settle, before, batch))
+                lines, passed = list(map(log, before, settled)), list(map(handed, before, settled))
+                # Before the camera is theirs: what it recorded until then never is.
+                told = held.write(archive, archive.transfers, [one for one in passed if one is not None])
+                told |= held.write(archive, shelf, settled)
                 upsert(run, table, [row(document) for document in settled])
-                audit.append(run, self._archive, *filter(None, map(log, settled)))
+                places = [
+                    (shelf.place(document), None if one is None else archive.transfers.place(one))
+                    for document, one in zip(settled, passed, strict=True)
+                ]
+                audit.append(
+                    *(run, archive),
+                    *(
+                        held.with_hashes(line, *(held.of(told, key) for key in keys if key is not None))
+                        for line, keys in zip(lines, places, strict=True)
+                        if line is not None
+                    ),
+                )
             written += settled
         return written
 

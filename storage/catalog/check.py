@@ -25,7 +25,7 @@ from pipeline.log.entry import Entry, Leaf, LogName
 from pipeline.log.note import BadNote, Note, Verifier
 from pipeline.log.tiles import Tile, Tiles, split
 from storage.archive import Archive, Batch
-from storage.catalog import strays, tables
+from storage.catalog import held, strays, tables
 from storage.catalog.database import Database
 from storage.contract import MissingObject
 from storage.log import Log, first_of
@@ -64,11 +64,18 @@ class Checked:
 
 @dataclass(slots=True)
 class Report:
-    """All that a check found; without findings all is as it was logged. deliveries: how many clips were looked at."""
+    """All that a check found; without findings all is as it was logged. deliveries: how many clips were looked at.
+
+    held, unheld: how many documents are as entries say, and of how many the acts of an earlier version say no hash.
+    acknowledged: how often a person has acknowledged what an audit found.
+    """
 
     logs: dict[LogName, Checked] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
     deliveries: int = 0
+    held: int = 0
+    unheld: int = 0
+    acknowledged: int = 0
 
     def found(self, place: str, what: str) -> None:
         """Note a place that is wrong."""
@@ -81,37 +88,49 @@ def check(database: Database, archive: Archive, known: Mapping[LogName, Known], 
     Raises StoreUnavailable and StoreRefused as the store does; whatever else is wrong stands in the report.
     """
     report = Report()
-    delivered, published = _Delivered(), strays.Published()
+    delivered, published, documents, taken_in = (
+        _Delivered(),
+        strays.Published(),
+        held.Held(archive),
+        held.TakenIn(),
+    )
     trees: dict[LogName, Tiles] = {}
     sealed: list[tuple[int, Entry]] = []
     erased: set[tuple[str, int]] = set()
     said_erased: set[tuple[str, int]] = set()
 
-    def told(index: int, entry: Entry) -> None:
+    def told(name: LogName, index: int, entry: Entry) -> None:
         delivered.note(entry)
+        documents.note(name.value, index, entry)
+        if name is LogName.KEPT:
+            taken_in.note(entry)
         published.note(entry)
         if entry.action == "sealed":
             sealed.append((index, entry))
         if entry.action in _ERASED:
-            name, _, number = entry.subject.partition(" ")
-            said_erased.add((name, int(number)))
+            log, _, number = entry.subject.partition(" ")
+            said_erased.add((log, int(number)))
 
     for name in (LogName.KEPT, LogName.OPEN):
         one = _OneLog(database, archive, report, name=name, known=known.get(name, Known()))
-        trees[name] = one.check(told)
+        trees[name] = one.check(partial(told, name))
         erased |= {(name.value, index) for index in one.erased}
     for index, entry in sealed:
         _check_sealed(report, index, entry, trees[LogName.KEPT])
-    for place, index in sorted(erased - said_erased):
-        report.found(f"{place} entry {index}", "was erased, and no entry says by whom and why")
-    for place, index in sorted(said_erased - erased):
-        report.found(f"{place} entry {index}", "can be read, and an entry says that it was erased")
-    later = partial(strays.since, archive, {name: tree.size for name, tree in trees.items()})
+    for log, index in sorted(erased - said_erased):
+        report.found(f"{log} entry {index}", "was erased, and no entry says by whom and why")
+    for log, index in sorted(said_erased - erased):
+        report.found(f"{log} entry {index}", "can be read, and an entry says that it was erased")
+    sizes = {name: tree.size for name, tree in trees.items()}
+    later = partial(strays.since, archive, sizes)
     published.check(archive, later, found=report.found)
     if next(archive.chain.names(), None) is not None and not report.logs[LogName.KEPT].entries:
         report.found("audit/", "an earlier version's log is not carried over yet; the next step that is logged does it")
     strays.check_cases(archive, delivered.keys, later, found=report.found)
     delivered.check(archive, report, quick=quick)
+    taken_in.check(report.found)
+    documents.check(report.found, partial(strays.later, archive, sizes), database.turn())
+    report.held, report.unheld, report.acknowledged = documents.held, documents.unheld, documents.acknowledged
     return report
 
 
@@ -375,14 +394,3 @@ class _Delivered:
             return
         if (wanted := self._accounts.get(key)) is not None and said != wanted:
             report.found(record, "is not what the account of its delivery says")
-
-
-def keys_of(archive: Archive, origin: str, *, purpose: str) -> Iterable[Verifier]:
-    """Yield the keys that were ever published for a purpose, as verifiers of one log."""
-    for name in archive.signers.names():
-        try:
-            key = archive.signers.get(name)
-        except DamagedDocument:  # an audit tells it
-            continue
-        if key is not None and key.purpose == purpose:
-            yield Verifier(origin, bytes.fromhex(key.public))

@@ -9,7 +9,8 @@ from pipeline.case.delivery import CaseKey, Delivery
 from pipeline.case.letter import Letter
 from pipeline.case.usage import Usage
 from storage.archive import Archive
-from storage.catalog import tables
+from storage.catalog import held, tables
+from storage.catalog.audit import Line
 from storage.catalog.database import Database, upsert
 from storage.catalog.documents import Documents
 from storage.catalog.outbox import Outbox
@@ -45,8 +46,7 @@ class Deliveries(Documents):
         with self._database.turn() as run:
             chosen = {f"{one.request}/{one.cut}": one for one in settle()}
             before = {name: shelf.get(name) for name in chosen}
-            for delivery in chosen.values():
-                shelf.put(delivery)
+            held.write(self._archive, shelf, chosen.values())
             hold = {f"{one.request}/{one.cut}" for one in settle()} if chosen else set[str]()
             for name in chosen.keys() - hold:
                 shelf.put(old) if (old := before[name]) is not None else shelf.remove(name)
@@ -69,11 +69,12 @@ class Deliveries(Documents):
         """Return what was delivered for a request, in order of its cuts."""
         return self._all(self._archive.deliveries, tables.deliveries, request=request)
 
-    def put_usage(self, usage: Usage) -> None:
-        """Write what an agency says became of a released clip."""
+    def put_usage(self, usage: Usage, line: Line | None = None) -> None:
+        """Write what an agency says became of a released clip, with its line in the log."""
         with self._database.turn() as run:
-            self._archive.usage.put(usage)
+            told = held.write(self._archive, self._archive.usage, [usage])
             upsert(run, tables.usage, [self._row("usage", usage)])
+            self._log(run, line, told)
 
     def usage(self, request: str) -> dict[str, Usage]:
         """Return what became of the released clips of a request, by their names."""

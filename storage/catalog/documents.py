@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
@@ -9,7 +10,7 @@ import sqlalchemy as sa
 from pipeline.case.life import DONE, Step
 from pipeline.span import NS
 from storage.archive import Archive
-from storage.catalog import audit, tables
+from storage.catalog import audit, held, tables
 from storage.catalog.audit import Line
 from storage.catalog.database import Database
 from storage.catalog.rows import asked_for, request_row
@@ -34,9 +35,17 @@ class Documents:
         names = [column.name for column in tables.meta.tables[table].c if column.name != "document"]
         return {name: getattr(document, name) for name in names} | {"document": text}
 
-    def _log(self, run: sa.Connection, line: Line | None) -> None:
+    def _log(self, run: sa.Connection, line: Line | None, *told: Mapping[str, str]) -> None:
+        """Append a line, which tells of documents too, as `held.write` says of them."""
         if line is not None:
-            audit.append(run, self._archive, line)
+            audit.append(run, self._archive, held.with_hashes(line, *told))
+
+    def _first(self, **documents: object) -> dict[str, str]:
+        """Return what a line tells of documents, by their shelves, that are written once: see `held.first`."""
+        told: dict[str, str] = {}
+        for shelf, document in documents.items():
+            told |= held.first(self._archive, getattr(self._archive, shelf), document)
+        return told
 
     def _note(self, run: sa.Connection, step: Step) -> None:
         """Write the line of a step whose taker was killed before it, unless it is there."""
@@ -48,7 +57,11 @@ class Documents:
         )
         written = audit.since(run, self._archive, step.at_ns - _SLACK_NS, log=line.log)
         if not any((entry.action, entry.subject) == (line.action, line.subject) for entry in written):
-            self._log(run, line)
+            # Who can write to the bucket can put a step there too: what was not written here is vouched for by none.
+            key, known = self._archive.steps.place(step), self._archive.remembered
+            lies = held.digest(self._archive.store, key)
+            ours = known is not None and known.wrote(key, lies)
+            self._log(run, line, {key if ours else f"{held.FOUND}{key}": lies})
 
     def _known(self, run: sa.Connection, table: sa.Table, **columns: str) -> str | None:
         """Return the document of a row as the catalogue has it, None without one."""

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 import sqlalchemy as sa
 
 from pipeline.errors import Conflict, DamagedDocument, NotFound
 from pipeline.log import merkle
 from pipeline.log.checkpoint import Checkpoint, Proof
-from pipeline.log.entry import Leaf, LogName
+from pipeline.log.entry import Entry, Leaf, LogName
 from pipeline.log.note import Note, Signature
 from pipeline.log.tiles import Tiles
 from storage.archive import Archive, Identity
-from storage.catalog import audit, tables
+from storage.catalog import audit, held, tables
 from storage.catalog.audit import Line, Logged
 from storage.catalog.check import Known, Report, check
 from storage.catalog.database import Database
+from storage.catalog.proven import TAKEN_IN
 from storage.log import Log
 
 
@@ -142,6 +143,34 @@ class Logs:
         """Check everything the logs claim; see storage.catalog.check."""
         return check(self._database, self._archive, known, quick=quick)
 
+    def acknowledge_document(self, key: str, line: Line) -> Logged:
+        """Append a line that tells of a document as it lies there now. Raises NotFound for none that the log holds."""
+        parts = key.removesuffix(".json").split("/")
+        if not key.endswith(".json") or parts[0] not in held.HELD or len(parts) < 2 or {"", ".", ".."} & set(parts):
+            raise NotFound(f"{key!r} is no document that the log holds; `lamplighter log audit` names each place")
+        with self._database.turn() as run:
+            now = held.digest(self._archive.store, key)
+            if now == held.GONE and not any(key in entry.sha256 for name in LogName for entry in self._said(run, name)):
+                raise NotFound(
+                    f"no document lies at {key}, and none ever did; `lamplighter log audit` names each place"
+                )
+            return audit.append(run, self._archive, held.with_hashes(line, {key: now}))[0]
+
+    def acknowledge_entries(self, about: str, line: Line) -> Logged:
+        """Append a line that acknowledges entries which were taken in, by what is said of them. Raises NotFound."""
+        with self._database.turn() as run:
+            for entry in self._said(run, LogName.KEPT):
+                if (entry.action, entry.subject) == (TAKEN_IN, about):
+                    return audit.append(run, self._archive, held.with_hashes(line, entry.sha256))[0]
+        raise NotFound(f"no entries {about!r} were taken in from the bucket; `lamplighter log audit` names them")
+
+    def _said(self, run: sa.Connection, name: LogName) -> Iterator[Entry]:
+        """Yield what a log says, the last entry first."""
+        entries = (
+            leaf.readable for _, leaf in Log(self._archive, name).backwards(audit.next_index(run, self._archive, name))
+        )
+        return (entry for entry in entries if entry is not None)
+
     def erase(self, name: LogName, index: int, line: Line) -> Logged:
         """Remove the text and the salt of an entry, its hash stays; `line`, which says so, is appended before.
 
@@ -156,7 +185,7 @@ class Logs:
                 )
             if leaf.text is None:
                 raise Conflict(f"entry {index} of the {name} log was erased before")
-            logged = audit.append(run, self._archive, line)[0]
+            logged = audit.append(run, self._archive, held.with_hashes(line, held.of_erased(leaf.readable)))[0]
             log.erase(index)
             if name is LogName.KEPT:  # what was carried over lies in the chain of then too, under the same number
                 self._archive.chain.remove(f"{index:012d}")

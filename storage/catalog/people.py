@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from pipeline.people import Agency, Person
-from storage.catalog import tables
+from storage.catalog import held, tables
+from storage.catalog.audit import Line
 from storage.catalog.database import upsert
 from storage.catalog.documents import Documents
 
@@ -11,11 +12,12 @@ from storage.catalog.documents import Documents
 class People(Documents):
     """People and agencies, and what these say became of what they were given. Every method is one transaction."""
 
-    def put_agency(self, agency: Agency) -> None:
-        """Write an agency, in place of the one of its id."""
+    def put_agency(self, agency: Agency, line: Line | None = None) -> None:
+        """Write an agency, in place of the one of its id, with its line in the log."""
         with self._database.turn() as run:
-            self._archive.agencies.put(agency)
+            told = held.write(self._archive, self._archive.agencies, [agency])
             upsert(run, tables.agencies, [self._row("agencies", agency)])
+            self._log(run, line, told)
 
     def agency(self, agency: str) -> Agency | None:
         """Return the agency of that id, or None."""
@@ -25,11 +27,12 @@ class People(Documents):
         """Return all agencies, in order of id."""
         return self._all(self._archive.agencies, tables.agencies)
 
-    def put_person(self, person: Person) -> None:
-        """Write a person, in place of the one of their id."""
+    def put_person(self, person: Person, line: Line | None = None) -> None:
+        """Write a person, in place of the one of their id, with its line in the log."""
         with self._database.turn() as run:
-            self._archive.people.put(person)
+            told = held.write(self._archive, self._archive.people, [person])
             upsert(run, tables.people, [self._row("people", person)])
+            self._log(run, line, told)
 
     def person(self, person: str) -> Person | None:
         """Return the person of that id, or None."""

@@ -86,14 +86,21 @@ def _tile(level: int, number: str, width: int) -> Tile | None:
     return tile if number_path(tile.number) == number and width <= 256 else None
 
 
-def since(archive: Archive, sizes: Mapping[LogName, int]) -> Iterator[Entry]:
-    """Yield the entries that follow the first ones of each log."""
+def later(archive: Archive, sizes: Mapping[LogName, int]) -> Iterator[tuple[str, int, Entry]]:
+    """Yield the entries that follow the first ones of each log, with their places."""
     for name, size in sizes.items():
         try:
-            entries = [leaf.readable for batch in Log(archive, name).ahead(size) for leaf in batch.leaves]
+            leaves = [one for batch in Log(archive, name).ahead(size) for one in enumerate(batch.leaves, batch.first)]
         except DamagedDocument:
             continue
-        yield from (entry for entry in entries if entry is not None)
+        for index, leaf in leaves:
+            if (entry := leaf.readable) is not None:
+                yield name.value, index, entry
+
+
+def since(archive: Archive, sizes: Mapping[LogName, int]) -> Iterator[Entry]:
+    """Yield the entries that follow the first ones of each log."""
+    return (entry for _, _, entry in later(archive, sizes))
 
 
 def check_identity(archive: Archive, name: LogName, origin: str, *, found: Found) -> None:

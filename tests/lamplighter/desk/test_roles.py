@@ -167,6 +167,7 @@ CALLS: dict[str, Callable[[Desk, Stage], Any]] = {
     "log_prove": lambda desk, _: desk.log_prove(0),
     "log_consistency": lambda desk, _: told(ConfigError, lambda: desk.log_consistency("none")),
     "log_audit": lambda desk, _: desk.log_audit(),
+    "log_acknowledge": lambda desk, _: told(NotFound, lambda: desk.log_acknowledge("cameras/x.json", why="a test")),
     "log_erase": lambda desk, _: told(NotFound, lambda: desk.log_erase(99_999, why="a test")),
     "acting_as": lambda desk, _: desk.acting_as(Actor(Role.OWNER, "piet")),
     "acting_for": lambda desk, _: desk.acting_for("otto"),
