@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from random import Random
@@ -18,8 +18,10 @@ from lamplighter.settings import Settings, load
 from pipeline.actor import Actor, Role
 from pipeline.case.area import Area
 from pipeline.case.life import CHECKLIST
+from pipeline.case.order import Basis
 from pipeline.case.request import Request
-from pipeline.clip import Camera, Sharing
+from pipeline.case.usage import Use
+from pipeline.clip import Camera, Owner, Sharing
 from pipeline.evidence.keys import Purpose, Signer
 from pipeline.log.entry import LogName
 from pipeline.log.note import COSIGNATURE, Signature, Verifier
@@ -87,8 +89,13 @@ def _cameras() -> list[Camera]:
 
 
 def _move_in(desk: Desk) -> None:
+    desk.import_owners([Owner(one, mail=f"{one}@example.org") for one in _OWNERS])
     for camera in _cameras():
         desk.acting_as(Actor(Role.OWNER, camera.owner)).import_cameras([camera])
+    away = Camera("away-1", 4.9, 52.1, "olga", Sharing.ASK)
+    for camera in (away, replace(away, owner="ruth")):  # it changes hands
+        desk.import_cameras([camera])
+    desk.acting_as(Actor(Role.OWNER, "ruth")).set_private("away-1", [((0.1, 0.1), (0.4, 0.1), (0.4, 0.5))])
     desk.add_agency(Agency("town", "Town police", "desk 4"))
     desk.add_person("otto", Role.OFFICER, agency="town")
     for reviewer in ("rita", "remy"):
@@ -117,6 +124,12 @@ def _release(desk: Desk, case: str) -> str:
     for owner in _OWNERS:
         desk.acting_as(Actor(Role.OWNER, owner)).decide(asked, owner, share=None)
     desk.deliver(asked)
+    officer = desk.acting_for("otto")
+    for clip in officer.case(asked.id).clips[:1]:
+        officer.tell_usage(asked, clip.name, Use.USED)
+    officer.enter_order(
+        asked, Basis.EMERGENCY, authority="danger to life, 7/26", cameras=["ask-0"], span=asked.span, file=None
+    )
     return asked.id
 
 

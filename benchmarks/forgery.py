@@ -113,6 +113,11 @@ HISTORIES: Final[Mapping[str, Callable[[list[Leaf], Random], History]]] = {
 }
 
 
+def appended(leaves: Sequence[Leaf], chance: Random) -> list[Leaf]:
+    """Return the leaves of a log with some more at its end, as of somebody who was killed before their turn ended."""
+    return [*leaves, *(_another(chance.choice(leaves), chance) for _ in range(chance.choice((1, 1, 2, 9))))]
+
+
 def forged(
     archive: Archive, name: LogName, leaves: Sequence[Leaf], chance: Random, *, origin: str, sign: Sign
 ) -> Forged:

@@ -14,7 +14,7 @@ import sys
 import tempfile
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from functools import cached_property, partial
@@ -37,7 +37,7 @@ from pipeline.log.entry import Leaf, LogName
 from pipeline.log.note import Note, Verifier
 from pipeline.log.tiles import tiles_of
 from storage.archive import Batch
-from storage.catalog import audit
+from storage.catalog import audit, held, tables
 from storage.catalog.database import Database
 from storage.keyring import Keyring
 from storage.log import Log
@@ -153,6 +153,10 @@ class Bench:
             Target("records", records, new=lambda chance: f"{request}/{chance.randbytes(16).hex()}.json"),
             Target("published keys", below("signers/"), new=partial(_draw, ("signers/{}.json",))),
             Target("names of the logs", below("logs/")),
+            *(
+                Target(f"documents below {name}/", below(f"{name}/"), new=_new_document(name))
+                for name in sorted(held.HELD)
+            ),
         ]
 
     @cached_property
@@ -205,6 +209,8 @@ class Bench:
             older = chance.choice([one for one in self._older if self._is_shorter(one, name)])
             files = self._instead(name, _only(older, name))
             return Change("rolled back with its checkpoint", f"{name} log", files, (log,)), stranger, rebuilt
+        if not stranger and chance.random() < 0.15:
+            return self._appended(name, chance), stranger, rebuilt
         origin, leaves = self._origin(name), self._leaves[name]
         sign = partial(self._seal, seal, name)
         made = forgery.forged(self._home.archive, name, leaves, chance, origin=origin, sign=sign)
@@ -216,6 +222,19 @@ class Bench:
             wanted = frozenset({f"{name} entry {made.first}:"})
         kind = f"{made.kind}, sealed by {seal}"
         return Change(kind, f"{name} log", self._instead(name, new), (wanted,)), stranger, rebuilt
+
+    def _appended(self, name: LogName, chance: Random) -> Change:
+        """Put entries behind the last one, and seal them or not; who has the log's own key need not do that."""
+        leaves, seal = self._leaves[name], chance.choice([one for one in _SEALS if one != "the log's own key"])
+        made = forgery.appended(leaves, chance)
+        new = forgery.batches(self._home.archive, name, made)
+        if seal != "the old checkpoint":
+            new |= forgery.tree(name, made, origin=self._origin(name), sign=partial(self._seal, seal, name))
+        kept = {} if seal != "the old checkpoint" else _below_log(self._files, name)
+        wanted = frozenset({f"{name} entry {len(leaves)}:"})
+        return Change(
+            f"entries appended, sealed by {seal}", f"{name} log", self._instead(name, {**kept, **new}), (wanted,)
+        )
 
     def _is_shorter(self, older: Mapping[str, bytes], name: LogName) -> bool:
         """Tell whether a log had fewer entries then: one that was as long is not rolled back."""
@@ -337,6 +356,14 @@ def _only(files: Mapping[str, bytes], name: LogName) -> dict[str, bytes]:
     return {path: data for path, data in files.items() if path.startswith((f"log/{name}/", f"entries/{name}/"))}
 
 
+def _below_log(files: Mapping[str, bytes], name: LogName) -> dict[str, bytes]:
+    return {path: data for path, data in files.items() if path.startswith(f"log/{name}/")}
+
+
+def _new_document(name: str) -> Callable[[Random], str]:
+    return lambda chance: f"{name}/{chance.randbytes(8).hex()}{chance.choice(('.json', '/0001.json', ''))}"
+
+
 def _leaves(holdings: Holdings, name: LogName) -> list[Leaf]:
     return [leaf for batch in Log(holdings.archive, name).batches() for leaf in batch.leaves]
 
@@ -358,6 +385,7 @@ def _read_back(holdings: Holdings) -> None:
     database = Database(holdings.settings.catalog_url, read_back=lambda *_: None, saw=lambda _: None)
     try:
         with database.turn() as run:
+            run.execute(tables.entries.delete())  # as of a catalogue that is made anew: it knew none of them
             audit.read_back(run, holdings.archive)
     finally:
         database.close()
