@@ -112,6 +112,8 @@ def opt_out(holdings: Holdings, owner: str, *, undo: bool) -> Owner:
         return holdings.line("owner takes requests again" if undo else "owner opted out", owner) if told else None
 
     known = holdings.catalog.owner(owner) or Owner(owner)
+    if undo and known.opted_out_ns is None and holdings.archive.owners.get(owner) is None:
+        return known  # nothing was said that could be undone: no document, and no line
     (now,) = holdings.catalog.put_owners([known], settle=settle, log=log)
     return now
 

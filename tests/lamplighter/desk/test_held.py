@@ -171,6 +171,12 @@ def test_a_private_zone_that_was_taken_off_is_found_and_not_forgotten_when_the_c
     assert "was changed between kept entry" in wrong(desk)["cameras/cam-1.json"]
 
 
+def test_nothing_that_is_undone_writes_nothing(desk: Desk, archive: Archive) -> None:
+    desk.import_cameras([CAMERA])
+    desk.acting_as(OLGA).opt_out("olga", undo=True)
+    assert (wrong(desk), list(archive.owners.names())) == ({}, [])
+
+
 def test_several_writes_in_one_tick_leave_the_last_one_held(desk: Desk) -> None:
     desk.import_cameras([CAMERA])
     for zones in ([ZONE], [], [ZONE, ZONE[::-1]]):
