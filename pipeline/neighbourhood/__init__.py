@@ -1,1 +1,1 @@
-"""What neighbours, agencies and owners tell each other around the request: alerts, notices, incidents, public counts."""
+"""What owners, neighbours and agencies tell each other around the request: alerts, notices, incidents, counts."""
