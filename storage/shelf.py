@@ -127,6 +127,17 @@ class Shelf(Generic[T]):
             if document is not None:
                 yield document
 
+    def readable(self, prefix: str = "", *, unread: Callable[[str, DamagedDocument], None]) -> Iterator[T]:
+        """Yield what `all` does but for documents that cannot be read: `unread` is told of each, by its name."""
+        for name in self.names(prefix):
+            try:
+                document = self.get(name)
+            except DamagedDocument as error:
+                unread(name, error)
+                continue
+            if document is not None:
+                yield document
+
     def dump(self, document: T) -> str:
         """Return the document's one JSON form."""
         fields = self._adapter.dump_python(document, mode="json") | {SCHEMA: self.schema}
