@@ -107,7 +107,7 @@ class Shelf(Generic[T]):
         """Read the bytes of the object `key`. Raises DamagedDocument naming it when they are no such document."""
         try:
             return self.load(data.decode())
-        except (ValueError, RequestRefused) as error:
+        except (ValueError, RequestRefused, RecursionError) as error:
             raise DamagedDocument(f"{key} in {self._store.url} cannot be read: {error}") from error
 
     def remove(self, name: str) -> None:

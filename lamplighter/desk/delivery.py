@@ -16,6 +16,7 @@ from lamplighter.desk import logs
 from lamplighter.desk.books import Accounts, carry_out
 from lamplighter.desk.cases import changed_hands, consent_to, matching
 from lamplighter.desk.holdings import Holdings
+from lamplighter.desk.release_list import check_may_release, list_released
 from lamplighter.desk.tally import Saw, Tally
 from pipeline.case.consent import Consent, Standing
 from pipeline.case.delivery import Delivery
@@ -26,6 +27,7 @@ from pipeline.case.request import Request
 from pipeline.clip import Camera, Clip, Transfer, private_in
 from pipeline.cover import Cover
 from pipeline.errors import Conflict, DamagedDocument
+from pipeline.evidence.release_list import FILES as LIST_FILES
 from pipeline.log.entry import LogName, sha256
 from pipeline.media.cut import Cut
 from pipeline.media.profile import Profile
@@ -51,6 +53,7 @@ def deliver(holdings: Holdings, request: Request, *, saw: Saw) -> Tally:
     # Of the start alone: how long cutting takes, also of what is not released then, moves no release to another tick.
     start_ns = time.time_ns()
     logs.check_signs(holdings)
+    check_may_release(holdings)
     _finish(holdings, request)
     accounts, now = Accounts(holdings), set[str]()
 
@@ -70,6 +73,7 @@ def deliver(holdings: Holdings, request: Request, *, saw: Saw) -> Tally:
             break
     known = {one.cut: one for one in holdings.catalog.cases.deliveries(request.id)}
     tally.count_released(known, now)
+    tally.lacks = tuple(list_released(holdings, request))
     if request.own:  # that an owner asked for their own footage moves nothing that others see
         logs.seal(holdings, LogName.KEPT)
     else:
@@ -274,7 +278,7 @@ def _sweep(holdings: Holdings, request: Request, wanted: set[str]) -> None:
     for key in list(store.keys(f"prepared/{request.id}/")):
         if not key.endswith(".json") and key not in known:
             store.delete(key)
-    keys = list(store.keys(f"cases/{request.id}/"))
+    keys = [key for key in store.keys(f"cases/{request.id}/") if PurePosixPath(key).name not in LIST_FILES]
     if not keys:
         return
     names, unread = set[str](), list[str]()

@@ -25,6 +25,7 @@ from lamplighter.desk.holdings import Holdings
 from lamplighter.desk.keys import copies, keyring, signer
 from lamplighter.desk.logs import case_entries, exported_so, log_exported
 from lamplighter.desk.payload import Payload
+from lamplighter.desk.release_list import list_released
 from lamplighter.desk.view import own, seen
 from pipeline.actor import Role
 from pipeline.case.request import Request
@@ -85,6 +86,7 @@ def export_case(holdings: Holdings, request: str, to: str, *, pages: Pages, saw:
     """Write a case as a package; see Desk.export_case."""
     asked, view = _case(holdings, request)
     signs = _signer(holdings, saw)
+    list_released(holdings, asked)  # the first export makes the keys
     _check_authority(holdings)
     where = Location.parse(to)
     if where.bucket:
@@ -128,8 +130,9 @@ def _complete(holdings: Holdings, folder: Path, place: str, *, saw: Saw) -> Expo
     faults = [one for one in before.faults if one.place not in anew]
     if faults or before.manifest is None:
         raise DamagedDocument(f"{place} is not what was exported: {'; '.join(map(str, faults))}")
-    _, view = _case(holdings, before.manifest.request)
+    asked, view = _case(holdings, before.manifest.request)
     signs = _signer(holdings, saw)
+    list_released(holdings, asked)
     tagged = (folder / bag.TAGS).read_bytes()
     # Else whoever may export could have anything signed that they wrote themselves.
     account = holdings.archive.packages.get(_sealed(view, tagged, before.manifest).name)

@@ -11,6 +11,7 @@ from lamplighter.desk.cases import life_of
 from lamplighter.desk.cases import request as request_of
 from lamplighter.desk.files import write_file
 from lamplighter.desk.holdings import Holdings
+from lamplighter.desk.release_list import list_files
 from pipeline.actor import Role
 from pipeline.case.life import Act, Life
 from pipeline.case.released import Record
@@ -47,7 +48,9 @@ def cases(holdings: Holdings) -> list[Progress]:
 
 def fetch_case(holdings: Holdings, name: str, folder: Path, *, saw: Callable[[str], None]) -> View:
     """Write what was released for a case of the actor's own into a folder; see Desk.fetch_case."""
-    found, asked, troubles = case(holdings, name), own(holdings, name), list[LamplighterError]()
+    asked, troubles = own(holdings, name), list[LamplighterError]()
+    files = list_files(holdings, asked)  # before the clips: it names none that was released since
+    found = case(holdings, name)
     troubles += [DamagedDocument(unread_so(one)) for one in found.unread]
     for record in found.clips:
         try:
@@ -57,6 +60,8 @@ def fetch_case(holdings: Holdings, name: str, folder: Path, *, saw: Callable[[st
             troubles.append(error)
         else:
             saw(record.name)
+    for path, data in files.items():
+        write_file(folder / path, data)
     if troubles:
         first = troubles[0]
         had = f"; the other {len(found.clips) + len(found.unread) - len(troubles)} are in {folder}"

@@ -26,6 +26,7 @@ from pipeline.log.tiles import Tile, Tiles, split
 from storage.archive import Archive, Batch
 from storage.catalog import strays, tables
 from storage.catalog.database import Database
+from storage.catalog.release_lists import ReleaseLists
 from storage.contract import MissingObject
 from storage.log import Log, first_of
 
@@ -91,7 +92,7 @@ def check(database: Database, archive: Archive, known: Mapping[LogName, Known], 
     Raises StoreUnavailable and StoreRefused as the store does; whatever else is wrong stands in the report.
     """
     report = Report()
-    delivered, published = _Delivered(), strays.Published()
+    delivered, published, lists = _Delivered(), strays.Published(), ReleaseLists()
     trees: dict[LogName, Tiles] = {}
     sealed: list[tuple[int, Entry]] = []
     erased: set[tuple[str, int]] = set()
@@ -100,6 +101,7 @@ def check(database: Database, archive: Archive, known: Mapping[LogName, Known], 
     def told(index: int, entry: Entry) -> None:
         delivered.note(entry)
         published.note(entry)
+        lists.note(entry)
         if entry.action == "sealed":
             sealed.append((index, entry))
         if entry.action in _ERASED:
@@ -120,8 +122,14 @@ def check(database: Database, archive: Archive, known: Mapping[LogName, Known], 
     published.check(archive, later, found=report.found)
     if next(archive.chain.names(), None) is not None and not report.logs[LogName.KEPT].entries:
         report.found("audit/", "an earlier version's log is not carried over yet; the next step that is logged does it")
-    strays.check_cases(archive, delivered.keys, later, found=report.found)
+    strays.check_cases(archive, delivered.keys, later, lists=lists.keys, found=report.found)
     delivered.check(archive, report, quick=quick)
+
+    def settled() -> None:
+        with database.turn():
+            pass
+
+    lists.check(archive, later, settled=settled, found=report.found)
     return report
 
 
