@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from lamplighter.desk.cases import life_of
@@ -18,6 +18,7 @@ from pipeline.case.released import Record
 from pipeline.case.request import Request
 from pipeline.case.view import Asked, Course, Progress, View, progress, view
 from pipeline.errors import ConfigError, DamagedDocument, LamplighterError, NotFound
+from pipeline.evidence.release_list import LIST, ReleaseList
 from storage.archive import released_key
 from storage.contract import MissingObject
 
@@ -62,6 +63,7 @@ def fetch_case(holdings: Holdings, name: str, folder: Path, *, saw: Callable[[st
             saw(record.name)
     for path, data in files.items():
         write_file(folder / path, data)
+        os.utime(folder / path, ns=_listed_at(files, asked))
     if troubles:
         first = troubles[0]
         had = f"; the other {len(found.clips) + len(found.unread) - len(troubles)} are in {folder}"
@@ -80,6 +82,15 @@ def _fetch(holdings: Holdings, asked: Request, record: Record, *, folder: Path) 
         raise _gone(record) from error
     except OSError as error:
         raise ConfigError(f"{folder}: cannot be written: {error.strerror}") from error
+
+
+def _listed_at(files: Mapping[str, bytes], asked: Request) -> tuple[int, int]:
+    """Return the time of the files of a list: that of its last release, as those of its clips."""
+    try:
+        until_ns = ReleaseList.read(files[LIST]).until_ns
+    except ValueError:
+        until_ns = asked.made_ns
+    return until_ns, until_ns
 
 
 def unread_so(name: str) -> str:

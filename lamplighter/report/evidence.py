@@ -87,8 +87,8 @@ def render_report(
     entries in the log, in order. statement: the bytes of manifest.json, whose hash stands at the head of every page.
     """
     case = manifest.case
-    tick_s = case.get("tick_s")
-    clips = [_clip(name, files, pictures, tick_s) for name, files in _by_clip(manifest).items()]
+    rounded = _rounded(case)
+    clips = [_clip(name, files, pictures, rounded=rounded) for name, files in _by_clip(manifest).items()]
     return _page(
         "evidence.html",
         manifest,
@@ -101,7 +101,7 @@ def render_report(
             Row("Signed by", list(manifest.keys) or ["It was not signed when it was made."], "hash"),
             Row("Made with", [manifest.program]),
         ],
-        audit=[_entry(one, tick_s) for one in audit],
+        audit=[_entry(one, rounded=rounded) for one in audit],
         words=_WORDS,
         worth=WORTH if any(one.part is Part.CREDENTIALS for one in manifest.files) else "",
     )
@@ -189,7 +189,15 @@ def _asked(case: Mapping[str, Any]) -> list[Row]:
 def _since(case: Mapping[str, Any]) -> str:
     """Return since when a request is what it is; the instant at which it was made is told as it was."""
     since = case.get("since")
-    return instant(since) if since == case.get("made") else told_at(since, case.get("tick_s"))
+    return instant(since) if since == case.get("made") else told_at(since, rounded=_rounded(case))
+
+
+def _rounded(case: Mapping[str, Any]) -> bool:
+    """Tell whether a case tells its instants to set times of release: these are whole seconds, and so is the last one.
+
+    Where releases wait for no such time, that is the very instant at which the case was looked at.
+    """
+    return "." not in str(case.get("as_of") or "")
 
 
 def _by_clip(manifest: Manifest) -> dict[str, list[File]]:
@@ -206,7 +214,7 @@ def _main(files: Sequence[File]) -> File:
     return min(files, key=lambda one: (order.index(one.part), one.path))
 
 
-def _clip(name: str, files: Sequence[File], pictures: Mapping[str, bytes], tick_s: object) -> dict[str, Any]:
+def _clip(name: str, files: Sequence[File], pictures: Mapping[str, bytes], *, rounded: bool) -> dict[str, Any]:
     main = _main(files)
     facts = main.facts
     begins, _, ends = str(facts.get("actual", "")).partition("/")
@@ -215,7 +223,7 @@ def _clip(name: str, files: Sequence[File], pictures: Mapping[str, bytes], tick_
         for one in sorted(files, key=lambda one: (_number(one.facts.get("frame")), one.path))
         if one.part is Part.STILL and (source := _reduced(pictures.get(one.path, b"")))
     ]
-    rows = rows_of(facts, tick_s)
+    rows = rows_of(facts, rounded=rounded)
     if facts.get("copy"):
         rows.append(Row("Copy", [str(facts["copy"])]))
     return {
@@ -268,8 +276,8 @@ def _reduced(png: bytes) -> str:
     return f"data:image/jpeg;base64,{base64.b64encode(file.getvalue()).decode()}"
 
 
-def _entry(entry: Mapping[str, Any], tick_s: object) -> dict[str, Any]:
-    """Return an entry of the log for the table: what it says besides who, when and what stands last, line by line.
+def _entry(entry: Mapping[str, Any], *, rounded: bool) -> dict[str, str]:
+    """Return an entry of the log for the table: what it says besides who, when and what stands last.
 
     What is entered at the instant of a release, and not of the writing, says so.
     """
@@ -282,8 +290,8 @@ def _entry(entry: Mapping[str, Any], tick_s: object) -> dict[str, Any]:
     action = str(entry.get("action") or "")
     return {
         "at": instant(iso(at_ns)) if isinstance(at_ns, int) else "not said",
-        "release": _AT_RELEASE if action in _OF_RELEASE and tick_s != 0 else "",
+        "release": _AT_RELEASE if action in _OF_RELEASE and rounded else "",
         "who": str(entry.get("actor") or ""),
         "what": action,
-        "more": [str(one) for one in more if one],
+        "more": "; ".join(str(one) for one in more if one),
     }

@@ -10,7 +10,6 @@ from typing import Any, Final
 from pipeline.span import NS, parse_iso
 
 _MOST: Final = 12
-_CODINGS: Final = {"h264": "H.264", "hevc": "H.265", "av1": "AV1", "aac": "AAC"}
 _SOURCES: Final = {
     "path": "the name that the camera or its recorder gave the file",
     "sidecar": "a note beside the file, written by a person or another system",
@@ -53,24 +52,10 @@ def instant(text: object) -> str:
     return str(text).replace("T", " ", 1).replace("Z", " UTC", 1) if text else "not said"
 
 
-def told_at(text: object, tick_s: object) -> str:
-    """Return an instant of release, or of a step of the request, as people read it: where it was rounded, it says so.
-
-    tick_s: the seconds from one time of release to the next; what is no number was not said by an earlier version.
-    """
-    if not text or tick_s == 0:
-        return instant(text)
-    every = f"every {spell(tick_s)}" if isinstance(tick_s, int) else "in steps"
-    return f"{instant(text)} (rounded down: it is told {every} only, so that no answer's own time shows)"
-
-
-def spell(seconds: int) -> str:
-    """Return a whole number of seconds as people say it: "hour", "15 minutes", "90 seconds"."""
-    for unit, length in (("day", 86_400), ("hour", 3600), ("minute", 60), ("second", 1)):
-        if seconds % length == 0:
-            count = seconds // length
-            return unit if count == 1 else f"{count:,} {unit}s"
-    raise ValueError(f"wanted whole seconds, got {seconds}")
+def told_at(text: object, *, rounded: bool) -> str:
+    """Return an instant of a release, or of a step of a request, as people read it; a rounded one says so."""
+    why = " (rounded down to a set time of release, so that nobody's own time of answering shows)"
+    return instant(text) + (why if rounded and text else "")
 
 
 def period(text: object) -> str:
@@ -88,10 +73,10 @@ def seconds(ns: int) -> str:
     return f"{ns / NS:,.3f}"
 
 
-def rows_of(facts: Mapping[str, Any], tick_s: object = None) -> list[Row]:
+def rows_of(facts: Mapping[str, Any], *, rounded: bool = False) -> list[Row]:
     """Return all that is told of a clip. What a later version adds is told under its own name.
 
-    tick_s: the seconds from one time of release to the next, as its case says it.
+    rounded: whether its instant of release is that of a set time.
     """
     found = [
         Row("Asked for", [period(facts.get("asked"))]),
@@ -103,7 +88,7 @@ def rows_of(facts: Mapping[str, Any], tick_s: object = None) -> list[Row]:
     ]
     if "covered" in facts or "muted" in facts:
         found.append(Row("Covered or muted", _covered(facts)))
-    found.append(Row("Released", [f"{told_at(facts.get('released'), tick_s)}. {_basis(facts)}"]))
+    found.append(Row("Released", [f"{told_at(facts.get('released'), rounded=rounded)}. {_basis(facts)}"]))
     found.append(Row("What its owner lets be known", _disclosed(facts.get("disclosed") or {})))
     if facts.get("note"):
         found.append(Row("Note of its owner", [str(facts["note"])], "quote"))
@@ -188,13 +173,8 @@ def _clock(timing: Mapping[str, Any] | None) -> list[str]:
 
 def _picture(facts: Mapping[str, Any]) -> str:
     sound = facts.get("audio")
-    heard = f"sound as {_coding(sound)}" if sound else "no sound: none was shared, or there is none"
-    return f"{facts.get('width')} x {facts.get('height')} pixels, coded as {_coding(facts.get('codec'))}; {heard}."
-
-
-def _coding(name: object) -> str:
-    """Return a coding as people call it."""
-    return _CODINGS.get(str(name), str(name))
+    heard = f"sound as {sound}" if sound else "no sound: none was shared, or there is none"
+    return f"{facts.get('width')} x {facts.get('height')} pixels, coded as {facts.get('codec')}; {heard}."
 
 
 def _damage(facts: Mapping[str, Any]) -> list[str]:

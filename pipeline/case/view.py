@@ -60,8 +60,7 @@ class Progress:
     """How far a request has come; every instant in it is a multiple of the tick at which footage is released.
 
     Or that at which it was made, where that is later: nothing was done with it before. since_ns: of the stage, rounded
-    down. tick_s: the seconds from one tick to the next, 0 where nothing is
-    rounded. open_until_ns: when the tick has come after which nothing is answered any more, None where none is fixed.
+    down. open_until_ns: when the tick has come after which nothing is answered any more, None where none is fixed.
     as_of_ns: the last tick.
     """
 
@@ -69,7 +68,6 @@ class Progress:
     stage: Stage
     since_ns: int
     as_of_ns: int
-    tick_s: int
     reasons: tuple[str, ...] = ()
     open_until_ns: int | None = None
     resolved_ns: int | None = None
@@ -94,7 +92,6 @@ class Progress:
             "open_until": _iso(self.open_until_ns),
             "resolved": _iso(self.resolved_ns),
             "as_of": iso(self.as_of_ns),
-            "tick_s": self.tick_s,
         }
 
 
@@ -133,7 +130,6 @@ def progress(asked: Asked, course: Course, *, tick_s: int, now_ns: int) -> Progr
         stage,
         since_ns=_told_at(since_ns, asked, tick_ns),
         as_of_ns=_down(now_ns, tick_ns),
-        tick_s=tick_s,
         reasons=course.reasons if stage is Stage.SENT_BACK else (),
         open_until_ns=until_ns,
         resolved_ns=None if course.resolved_ns is None else _told_at(course.resolved_ns, asked, tick_ns),

@@ -72,6 +72,8 @@ def test_common_tools_check_what_was_released_and_what_was_fetched_of_it(
         told = run(*(folder, "ssh-keygen", "-Y", "verify", *words, "-s", SIGNATURE), stdin=(folder / LIST).read_bytes())
         assert ReleaseList.read((folder / LIST).read_bytes()).key in told
         assert {one.name for one in folder.iterdir() if one.name.startswith(LIST)} == set(FILES)
+    until_ns = ReleaseList.read((tmp_path / "out" / LIST).read_bytes()).until_ns
+    assert {one.stat().st_mtime_ns // 1000 for one in (tmp_path / "out").glob(f"{LIST}*")} == {until_ns // 1000}
 
 
 def test_it_stays_byte_for_byte_the_same_until_more_is_released(desk: Desk, asked: Request) -> None:
