@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import PurePosixPath
@@ -73,6 +73,8 @@ def deliver(holdings: Holdings, request: Request, *, saw: Saw) -> Tally:
             break
     known = {one.cut: one for one in holdings.catalog.cases.deliveries(request.id)}
     tally.count_released(known, now)
+    for name, why in _unread(holdings, request, {one.record.name for one in known.values()}).items():
+        tally.leave(name, f"{why}; nobody can tell what it is of: move it away and keep it")
     tally.lacks = tuple(list_released(holdings, request))
     if request.own:  # that an owner asked for their own footage moves nothing that others see
         logs.seal(holdings, LogName.KEPT)
@@ -267,6 +269,19 @@ def _with_frames(holdings: Holdings, clip: Clip, parts: Sequence[Span]) -> Seque
     return [part for part, (first, last) in zip(parts, bounds.tolist(), strict=True) if first < last]
 
 
+def _unread(holdings: Holdings, request: Request, accounted: Collection[str]) -> dict[str, str]:
+    """Return why records in a case cannot be read that no account is of, by name: one of an earlier version may be."""
+    found: dict[str, str] = {}
+    shelf = holdings.archive.records
+    for name in shelf.names(f"{request.id}/"):
+        if (stem := name.partition("/")[2]) not in accounted:
+            try:
+                shelf.get(name)
+            except DamagedDocument as error:
+                found[stem] = str(error)
+    return found
+
+
 def _sweep(holdings: Holdings, request: Request, wanted: set[str]) -> None:
     """Remove what lies in the case and is accounted for nowhere, and what was cut aside and will not leave now."""
     store, archive = holdings.archive.store, holdings.archive
@@ -286,6 +301,7 @@ def _sweep(holdings: Holdings, request: Request, wanted: set[str]) -> None:
         names.add(one.record.name)
     if unread:  # what that accounts for nobody can tell
         return
+    names |= set(_unread(holdings, request, names))
     for key in keys:
         if PurePosixPath(key).stem not in names:
             holdings.log("removed from case", key, "no account of it", request=request)

@@ -62,6 +62,11 @@ class Tally:
         self.outcomes[Outcome.ASIDE] = self.outcomes.get(Outcome.ASIDE, 0) + 1
         self.aside.append(set_aside(KeptBack(waits.clip), "consent", why))
 
+    def leave(self, name: str, why: str) -> None:
+        """Count as set aside a record in a case of which nobody can tell what it is of."""
+        self.outcomes[Outcome.ASIDE] = self.outcomes.get(Outcome.ASIDE, 0) + 1
+        self.aside.append(set_aside(KeptBack(name), "record", why))
+
     def count_released(self, known: Mapping[str, Delivery], now: Collection[str]) -> None:
         """Leave of what was cut what is released: `known` by its cut, of which this run released those of `now`.
 
