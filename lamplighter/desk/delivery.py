@@ -293,7 +293,7 @@ def _sweep(holdings: Holdings, request: Request, wanted: set[str]) -> None:
     for key in list(store.keys(f"prepared/{request.id}/")):
         if not key.endswith(".json") and key not in known:
             store.delete(key)
-    keys = [key for key in store.keys(f"cases/{request.id}/") if PurePosixPath(key).name not in LIST_FILES]
+    keys = list(store.keys(f"cases/{request.id}/"))
     if not keys:
         return
     names, unread = set[str](), list[str]()
@@ -303,6 +303,8 @@ def _sweep(holdings: Holdings, request: Request, wanted: set[str]) -> None:
         return
     names |= set(_unread(holdings, request, names))
     for key in keys:
+        if PurePosixPath(key).name in LIST_FILES and names:  # of nothing there is no list
+            continue
         if PurePosixPath(key).stem not in names:
             holdings.log("removed from case", key, "no account of it", request=request)
             store.delete(key)

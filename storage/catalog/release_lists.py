@@ -33,6 +33,8 @@ class ReleaseLists:
         """Take in what an entry says."""
         if entry.action == LISTED:
             self._last[entry.subject] = entry
+        elif entry.action == "removed from case":
+            self._last.pop(entry.subject, None)
 
     def check(self, archive: Archive, since: Since, *, settled: Callable[[], None], found: Found) -> None:
         """Find lists, signatures and proofs that are not what was logged.
@@ -48,7 +50,9 @@ class ReleaseLists:
                 for entry in since():
                     self.note(entry)
                 data = _object(archive, key)
-            wanted = self._last[key]
+            wanted = self._last.get(key)
+            if wanted is None:  # removed meanwhile
+                continue
             if data is None:
                 found(key, "is gone: the log says that it was written; the next delivery writes it again")
             elif sha256(data) != wanted.sha256.get(OF_LIST):
