@@ -293,6 +293,11 @@ def _sweep(holdings: Holdings, request: Request, wanted: set[str]) -> None:
     for key in list(store.keys(f"prepared/{request.id}/")):
         if not key.endswith(".json") and key not in known:
             store.delete(key)
+    _sweep_case(holdings, request)
+
+
+def _sweep_case(holdings: Holdings, request: Request) -> None:
+    store, archive = holdings.archive.store, holdings.archive
     keys = list(store.keys(f"cases/{request.id}/"))
     if not keys:
         return
@@ -301,10 +306,12 @@ def _sweep(holdings: Holdings, request: Request, wanted: set[str]) -> None:
         names.add(one.record.name)
     if unread:  # what that accounts for nobody can tell
         return
-    names |= set(_unread(holdings, request, names))
+    kept = names | set(_unread(holdings, request, names))
     for key in keys:
-        if PurePosixPath(key).name in LIST_FILES and names:  # of nothing there is no list
-            continue
-        if PurePosixPath(key).stem not in names:
+        path = PurePosixPath(key)
+        if path.name in LIST_FILES:
+            if not names:  # of nothing there is no list
+                store.delete(key)
+        elif path.stem not in kept:
             holdings.log("removed from case", key, "no account of it", request=request)
             store.delete(key)

@@ -129,7 +129,7 @@ def check(database: Database, archive: Archive, known: Mapping[LogName, Known], 
         with database.turn():
             pass
 
-    lists.check(archive, later, settled=settled, found=report.found)
+    lists.check(archive, later, released=delivered.keys, settled=settled, found=report.found)
     return report
 
 

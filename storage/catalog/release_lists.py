@@ -33,14 +33,21 @@ class ReleaseLists:
         """Take in what an entry says."""
         if entry.action == LISTED:
             self._last[entry.subject] = entry
-        elif entry.action == "removed from case":
-            self._last.pop(entry.subject, None)
 
-    def check(self, archive: Archive, since: Since, *, settled: Callable[[], None], found: Found) -> None:
+    def check(
+        self,
+        archive: Archive,
+        since: Since,
+        *,
+        released: Iterable[str],
+        settled: Callable[[], None],
+        found: Found,
+    ) -> None:
         """Find lists, signatures and proofs that are not what was logged.
 
-        `settled` returns once what was being written when it was asked is written.
+        released: the keys of the clips that were. `settled` returns once what was being written when it was asked is written.
         """
+        cases = {str(PurePosixPath(key).parent) for key in released}
         keys = _evidence_keys(archive) if self._last else []
         verifiers = list(_log_keys(archive)) if self._last else []
         for key in sorted(self._last):
@@ -50,9 +57,9 @@ class ReleaseLists:
                 for entry in since():
                     self.note(entry)
                 data = _object(archive, key)
-            wanted = self._last.get(key)
-            if wanted is None:  # removed meanwhile
-                continue
+            wanted = self._last[key]
+            if data is None and str(PurePosixPath(key).parent) not in cases:
+                continue  # it went with the last of its clips
             if data is None:
                 found(key, "is gone: the log says that it was written; the next delivery writes it again")
             elif sha256(data) != wanted.sha256.get(OF_LIST):
