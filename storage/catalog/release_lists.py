@@ -45,7 +45,7 @@ class ReleaseLists:
     ) -> None:
         """Find lists, signatures and proofs that are not what was logged.
 
-        released: the keys of the clips that were. `settled` returns once what was being written when it was asked is written.
+        released: the keys of the clips that were. `settled` returns once what was just being written is written.
         """
         cases = {str(PurePosixPath(key).parent) for key in released}
         keys = _evidence_keys(archive) if self._last else []
