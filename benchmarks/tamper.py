@@ -32,6 +32,7 @@ from lamplighter.report.package import rendered
 from pipeline.errors import LamplighterError
 from pipeline.evidence import bag, sshsig
 from pipeline.evidence.keys import Purpose, Signer
+from pipeline.evidence.release_list import FILES as LIST_FILES
 from pipeline.log.checkpoint import Checkpoint
 from pipeline.log.entry import Leaf, LogName
 from pipeline.log.note import Note, Verifier
@@ -151,6 +152,10 @@ class Bench:
             *targets,
             Target("clips", clips, new=lambda chance: f"{request}/{chance.randbytes(16).hex()}.mp4"),
             Target("records", records, new=lambda chance: f"{request}/{chance.randbytes(16).hex()}.json"),
+            *(
+                Target(f"{name} of a case", [path for path in cases if path.endswith(f"/{name}")])
+                for name in LIST_FILES
+            ),
             Target("published keys", below("signers/"), new=partial(_draw, ("signers/{}.json",))),
             Target("names of the logs", below("logs/")),
             *(

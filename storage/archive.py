@@ -201,10 +201,11 @@ class Archive:
         """All kinds of documents."""
         return [shelf for shelf in vars(self).values() if isinstance(shelf, Shelf)]
 
-    def to_rename(self, request: str = "") -> Iterator[Delivery]:
+    def to_rename(self, request: str = "", *, passing: bool = False) -> Iterator[Delivery]:
         """Yield what earlier versions released under names that tell the clip, for one request or for all.
 
-        They wrote one record, which the one who asked may read; it is returned as the delivery it stands for.
+        They wrote one record, which the one who asked may read; it is returned as the delivery it stands for. Raises
+        DamagedDocument for a record that cannot be read, unless those are to be passed over.
         """
         for name in self.records.names(f"{request}/" if request else ""):
             key = self.records.key(name)
@@ -212,7 +213,12 @@ class Archive:
                 data = self.store.get(key)
             except MissingObject:  # brought over since it was listed
                 continue
-            self.records.read(key, data)
+            try:
+                self.records.read(key, data)
+            except DamagedDocument:
+                if passing:
+                    continue
+                raise
             if SCHEMA not in json.loads(data):
                 yield self.deliveries.read(key, data)
 

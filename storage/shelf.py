@@ -115,7 +115,7 @@ class Shelf(Generic[T]):
         """Read the bytes of the object `key`. Raises DamagedDocument naming it when they are no such document."""
         try:
             return self.load(data.decode())
-        except (ValueError, RequestRefused) as error:
+        except (ValueError, RequestRefused, RecursionError) as error:
             raise DamagedDocument(f"{key} in {self._store.url} cannot be read: {error}") from error
 
     def remove(self, name: str) -> None:
@@ -132,6 +132,17 @@ class Shelf(Generic[T]):
         """Yield the documents whose names start with `prefix`, in the order of their names."""
         for name in self.names(prefix):
             document = self.get(name)
+            if document is not None:
+                yield document
+
+    def readable(self, prefix: str = "", *, unread: Callable[[str, DamagedDocument], None]) -> Iterator[T]:
+        """Yield what `all` does but for documents that cannot be read: `unread` is told of each, by its name."""
+        for name in self.names(prefix):
+            try:
+                document = self.get(name)
+            except DamagedDocument as error:
+                unread(name, error)
+                continue
             if document is not None:
                 yield document
 

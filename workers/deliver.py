@@ -7,7 +7,7 @@ Cut and handed over are by whoever has time; released is settled in one step bet
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -172,10 +172,11 @@ def to_release(
     more, and why.
     """
     wall, released = Wall(archive, request, always_ns=always_ns), []
-    for waits in archive.prepared.all(f"{request}/"):
+    for waits in prepared_for(archive, request):
         try:
             with believed():
                 _check_place(waits)
+                archive.deliveries.get(f"{request}/{waits.cut}")  # one that cannot be read is not written over
                 standing = wall.check(
                     *(waits.camera, waits.clip, waits.record.asked),
                     sound=waits.record.audio is not None,
@@ -228,6 +229,11 @@ def _unnamed(timing: Timing | None, camera: Camera, owner: Owner) -> Timing | No
     return replace(timing, known="") if any(name.casefold() in known for name in names) else timing
 
 
+def prepared_for(archive: Archive, request: str) -> Iterator[Delivery]:
+    """Yield what is set aside for a request; an account that cannot be read costs its cut, which `prepare` names."""
+    return archive.prepared.readable(f"{request}/", unread=lambda _, __: None)
+
+
 def _check_place(waits: Delivery) -> None:
     if waits.record.key != released_key(waits.request, waits.record.name):
         raise ClipError("consent", "its account names another place than its request's case")
@@ -236,8 +242,11 @@ def _check_place(waits: Delivery) -> None:
 def handed_over(archive: Archive, delivery: Delivery) -> bool:
     """Tell whether a released clip and its record lie in its case. Raises ClipError where others do."""
     record, name = delivery.record, f"{delivery.request}/{delivery.record.name}"
-    if not there(archive, record, record.key) or (found := archive.records.get(name)) is None:
-        return False
+    try:
+        if not there(archive, record, record.key) or (found := archive.records.get(name)) is None:
+            return False
+    except DamagedDocument as error:
+        raise ClipError("deliver", f"{error}; {_MOVE}") from error
     if found != record:
         raise ClipError("deliver", f"{archive.records.key(name)} is not the record that was released; {_MOVE}")
     return True

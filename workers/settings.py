@@ -57,7 +57,7 @@ class EvidenceSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     keys: Path = Field(Path("keys"), description="folder of this machine's private keys, in the data folder")
-    must_sign: bool = Field(False, description="let no package leave unsigned: where no key is, it is refused")
+    must_sign: bool = Field(False, description="release nothing, and let no package leave, where no key is to sign it")
     tsa_url: str = Field("", description="a time-stamp authority (RFC 3161), http or https; empty = none is asked")
     tsa_certificate: str = Field("", description="PEM file of the authority's root certificate")
     must_stamp: bool = Field(False, description="let no package leave without a time stamp")

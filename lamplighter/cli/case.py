@@ -12,6 +12,7 @@ from lamplighter.cli.options import Acting, ActingIfGiven, Json, RequestId, desk
 from pipeline.errors import ConfigError
 
 if TYPE_CHECKING:
+    from lamplighter.desk.export import Exported
     from pipeline.case.view import Progress, View
 
 case_app = typer.Typer(no_args_is_help=True, help="Cases, as those who asked may see them.")
@@ -78,8 +79,11 @@ def export(
     person: ActingIfGiven = "",
     to: Annotated[str, typer.Option(help="A new folder for the package, or s3://BUCKET/PREFIX.")] = "",
     complete: Annotated[
-        Path | None, typer.Option(help="The folder of a package, to add the signature or time stamp that it lacks.")
-    ] = None,
+        str,
+        typer.Option(
+            help="The folder of a package, or s3://BUCKET/PREFIX: add the signature, proof or time stamp that it lacks."
+        ),
+    ] = "",
     as_json: Json = False,
 ) -> None:
     """Write what was released for a case as one sealed package, which anybody can check with common tools, offline.
@@ -95,13 +99,23 @@ def export(
     if bool(request) != bool(to):
         raise ConfigError("wanted REQUEST with --to, or --complete alone")
     with desk_as(context, person) as desk:
-        if complete is None:
+        if not complete:
             done = desk.export_case(request, to, pages=pages, saw=tables.warn)
         else:
             done = desk.complete_package(complete, saw=tables.warn)
+    for left_out in done.left_out:
+        tables.warn(f"left out: {left_out}")
     if as_json:
         tables.write_json(done.document())
-        return
+    else:
+        _print_package(done)
+    if done.left_out:
+        raise typer.Exit(1)
+
+
+def _print_package(done: Exported) -> None:
+    from lamplighter.cli import tables
+
     tables.say(f"{done.place}: {'' if done.made else 'is there already, '}{done.files:,} files, {done.size:,} bytes")
     tables.say(f"signed by {done.signed_by}" if done.signed_by else "signed by nobody")
     for lack in done.lacks:
@@ -116,6 +130,8 @@ def _print(seen: View) -> None:
     for reason in one.reasons:
         tables.say(f"sent back: {reason}")
     tables.print_records(seen.clips, "the case")
+    for name in seen.unread:
+        tables.warn(f"{name} was released, and its record cannot be read; ask its operator for it")
     for record in seen.clips:
         for what, told in record.disclosed.items():
             tables.say(f"{record.name}: {what} {told}")

@@ -30,6 +30,8 @@ def deliver(
         tables.tell_aside(tally)
         if tally.waits:
             tables.tell(f"{tally.waits} cut and not released yet: what is shared leaves at the next tick (case.tick_s)")
+        for lack in tally.lacks:
+            tables.tell(f"the list of what was released lacks {lack}; once there are keys, the next delivery adds it")
         made = tables.made_rows(tally)
         if as_json:
             tables.write_json({"outcomes": dict(made), "delivered": told(tally.results)})

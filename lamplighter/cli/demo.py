@@ -124,6 +124,7 @@ def _tell(settings: Settings, footage: Path, *, seed: int, seconds: int, quiet: 
             for _ in bars.track(film_street(street, settings=settings.batch), total=films, description="film"):
                 pass
         move_in(desk, street.cameras)
+        desk.make_keys()  # what is released is signed, as an operator's is who made them
         say(f"Taking them in: motion is measured once, store {desk.store_url}")
         with tables.followed("ingest", quiet=quiet) as saw:
             ingested = desk.ingest([str(footage)], saw=saw)
@@ -217,6 +218,7 @@ def _print_next(config: Path | None, settings: Settings, story: _Story) -> None:
     lines += [["show", request], ["picture", first.id, "--out", str(settings.data.parent / "pictures")]]
     if silent := [row.match.camera.owner for row in story.rows if row.standing is Standing.WAITING]:
         lines += [["decide", request, "--owner", silent[0], "--share-all"], ["deliver", request]]
+    lines += [["case", "export", request, "--to", str(settings.data.parent / "package")]]
     tables.say("\nWhat to type next:")
     for words in lines:
         at_once = "LAMPLIGHTER_CASE__TICK_S=0 " if words[0] == "deliver" else ""

@@ -137,8 +137,9 @@ class Casework(Docket):
         """Write the clips released for a case of the actor's own into a folder, each with its record beside it.
 
         Their times in the folder are those of their release. `saw` is told the name of each that is there. Each is
-        logged before. Raises NotFound as `case` does, ConfigError for a folder that cannot be written, DamagedDocument
-        for a clip that is other bytes than were released.
+        logged before. Raises NotFound as `case` does, ConfigError for a folder that cannot be written; DamagedDocument
+        for a clip that is other bytes than were released or whose record cannot be read, NotFound for one that is gone,
+        each once all others are there.
         """
         from lamplighter.desk.view import fetch_case
 

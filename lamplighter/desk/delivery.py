@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import PurePosixPath
@@ -16,6 +16,7 @@ from lamplighter.desk import logs
 from lamplighter.desk.books import Accounts, carry_out
 from lamplighter.desk.cases import changed_hands, consent_to, matching
 from lamplighter.desk.holdings import Holdings
+from lamplighter.desk.release_list import check_may_release, list_released
 from lamplighter.desk.tally import Saw, Tally
 from pipeline.case.consent import Consent, Standing
 from pipeline.case.delivery import Delivery
@@ -25,14 +26,15 @@ from pipeline.case.released import Record
 from pipeline.case.request import Request
 from pipeline.clip import Camera, Clip, Transfer, private_in
 from pipeline.cover import Cover
-from pipeline.errors import Conflict
+from pipeline.errors import Conflict, DamagedDocument
+from pipeline.evidence.release_list import FILES as LIST_FILES
 from pipeline.log.entry import LogName, sha256
 from pipeline.media.cut import Cut
 from pipeline.media.profile import Profile
 from pipeline.span import Span
-from storage.archive import clip_name, prepared_key
+from storage.archive import clip_name
 from storage.catalog import held
-from workers.deliver import DeliverJob, drop_prepared, hand_over, prepare, to_release
+from workers.deliver import DeliverJob, drop_prepared, hand_over, prepare, prepared_for, to_release
 from workers.receipt import Outcome, Receipt, set_aside
 from workers.wall import OTHER_COVER
 
@@ -44,7 +46,7 @@ _ON_THEIR_WORD = {Standing.SHARED.value, Standing.ALWAYS.value}
 
 def deliver(holdings: Holdings, request: Request, *, saw: Saw) -> Tally:
     """Cut aside every clip its owner lets out, and release what is due; see Desk.deliver."""
-    if next(holdings.archive.to_rename(request.id), None) is not None:
+    if next(holdings.archive.to_rename(request.id, passing=True), None) is not None:
         raise Conflict(
             f"an earlier version released clips for request {request.id} under names that tell whose they are; "
             "bring them over first (lamplighter case upgrade)"
@@ -52,6 +54,7 @@ def deliver(holdings: Holdings, request: Request, *, saw: Saw) -> Tally:
     # Of the start alone: how long cutting takes, also of what is not released then, moves no release to another tick.
     start_ns = time.time_ns()
     logs.check_signs(holdings)
+    check_may_release(holdings)
     _finish(holdings, request)
     accounts, now = Accounts(holdings), set[str]()
 
@@ -71,6 +74,9 @@ def deliver(holdings: Holdings, request: Request, *, saw: Saw) -> Tally:
             break
     known = {one.cut: one for one in holdings.catalog.cases.deliveries(request.id)}
     tally.count_released(known, now)
+    for name, why in _unread(holdings, request, {one.record.name for one in known.values()}).items():
+        tally.leave(name, f"{why}; nobody can tell what it is of: move it away and keep it")
+    tally.lacks = tuple(list_released(holdings, request))
     if request.own:  # that an owner asked for their own footage moves nothing that others see
         logs.seal(holdings, LogName.KEPT)
     else:
@@ -128,12 +134,20 @@ def _letters(holdings: Holdings, request: Request, deliveries: Iterable[Delivery
 def _finish(holdings: Holdings, request: Request) -> None:
     """Hand over what a killed run had settled as released and not handed over."""
     archive = holdings.archive
-    for waits in list(archive.prepared.all(f"{request.id}/")):
-        known = archive.deliveries.get(f"{request.id}/{waits.cut}")
+    for waits in list(prepared_for(archive, request.id)):
+        known = _account(holdings, waits)
         if known is not None and not waits.word and known.record.sha256 == waits.record.sha256:
             holdings.catalog.cases.put_deliveries([known])
             holdings.catalog.cases.tell(_letters(holdings, request, [known]))
             _hand_over(holdings, request, known)
+
+
+def _account(holdings: Holdings, waits: Delivery) -> Delivery | None:
+    """Return the account of a cut's release, None where there is none, or none that can be read: `prepare` says so."""
+    try:
+        return holdings.archive.deliveries.get(f"{waits.request}/{waits.cut}")
+    except DamagedDocument:
+        return None
 
 
 def _hand_over(holdings: Holdings, request: Request, delivery: Delivery) -> None:
@@ -249,26 +263,57 @@ def _with_frames(holdings: Holdings, clip: Clip, parts: Sequence[Span]) -> Seque
     """
     if len(parts) < 2 or (record := holdings.catalog.clip(clip.id)) is None:
         return parts
-    pts = holdings.archive.activity(record).pts
+    try:
+        pts = holdings.archive.activity(record).pts
+    except DamagedDocument:  # a part without a frame is then refused by itself
+        return parts
     bounds = np.searchsorted(pts, [[clip.pts_at(part.start_ns), clip.pts_at(part.end_ns)] for part in parts])
     return [part for part, (first, last) in zip(parts, bounds.tolist(), strict=True) if first < last]
+
+
+def _unread(holdings: Holdings, request: Request, accounted: Collection[str]) -> dict[str, str]:
+    """Return why records in a case cannot be read that no account is of, by name: one of an earlier version may be."""
+    found: dict[str, str] = {}
+    shelf = holdings.archive.records
+    for name in shelf.names(f"{request.id}/"):
+        if (stem := name.partition("/")[2]) not in accounted:
+            try:
+                shelf.get(name)
+            except DamagedDocument as error:
+                found[stem] = str(error)
+    return found
 
 
 def _sweep(holdings: Holdings, request: Request, wanted: set[str]) -> None:
     """Remove what lies in the case and is accounted for nowhere, and what was cut aside and will not leave now."""
     store, archive = holdings.archive.store, holdings.archive
-    for waits in list(archive.prepared.all(f"{request.id}/")):
+    for waits in list(prepared_for(archive, request.id)):
         if waits.record.name not in wanted:
             drop_prepared(archive, [waits])
-    known = {prepared_key(one) for one in archive.prepared.all(f"{request.id}/")}
+    # The file of an account that cannot be read stays beside it: somebody may put that back.
+    known = {f"{archive.prepared.prefix}/{name}.mp4" for name in archive.prepared.names(f"{request.id}/")}
     for key in list(store.keys(f"prepared/{request.id}/")):
         if not key.endswith(".json") and key not in known:
             store.delete(key)
+    _sweep_case(holdings, request)
+
+
+def _sweep_case(holdings: Holdings, request: Request) -> None:
+    store, archive = holdings.archive.store, holdings.archive
     keys = list(store.keys(f"cases/{request.id}/"))
     if not keys:
         return
-    names = {one.record.name for one in archive.deliveries.all(f"{request.id}/")}
+    names, unread = set[str](), list[str]()
+    for one in archive.deliveries.readable(f"{request.id}/", unread=lambda name, _: unread.append(name)):
+        names.add(one.record.name)
+    if unread:  # what that accounts for nobody can tell
+        return
+    kept = names | set(_unread(holdings, request, names))
     for key in keys:
-        if PurePosixPath(key).stem not in names:
+        path = PurePosixPath(key)
+        if path.name in LIST_FILES:
+            if not names:  # of nothing there is no list
+                store.delete(key)
+        elif path.stem not in kept:
             holdings.log("removed from case", key, "no account of it", request=request)
             store.delete(key)

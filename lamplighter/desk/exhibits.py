@@ -25,7 +25,8 @@ class Exhibits(Reception):
         """Write what was released for a case as a sealed package to a new folder, or to s3://BUCKET/PREFIX.
 
         An officer's or owner's own case; an operator's any. It holds what `case` shows and no more; each clip is logged
-        as fetched before. It appears whole or not at all; where the very same is there already, nothing is done.
+        as fetched before. It appears whole or not at all; where the very same is there already, nothing is done. A clip
+        whose record cannot be read is left out, and told among what the package lacks.
         `pages` makes those for people; `saw` is told what goes on. Raises NotFound as `case` does, Conflict where
         something else lies there, ConfigError where it cannot be written, or not signed or stamped as a setting says it
         must, and AuthorityUnavailable where the authority gives no stamp that it must have.
@@ -35,14 +36,16 @@ class Exhibits(Reception):
         return export_case(self._holdings, request, to, pages=pages, saw=saw)
 
     @operation
-    def complete_package(self, folder: Path, *, saw: Callable[[str], None] = lambda _: None) -> Exported:
-        """Add to a package in a folder the signature, proof and time stamp that it lacks; change nothing that is there.
+    def complete_package(self, place: Path | str, *, saw: Callable[[str], None] = lambda _: None) -> Exported:
+        """Add to a package the signature, proof and time stamp that it lacks; change nothing that is there.
 
-        Raises NotFound for a case that is not one's own, DamagedDocument for a package that is not what was exported.
+        It lies in a folder or below s3://BUCKET/PREFIX. Raises NotFound for a case that is not one's own, ConfigError
+        where no package lies, DamagedDocument for one that is not what was exported, Conflict where another export has
+        the place.
         """
         from lamplighter.desk.export import complete
 
-        return complete(self._holdings, folder, saw=saw)
+        return complete(self._holdings, str(place), saw=saw)
 
     @operation
     def make_keys(self) -> Sequence[Standing]:

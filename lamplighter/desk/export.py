@@ -10,7 +10,7 @@ import os
 import secrets
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from glob import escape as glob_escape
@@ -19,11 +19,13 @@ from pathlib import Path
 from typing import Any, Final
 
 from lamplighter.desk.cases import request as request_of
+from lamplighter.desk.depot import depot
 from lamplighter.desk.files import write_file
 from lamplighter.desk.holdings import Holdings
 from lamplighter.desk.keys import copies, keyring, signer
 from lamplighter.desk.logs import case_entries, exported_so, log_exported
 from lamplighter.desk.payload import Payload
+from lamplighter.desk.release_list import list_released
 from lamplighter.desk.view import own, seen
 from pipeline.actor import Role
 from pipeline.case.request import Request
@@ -37,7 +39,6 @@ from pipeline.evidence.stamp import written as written_roots
 from pipeline.evidence.verdict import Verdict
 from pipeline.evidence.verify import Trust, check
 from pipeline.span import iso
-from storage.contract import ObjectStore
 from storage.disk import scratch
 from storage.disk import written as written_in
 from storage.location import Location
@@ -53,7 +54,10 @@ NO_CREDENTIALS: Final = "content credentials, which are signed too"
 
 @dataclass(frozen=True, slots=True)
 class Exported:
-    """A package: where it is, what is in it, and what it lacks; `made`: whether it was made now or is as it was."""
+    """A package: where it is, what is in it, and what it lacks; `made`: whether it was made now or is as it was.
+
+    left_out: released clips whose records could not be read when it was made now, in words that name them.
+    """
 
     place: str
     request: str
@@ -62,6 +66,7 @@ class Exported:
     signed_by: str
     lacks: tuple[str, ...]
     made: bool = True
+    left_out: tuple[str, ...] = ()
 
     def document(self) -> dict[str, Any]:
         """Return it as plain values for JSON."""
@@ -73,6 +78,7 @@ class Exported:
             "signed_by": self.signed_by or None,
             "lacks": list(self.lacks),
             "made": self.made,
+            "left_out": list(self.left_out),
         }
 
 
@@ -80,6 +86,7 @@ def export_case(holdings: Holdings, request: str, to: str, *, pages: Pages, saw:
     """Write a case as a package; see Desk.export_case."""
     asked, view = _case(holdings, request)
     signs = _signer(holdings, saw)
+    list_released(holdings, asked)  # the first export makes the keys
     _check_authority(holdings)
     where = Location.parse(to)
     if where.bucket:
@@ -89,47 +96,62 @@ def export_case(holdings: Holdings, request: str, to: str, *, pages: Pages, saw:
         return _there(target, view)
     _check_beside(holdings, target)
     with _aside(target) as folder:
-        _make(holdings, asked, view, folder=folder, signs=signs, pages=pages, saw=saw)
+        left_out = _make(holdings, asked, view, folder=folder, signs=signs, pages=pages, saw=saw)
         verdict = _believed(folder)
         try:
             folder.rename(target)
         except OSError as error:
             raise Conflict(f"{target}: something came to lie there meanwhile: {error.strerror}") from error
-    return _told(str(target), view, verdict)
+    return _told(str(target), view, verdict, left_out=left_out)
 
 
-def complete(holdings: Holdings, folder: Path, *, saw: Saw) -> Exported:
+def complete(holdings: Holdings, place: str, *, saw: Saw) -> Exported:
     """Add to a package what it lacks; see Desk.complete_package."""
-    if not folder.is_dir():
-        raise ConfigError(f"{folder}: wanted the folder of a package, got none")
+    where = Location.parse(place)
+    if not where.bucket:
+        if not Path(place).is_dir():
+            raise ConfigError(f"{place}: wanted the folder of a package, or s3://BUCKET/PREFIX, got none")
+        return _complete(holdings, Path(place), place, saw=saw)
+    with depot(holdings, where) as there, scratch() as folder:
+        there.fetch(folder)
+        before = {path for path in bag.DETACHED if (folder / path).exists()}
+        done = _complete(holdings, folder, str(where), saw=saw)
+        # A proof or stamp alone would be a fault: what goes with it comes first.
+        order = (bag.SIGNATURE, bag.ENTRY, bag.PROOF, bag.AUTHORITY, bag.STAMP)
+        there.add(folder, [path for path in order if path not in before and (folder / path).exists()])
+    return done
+
+
+def _complete(holdings: Holdings, folder: Path, place: str, *, saw: Saw) -> Exported:
     before = check(folder, Trust())
     # What a killed run left of a stamp, or somebody took away, is made anew.
     lacking = {bag.SIGNATURE: bag.SIGNATURE, bag.AUTHORITY: bag.STAMP, bag.ENTRY: bag.PROOF}
     anew = {path for path, without in lacking.items() if not (folder / without).exists()}
     faults = [one for one in before.faults if one.place not in anew]
     if faults or before.manifest is None:
-        raise DamagedDocument(f"{folder} is not what was exported: {'; '.join(map(str, faults))}")
-    _, view = _case(holdings, before.manifest.request)
+        raise DamagedDocument(f"{place} is not what was exported: {'; '.join(map(str, faults))}")
+    asked, view = _case(holdings, before.manifest.request)
     signs = _signer(holdings, saw)
+    list_released(holdings, asked)
     tagged = (folder / bag.TAGS).read_bytes()
     # Else whoever may export could have anything signed that they wrote themselves.
     account = holdings.archive.packages.get(_sealed(view, tagged, before.manifest).name)
     if account is None or account.sha256 != bag.digest(tagged):
-        raise DamagedDocument(f"{folder} is no package that was exported for {view.progress.asked.request}")
+        raise DamagedDocument(f"{place} is no package that was exported for {view.progress.asked.request}")
     # Whoever can write to the bucket can write an account into it; into the log, only where everybody sees it for good.
     if not exported_so(holdings, account.request, account.sha256):
-        raise DamagedDocument(f"no entry of the log says that {folder} was exported: export the case again")
+        raise DamagedDocument(f"no entry of the log says that {place} was exported: export the case again")
     made = before.manifest
     if signs is not None and not (folder / bag.SIGNATURE).exists():
         if made.keys and signs.key.fingerprint not in made.keys:
             raise Conflict(
-                f"{folder} says that {', '.join(made.keys)} signed it, and here signs {signs.key.fingerprint}"
+                f"{place} says that {', '.join(made.keys)} signed it, and here signs {signs.key.fingerprint}"
             )
         write_file(folder / bag.SIGNATURE, sshsig.sign(tagged, signs).encode())
     if not (folder / bag.PROOF).exists():
         _log(holdings, folder, account, saw=saw)
     _stamp(holdings, folder, tagged, saw=saw)
-    return _told(str(folder), view, _believed(folder))
+    return _told(place, view, _believed(folder))
 
 
 def _case(holdings: Holdings, name: str) -> tuple[Request, View]:
@@ -173,13 +195,14 @@ def _roots(holdings: Holdings) -> bytes:
 
 def _make(
     holdings: Holdings, asked: Request, view: View, *, folder: Path, signs: Signer | None, pages: Pages, saw: Saw
-) -> None:
-    """Write a whole package into an empty folder."""
+) -> list[str]:
+    """Write a whole package into an empty folder; return what of the case had to be left out."""
     payload = Payload(folder, f"lamplighter {version('lamplighter')}", signs)
     payload.take(holdings, asked, view)
     logged = _trail(holdings, asked)
     told, now_ns = view.document(), time.time_ns()
     told.pop("clips")
+    told.pop("unread", None)  # it stands among what the package lacks
     manifest = Manifest(
         view.progress.asked.request,
         now_ns,
@@ -210,6 +233,7 @@ def _make(
     holdings.archive.packages.put(sealed)
     _log(holdings, folder, sealed, saw=saw)
     _stamp(holdings, folder, tagged, saw=saw)
+    return payload.left_out
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,7 +284,7 @@ def _stamp(holdings: Holdings, folder: Path, tagged: bytes, *, saw: Saw) -> None
     except NoStamp as error:
         if evidence.must_stamp:
             raise AuthorityUnavailable(f"{error}; [evidence] must_stamp lets no package leave without") from error
-        saw(f"no time stamp: {error}; add it later: lamplighter case export --complete DIR")
+        saw(f"no time stamp: {error}; add it later: lamplighter case export --complete PLACE")
 
 
 def _believed(folder: Path) -> Verdict:
@@ -284,14 +308,15 @@ def _there(target: Path, view: View) -> Exported:
         raise Conflict(f"{target}: a package of this case lies there that is damaged ({faults}); name a new folder")
     if {one.clip for one in made.files} != {record.name for record in view.clips}:
         raise Conflict(
-            f"{target}: a package of this case lies there, and since other clips were released; name a new folder"
+            f"{target}: a package of this case lies there, and other clips can be had by now; name a new folder"
         )
     return _told(str(target), view, verdict, made=False)
 
 
-def _told(place: str, view: View, verdict: Verdict, *, made: bool = True) -> Exported:
+def _told(place: str, view: View, verdict: Verdict, *, made: bool = True, left_out: Iterable[str] = ()) -> Exported:
     request = view.progress.asked.request
-    return Exported(place, request, verdict.files, verdict.size, verdict.signed_by, verdict.lacks, made=made)
+    what = (verdict.files, verdict.size, verdict.signed_by, verdict.lacks)
+    return Exported(place, request, *what, made=made, left_out=tuple(left_out))
 
 
 def _check_beside(holdings: Holdings, target: Path) -> None:
@@ -337,37 +362,11 @@ def _locked(folder: Path) -> Iterator[None]:
 def _to_bucket(
     holdings: Holdings, asked: Request, view: View, *, where: Location, signs: Signer | None, pages: Pages, saw: Saw
 ) -> Exported:
-    """Put a package below a prefix of a bucket: the list of its tag files last, without which it is none."""
-    store, prefix = holdings.context.open_bucket(where.bucket), where.path.strip("/")
-    if not prefix:
-        raise ConfigError(f"{where}: wanted s3://BUCKET/PREFIX, a place of its own for the package, got a whole bucket")
-    if store.url == holdings.archive.store.url:
-        raise ConfigError(f"{where}: is the fleet's own bucket, where only what is logged may lie; name another")
-    _make_room(store, prefix, where, asked.id)
-    with scratch() as folder:
-        _make(holdings, asked, view, folder=folder, signs=signs, pages=pages, saw=saw)
-        verdict = _believed(folder)
-        paths = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
-        # First what tells a later run whose it is, last what makes it a package.
-        for path in (bag.README, *sorted(paths - {bag.README, bag.TAGS}), bag.TAGS):
-            store.put(f"{prefix}/{path}", folder / path)
-    return _told(str(where), view, verdict)
-
-
-def _make_room(store: ObjectStore, prefix: str, where: Location, request: str) -> None:
-    """Remove what a killed run of this request left below a prefix. Raises Conflict where anything else lies there."""
-    parts = prefix.split("/")
-    for above in ("/".join(parts[:count]) for count in range(1, len(parts))):
-        if store.head(f"{above}/{bag.TAGS}") is not None:
-            raise Conflict(f"{where}: lies inside of the package {above}, which would not be whole any more")
-    keys = list(store.keys(f"{prefix}/"))
-    paths = [key.removeprefix(f"{prefix}/") for key in keys]
-    if bag.TAGS in paths:
-        raise Conflict(f"{where}: a package lies there; name another prefix")
-    if others := [path for path in paths if not (bag.is_payload(path) or bag.is_tag(path) or path in bag.DETACHED)]:
-        raise Conflict(f"{where}: {others[0]} lies there, which is of no package; name another prefix")
-    # Names such as data/ and README.txt are everybody's: what is removed has to say that it is of this request.
-    if paths and (bag.README not in paths or request.encode() not in store.get(f"{prefix}/{bag.README}")):
-        raise Conflict(f"{where}: {paths[0]} lies there, which no export of {request} left; name another prefix")
-    for key in sorted(keys, key=lambda key: key == f"{prefix}/{bag.README}"):
-        store.delete(key)
+    """Put a package below a prefix of a bucket, whole or not at all; see Depot."""
+    with depot(holdings, where) as place:
+        place.make_room(asked.id)
+        with scratch() as folder:
+            left_out = _make(holdings, asked, view, folder=folder, signs=signs, pages=pages, saw=saw)
+            verdict = _believed(folder)
+            place.put(folder)
+    return _told(str(where), view, verdict, left_out=left_out)

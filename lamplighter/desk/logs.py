@@ -304,6 +304,11 @@ def acknowledge(holdings: Holdings, place: str, *, why: str) -> int:
 # For bundles of evidence
 
 
+def proven(holdings: Holdings, name: LogName, index: int, top: Head) -> Proven:
+    """Return an entry with its salt and the proof that it is under a checkpoint. Raises NotFound."""
+    return _proven(holdings, name, index, holdings.catalog.logs.leaf(name, index), Note.parse(top.checkpoint))
+
+
 def case_entries(holdings: Holdings, request: str) -> CaseEntries:
     """Return the entries of the open log that belong to a request, each with its salt and its proof, and no other.
 

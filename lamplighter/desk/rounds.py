@@ -11,6 +11,7 @@ from lamplighter.desk.delivery import deliver
 from lamplighter.desk.holdings import Holdings
 from lamplighter.desk.lives import send
 from lamplighter.desk.logs import seal_all
+from lamplighter.desk.release_list import can_complete
 from lamplighter.desk.tally import Tally, nobody
 from pipeline.case.life import Life, State
 from pipeline.case.request import Request
@@ -34,6 +35,7 @@ class Round:
 def go_round(holdings: Holdings, done: MutableMapping[str, int]) -> Round:
     """Send what is approved and release what is due; see Desk.rounds."""
     start_ns, sent, delivered, released = time.time_ns(), [], [], 0
+    keyed = can_complete(holdings)
     failed: list[tuple[str, str]] = []
     for request, life in _lives(holdings, failed):
         if request.own or life.held or life.state(time.time_ns()) is not State.APPROVED:
@@ -46,7 +48,8 @@ def go_round(holdings: Holdings, done: MutableMapping[str, int]) -> Round:
     for request, life in _lives(holdings, failed):
         orders = sum(one.in_force for one in holdings.catalog.cases.orders(request.id))
         lives = request.own or orders or life.state(time.time_ns()) in {State.SENT, State.CLOSED}
-        if life.held or done.get(request.id) == orders or not (lives or _waits(holdings, request)):
+        nothing_due = done.get(request.id) in ({orders} if keyed else {orders, ~orders})
+        if life.held or nothing_due or not (lives or _waits(holdings, request)):
             continue
         before = len(holdings.catalog.cases.deliveries(request.id))
         try:
@@ -57,7 +60,8 @@ def go_round(holdings: Holdings, done: MutableMapping[str, int]) -> Round:
         delivered.append((request.id, tally))
         released += len(holdings.catalog.cases.deliveries(request.id)) - before
         if _finished(holdings, request, life, tally):
-            done[request.id] = orders
+            # Of a list that lacks a key's work it is remembered, for the round in which this machine has a key.
+            done[request.id] = ~orders if tally.lacks else orders
     seal_all(holdings, start_ns)
     return Round(tuple(sent), tuple(delivered), released, tuple(failed))
 

@@ -29,6 +29,7 @@ class Tally:
 
     aside: the receipts of what was set aside; results: what the others hold. left: what was found and is no clip.
     habits: of the run that learnt cameras' habits from what came in, if any did. waits: cut, and not released yet.
+    lacks: what the list of a case's releases lacks, in words.
     """
 
     planned: int = 0
@@ -39,6 +40,7 @@ class Tally:
     left: LeftOut = field(default_factory=LeftOut)
     habits: Tally | None = None
     waits: int = 0
+    lacks: tuple[str, ...] = ()
 
     def add(self, receipt: Receipt[Any, Any]) -> None:
         """Count one receipt."""
@@ -59,6 +61,11 @@ class Tally:
                 break
         self.outcomes[Outcome.ASIDE] = self.outcomes.get(Outcome.ASIDE, 0) + 1
         self.aside.append(set_aside(KeptBack(waits.clip), "consent", why))
+
+    def leave(self, name: str, why: str) -> None:
+        """Count as set aside a record in a case of which nobody can tell what it is of."""
+        self.outcomes[Outcome.ASIDE] = self.outcomes.get(Outcome.ASIDE, 0) + 1
+        self.aside.append(set_aside(KeptBack(name), "record", why))
 
     def count_released(self, known: Mapping[str, Delivery], now: Collection[str]) -> None:
         """Leave of what was cut what is released: `known` by its cut, of which this run released those of `now`.

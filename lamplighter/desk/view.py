@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from lamplighter.desk.cases import life_of
 from lamplighter.desk.cases import request as request_of
 from lamplighter.desk.files import write_file
 from lamplighter.desk.holdings import Holdings
+from lamplighter.desk.release_list import list_files
 from pipeline.actor import Role
 from pipeline.case.life import Act, Life
 from pipeline.case.released import Record
 from pipeline.case.request import Request
 from pipeline.case.view import Asked, Course, Progress, View, progress, view
-from pipeline.errors import ConfigError, DamagedDocument, NotFound
+from pipeline.errors import ConfigError, DamagedDocument, LamplighterError, NotFound
+from pipeline.evidence.release_list import LIST, ReleaseList
 from storage.archive import released_key
 from storage.contract import MissingObject
 
@@ -28,9 +30,12 @@ def case(holdings: Holdings, name: str) -> View:
 
 def seen(holdings: Holdings, asked: Request) -> View:
     """Return the view of a case, whoever may have it."""
-    records = list(holdings.archive.records.all(f"{asked.id}/"))
+    unread: list[str] = []
+    shelf = holdings.archive.records
+    records = list(shelf.readable(f"{asked.id}/", unread=lambda name, _: unread.append(name.partition("/")[2])))
     told, course = _asked(asked), _course(life_of(holdings, asked))
-    return view(told, course, records, tick_s=holdings.settings.case.tick_s, now_ns=time.time_ns())
+    tick_s = holdings.settings.case.tick_s
+    return view(told, course, records, unread=unread, tick_s=tick_s, now_ns=time.time_ns())
 
 
 def cases(holdings: Holdings) -> list[Progress]:
@@ -44,20 +49,53 @@ def cases(holdings: Holdings) -> list[Progress]:
 
 def fetch_case(holdings: Holdings, name: str, folder: Path, *, saw: Callable[[str], None]) -> View:
     """Write what was released for a case of the actor's own into a folder; see Desk.fetch_case."""
-    found, archive, asked = case(holdings, name), holdings.archive, own(holdings, name)
+    asked, troubles = own(holdings, name), list[LamplighterError]()
+    files = list_files(holdings, asked)  # before the clips: it names none that was released since
+    found = case(holdings, name)
+    troubles += [DamagedDocument(unread_so(one)) for one in found.unread]
     for record in found.clips:
-        film, account = folder / f"{record.name}.mp4", folder / f"{record.name}.json"
-        take(holdings, asked, record, film=film)
         try:
-            write_file(account, archive.store.get(archive.records.key(f"{record.request}/{record.name}")))
-            for path in (film, account):  # when it was fetched, or cut, is no fact of the clip
-                os.utime(path, ns=(record.released_ns, record.released_ns))
-        except MissingObject as error:
-            raise _gone(record) from error
-        except OSError as error:
-            raise ConfigError(f"{folder}: cannot be written: {error.strerror}") from error
-        saw(record.name)
+            _fetch(holdings, asked, record, folder=folder)
+        except (DamagedDocument, NotFound) as error:  # it costs that clip, and is said once the others are here
+            (folder / f"{record.name}.mp4").unlink(missing_ok=True)
+            troubles.append(error)
+        else:
+            saw(record.name)
+    for path, data in files.items():
+        write_file(folder / path, data)
+        os.utime(folder / path, ns=_listed_at(files, asked))
+    if troubles:
+        first = troubles[0]
+        had = f"; the other {len(found.clips) + len(found.unread) - len(troubles)} are in {folder}"
+        raise type(first)("; ".join(map(str, troubles)) + had) from first
     return found
+
+
+def _fetch(holdings: Holdings, asked: Request, record: Record, *, folder: Path) -> None:
+    film, account, archive = folder / f"{record.name}.mp4", folder / f"{record.name}.json", holdings.archive
+    take(holdings, asked, record, film=film)
+    try:
+        write_file(account, archive.store.get(archive.records.key(f"{record.request}/{record.name}")))
+        for path in (film, account):  # when it was fetched, or cut, is no fact of the clip
+            os.utime(path, ns=(record.released_ns, record.released_ns))
+    except MissingObject as error:
+        raise _gone(record) from error
+    except OSError as error:
+        raise ConfigError(f"{folder}: cannot be written: {error.strerror}") from error
+
+
+def _listed_at(files: Mapping[str, bytes], asked: Request) -> tuple[int, int]:
+    """Return the time of the files of a list: that of its last release, as those of its clips."""
+    try:
+        until_ns = ReleaseList.read(files[LIST]).until_ns
+    except ValueError:
+        until_ns = asked.made_ns
+    return until_ns, until_ns
+
+
+def unread_so(name: str) -> str:
+    """Return what is said to who asked of a released clip whose record cannot be read."""
+    return f"{name} was released, and its record cannot be read; ask its operator for it"
 
 
 def take(holdings: Holdings, asked: Request, record: Record, *, film: Path) -> None:

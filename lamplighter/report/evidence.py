@@ -18,14 +18,18 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from PIL import Image
 
 from lamplighter.report.area import drawn
-from lamplighter.report.exhibit import Row, instant, made, period, rows_of, seconds
+from lamplighter.report.exhibit import Row, instant, made, period, rows_of, seconds, told_at
 from pipeline.evidence.certificate import WORTH
 from pipeline.evidence.manifest import File, Manifest, Part
+from pipeline.evidence.release_list import LISTED
 from pipeline.evidence.sshsig import NAMESPACE
+from pipeline.evidence.trail import DELIVERED
 from pipeline.span import NS, iso, parse_iso
 from pipeline.text import shown_lines
 
 _STILL: Final = (640, 640)
+_OF_RELEASE: Final = {DELIVERED, LISTED}
+_AT_RELEASE: Final = "the time of release that it counts from, not when it was written"
 _STAMP: Final = re.compile(r"[^0-9]")
 _UNSAFE: Final = re.compile(r"[^A-Za-z0-9 .:_-]")
 _SIGNED: Final = "-s tagmanifest-sha256.txt.sig < tagmanifest-sha256.txt"
@@ -83,7 +87,8 @@ def render_report(
     entries in the log, in order. statement: the bytes of manifest.json, whose hash stands at the head of every page.
     """
     case = manifest.case
-    clips = [_clip(name, files, pictures) for name, files in _by_clip(manifest).items()]
+    rounded = _rounded(case)
+    clips = [_clip(name, files, pictures, rounded=rounded) for name, files in _by_clip(manifest).items()]
     return _page(
         "evidence.html",
         manifest,
@@ -96,7 +101,7 @@ def render_report(
             Row("Signed by", list(manifest.keys) or ["It was not signed when it was made."], "hash"),
             Row("Made with", [manifest.program]),
         ],
-        audit=[_entry(one) for one in audit],
+        audit=[_entry(one, rounded=rounded) for one in audit],
         words=_WORDS,
         worth=WORTH if any(one.part is Part.CREDENTIALS for one in manifest.files) else "",
     )
@@ -176,9 +181,23 @@ def _asked(case: Mapping[str, Any]) -> list[Row]:
         Row("Incident", [case.get("incident") or "not said"]),
         Row("Time asked for", [period(case.get("span"))]),
         Row("Asked on", [instant(case.get("made"))]),
-        Row("State of the request", [f"{case.get('stage')}, since {instant(case.get('since'))}"]),
+        Row("State of the request", [f"{case.get('stage')}, since {_since(case)}"]),
     ]
     return [*rows, Row("Words of the request", [case["note"]], "quote")] if case.get("note") else rows
+
+
+def _since(case: Mapping[str, Any]) -> str:
+    """Return since when a request is what it is; the instant at which it was made is told as it was."""
+    since = case.get("since")
+    return instant(since) if since == case.get("made") else told_at(since, rounded=_rounded(case))
+
+
+def _rounded(case: Mapping[str, Any]) -> bool:
+    """Tell whether a case tells its instants to set times of release: these are whole seconds, and so is the last one.
+
+    Where releases wait for no such time, that is the very instant at which the case was looked at.
+    """
+    return "." not in str(case.get("as_of") or "")
 
 
 def _by_clip(manifest: Manifest) -> dict[str, list[File]]:
@@ -195,7 +214,7 @@ def _main(files: Sequence[File]) -> File:
     return min(files, key=lambda one: (order.index(one.part), one.path))
 
 
-def _clip(name: str, files: Sequence[File], pictures: Mapping[str, bytes]) -> dict[str, Any]:
+def _clip(name: str, files: Sequence[File], pictures: Mapping[str, bytes], *, rounded: bool) -> dict[str, Any]:
     main = _main(files)
     facts = main.facts
     begins, _, ends = str(facts.get("actual", "")).partition("/")
@@ -204,7 +223,7 @@ def _clip(name: str, files: Sequence[File], pictures: Mapping[str, bytes]) -> di
         for one in sorted(files, key=lambda one: (_number(one.facts.get("frame")), one.path))
         if one.part is Part.STILL and (source := _reduced(pictures.get(one.path, b"")))
     ]
-    rows = rows_of(facts)
+    rows = rows_of(facts, rounded=rounded)
     if facts.get("copy"):
         rows.append(Row("Copy", [str(facts["copy"])]))
     return {
@@ -257,17 +276,22 @@ def _reduced(png: bytes) -> str:
     return f"data:image/jpeg;base64,{base64.b64encode(file.getvalue()).decode()}"
 
 
-def _entry(entry: Mapping[str, Any]) -> dict[str, str]:
-    """Return an entry of the log for the table: what it says besides who, when and what stands last."""
+def _entry(entry: Mapping[str, Any], *, rounded: bool) -> dict[str, str]:
+    """Return an entry of the log for the table: what it says besides who, when and what stands last.
+
+    What is entered at the instant of a release, and not of the writing, says so.
+    """
     at_ns = entry.get("at_ns")
     known = {"at_ns", "actor", "action", "subject", "detail", "request", "sha256"}
     vouched = entry.get("sha256") or {}
     hashes = vouched.items() if isinstance(vouched, Mapping) else [("it", vouched)]
     more = [entry.get("subject"), entry.get("detail"), *(f"SHA-256 of {name}: {one}" for name, one in hashes)]
     more += [f"{name}: {value}" for name, value in entry.items() if name not in known]
+    action = str(entry.get("action") or "")
     return {
         "at": instant(iso(at_ns)) if isinstance(at_ns, int) else "not said",
+        "release": _AT_RELEASE if action in _OF_RELEASE and rounded else "",
         "who": str(entry.get("actor") or ""),
-        "what": str(entry.get("action") or ""),
+        "what": action,
         "more": "; ".join(str(one) for one in more if one),
     }

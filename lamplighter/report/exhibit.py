@@ -52,6 +52,12 @@ def instant(text: object) -> str:
     return str(text).replace("T", " ", 1).replace("Z", " UTC", 1) if text else "not said"
 
 
+def told_at(text: object, *, rounded: bool) -> str:
+    """Return an instant of a release, or of a step of a request, as people read it; a rounded one says so."""
+    why = " (rounded down to a set time of release, so that nobody's own time of answering shows)"
+    return instant(text) + (why if rounded and text else "")
+
+
 def period(text: object) -> str:
     """Return "from A to B (1.5 s)" of two instants with a stroke between them."""
     first, _, last = str(text).partition("/")
@@ -67,8 +73,11 @@ def seconds(ns: int) -> str:
     return f"{ns / NS:,.3f}"
 
 
-def rows_of(facts: Mapping[str, Any]) -> list[Row]:
-    """Return all that is told of a clip. What a later version adds is told under its own name."""
+def rows_of(facts: Mapping[str, Any], *, rounded: bool = False) -> list[Row]:
+    """Return all that is told of a clip. What a later version adds is told under its own name.
+
+    rounded: whether its instant of release is that of a set time.
+    """
     found = [
         Row("Asked for", [period(facts.get("asked"))]),
         Row("Shown", [_shown(facts), *_edges(facts)]),
@@ -79,7 +88,7 @@ def rows_of(facts: Mapping[str, Any]) -> list[Row]:
     ]
     if "covered" in facts or "muted" in facts:
         found.append(Row("Covered or muted", _covered(facts)))
-    found.append(Row("Released", [f"{instant(facts.get('released'))}. {_basis(facts)}"]))
+    found.append(Row("Released", [f"{told_at(facts.get('released'), rounded=rounded)}. {_basis(facts)}"]))
     found.append(Row("What its owner lets be known", _disclosed(facts.get("disclosed") or {})))
     if facts.get("note"):
         found.append(Row("Note of its owner", [str(facts["note"])], "quote"))

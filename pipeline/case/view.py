@@ -97,14 +97,19 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """One case: how far its request has come, and the clips released for it in the order of their names."""
+    """One case: how far its request has come, and the clips released for it in the order of their names.
+
+    unread: the names of those of which nothing can be told, for their records cannot be read.
+    """
 
     progress: Progress
     clips: tuple[Record, ...]
+    unread: tuple[str, ...] = ()
 
     def document(self) -> dict[str, Any]:
         """Return it as plain values, its instants as ISO 8601."""
-        return self.progress.document() | {"clips": [_told(record) for record in self.clips]}
+        told = self.progress.document() | {"clips": [_told(record) for record in self.clips]}
+        return told | ({"unread": list(self.unread)} if self.unread else {})
 
 
 def progress(asked: Asked, course: Course, *, tick_s: int, now_ns: int) -> Progress:
@@ -131,16 +136,24 @@ def progress(asked: Asked, course: Course, *, tick_s: int, now_ns: int) -> Progr
     )
 
 
-def view(asked: Asked, course: Course, records: Iterable[Record], *, tick_s: int, now_ns: int) -> View:
+def view(
+    asked: Asked,
+    course: Course,
+    records: Iterable[Record],
+    *,
+    unread: Iterable[str] = (),
+    tick_s: int,
+    now_ns: int,
+) -> View:
     """Return the view of a case at an instant; `records` are those of what was released for the request.
 
-    Raises ValueError for a record of another request.
+    unread: the names of those that cannot be read. Raises ValueError for a record of another request.
     """
     found = sorted((one for one in records if one.released_ns <= now_ns), key=lambda one: one.name)
     if others := [one.name for one in found if one.request != asked.request]:
         raise ValueError(f"wanted what was released for {asked.request}, got {', '.join(others)} of another request")
     clips = tuple(replace(one, released_ns=_told_at(one.released_ns, asked, tick_s * NS)) for one in found)
-    return View(progress(asked, course, tick_s=tick_s, now_ns=now_ns), clips)
+    return View(progress(asked, course, tick_s=tick_s, now_ns=now_ns), clips, tuple(sorted(unread)))
 
 
 def _told(record: Record) -> dict[str, Any]:

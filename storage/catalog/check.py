@@ -27,6 +27,7 @@ from pipeline.log.tiles import Tile, Tiles, split
 from storage.archive import Archive, Batch
 from storage.catalog import held, strays, tables
 from storage.catalog.database import Database
+from storage.catalog.release_lists import ReleaseLists
 from storage.contract import MissingObject
 from storage.log import Log, first_of
 
@@ -88,12 +89,8 @@ def check(database: Database, archive: Archive, known: Mapping[LogName, Known], 
     Raises StoreUnavailable and StoreRefused as the store does; whatever else is wrong stands in the report.
     """
     report = Report()
-    delivered, published, documents, taken_in = (
-        _Delivered(),
-        strays.Published(),
-        held.Held(archive),
-        held.TakenIn(),
-    )
+    delivered, published, lists = _Delivered(), strays.Published(), ReleaseLists()
+    documents, taken_in = held.Held(archive), held.TakenIn()
     trees: dict[LogName, Tiles] = {}
     sealed: list[tuple[int, Entry]] = []
     erased: set[tuple[str, int]] = set()
@@ -105,6 +102,7 @@ def check(database: Database, archive: Archive, known: Mapping[LogName, Known], 
         if name is LogName.KEPT:
             taken_in.note(entry)
         published.note(entry)
+        lists.note(entry)
         if entry.action == "sealed":
             sealed.append((index, entry))
         if entry.action in _ERASED:
@@ -117,21 +115,31 @@ def check(database: Database, archive: Archive, known: Mapping[LogName, Known], 
         erased |= {(name.value, index) for index in one.erased}
     for index, entry in sealed:
         _check_sealed(report, index, entry, trees[LogName.KEPT])
-    for log, index in sorted(erased - said_erased):
-        report.found(f"{log} entry {index}", "was erased, and no entry says by whom and why")
-    for log, index in sorted(said_erased - erased):
-        report.found(f"{log} entry {index}", "can be read, and an entry says that it was erased")
+    _check_erased(report, erased, said_erased)
     sizes = {name: tree.size for name, tree in trees.items()}
     later = partial(strays.since, archive, sizes)
     published.check(archive, later, found=report.found)
     if next(archive.chain.names(), None) is not None and not report.logs[LogName.KEPT].entries:
         report.found("audit/", "an earlier version's log is not carried over yet; the next step that is logged does it")
-    strays.check_cases(archive, delivered.keys, later, found=report.found)
+    strays.check_cases(archive, delivered.keys, later, lists=lists.keys, found=report.found)
     delivered.check(archive, report, quick=quick)
     taken_in.check(report.found)
     documents.check(report.found, partial(strays.later, archive, sizes), database.turn())
     report.held, report.unheld, report.acknowledged = documents.held, documents.unheld, documents.acknowledged
+
+    def settled() -> None:
+        with database.turn():
+            pass
+
+    lists.check(archive, later, released=delivered.keys, settled=settled, found=report.found)
     return report
+
+
+def _check_erased(report: Report, erased: set[tuple[str, int]], said: set[tuple[str, int]]) -> None:
+    for log, index in sorted(erased - said):
+        report.found(f"{log} entry {index}", "was erased, and no entry says by whom and why")
+    for log, index in sorted(said - erased):
+        report.found(f"{log} entry {index}", "can be read, and an entry says that it was erased")
 
 
 class _OneLog:

@@ -32,6 +32,13 @@ class Logs:
         with self._database.turn() as run:
             return audit.append(run, self._archive, *lines)
 
+    def append_with(self, line: Line, write: Callable[[], object]) -> Logged:
+        """Append a line and write what it vouches for, in one turn: who takes a turn to look sees both or neither."""
+        with self._database.turn() as run:
+            logged = audit.append(run, self._archive, line)[0]
+            write()
+        return logged
+
     def append_once(self, line: Line) -> Logged | None:
         """Append a line unless the last entries of its log hold one of the same action and subject; None then."""
         with self._database.turn() as run:

@@ -11,6 +11,7 @@ from pathlib import PurePosixPath
 
 from pipeline.case.delivery import Delivery
 from pipeline.errors import DamagedDocument
+from pipeline.evidence.release_list import FILES, LIST, LISTED
 from pipeline.log.entry import Entry, LogName, sha256
 from pipeline.log.note import Note, Verifier
 from pipeline.log.tiles import Tile, number_path, tile_at
@@ -163,14 +164,24 @@ class Published:
             found(shelf.key(name), "is missing: the log says that it was published")
 
 
-def check_cases(archive: Archive, released: Iterable[str], since: Since, *, found: Found) -> None:
-    """Find what lies in a case and was never released there; `released` are the keys of the clips that were."""
-    told = {_stem(key) for key in released}
+def check_cases(
+    archive: Archive, released: Iterable[str], since: Since, *, lists: Iterable[str] = (), found: Found
+) -> None:
+    """Find what lies in a case and was never released there; `released` are the keys of the clips that were.
+
+    lists: where the lists of what was released lie, beside which their signatures and proofs do.
+    """
+    told, listed = {_stem(key) for key in released}, set(lists)
     waiting: set[str] | None = None
     for key in archive.store.keys("cases/"):
         path = PurePosixPath(key)
         if path.suffix in {".mp4", ".json"} and _stem(key) in told:
             continue
+        if path.name in FILES:
+            if str(path.with_name(LIST)) not in listed:
+                listed |= {entry.subject for entry in since() if entry.action == LISTED}
+            if str(path.with_name(LIST)) in listed:
+                continue
         if waiting is None:  # what is just being handed over is logged after it lies there
             waiting = {_stem(one.record.key) for one in _handed_over(archive)}
             waiting |= {_stem(entry.subject) for entry in since() if entry.action == "delivered"}

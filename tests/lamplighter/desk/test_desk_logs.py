@@ -209,7 +209,15 @@ def test_a_case_leaves_with_its_own_entries_alone(desk: Desk, delivered: Request
     key = Verifier.parse(case.keys[0])
     said = [one.check(key) for one in case.entries]
     assert [entry.action for entry in said] == [
-        *("request submitted", "request approved", "request approved", "request sent", "delivered", "delivered"),
+        *(
+            "request submitted",
+            "request approved",
+            "request approved",
+            "request sent",
+            "delivered",
+            "delivered",
+            "listed",
+        ),
     ]
     assert {entry.request for entry in said} == {delivered.id}
     assert all(Proof.parse(one.proof).checkpoint == case.head.checkpoint for one in case.entries)

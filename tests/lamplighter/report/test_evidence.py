@@ -218,6 +218,26 @@ def test_the_steps_of_the_case_stand_in_their_order_with_what_was_done() -> None
     assert f"r17; SHA-256 of clip: {'ab' * 32}" in shown
 
 
+@pytest.mark.parametrize(
+    ("as_of", "since", "rounded", "entered"),
+    [
+        ("2026-03-01T12:00:00Z", "2026-03-01T11:00:00Z", 3, 2),
+        ("2026-03-01T12:00:00Z", "as it was made", 2, 2),
+        ("2026-03-01T12:00:00.000000001Z", "2026-03-01T11:00:00Z", 0, 0),  # nothing waits for a set time
+    ],
+)
+def test_an_instant_that_is_told_to_a_set_time_says_so_where_it_stands(
+    as_of: str, since: str, rounded: int, entered: int
+) -> None:
+    made_of, pictures = manifest(2)
+    case = dict(made_of.case) | {"as_of": as_of, "since": since if since[0] == "2" else made_of.case["made"]}
+    actions = ("delivered", "listed", "fetched", "exported")
+    audit = [{"at_ns": NOON, "actor": "operator", "action": one, "subject": "r17"} for one in actions]
+    page = render_report(replace(made_of, case=case), pictures, audit)
+    assert page.count("(rounded down to a set time of release") == rounded
+    assert page.count("the time of release that it counts from, not when it was written") == entered
+
+
 def test_what_the_package_lacks_and_who_signed_it_is_told() -> None:
     made_of, pictures = manifest()
     full = replace(made_of, lacks=("a time stamp: no authority is set",), keys=("SHA256:abc",))
