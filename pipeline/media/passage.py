@@ -6,7 +6,7 @@ Nothing is decoded. A file whose packets do not tell all of that is refused (`Un
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Final, cast
 
 from pipeline.media.container import UNTIMED
 from pipeline.media.decode import open_video
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from pipeline.media.units import Coding
 
 
+_IN_MEMORY: Final = 64 << 20  # bytes of packets: some minutes of a street
+
+
 class UnreadError(Exception):
     """Why the packets of a file do not tell its frames; then they have to be decoded."""
 
@@ -39,16 +42,18 @@ class Piece:
 
 @dataclass(frozen=True, slots=True)
 class Native:
-    """The run of packets that is copied: the frames with start_pts <= pts < stop_pts; digests in decoding order.
+    """The run of packets that is copied: the frames with start_pts <= pts < stop_pts; packets in decoding order.
 
-    open: whether its first picture begins a sequence only after an end of the one before (see `Taken`).
+    order: their pts. open: whether its first picture begins a sequence only after an end of the one before (see
+    `Taken`). held: whether all of them are in memory, as they stand in an MP4.
     """
 
     start_pts: int
     stop_pts: int
-    digests: tuple[bytes, ...]
+    packets: tuple[Taken, ...]
     order: tuple[int, ...]
     open: bool
+    held: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +100,7 @@ def _read(video: Video, known: Stream, start_pts: int, stop_pts: int) -> Passage
     header = Header.read(cast("Coding", video.codec), video.extradata)
     stated = header.by_key
     force, pieces, after, last = dict(stated), list[Piece](), list[int](), (0, 0)
-    changed = False
+    changed, room = False, _IN_MEMORY
     for packet in video.packets():
         pts = _time(packet)
         taken = take_apart(header, bytes(packet), only_pictures=True)
@@ -105,7 +110,8 @@ def _read(video: Video, known: Stream, start_pts: int, stop_pts: int) -> Passage
             force[key] = unit
         asked = start_pts <= pts < stop_pts and not packet.is_discard
         if asked or pieces:
-            pieces.append(Piece(pts, asked, taken))
+            room -= len(taken.data)
+            pieces.append(Piece(pts, asked, taken if room >= 0 else taken.sealed()))
         if asked and pts >= last[0]:
             last = pts, packet.duration or 0
         if pts >= stop_pts and not packet.is_discard:
@@ -161,10 +167,9 @@ def _native(pieces: list[Piece], *, changed: bool, header: Header) -> tuple[Nati
         run = _closed([one for one in pieces[begin:] if one.pts >= first.pts])
         if run:
             order = tuple(one.pts for one in run)
-            digests = tuple(one.taken.digest for one in run)
-            later = [one.pts for one in pieces if one.asked and one.pts > max(order)]
-            stop = min(later, default=max(order) + 1)
-            return Native(first.pts, stop, digests, order, first.taken.open), ""
+            last, held = max(order), header.length in {0, 4} and all(one.taken.held for one in run)
+            stop = min((one.pts for one in pieces if one.asked and one.pts > last), default=last + 1)
+            return Native(first.pts, stop, tuple(one.taken for one in run), order, first.taken.open, held), ""
     return None, why
 
 

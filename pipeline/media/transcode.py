@@ -23,12 +23,14 @@ from pipeline.media.clean import NO_SIDE_DATA, ONLY_PICTURES, PLAIN, Shown, clea
 from pipeline.media.container import FORMATS
 from pipeline.media.encode import SAME_EVERYWHERE
 from pipeline.media.profile import Profile
+from pipeline.media.splice import Part, splice
 from pipeline.media.veil import BLOCK
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from pipeline.media.feed import Feed
+    from pipeline.media.passage import Native
 
 Node: TypeAlias = Any  # a node of ffmpeg-python's graph; the package ships no types
 
@@ -255,15 +257,38 @@ def _bare(picture: Node, pixels: str) -> Node:
     return picture.filter("format", pixels)
 
 
-def copy(source: Path, target: Path, excerpt: Excerpt, *, timeout_s: float = 3600) -> None:
+def copy(
+    source: Path, target: Path, excerpt: Excerpt, *, run: Native | None = None, timeout_s: float = 3600
+) -> None:
     """Copy the pictures' packets of an excerpt into an MP4 without decoding them, none from before or after it.
 
     Whether they can be decoded on their own is for the caller to see. Of the packets only what pictures are made of is
     written (see pipeline.media.clean), with the display's orientation. Sound and all else like `transcode`.
+    run: the packets, where they were read before; those in memory are written without reading the source again.
     Raises ClipError ("transcode"), also for a codec whose packets cannot be cleaned.
     """
     if excerpt.codec not in ONLY_PICTURES:
         raise ClipError("transcode", f"packets of {excerpt.codec} cannot be copied without what else is in them")
+    if run is not None and _needs_no_program(run, excerpt):
+        order = tuple(at - excerpt.first_pts for at in run.order)
+        part = Part(source, order, encoded=False, track=excerpt.track, own=run.packets)
+        splice(
+            target, [part], time_base=excerpt.time_base, last_duration=excerpt.last_duration, name=excerpt.name
+        )
+    else:
+        _copy(source, target, excerpt, timeout_s)
+    if excerpt.codec == "hevc" and _has_extensions(target, timeout_s):
+        target.unlink()
+        raise ClipError("transcode", "its parameter sets or slices have room for data of extensions nobody has defined")
+
+
+def _needs_no_program(run: Native, excerpt: Excerpt) -> bool:
+    """Tell whether an excerpt is packets in memory alone: no sound to encode, no orientation to be written beside."""
+    plain = excerpt.sound is None and not excerpt.shown.options
+    return plain and run.held and excerpt.time_base.numerator == 1 and excerpt.time_base.denominator < 1 << 31
+
+
+def _copy(source: Path, target: Path, excerpt: Excerpt, timeout_s: float) -> None:
     clip = _input(source, excerpt, excerpt.shown.options)
     keep = f"noise=drop='lt(pts,{excerpt.start_pts})+gte(pts,{excerpt.stop_pts})'"
     shift = f"pts=PTS-({excerpt.first_pts}):dts=DTS-({excerpt.first_pts})"
@@ -272,9 +297,6 @@ def copy(source: Path, target: Path, excerpt: Excerpt, *, timeout_s: float = 360
     if excerpt.sound is not None:
         streams.append(_sound(clip, excerpt))
     _run(streams, target, {"c:v": "copy"} | _container(excerpt, excerpt.codec, f"{keep},setts={shift}"), timeout_s)
-    if excerpt.codec == "hevc" and _has_extensions(target, timeout_s):
-        target.unlink()
-        raise ClipError("transcode", "its parameter sets or slices have room for data of extensions nobody has defined")
 
 
 def _has_extensions(target: Path, timeout_s: float) -> bool:

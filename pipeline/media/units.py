@@ -9,7 +9,7 @@ import hashlib
 import re
 import struct
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Literal, NamedTuple, TypeAlias
 
 Coding: TypeAlias = Literal["h264", "hevc"]
@@ -41,6 +41,8 @@ _KINDS: Final[dict[Coding, _Kinds]] = {
 }
 # Profiles of H.264 whose SPS says how chroma is sampled; the others know 4:2:0 of 8 bits alone.
 _WITH_CHROMA: Final = frozenset({44, 83, 86, 100, 110, 118, 122, 128, 134, 135, 138, 139, 144, 244})
+_PLAIN_H264: Final = frozenset({1, 5})
+_PLAIN_HEVC: Final = frozenset({*range(10), *range(16, 22)})
 _CLOSED: Final = frozenset({5, 19, 20})  # IDR: also for a decoder that is in the middle of a sequence
 
 
@@ -93,36 +95,60 @@ class Header:
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """A packet taken apart: a digest of its units, the sets in it, and what kind of picture it is.
+    """A packet taken apart: its units as an MP4 has them, the sets in it, and what kind of picture it is.
 
     clean: all that is shown after it can be decoded from it on. open: clean, and yet a decoder takes it for the
-    beginning of a sequence only where the one before has ended (CRA).
+    beginning of a sequence only where the one before has ended (CRA). plain: it is made of slices alone, of which
+    ffmpeg's filters change nothing. held: whether `data` are its units; of a long passage it is their SHA-256 alone.
     """
 
-    digest: bytes
+    data: bytes
     sets: tuple[bytes, ...]
     clean: bool
     open: bool
+    plain: bool
+    held: bool = True
+
+    @property
+    def digest(self) -> bytes:
+        """The SHA-256 of its units."""
+        return hashlib.sha256(self.data).digest() if self.held else self.data
+
+    def sealed(self) -> Taken:
+        """Return it without its units, which are known by their digest."""
+        return replace(self, data=self.digest, held=False)
+
+    def same(self, other: Taken) -> bool:
+        """Tell whether both have the same units, byte for byte."""
+        return self.data == other.data if self.held and other.held else self.digest == other.digest
 
 
 def take_apart(header: Header, packet: bytes, *, only_pictures: bool) -> Taken:
-    """Take a packet apart; only_pictures: leave out of the digest what may not leave. Raises ValueError."""
-    kinds = _KINDS[header.coding]
-    digest = hashlib.sha256()
-    sets: list[bytes] = []
-    first: int | None = None  # of H.264 the second field of a clean picture may be another kind
-    hevc = header.coding == "hevc"
-    for unit in split(packet, header.length):
-        kind = unit[0] >> 1 & 63 if hevc else unit[0] & 31
-        if only_pictures and kind not in kinds.kept:
-            continue
-        digest.update(len(unit).to_bytes(4))
-        digest.update(unit)
-        if kind in kinds.slices:
-            first = kind if first is None else first
-        elif kind in kinds.sets:
-            sets.append(unit)
-    return Taken(digest.digest(), tuple(sets), first in kinds.clean, first in kinds.clean - _CLOSED)
+    """Take a packet apart; only_pictures: leave out what may not leave. Raises ValueError."""
+    coding, kinds = header.coding, _KINDS[header.coding]
+    if header.length == 4 and 6 < len(packet) == 4 + int.from_bytes(packet[:4]) and packet[-1]:
+        head = packet[4:6]  # of its only unit, as most packets are
+        if _is_plain(coding, head):
+            first = kind_of(coding, head)
+            return Taken(packet, (), first in kinds.clean, first in kinds.clean - _CLOSED, plain=True)
+    units = [(kind_of(coding, unit), unit) for unit in split(packet, header.length)]
+    kept = [(kind, unit) for kind, unit in units if not only_pictures or kind in kinds.kept]
+    # Of H.264 the second field of a clean picture may be another kind.
+    begun = next((kind for kind, _ in kept if kind in kinds.slices), None)
+    return Taken(
+        joined(unit for _, unit in kept),
+        tuple(unit for kind, unit in kept if kind in kinds.sets),
+        begun in kinds.clean,
+        begun in kinds.clean - _CLOSED,
+        plain=all(_is_plain(coding, unit) for _, unit in kept),
+    )
+
+
+def _is_plain(coding: Coding, unit: bytes) -> bool:
+    """Tell whether a unit is a slice of the one layer, by its head: no part of a slice, nothing that is forbidden."""
+    if coding == "hevc":
+        return len(unit) > 1 and unit[0] >> 1 in _PLAIN_HEVC and not unit[0] & 1 and not unit[1] >> 3
+    return unit[0] & 0x9F in _PLAIN_H264
 
 
 def split(data: bytes, length: int) -> Iterator[bytes]:
@@ -286,24 +312,42 @@ def avcc(header: Header, more: Iterable[bytes]) -> bytes:
     return record
 
 
-def hvcc(record: bytes, more: Iterable[bytes]) -> bytes:
-    """Return an HEVCDecoderConfigurationRecord (14496-15, 8.3.3.1) with more parameter sets; the highest level of all.
+def hvcc(header: Header, more: Iterable[bytes]) -> bytes:
+    """Return an HEVCDecoderConfigurationRecord (14496-15, 8.3.3.1) of a stream's sets and those of another encoder.
 
-    Raises ValueError for a record without parameter sets.
+    It states what the first sequence parameter set states, and the highest level of all. Raises ValueError for no sets.
     """
-    more = list(more)
-    header = Header.read("hevc", record)
-    if not header.sets or not header.length:
+    sets = [*header.sets, *more]
+    sequences = [unit.replace(b"\x00\x00\x03", b"\x00\x00") for unit in sets if kind_of("hevc", unit) == 33]
+    if not sequences or len(sequences[0]) < 15:
         raise ValueError("its description holds no parameter sets")
-    sequences = [unit.replace(b"\x00\x00\x03", b"\x00\x00") for unit in more if kind_of("hevc", unit) == 33]
-    levels = [record[12], *(unit[14] for unit in sequences)]
-    head = record[:12] + bytes([max(levels)]) + record[13:21] + bytes([record[21] | 3])
-    arrays = b""
+    first = sequences[0]
+    layers, nested = first[2] >> 1 & 7, first[2] & 1
+    chroma, luma_bits, chroma_bits = depths_of(first)
+    record = b"\x01" + first[3:14] + bytes([max(unit[14] for unit in sequences)])
+    record += bytes([0xF0, 0, 0xFC, 0xFC | chroma, 0xF8 | luma_bits - 8, 0xF8 | chroma_bits - 8, 0, 0])
+    record += bytes([layers + 1 << 3 | nested << 2 | 3, 3])
     for kind in (32, 33, 34):
-        units = [unit for unit in (*header.sets, *more) if kind_of("hevc", unit) == kind]
-        arrays += bytes([0x80 | kind]) + struct.pack(">H", len(units))
-        arrays += b"".join(struct.pack(">H", len(unit)) + unit for unit in units)
-    return head + bytes([3]) + arrays
+        units = [unit for unit in sets if kind_of("hevc", unit) == kind]
+        record += bytes([0x80 | kind]) + struct.pack(">H", len(units))
+        record += b"".join(struct.pack(">H", len(unit)) + unit for unit in units)
+    return record
+
+
+def depths_of(sps: bytes) -> tuple[int, int, int]:
+    """Return the chroma format and the bits of luma and chroma that an SPS of HEVC (7.3.2.2) states."""
+    bits = _Bits(sps)
+    bits.skip(16)
+    _skip_to_number(bits)
+    bits.number()
+    chroma = bits.number()
+    bits.skip(chroma == 3)
+    for _ in range(2):
+        bits.number()
+    if bits.take(1):
+        for _ in range(4):
+            bits.number()
+    return chroma, 8 + bits.number(), 8 + bits.number()
 
 
 def _plain(unit: bytes) -> bytes:
