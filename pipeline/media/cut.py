@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pipeline.activity import Activity
+    from pipeline.media.clean import Shown
 
 # Sampling rates that AAC has a number for, up to what players take.
 _AAC_HZ: Final = frozenset({48_000, 44_100, 32_000, 24_000, 22_050, 16_000, 12_000, 11_025, 8_000})
@@ -244,7 +245,9 @@ class _Job:
         shown[-1] = replace(shown[-1], end_pts=_end(self.cut.clip, shown[-1]))
         excerpt = self._excerpt(
             shown,
-            _Source(passage.time_base, passage.codec, passage.track, passage.audio_rate, passage.seek_pts),
+            _Source(
+                passage.time_base, passage.codec, passage.track, passage.audio_rate, passage.seek_pts, passage.shown
+            ),
         )
         try:
             made = remux(
@@ -302,7 +305,7 @@ class _Job:
             name=self.name,
             codec=source.codec,
             track=source.track,
-            shown=shown_as(self.source, source.track, seek_pts=source.seek_pts),
+            shown=source.shown or shown_as(self.source, source.track, seek_pts=source.seek_pts),
         )
 
     def _check_same(self, codec: str, time_base: Fraction) -> None:
@@ -323,6 +326,7 @@ class _Source(NamedTuple):
     track: int
     audio_rate: int
     seek_pts: int | None
+    shown: Shown | None = None
 
 
 def _missing(source: Path, clip: Clip, excerpt: Excerpt, shown: list[int]) -> int:

@@ -8,7 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, cast
 
-from pipeline.media.container import UNTIMED
+from pipeline.media.clean import shown_of
+from pipeline.media.container import MISREAD, UNTIMED
 from pipeline.media.decode import open_video
 from pipeline.media.units import Header, Key, Taken, key_of, take_apart
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from av.video.stream import VideoStream
 
     from pipeline.clip import Stream
+    from pipeline.media.clean import Shown
     from pipeline.media.decode import Video
     from pipeline.media.units import Coding
 
@@ -61,7 +63,8 @@ class Passage:
     """The frames of an asked time: their pts, ascending, and that of the frame after the last, where there is one.
 
     native: what can be copied, None for nothing, and then `why`. header: what the stream's description says. keys:
-    every parameter set that is in force somewhere in it. seek_pts: where reading may begin.
+    every parameter set that is in force somewhere in it. seek_pts: where reading may begin. shown: how it is to be
+    shown, None where that is not known by the first packet.
     """
 
     pts: tuple[int, ...]
@@ -75,6 +78,7 @@ class Passage:
     codec: Coding
     track: int
     audio_rate: int
+    shown: Shown | None
 
 
 def read_passage(path: Path, known: Stream, *, start_pts: int, stop_pts: int) -> Passage:
@@ -100,9 +104,11 @@ def _read(video: Video, known: Stream, start_pts: int, stop_pts: int) -> Passage
     header = Header.read(cast("Coding", video.codec), video.extradata)
     stated = header.by_key
     force, pieces, after, last = dict(stated), list[Piece](), list[int](), (0, 0)
-    changed, room = False, _IN_MEMORY
-    for packet in video.packets():
+    changed, room, look = False, _IN_MEMORY, cast("Shown | None", None)
+    for number, packet in enumerate(video.packets()):
         pts = _time(packet)
+        if not number and packet.is_keyframe:
+            look = _shown(packet)
         taken = take_apart(header, bytes(packet), only_pictures=True)
         for unit in taken.sets:
             key = key_of(header.coding, unit)
@@ -139,7 +145,17 @@ def _read(video: Video, known: Stream, start_pts: int, stop_pts: int) -> Passage
         header.coding,
         video.stream_index,
         video.audio_rate,
+        look,
     )
+
+
+def _shown(packet: Packet[VideoStream]) -> Shown | None:
+    """Return how a film is to be shown, by its first packet alone; None where that gives no picture."""
+    try:
+        frame = next(iter([*packet.decode(), *packet.stream.codec_context.decode(None)]), None)
+    except MISREAD:
+        return None
+    return None if frame is None else shown_of(frame)
 
 
 def _time(packet: Packet[VideoStream]) -> int:

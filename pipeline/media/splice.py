@@ -31,6 +31,7 @@ from pipeline.media.units import (
     renumbered,
     sampling_of,
     split,
+    take_apart,
 )  # fmt: skip
 
 if TYPE_CHECKING:
@@ -85,7 +86,23 @@ def described(path: Path, coding: Coding) -> Header:
         with open_file(path) as container:
             return Header.read(coding, container.streams.video[0].codec_context.extradata or b"")
     except (av.FFmpegError, OSError, ValueError, IndexError) as error:
-        raise ClipError("transcode", f"an encoded part cannot be read: {said(error)}") from error
+        raise ClipError("transcode", f"a part cannot be read: {said(error)}") from error
+
+
+def sets_of(path: Path, coding: Coding, own: Sequence[Taken] = ()) -> list[bytes]:
+    """Return the parameter sets of an MP4 of one film, those in its packets too; own: its packets, where they are known.
+
+    Raises ClipError ("transcode").
+    """
+    header = described(path, coding)
+    if own:
+        return [*header.sets, *(unit for taken in own for unit in taken.sets)]
+    try:
+        with open_file(path) as container:
+            read = (bytes(one) for one in packets(container, container.streams.video[0]))
+            return [*header.sets, *(unit for one in read for unit in take_apart(header, one, only_pictures=True).sets)]
+    except (av.FFmpegError, OSError, ValueError, IndexError) as error:
+        raise ClipError("transcode", f"a copied part cannot be read: {said(error)}") from error
 
 
 def splice(target: Path, parts: Sequence[Part], *, time_base: Fraction, last_duration: int, name: str) -> None:

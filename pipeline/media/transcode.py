@@ -22,8 +22,9 @@ from pipeline.errors import LACKING, ClipError
 from pipeline.media.clean import NO_SIDE_DATA, ONLY_PICTURES, PLAIN, Shown, clean_head
 from pipeline.media.container import FORMATS
 from pipeline.media.encode import SAME_EVERYWHERE
+from pipeline.media.extensions import extended
 from pipeline.media.profile import Profile
-from pipeline.media.splice import Part, splice
+from pipeline.media.splice import Part, sets_of, splice
 from pipeline.media.veil import BLOCK
 
 if TYPE_CHECKING:
@@ -56,10 +57,6 @@ _ENCODERS: Final[dict[str, tuple[str, int, dict[str, str], dict[str, Any]]]] = {
 _HUSH: Final = 2048
 # What a hole in the sound is: longer than the jitter of time stamps, shorter than a packet (20 ms and more).
 _SOUND_HOLE_S: Final = 0.015
-# What ffmpeg's `trace_headers` says of a bit of an extension, and of room for more in the head of each slice.
-_EXTENSION: Final = re.compile(
-    r"\] +\d+ +(?:extension_data|(?:slice_segment_header_extension_present_flag|num_extra_slice_header_bits) .*= [1-9])"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,15 +266,14 @@ def copy(
     """
     if excerpt.codec not in ONLY_PICTURES:
         raise ClipError("transcode", f"packets of {excerpt.codec} cannot be copied without what else is in them")
-    if run is not None and _needs_no_program(run, excerpt):
+    own = run.packets if run is not None and _needs_no_program(run, excerpt) else ()
+    if run is not None and own:
         order = tuple(at - excerpt.first_pts for at in run.order)
-        part = Part(source, order, encoded=False, track=excerpt.track, own=run.packets)
-        splice(
-            target, [part], time_base=excerpt.time_base, last_duration=excerpt.last_duration, name=excerpt.name
-        )
+        part = Part(source, order, encoded=False, track=excerpt.track, own=own)
+        splice(target, [part], time_base=excerpt.time_base, last_duration=excerpt.last_duration, name=excerpt.name)
     else:
         _copy(source, target, excerpt, timeout_s)
-    if excerpt.codec == "hevc" and _has_extensions(target, timeout_s):
+    if excerpt.codec == "hevc" and extended(sets_of(target, "hevc", own)):
         target.unlink()
         raise ClipError("transcode", "its parameter sets or slices have room for data of extensions nobody has defined")
 
@@ -297,22 +293,6 @@ def _copy(source: Path, target: Path, excerpt: Excerpt, timeout_s: float) -> Non
     if excerpt.sound is not None:
         streams.append(_sound(clip, excerpt))
     _run(streams, target, {"c:v": "copy"} | _container(excerpt, excerpt.codec, f"{keep},setts={shift}"), timeout_s)
-
-
-def _has_extensions(target: Path, timeout_s: float) -> bool:
-    """Tell whether HEVC brings bits of extensions nobody has defined; ffmpeg's filters write them on as they are.
-
-    In the heads of slices they are announced by the parameter sets, which are all that is looked at.
-    """
-    units = {"bsf:v": "filter_units=pass_types=32-34,trace_headers", "loglevel": "info"}
-    options = {"c:v": "copy", "f": "null", "timelimit": math.ceil(timeout_s) + 1} | units
-    told = ffmpeg.output(ffmpeg.input(f"file:{target.resolve()}")["v:0"], "-", **options)
-    command: list[str] = told.global_args("-hide_banner", "-nostdin").compile(cmd=program())
-    pipe, null = subprocess.PIPE, subprocess.DEVNULL
-    with subprocess.Popen(command, stdin=null, stdout=null, stderr=pipe, text=True, errors="replace") as reader:
-        found = any(_EXTENSION.search(line) for line in reader.stderr or ())
-        reader.kill()
-    return found
 
 
 def _until(end: object, usual: object, *, stated: bool = True) -> str:
