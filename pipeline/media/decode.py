@@ -128,6 +128,11 @@ class Video:
         return self._account.concealed + self._account.leaning
 
     @property
+    def template(self) -> VideoStream:
+        """The stream itself, to write packets of it beside: valid as long as the video is open."""
+        return self._video
+
+    @property
     def extradata(self) -> bytes:
         """The description of the coding that the container keeps, b"" where it keeps none."""
         return self._video.codec_context.extradata or b""

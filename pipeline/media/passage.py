@@ -5,6 +5,7 @@ Nothing is decoded. A file whose packets do not tell all of that is refused (`Un
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, cast
 
@@ -14,6 +15,7 @@ from pipeline.media.decode import open_video
 from pipeline.media.units import Header, Key, Taken, key_of, take_apart
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from fractions import Fraction
     from pathlib import Path
 
@@ -47,7 +49,8 @@ class Native:
     """The run of packets that is copied: the frames with start_pts <= pts < stop_pts; packets in decoding order.
 
     order: their pts. open: whether its first picture begins a sequence only after an end of the one before (see
-    `Taken`). held: whether all of them are in memory, as they stand in an MP4.
+    `Taken`). held: whether all of them are in memory, as they stand in an MP4. template: their stream, as long as the
+    passage is open.
     """
 
     start_pts: int
@@ -56,6 +59,7 @@ class Native:
     order: tuple[int, ...]
     open: bool
     held: bool
+    template: VideoStream
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +85,9 @@ class Passage:
     shown: Shown | None
 
 
-def read_passage(path: Path, known: Stream, *, start_pts: int, stop_pts: int) -> Passage:
-    """Read the packets with start_pts <= pts < stop_pts of the film that an earlier pass found.
+@contextmanager
+def read_passage(path: Path, known: Stream, *, start_pts: int, stop_pts: int) -> Iterator[Passage]:
+    """Read the packets with start_pts <= pts < stop_pts of the film that an earlier pass found, and leave it open.
 
     Raises UnreadError where packets do not tell what is shown: codecs other than H.264 and HEVC, containers that keep
     no time of showing or not of each frame (AVI, ASF, program and raw streams), damaged packets, a time that stands
@@ -95,9 +100,10 @@ def read_passage(path: Path, known: Stream, *, start_pts: int, stop_pts: int) ->
         if video.kind in UNTIMED or video.by_order:
             raise UnreadError("its container does not tell when each frame is shown")
         try:
-            return _read(video, known, start_pts, stop_pts)
+            passage = _read(video, known, start_pts, stop_pts)
         except (ValueError, IndexError) as error:
             raise UnreadError(str(error)) from error
+        yield passage
 
 
 def _read(video: Video, known: Stream, start_pts: int, stop_pts: int) -> Passage:
@@ -132,7 +138,7 @@ def _read(video: Video, known: Stream, start_pts: int, stop_pts: int) -> Passage
     short = not after and end + step < known.end_pts
     if short or (not after and start_pts <= known.first_pts and len(shown) != known.frames):
         raise UnreadError("it is no longer all of its clip")
-    native, why = _native(pieces, changed=changed, header=header)
+    native, why = _native(pieces, video.template, changed=changed, header=header)
     return Passage(
         tuple(shown),
         end,
@@ -168,7 +174,7 @@ def _time(packet: Packet[VideoStream]) -> int:
     return packet.pts
 
 
-def _native(pieces: list[Piece], *, changed: bool, header: Header) -> tuple[Native | None, str]:
+def _native(pieces: list[Piece], template: VideoStream, *, changed: bool, header: Header) -> tuple[Native | None, str]:
     """Choose the run: from the first clean picture, to where a frame follows that leans on one beyond the end.
 
     Leading pictures are left to the part before: those that lean on it have to be, and the others are few.
@@ -185,7 +191,8 @@ def _native(pieces: list[Piece], *, changed: bool, header: Header) -> tuple[Nati
             order = tuple(one.pts for one in run)
             last, held = max(order), header.length in {0, 4} and all(one.taken.held for one in run)
             stop = min((one.pts for one in pieces if one.asked and one.pts > last), default=last + 1)
-            return Native(first.pts, stop, tuple(one.taken for one in run), order, first.taken.open, held), ""
+            own = tuple(one.taken for one in run)
+            return Native(first.pts, stop, own, order, first.taken.open, held, template), ""
     return None, why
 
 

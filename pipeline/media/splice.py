@@ -7,7 +7,7 @@ import io
 from contextlib import ExitStack
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
 import av
 from av.bitstream import BitStreamFilterContext
@@ -48,20 +48,26 @@ _START: Final = b"\x00\x00\x00\x01"
 _PROFILES: Final = {66: "baseline", 77: "main", 100: "high", 110: "high10", 122: "high422", 244: "high444"}
 
 
+class Own(NamedTuple):
+    """Packets of the camera that were taken apart before, and their stream, which is open."""
+
+    packets: Sequence[Taken]
+    video: VideoStream
+
+
 @dataclass(frozen=True, slots=True)
 class Part:
     """A file of packets, and the pts of its pictures in the order of decoding, in the product's time base.
 
-    encoded: whether they were encoded to stand beside the camera's. ends: whether its sequence has to be ended. track:
-    the number of its stream in the file. own: its packets, where they were taken out of the camera's file before.
+    encoded: whether they were encoded to stand beside the camera's. ends: whether its sequence has to be ended.
+    own: its packets, where they were taken out of the camera's file before; then nothing is read of it.
     """
 
     path: Path
     pts: tuple[int, ...]
     encoded: bool
     ends: bool = False
-    track: int = 0
-    own: tuple[Taken, ...] = ()
+    own: Own | None = None
 
 
 def profile_name(header: Header) -> tuple[str, int]:
@@ -90,9 +96,9 @@ def described(path: Path, coding: Coding) -> Header:
 
 
 def sets_of(path: Path, coding: Coding, own: Sequence[Taken] = ()) -> list[bytes]:
-    """Return the parameter sets of an MP4 of one film, those in its packets too; own: its packets, where they are known.
+    """Return the parameter sets of an MP4 of one film, those in its packets too.
 
-    Raises ClipError ("transcode").
+    own: its packets, where they are known. Raises ClipError ("transcode").
     """
     header = described(path, coding)
     if own:
@@ -114,16 +120,15 @@ def splice(target: Path, parts: Sequence[Part], *, time_base: Fraction, last_dur
     """
     try:
         with ExitStack() as stack:
-            films = [stack.enter_context(open_file(part.path)) for part in parts]
-            heard = stack.enter_context(open_file(parts[0].path))
-            pieces = [_Film.of(film, part) for film, part in zip(films, parts, strict=True)]
+            pieces = [_Film.of(part, stack) for part in parts]
+            heard = None if parts[0].own else stack.enter_context(open_file(parts[0].path))
             out = stack.enter_context(av.open(str(target), "w", format="mp4", container_options=_options(time_base)))
             if name:
                 out.metadata["comment"] = name
             streams: list[Iterator[Packet[Any]]] = [
                 _timed(_add_pictures(out, pieces, time_base), pieces, last_duration)
             ]
-            if heard.streams.audio and not parts[0].own:
+            if heard is not None and heard.streams.audio:
                 streams.append(_sound(heard, out))
             for packet in heapq.merge(*streams, key=_at):
                 out.mux_one(packet)
@@ -136,20 +141,21 @@ def splice(target: Path, parts: Sequence[Part], *, time_base: Fraction, last_dur
 class _Film:
     """An opened part: its pictures, and what their description says."""
 
-    container: InputContainer
+    container: InputContainer | None
     video: VideoStream
     part: Part
     header: Header
 
     @classmethod
-    def of(cls, container: InputContainer, part: Part) -> _Film:
-        video = cast("VideoStream", container.streams[part.track])
+    def of(cls, part: Part, stack: ExitStack) -> _Film:
+        container = None if part.own else stack.enter_context(open_file(part.path))
+        video = part.own.video if part.own else cast("InputContainer", container).streams.video[0]
         coding = cast("Coding", video.codec_context.codec.canonical_name)
         return cls(container, video, part, Header.read(coding, video.codec_context.extradata or b""))
 
     def units(self) -> Iterator[tuple[bytes, bool]]:
         """Yield the packets as they are to be written, and whether each is a keyframe."""
-        if self.part.own:
+        if self.container is None:
             yield from self._own()
             return
         changed = self.part.encoded and self.header.coding == "hevc"
@@ -165,11 +171,10 @@ class _Film:
                 data = joined(split(data, self.header.length))
             yield data, packet.is_keyframe
 
-
     def _own(self) -> Iterator[tuple[bytes, bool]]:
         """Yield the camera's packets; those of more than slices pass the filters that leave nothing behind a header."""
         strict = BitStreamFilterContext(ONLY_PICTURES[self.header.coding], self.video)
-        for taken in self.part.own:
+        for taken in self.part.own.packets if self.part.own else ():
             data = taken.data
             if not taken.plain:
                 if not self.header.length:
@@ -197,7 +202,7 @@ def _add_pictures(out: OutputContainer, films: Sequence[_Film], time_base: Fract
     keys = [key_of(coding, unit) for unit in (*own.header.sets, *added)]
     if len(set(keys)) < len(keys):
         raise ValueError("two parameter sets would have one number")
-    if own.part.own and _cleaned(own) != own.header.sets:
+    if own.container is None and _cleaned(own) != own.header.sets:
         raise ValueError("more than parameter sets stands in its description")
     stream = out.add_stream_from_template(own.video, opaque=True)
     stream.time_base, stream.disposition = time_base, Disposition.default

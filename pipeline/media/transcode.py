@@ -24,14 +24,15 @@ from pipeline.media.container import FORMATS
 from pipeline.media.encode import SAME_EVERYWHERE
 from pipeline.media.extensions import extended
 from pipeline.media.profile import Profile
-from pipeline.media.splice import Part, sets_of, splice
+from pipeline.media.splice import Own, Part, sets_of, splice
 from pipeline.media.veil import BLOCK
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from pipeline.media.feed import Feed
     from pipeline.media.passage import Native
+    from pipeline.media.units import Taken
 
 Node: TypeAlias = Any  # a node of ffmpeg-python's graph; the package ships no types
 
@@ -254,9 +255,7 @@ def _bare(picture: Node, pixels: str) -> Node:
     return picture.filter("format", pixels)
 
 
-def copy(
-    source: Path, target: Path, excerpt: Excerpt, *, run: Native | None = None, timeout_s: float = 3600
-) -> None:
+def copy(source: Path, target: Path, excerpt: Excerpt, *, run: Native | None = None, timeout_s: float = 3600) -> None:
     """Copy the pictures' packets of an excerpt into an MP4 without decoding them, none from before or after it.
 
     Whether they can be decoded on their own is for the caller to see. Of the packets only what pictures are made of is
@@ -266,10 +265,10 @@ def copy(
     """
     if excerpt.codec not in ONLY_PICTURES:
         raise ClipError("transcode", f"packets of {excerpt.codec} cannot be copied without what else is in them")
-    own = run.packets if run is not None and _needs_no_program(run, excerpt) else ()
-    if run is not None and own:
-        order = tuple(at - excerpt.first_pts for at in run.order)
-        part = Part(source, order, encoded=False, track=excerpt.track, own=own)
+    own: Sequence[Taken] = ()
+    if run is not None and _needs_no_program(run, excerpt):
+        own, order = run.packets, tuple(at - excerpt.first_pts for at in run.order)
+        part = Part(source, order, encoded=False, own=Own(run.packets, run.template))
         splice(target, [part], time_base=excerpt.time_base, last_duration=excerpt.last_duration, name=excerpt.name)
     else:
         _copy(source, target, excerpt, timeout_s)
