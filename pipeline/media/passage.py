@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Final, NamedTuple, cast
 
-from pipeline.media.clean import shown_of
+from pipeline.media.clean import PLAIN, shown_of
 from pipeline.media.container import MISREAD, UNTIMED
 from pipeline.media.decode import open_video
-from pipeline.media.units import Header, Key, Taken, key_of, take_apart
+from pipeline.media.units import Header, Key, Taken, key_of, notes_of, take_apart
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from pipeline.media.units import Coding
 
 
+_OF_SHOWING: Final = frozenset({47, 137, 144})  # SEI: display orientation, mastering display, content light level
 _IN_MEMORY: Final = 64 << 20  # bytes of packets: some minutes of a street
 
 
@@ -35,8 +36,7 @@ class UnreadError(Exception):
     """Why the packets of a file do not tell its frames; then they have to be decoded."""
 
 
-@dataclass(frozen=True, slots=True)
-class Piece:
+class Piece(NamedTuple):
     """A packet in the order of decoding: its pts, and what it is. asked: whether it is a frame of the asked time."""
 
     pts: int
@@ -114,7 +114,7 @@ def _read(video: Video, known: Stream, start_pts: int, stop_pts: int) -> Passage
     for number, packet in enumerate(video.packets()):
         pts = _time(packet)
         if not number and packet.is_keyframe:
-            look = _shown(packet)
+            look = _shown(packet, header)
         taken = take_apart(header, bytes(packet), only_pictures=True)
         for unit in taken.sets:
             key = key_of(header.coding, unit)
@@ -155,8 +155,13 @@ def _read(video: Video, known: Stream, start_pts: int, stop_pts: int) -> Passage
     )
 
 
-def _shown(packet: Packet[VideoStream]) -> Shown | None:
-    """Return how a film is to be shown, by its first packet alone; None where that gives no picture."""
+def _shown(packet: Packet[VideoStream], header: Header) -> Shown | None:
+    """Return how a film is to be shown, by its first packet alone; None where that gives no picture.
+
+    What its container says of that is copied with its packets, so that only their own notes are looked for.
+    """
+    if not notes_of(header.coding, bytes(packet), header.length) & _OF_SHOWING:
+        return PLAIN
     try:
         frame = next(iter([*packet.decode(), *packet.stream.codec_context.decode(None)]), None)
     except MISREAD:
@@ -169,7 +174,7 @@ def _time(packet: Packet[VideoStream]) -> int:
         raise UnreadError("a packet came damaged")
     if packet.pts is None:
         raise UnreadError("its packets do not all tell when they are shown")
-    if packet.has_sidedata("new_extradata"):
+    if any(one.data_type == "new_extradata" for one in packet.iter_sidedata()):
         raise UnreadError("its description changes on the way")
     return packet.pts
 

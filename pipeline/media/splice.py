@@ -238,9 +238,10 @@ def _timed(stream: VideoStream, films: Sequence[_Film], last_duration: int) -> I
     before = [shown[0] - step * (lead - at) for at in range(lead)]
     ends = [*shown[1:], shown[-1] + last_duration]
     given = (one for film in films for one in film.units())
+    base = cast("Fraction", stream.time_base)
     for at, (pts, (data, key)) in enumerate(zip(order, given, strict=True)):
-        packet = cast("Packet[VideoStream]", Packet(data))
-        packet.stream, packet.time_base = stream, cast("Fraction", stream.time_base)
+        packet: Packet[Any] = Packet(data)
+        packet.stream, packet.time_base = stream, base
         packet.pts, packet.dts = pts, before[at] if at < lead else shown[at - lead]
         packet.duration, packet.is_keyframe = ends[place[pts]] - pts, key
         yield packet

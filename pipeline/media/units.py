@@ -9,7 +9,7 @@ import hashlib
 import re
 import struct
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final, Literal, NamedTuple, TypeAlias
 
 Coding: TypeAlias = Literal["h264", "hevc"]
@@ -41,9 +41,14 @@ _KINDS: Final[dict[Coding, _Kinds]] = {
 }
 # Profiles of H.264 whose SPS says how chroma is sampled; the others know 4:2:0 of 8 bits alone.
 _WITH_CHROMA: Final = frozenset({44, 83, 86, 100, 110, 118, 122, 128, 134, 135, 138, 139, 144, 244})
-_PLAIN_H264: Final = frozenset({1, 5})
-_PLAIN_HEVC: Final = frozenset({*range(10), *range(16, 22)})
 _CLOSED: Final = frozenset({5, 19, 20})  # IDR: also for a decoder that is in the middle of a sequence
+
+
+# The heads of slices of the one layer, how long they are and the kind of each: no part of a slice, nothing forbidden.
+_HEADS: Final[dict[Coding, tuple[int, dict[bytes, int]]]] = {
+    "h264": (1, {bytes([importance << 5 | kind]): kind for importance in range(4) for kind in (1, 5)}),
+    "hevc": (2, {bytes([kind << 1, late]): kind for kind in (*range(10), *range(16, 22)) for late in range(1, 8)}),
+}
 
 
 class Key(NamedTuple):
@@ -93,8 +98,7 @@ class Header:
         return {key_of(self.coding, unit): unit for unit in self.sets}
 
 
-@dataclass(frozen=True, slots=True)
-class Taken:
+class Taken(NamedTuple):
     """A packet taken apart: its units as an MP4 has them, the sets in it, and what kind of picture it is.
 
     clean: all that is shown after it can be decoded from it on. open: clean, and yet a decoder takes it for the
@@ -116,7 +120,7 @@ class Taken:
 
     def sealed(self) -> Taken:
         """Return it without its units, which are known by their digest."""
-        return replace(self, data=self.digest, held=False)
+        return self._replace(data=self.digest, held=False)
 
     def same(self, other: Taken) -> bool:
         """Tell whether both have the same units, byte for byte."""
@@ -126,11 +130,11 @@ class Taken:
 def take_apart(header: Header, packet: bytes, *, only_pictures: bool) -> Taken:
     """Take a packet apart; only_pictures: leave out what may not leave. Raises ValueError."""
     coding, kinds = header.coding, _KINDS[header.coding]
-    if header.length == 4 and 6 < len(packet) == 4 + int.from_bytes(packet[:4]) and packet[-1]:
-        head = packet[4:6]  # of its only unit, as most packets are
-        if _is_plain(coding, head):
-            first = kind_of(coding, head)
-            return Taken(packet, (), first in kinds.clean, first in kinds.clean - _CLOSED, plain=True)
+    size, plain = _HEADS[coding]
+    first = plain.get(packet[4 : 4 + size])
+    # Most packets are one slice.
+    if first is not None and header.length == 4 and int.from_bytes(packet[:4]) == len(packet) - 4 and packet[-1]:
+        return Taken(packet, (), first in kinds.clean, first in kinds.clean - _CLOSED, plain=True)
     units = [(kind_of(coding, unit), unit) for unit in split(packet, header.length)]
     kept = [(kind, unit) for kind, unit in units if not only_pictures or kind in kinds.kept]
     # Of H.264 the second field of a clean picture may be another kind.
@@ -140,15 +144,31 @@ def take_apart(header: Header, packet: bytes, *, only_pictures: bool) -> Taken:
         tuple(unit for kind, unit in kept if kind in kinds.sets),
         begun in kinds.clean,
         begun in kinds.clean - _CLOSED,
-        plain=all(_is_plain(coding, unit) for _, unit in kept),
+        plain=all(unit[:size] in plain for _, unit in kept),
     )
 
 
-def _is_plain(coding: Coding, unit: bytes) -> bool:
-    """Tell whether a unit is a slice of the one layer, by its head: no part of a slice, nothing that is forbidden."""
-    if coding == "hevc":
-        return len(unit) > 1 and unit[0] >> 1 in _PLAIN_HEVC and not unit[0] & 1 and not unit[1] >> 3
-    return unit[0] & 0x9F in _PLAIN_H264
+def notes_of(coding: Coding, packet: bytes, length: int) -> frozenset[int]:
+    """Return the types of the SEI messages of a packet (H.264 7.3.2.3, HEVC 7.3.5). Raises ValueError."""
+    found = set[int]()
+    head, kinds = (2, {39, 40}) if coding == "hevc" else (1, {6})
+    for unit in split(packet, length):
+        if kind_of(coding, unit) in kinds:
+            data, at = unit.replace(b"\x00\x00\x03", b"\x00\x00"), head
+            while at + 2 < len(data):
+                kind, at = _summed(data, at)
+                size, at = _summed(data, at)
+                found.add(kind)
+                at += size
+    return frozenset(found)
+
+
+def _summed(data: bytes, at: int) -> tuple[int, int]:
+    """Read a number that is written as bytes of 255 and the rest; returns it and where it ends."""
+    end = at
+    while data[end : end + 1] == b"\xff":
+        end += 1
+    return 255 * (end - at) + int.from_bytes(data[end : end + 1]), end + 1
 
 
 def split(data: bytes, length: int) -> Iterator[bytes]:
