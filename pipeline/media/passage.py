@@ -160,7 +160,7 @@ def _shown(packet: Packet[VideoStream], header: Header) -> Shown | None:
 
     What its container says of that is copied with its packets, so that only their own notes are looked for.
     """
-    if not notes_of(header.coding, bytes(packet), header.length) & _OF_SHOWING:
+    if not header.more and not notes_of(header.coding, bytes(packet), header.length) & _OF_SHOWING:
         return PLAIN
     try:
         frame = next(iter([*packet.decode(), *packet.stream.codec_context.decode(None)]), None)

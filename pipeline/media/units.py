@@ -62,19 +62,22 @@ class Key(NamedTuple):
 class Header:
     """What a stream's description says (avcC, hvcC, or units with start codes): its parameter sets, in order.
 
-    length: bytes of the number before each unit of a packet; 0 where units have start codes.
+    length: bytes of the number before each unit of a packet; 0 where units have start codes. more: whether it holds
+    other units as well.
     """
 
     coding: Coding
     sets: tuple[bytes, ...]
     length: int
+    more: bool = False
 
     @classmethod
     def read(cls, coding: Coding, extradata: bytes) -> Header:
         """Read a description. Raises ValueError where it cannot be one."""
         if extradata[:1] != b"\x01" or len(extradata) < 7:
-            units = tuple(unit for unit in split(extradata, 0) if kind_of(coding, unit) in _KINDS[coding].sets)
-            return cls(coding, units, 0)
+            units = tuple(split(extradata, 0))
+            stated = tuple(unit for unit in units if kind_of(coding, unit) in _KINDS[coding].sets)
+            return cls(coding, stated, 0, more=stated != units)
         found: list[bytes] = []
         try:
             if coding == "h264":
@@ -90,7 +93,7 @@ class Header:
         except IndexError as error:
             raise ValueError(f"the description of its {coding} cannot be read") from error
         kept = tuple(_plain(unit) for unit in found if kind_of(coding, unit) in _KINDS[coding].sets)
-        return cls(coding, kept, length)
+        return cls(coding, kept, length, more=len(kept) < len(found))
 
     @property
     def by_key(self) -> dict[Key, bytes]:
