@@ -34,7 +34,12 @@ def programs(monkeypatch: pytest.MonkeyPatch) -> list[object]:
     from pipeline.media import transcode  # noqa: PLC0415 - the module, not what it exports
 
     real = transcode._copy
-    monkeypatch.setattr(transcode, "_copy", lambda *given: (noted.append(given), real(*given)))
+
+    def noting(*given: Any) -> None:
+        noted.append(given)
+        real(*given)
+
+    monkeypatch.setattr(transcode, "_copy", noting)
     return noted
 
 
