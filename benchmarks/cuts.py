@@ -22,13 +22,14 @@ from benchmarks import report
 from benchmarks.stages import Side, lengthen, pair
 from pipeline.clip import Clip
 from pipeline.media import remux
+from pipeline.media.container import open_file
 from pipeline.media.cut import Cut, Product, make_cut
 from pipeline.media.decode import open_video
 from pipeline.media.encode import encode
 from pipeline.media.profile import Profile
-from pipeline.media.proof import Played
+from pipeline.media.proof import Played, Witness
 from pipeline.media.transcode import program
-from pipeline.media.units import Coding, Header, take_apart
+from pipeline.media.units import Coding, Header
 from pipeline.span import NS, Span
 from simulation.scene import Scene, render
 
@@ -73,11 +74,14 @@ def play_now() -> Callable[..., Played]:
 def without_decode(played: Played) -> Iterator[None]:
     """Let a product be read and its packets be taken apart meanwhile, and nothing of it be decoded."""
 
-    def read(path: Path, coding: Coding, **_: Any) -> Played:  # noqa: ANN401 - what it would compare
-        with open_video(path) as video:
-            header = Header.read(coding, video.extradata)
-            found = [take_apart(header, bytes(packet), only_pictures=False).digest for packet in video.packets()]
-        if found != played.digests:
+    def read(path: Path, coding: Coding, witness: Witness, **_: Any) -> Played:  # noqa: ANN401 - what it would compare
+        with open_file(path, skip_frame="all") as container:
+            video = container.streams.video[0]
+            witness.header = Header.read(coding, video.codec_context.extradata or b"")
+            for packet in container.demux(video):
+                if packet.size:
+                    witness(packet)
+        if (witness.packets, witness.native) != (played.packets, played.native):
             raise SystemExit("the product is not the one that was decoded: its time means nothing")
         return played
 
@@ -146,8 +150,8 @@ def _last_played() -> Iterator[list[Played]]:
     found: list[Played] = []
     real = play_now()
 
-    def noting(path: Path, coding: Coding, **named: Any) -> Played:  # noqa: ANN401 - those of `play`
-        found.append(real(path, coding, **named))
+    def noting(path: Path, coding: Coding, witness: Witness, **named: Any) -> Played:  # noqa: ANN401 - those of `play`
+        found.append(real(path, coding, witness, **named))
         return found[-1]
 
     setattr(remux, _PLAY, noting)

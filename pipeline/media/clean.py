@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from av.sidedata.sidedata import SideData
+    from av.video.frame import VideoFrame
     from av.video.stream import VideoStream
 
 # Units by the number of their type. H.264: slices, parameter sets, end of sequence; HEVC: slices of pictures that it
@@ -77,12 +78,16 @@ def shown_as(path: Path, track: int, *, seek_pts: int | None = None) -> Shown:
         video.codec_context.thread_count = 1
         if seek_pts is not None:
             container.seek(seek_pts, stream=video)
-        frame = next(container.decode(video))
-        told: dict[str, Any] = {}
-        for data in cast("Iterator[SideData]", iter(frame.side_data)):  # not a mapping from its keys, as its type says
-            told |= _options(data.type.name, bytes(cast("bytes", data)))
-        return Shown(bool(frame.interlaced_frame), told)
+        return shown_of(next(container.decode(video)))
     return PLAIN
+
+
+def shown_of(frame: VideoFrame) -> Shown:
+    """Return how a stream is to be shown, by its first frame."""
+    told: dict[str, Any] = {}
+    for data in cast("Iterator[SideData]", iter(frame.side_data)):  # not a mapping from its keys, as its type says
+        told |= _options(data.type.name, bytes(cast("bytes", data)))
+    return Shown(bool(frame.interlaced_frame), told)
 
 
 def clean_head(path: Path) -> None:

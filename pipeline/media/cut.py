@@ -19,7 +19,7 @@ from pipeline.media.decode import LIBAV
 from pipeline.media.encoded import encode
 from pipeline.media.likeness import Album
 from pipeline.media.packets import count
-from pipeline.media.passage import Passage, UnreadError, read_passage
+from pipeline.media.passage import UnreadError, read_passage
 from pipeline.media.profile import Profile
 from pipeline.media.proof import Frame, Wanted, difference, frames
 from pipeline.media.remux import Made, Method, remux
@@ -28,9 +28,12 @@ from pipeline.media.veil import Veil, veil_of
 from pipeline.span import NS, Span
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from pipeline.activity import Activity
+    from pipeline.media.clean import Shown
+    from pipeline.media.passage import Passage
 
 # Sampling rates that AAC has a number for, up to what players take.
 _AAC_HZ: Final = frozenset({48_000, 44_100, 32_000, 24_000, 22_050, 16_000, 12_000, 11_025, 8_000})
@@ -151,15 +154,17 @@ class _Job:
     profile: Profile
     veil: Veil | None
     why: str = ""
-    passage: Passage | None = None
 
     @property
     def bounds(self) -> tuple[int, int]:
         """The pts of the asked time, half-open."""
         return self.cut.clip.pts_at(self.span.start_ns), self.cut.clip.pts_at(self.span.end_ns)
 
-    def own(self) -> tuple[Made, Excerpt, list[Frame]] | None:
-        """Make it with the camera's own packets, by what they tell of themselves; None where that cannot be."""
+    def own(self, decoded: Sequence[Frame] = ()) -> tuple[Made, Excerpt, list[Frame]] | None:
+        """Make it with the camera's own packets, by what they tell of themselves; None where that cannot be.
+
+        decoded: its frames, none of them damaged: without them a clip with damaged frames is left alone.
+        """
         clip, profile = self.cut.clip, self.profile
         start, stop = self.bounds
         if self.cut.cover:
@@ -169,21 +174,22 @@ class _Job:
             self.why = "the profile asks for other pictures than the camera's"
             return None
         try:
-            passage = read_passage(self.source, clip.stream, start_pts=start, stop_pts=stop)
+            with read_passage(self.source, clip.stream, start_pts=start, stop_pts=stop) as passage:
+                self._check_same(passage.codec, passage.time_base)
+                if not passage.pts:
+                    raise self._empty()
+                self.why = passage.why
+                if passage.native is None:
+                    return None
+                ends = [*passage.pts[1:], passage.end_pts]
+                shown = [*decoded] or [Frame(pts, end) for pts, end in zip(passage.pts, ends, strict=True)]
+                if clip.stream.condition.damaged and [frame.pts for frame in decoded] != list(passage.pts):
+                    self.why = "frames of its clip are damaged"
+                    return None
+                return self._remux(shown, passage)
         except UnreadError as error:
             self.why = str(error)
             return None
-        self._check_same(passage.codec, passage.time_base)
-        if not passage.pts:
-            raise self._empty()
-        self.passage, self.why = passage, passage.why
-        if passage.native is None:
-            return None
-        if clip.stream.condition.damaged:
-            self.why = "frames of its clip are damaged"
-            return None
-        ends = [*passage.pts[1:], passage.end_pts]
-        return self._remux([Frame(pts, end) for pts, end in zip(passage.pts, ends, strict=True)], passage)
 
     def encoded(self) -> tuple[Made, Excerpt, list[Frame]]:
         """Decode the source's frames, and make it the first way that stands the comparison with them."""
@@ -196,12 +202,9 @@ class _Job:
             self._check_same(video.codec, video.time_base)
             if not found:
                 raise self._empty()
-            damaged = any(frame.damaged for frame in found)
-            passage = self.passage
-            if passage and clip.stream.condition.damaged and not damaged and passage.native:
-                same = [frame.pts for frame in found] == list(passage.pts)
-                if same and (made := self._remux(found, passage)):
-                    return made
+            sound = not any(frame.damaged for frame in found)
+            if clip.stream.condition.damaged and sound and (made := self.own(found)):
+                return made
             found[-1] = replace(found[-1], end_pts=_end(clip, found[-1]))
             excerpt = self._excerpt(
                 found, _Source(video.time_base, video.codec, video.stream_index, video.audio_rate, video.seek_pts)
@@ -244,7 +247,9 @@ class _Job:
         shown[-1] = replace(shown[-1], end_pts=_end(self.cut.clip, shown[-1]))
         excerpt = self._excerpt(
             shown,
-            _Source(passage.time_base, passage.codec, passage.track, passage.audio_rate, passage.seek_pts),
+            _Source(
+                passage.time_base, passage.codec, passage.track, passage.audio_rate, passage.seek_pts, passage.shown
+            ),
         )
         try:
             made = remux(
@@ -302,7 +307,7 @@ class _Job:
             name=self.name,
             codec=source.codec,
             track=source.track,
-            shown=shown_as(self.source, source.track, seek_pts=source.seek_pts),
+            shown=source.shown or shown_as(self.source, source.track, seek_pts=source.seek_pts),
         )
 
     def _check_same(self, codec: str, time_base: Fraction) -> None:
@@ -323,6 +328,7 @@ class _Source(NamedTuple):
     track: int
     audio_rate: int
     seek_pts: int | None
+    shown: Shown | None = None
 
 
 def _missing(source: Path, clip: Clip, excerpt: Excerpt, shown: list[int]) -> int:

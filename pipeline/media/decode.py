@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import math
 import re
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -125,6 +126,11 @@ class Video:
         They are shown all the same, because leaving a frame out would be the worse evidence.
         """
         return self._account.concealed + self._account.leaning
+
+    @property
+    def template(self) -> VideoStream:
+        """The stream itself, to write packets of it beside: valid as long as the video is open."""
+        return self._video
 
     @property
     def extradata(self) -> bytes:
@@ -308,8 +314,12 @@ def open_video(
     """
     if known is not None:
         track, raw_rate = known.track, 1 / known.time_base
-    target = None if start_pts is None else seek_point(path, start_pts, track=track)
-    with opened(path, max_pixels=max_pixels, track=track, raw_rate=raw_rate) as found:
+    with ExitStack() as stack:
+        again = partial(opened, path, max_pixels=max_pixels, track=track, raw_rate=raw_rate)
+        found = stack.enter_context(again())
+        target = None if start_pts is None else _seek_point(found, start_pts)
+        if start_pts is not None and target is None:
+            found = stack.enter_context(again())  # what was read of it looking for a place does not come again
         container, video = found.container, found.video
         rate = told_rate(container, video, raw_rate)
         context = video.codec_context
@@ -333,23 +343,28 @@ def seek_point(path: Path, pts: int, *, track: Track = "largest") -> int | None:
     what any codec's reordering spans; 1000 where that leads to a keyframe too late, as in a transport stream. A raw
     stream and one that tells the time of some frames only have no times to seek to.
     """
-    with opened(path, max_pixels=MAX_PIXELS, track=track) as (container, video, *_):
-        if container.format.name in UNTIMED:
+    with opened(path, max_pixels=MAX_PIXELS, track=track) as found:
+        return _seek_point(found, pts)
+
+
+def _seek_point(found: Opened, pts: int) -> int | None:
+    container, video = found.container, found.video
+    if container.format.name in UNTIMED:
+        return None
+    per_frame = 1 / Fraction(video.average_rate or 25) / Fraction(video.time_base or 1)
+    latest = pts - math.ceil(32 * per_frame)
+    for frames in (32, 1000):
+        target = pts - math.ceil(frames * per_frame)
+        if target <= (video.start_time or 0):
             return None
-        per_frame = 1 / Fraction(video.average_rate or 25) / Fraction(video.time_base or 1)
-        latest = pts - math.ceil(32 * per_frame)
-        for frames in (32, 1000):
-            target = pts - math.ceil(frames * per_frame)
-            if target <= (video.start_time or 0):
-                return None
-            try:
-                container.seek(target, stream=video)
-                key = next((p for p in packets(container, video) if p.is_keyframe), None)
-            except MISREAD:
-                return None
-            at = None if key is None else key.dts if key.pts is None else key.pts
-            if at is not None and at <= latest:
-                return target
+        try:
+            container.seek(target, stream=video)
+            key = next((p for p in packets(container, video) if p.is_keyframe), None)
+        except MISREAD:
+            return None
+        at = None if key is None else key.dts if key.pts is None else key.pts
+        if at is not None and at <= latest:
+            return target
     return None
 
 

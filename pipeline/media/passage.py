@@ -5,14 +5,17 @@ Nothing is decoded. A file whose packets do not tell all of that is refused (`Un
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Final, NamedTuple, cast
 
-from pipeline.media.container import UNTIMED
+from pipeline.media.clean import PLAIN, shown_of
+from pipeline.media.container import MISREAD, UNTIMED
 from pipeline.media.decode import open_video
-from pipeline.media.units import Header, Key, Taken, key_of, take_apart
+from pipeline.media.units import Header, Key, Taken, key_of, notes_of, take_apart
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from fractions import Fraction
     from pathlib import Path
 
@@ -20,16 +23,20 @@ if TYPE_CHECKING:
     from av.video.stream import VideoStream
 
     from pipeline.clip import Stream
+    from pipeline.media.clean import Shown
     from pipeline.media.decode import Video
     from pipeline.media.units import Coding
+
+
+_OF_SHOWING: Final = frozenset({47, 137, 144})  # SEI: display orientation, mastering display, content light level
+_IN_MEMORY: Final = 64 << 20  # bytes of packets: some minutes of a street
 
 
 class UnreadError(Exception):
     """Why the packets of a file do not tell its frames; then they have to be decoded."""
 
 
-@dataclass(frozen=True, slots=True)
-class Piece:
+class Piece(NamedTuple):
     """A packet in the order of decoding: its pts, and what it is. asked: whether it is a frame of the asked time."""
 
     pts: int
@@ -39,16 +46,20 @@ class Piece:
 
 @dataclass(frozen=True, slots=True)
 class Native:
-    """The run of packets that is copied: the frames with start_pts <= pts < stop_pts; digests in decoding order.
+    """The run of packets that is copied: the frames with start_pts <= pts < stop_pts; packets in decoding order.
 
-    open: whether its first picture begins a sequence only after an end of the one before (see `Taken`).
+    order: their pts. open: whether its first picture begins a sequence only after an end of the one before (see
+    `Taken`). held: whether all of them are in memory, as they stand in an MP4. template: their stream, as long as the
+    passage is open.
     """
 
     start_pts: int
     stop_pts: int
-    digests: tuple[bytes, ...]
+    packets: tuple[Taken, ...]
     order: tuple[int, ...]
     open: bool
+    held: bool
+    template: VideoStream
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +67,8 @@ class Passage:
     """The frames of an asked time: their pts, ascending, and that of the frame after the last, where there is one.
 
     native: what can be copied, None for nothing, and then `why`. header: what the stream's description says. keys:
-    every parameter set that is in force somewhere in it. seek_pts: where reading may begin.
+    every parameter set that is in force somewhere in it. seek_pts: where reading may begin. shown: how it is to be
+    shown, None where that is not known by the first packet.
     """
 
     pts: tuple[int, ...]
@@ -70,10 +82,12 @@ class Passage:
     codec: Coding
     track: int
     audio_rate: int
+    shown: Shown | None
 
 
-def read_passage(path: Path, known: Stream, *, start_pts: int, stop_pts: int) -> Passage:
-    """Read the packets with start_pts <= pts < stop_pts of the film that an earlier pass found.
+@contextmanager
+def read_passage(path: Path, known: Stream, *, start_pts: int, stop_pts: int) -> Iterator[Passage]:
+    """Read the packets with start_pts <= pts < stop_pts of the film that an earlier pass found, and leave it open.
 
     Raises UnreadError where packets do not tell what is shown: codecs other than H.264 and HEVC, containers that keep
     no time of showing or not of each frame (AVI, ASF, program and raw streams), damaged packets, a time that stands
@@ -86,18 +100,21 @@ def read_passage(path: Path, known: Stream, *, start_pts: int, stop_pts: int) ->
         if video.kind in UNTIMED or video.by_order:
             raise UnreadError("its container does not tell when each frame is shown")
         try:
-            return _read(video, known, start_pts, stop_pts)
+            passage = _read(video, known, start_pts, stop_pts)
         except (ValueError, IndexError) as error:
             raise UnreadError(str(error)) from error
+        yield passage
 
 
 def _read(video: Video, known: Stream, start_pts: int, stop_pts: int) -> Passage:
     header = Header.read(cast("Coding", video.codec), video.extradata)
     stated = header.by_key
     force, pieces, after, last = dict(stated), list[Piece](), list[int](), (0, 0)
-    changed = False
-    for packet in video.packets():
+    changed, room, look = False, _IN_MEMORY, cast("Shown | None", None)
+    for number, packet in enumerate(video.packets()):
         pts = _time(packet)
+        if not number and packet.is_keyframe:
+            look = _shown(packet, header)
         taken = take_apart(header, bytes(packet), only_pictures=True)
         for unit in taken.sets:
             key = key_of(header.coding, unit)
@@ -105,7 +122,8 @@ def _read(video: Video, known: Stream, start_pts: int, stop_pts: int) -> Passage
             force[key] = unit
         asked = start_pts <= pts < stop_pts and not packet.is_discard
         if asked or pieces:
-            pieces.append(Piece(pts, asked, taken))
+            room -= len(taken.data)
+            pieces.append(Piece(pts, asked, taken if room >= 0 else taken.sealed()))
         if asked and pts >= last[0]:
             last = pts, packet.duration or 0
         if pts >= stop_pts and not packet.is_discard:
@@ -120,7 +138,7 @@ def _read(video: Video, known: Stream, start_pts: int, stop_pts: int) -> Passage
     short = not after and end + step < known.end_pts
     if short or (not after and start_pts <= known.first_pts and len(shown) != known.frames):
         raise UnreadError("it is no longer all of its clip")
-    native, why = _native(pieces, changed=changed, header=header)
+    native, why = _native(pieces, video.template, changed=changed, header=header)
     return Passage(
         tuple(shown),
         end,
@@ -133,7 +151,22 @@ def _read(video: Video, known: Stream, start_pts: int, stop_pts: int) -> Passage
         header.coding,
         video.stream_index,
         video.audio_rate,
+        look,
     )
+
+
+def _shown(packet: Packet[VideoStream], header: Header) -> Shown | None:
+    """Return how a film is to be shown, by its first packet alone; None where that gives no picture.
+
+    What its container says of that is copied with its packets, so that only their own notes are looked for.
+    """
+    if not header.more and not notes_of(header.coding, bytes(packet), header.length) & _OF_SHOWING:
+        return PLAIN
+    try:
+        frame = next(iter([*packet.decode(), *packet.stream.codec_context.decode(None)]), None)
+    except MISREAD:
+        return None
+    return None if frame is None else shown_of(frame)
 
 
 def _time(packet: Packet[VideoStream]) -> int:
@@ -141,12 +174,12 @@ def _time(packet: Packet[VideoStream]) -> int:
         raise UnreadError("a packet came damaged")
     if packet.pts is None:
         raise UnreadError("its packets do not all tell when they are shown")
-    if packet.has_sidedata("new_extradata"):
+    if any(one.data_type == "new_extradata" for one in packet.iter_sidedata()):
         raise UnreadError("its description changes on the way")
     return packet.pts
 
 
-def _native(pieces: list[Piece], *, changed: bool, header: Header) -> tuple[Native | None, str]:
+def _native(pieces: list[Piece], template: VideoStream, *, changed: bool, header: Header) -> tuple[Native | None, str]:
     """Choose the run: from the first clean picture, to where a frame follows that leans on one beyond the end.
 
     Leading pictures are left to the part before: those that lean on it have to be, and the others are few.
@@ -161,10 +194,10 @@ def _native(pieces: list[Piece], *, changed: bool, header: Header) -> tuple[Nati
         run = _closed([one for one in pieces[begin:] if one.pts >= first.pts])
         if run:
             order = tuple(one.pts for one in run)
-            digests = tuple(one.taken.digest for one in run)
-            later = [one.pts for one in pieces if one.asked and one.pts > max(order)]
-            stop = min(later, default=max(order) + 1)
-            return Native(first.pts, stop, digests, order, first.taken.open), ""
+            last, held = max(order), header.length in {0, 4} and all(one.taken.held for one in run)
+            stop = min((one.pts for one in pieces if one.asked and one.pts > last), default=last + 1)
+            own = tuple(one.taken for one in run)
+            return Native(first.pts, stop, own, order, first.taken.open, held, template), ""
     return None, why
 
 

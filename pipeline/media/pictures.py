@@ -117,7 +117,9 @@ class Pictures:
 
     def packets(self) -> Iterator[Packet[VideoStream]]:
         """Yield the packets that hold something, instead of `shown`. Raises ClipError ("decode")."""
-        return (packet for packet in self._packets() if packet.size)
+        for number, packet in enumerate(packet for packet in self._read() if packet.size):
+            self._check(packet, number)
+            yield packet
 
     def _decoded(self) -> Iterator[VideoFrame]:
         """Yield the frames as the decoder shows them, with libav's errors sorted."""
@@ -133,23 +135,23 @@ class Pictures:
                 continue
             yield from frames
 
+    def _read(self) -> Iterator[Packet[VideoStream]]:
+        try:
+            yield from packets(self._opened.container, self._opened.video)
+        except MISREAD as error:
+            many = len(self.account.times)
+            raise ClipError("decode", f"cannot be read on after {many} frames: {said(error)}") from error
+
+    def _check(self, packet: Packet[VideoStream], number: int) -> None:
+        if not number:
+            check_open(packet, self._opened.container)
+        if packet.is_corrupt and not self._lossy:
+            raise ClipError("decode", f"truncated or damaged at packet {number}; fetch the clip again")
+
     def _packets(self) -> Iterator[Packet[VideoStream]]:
-        container = self._opened.container
-        demux = packets(container, self._opened.video)
-        while True:
-            try:
-                packet = next(demux, None)
-            except MISREAD as error:
-                many = len(self.account.times)
-                raise ClipError("decode", f"cannot be read on after {many} frames: {said(error)}") from error
-            if packet is None:
-                return
+        for packet in self._read():
             if packet.size:
-                if not self.account.packets:
-                    check_open(packet, container)
-                if packet.is_corrupt and not self._lossy:
-                    at = self.account.packets
-                    raise ClipError("decode", f"truncated or damaged at packet {at}; fetch the clip again")
+                self._check(packet, self.account.packets)
                 self.account.met(packet)
                 if self._witness is not None:
                     self._witness(packet)

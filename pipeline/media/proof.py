@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from pipeline.clip import Stream
     from pipeline.media.decode import Video
     from pipeline.media.transcode import Excerpt
-    from pipeline.media.units import Coding
+    from pipeline.media.units import Coding, Taken
     from pipeline.media.veil import Veil
 
 Visit: TypeAlias = "Callable[[Fraction, NDArray[np.uint8]], None]"
@@ -153,9 +153,11 @@ def difference(got: Sequence[Frame], video: Video, wanted: Sequence[Frame], exce
         return f"{len(got)} frames instead of {len(wanted)}"
     if video.samples != len(got):
         return f"{video.samples - len(got)} frames more that are only hidden"
-    tick = video.time_base
+    tick, begun = video.time_base, wanted[0].pts
+    if tick == excerpt.time_base and all(a.pts - got[0].pts == b.pts - begun for a, b in zip(got, wanted, strict=True)):
+        return ""
     for index, (have, want) in enumerate(zip(got, wanted, strict=True)):
-        late = (have.pts - got[0].pts) * tick - (want.pts - wanted[0].pts) * excerpt.time_base
+        late = (have.pts - got[0].pts) * tick - (want.pts - begun) * excerpt.time_base
         if abs(late) >= tick:
             return f"frame {index} is {float(late):.6f} s late"
     return ""
@@ -174,34 +176,56 @@ def out_of_bounds(got: Sequence[Frame], video: Video, excerpt: Excerpt) -> str:
 class Played:
     """A product that was decoded once, in step with reading it.
 
-    frames: what it shows. digests: of each packet's units, in the order of decoding (see `units.take_apart`). sets: the
+    frames: what it shows. packets: how many it has; native: whether those it is to hold are among them. sets: the
     parameter sets of its description. video: what was opened.
     """
 
     frames: list[Frame]
-    digests: list[bytes]
+    packets: int
+    native: bool
     sets: tuple[bytes, ...]
     video: Video
 
 
-def play(path: Path, coding: Coding, *, compare: Container[int] = (), visit: Look | None = None) -> Played:
-    """Decode a product once and take its packets apart on the way, all of what is in them.
+class Witness:
+    """Takes apart the packets of a product, all of what is in them, and compares those that are to be the source's.
+
+    own: of the source, in the order of decoding; first: the number of the first of them in the product. packets: how
+    many came so far; native: whether all of `own` were met.
+    """
+
+    def __init__(self, own: Sequence[Taken], *, first: int) -> None:
+        self.header: Header | None = None
+        self.packets = self._same = 0
+        self._own, self._first = own, first
+
+    @property
+    def native(self) -> bool:
+        """Whether all of the source's packets were met, each in its place."""
+        return self._same == len(self._own)
+
+    def __call__(self, packet: Packet[VideoStream]) -> None:
+        """Take down the next packet. Raises ValueError for one that cannot be taken apart."""
+        assert self.header is not None  # noqa: S101 - set before the first packet is read
+        taken = take_apart(self.header, bytes(packet), only_pictures=False)
+        at = self.packets - self._first
+        self._same += 0 <= at < len(self._own) and self._own[at].same(taken)
+        self.packets += 1
+
+
+def play(
+    path: Path, coding: Coding, witness: Witness, *, compare: Container[int] = (), visit: Look | None = None
+) -> Played:
+    """Decode a product once and let a witness see its packets on the way.
 
     compare: the numbers of the frames whose luma `visit` is shown. Raises ClipError: like `open_video`, "cut" where its
     decoder has to conceal anything, or its packets cannot be taken apart.
     """
-    digests: list[bytes] = []
-    header: Header | None = None
-
-    def witness(packet: Packet[VideoStream]) -> None:
-        assert header is not None  # noqa: S101 - set before the first packet is read
-        digests.append(take_apart(header, bytes(packet), only_pictures=False).digest)
-
     found: list[Frame] = []
     luma = Luma()
     try:
         with open_video(path, loop_filter=True, witness=witness) as video:
-            header = Header.read(coding, video.extradata)
+            witness.header = header = Header.read(coding, video.extradata)
             turn = video.turn
             for number, (pts, frame) in enumerate(video.frames()):
                 found.append(Frame(pts, pts + video.duration))
@@ -211,4 +235,4 @@ def play(path: Path, coding: Coding, *, compare: Container[int] = (), visit: Loo
         raise ClipError("cut", f"the product cannot be read: {error}") from error
     if video.damaged:
         raise ClipError("cut", f"{video.damaged} frames of the product cannot be decoded whole")
-    return Played(found, digests, header.sets, video)
+    return Played(found, witness.packets, witness.native, header.sets, video)

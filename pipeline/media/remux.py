@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 from pipeline.errors import ClipError
 from pipeline.media.decode import seek_point
 from pipeline.media.likeness import FLOOR, Album
-from pipeline.media.proof import difference, frames, play
+from pipeline.media.proof import Witness, difference, frames, play
 from pipeline.media.splice import Part, described, profile_name, splice
 from pipeline.media.transcode import Like, copy, transcode
 from pipeline.media.units import free_number, renumbered
@@ -69,9 +69,9 @@ def remux(
     first = passage.pts.index(native.start_pts)
     stop = first + len(native.order)
     if stop - first == len(passage.pts):
-        copy(source, target, excerpt, timeout_s=timeout_s)
-        played = play(target, passage.codec)
-        _check(played, passage, wanted, excerpt, first=0)
+        copy(source, target, excerpt, run=native, timeout_s=timeout_s)
+        played = play(target, passage.codec, Witness(native.packets, first=0))
+        _check(played, passage, wanted, excerpt)
         if set(played.sets) != set(passage.header.sets):
             raise ClipError("cut", "the parameter sets of the product are not those of its source")
         return Made("remux", played.video, native=((0, len(passage.pts)),))
@@ -89,8 +89,9 @@ def remux(
             nonlocal least
             least = min(least, album.likeness(place[number], luma))
 
-        played = play(target, passage.codec, compare=place, visit=visit)
-    _check(played, passage, wanted, excerpt, first=first)
+        witness = Witness(native.packets, first=first)
+        played = play(target, passage.codec, witness, compare=place, visit=visit)
+    _check(played, passage, wanted, excerpt)
     if set(played.sets) != {*passage.header.sets, *added}:
         raise ClipError("cut", "the parameter sets of the product are not those of its parts")
     if least < FLOOR:
@@ -102,13 +103,12 @@ def _beside(target: Path) -> tempfile.TemporaryDirectory[str]:
     return tempfile.TemporaryDirectory(prefix="parts-", dir=target.parent)
 
 
-def _check(played: Played, passage: Passage, wanted: Sequence[Frame], excerpt: Excerpt, *, first: int) -> None:
+def _check(played: Played, passage: Passage, wanted: Sequence[Frame], excerpt: Excerpt) -> None:
     """Raise ClipError unless a product shows the wanted frames, and its native packets are those of the source."""
-    native = passage.native
-    if native is None or tuple(played.digests[first : first + len(native.digests)]) != native.digests:
+    if not played.native:
         raise ClipError("cut", "packets of the product are not those of its source")
-    if len(played.digests) != len(passage.pts):
-        raise ClipError("cut", f"{len(played.digests)} packets instead of {len(passage.pts)}")
+    if played.packets != len(passage.pts):
+        raise ClipError("cut", f"{played.packets} packets instead of {len(passage.pts)}")
     if late := difference(played.frames, played.video, wanted, excerpt):
         raise ClipError("cut", f"the product is not what was asked: {late}")
 
@@ -133,7 +133,7 @@ class _Job:
         """
         pts, shift = self.passage.pts, self.excerpt.first_pts
         middle = replace(self._part(pts[first:stop], self.native.stop_pts), sound=None if first else self.excerpt.sound)
-        copy(self.source, folder / "own.mp4", middle, timeout_s=self.timeout_s)
+        copy(self.source, folder / "own.mp4", middle, run=self.native, timeout_s=self.timeout_s)
         own = Part(folder / "own.mp4", tuple(at - shift for at in self.native.order), encoded=False)
         parts, added = [own], set[bytes]()
         for at, (begin, end) in enumerate(((0, first), (stop, len(pts)))):

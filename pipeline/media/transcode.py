@@ -22,13 +22,17 @@ from pipeline.errors import LACKING, ClipError
 from pipeline.media.clean import NO_SIDE_DATA, ONLY_PICTURES, PLAIN, Shown, clean_head
 from pipeline.media.container import FORMATS
 from pipeline.media.encode import SAME_EVERYWHERE
+from pipeline.media.extensions import extended
 from pipeline.media.profile import Profile
+from pipeline.media.splice import Own, Part, sets_of, splice
 from pipeline.media.veil import BLOCK
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from pipeline.media.feed import Feed
+    from pipeline.media.passage import Native
+    from pipeline.media.units import Taken
 
 Node: TypeAlias = Any  # a node of ffmpeg-python's graph; the package ships no types
 
@@ -54,10 +58,6 @@ _ENCODERS: Final[dict[str, tuple[str, int, dict[str, str], dict[str, Any]]]] = {
 _HUSH: Final = 2048
 # What a hole in the sound is: longer than the jitter of time stamps, shorter than a packet (20 ms and more).
 _SOUND_HOLE_S: Final = 0.015
-# What ffmpeg's `trace_headers` says of a bit of an extension, and of room for more in the head of each slice.
-_EXTENSION: Final = re.compile(
-    r"\] +\d+ +(?:extension_data|(?:slice_segment_header_extension_present_flag|num_extra_slice_header_bits) .*= [1-9])"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,15 +255,35 @@ def _bare(picture: Node, pixels: str) -> Node:
     return picture.filter("format", pixels)
 
 
-def copy(source: Path, target: Path, excerpt: Excerpt, *, timeout_s: float = 3600) -> None:
+def copy(source: Path, target: Path, excerpt: Excerpt, *, run: Native | None = None, timeout_s: float = 3600) -> None:
     """Copy the pictures' packets of an excerpt into an MP4 without decoding them, none from before or after it.
 
     Whether they can be decoded on their own is for the caller to see. Of the packets only what pictures are made of is
     written (see pipeline.media.clean), with the display's orientation. Sound and all else like `transcode`.
+    run: the packets, where they were read before; those in memory are written without reading the source again.
     Raises ClipError ("transcode"), also for a codec whose packets cannot be cleaned.
     """
     if excerpt.codec not in ONLY_PICTURES:
         raise ClipError("transcode", f"packets of {excerpt.codec} cannot be copied without what else is in them")
+    own: Sequence[Taken] = ()
+    if run is not None and _needs_no_program(run, excerpt):
+        own, order = run.packets, tuple(at - excerpt.first_pts for at in run.order)
+        part = Part(source, order, encoded=False, own=Own(run.packets, run.template))
+        splice(target, [part], time_base=excerpt.time_base, last_duration=excerpt.last_duration, name=excerpt.name)
+    else:
+        _copy(source, target, excerpt, timeout_s)
+    if excerpt.codec == "hevc" and extended(sets_of(target, "hevc", own)):
+        target.unlink()
+        raise ClipError("transcode", "its parameter sets or slices have room for data of extensions nobody has defined")
+
+
+def _needs_no_program(run: Native, excerpt: Excerpt) -> bool:
+    """Tell whether an excerpt is packets in memory alone: no sound to encode, no orientation to be written beside."""
+    plain = excerpt.sound is None and not excerpt.shown.options
+    return plain and run.held and excerpt.time_base.numerator == 1 and excerpt.time_base.denominator < 1 << 31
+
+
+def _copy(source: Path, target: Path, excerpt: Excerpt, timeout_s: float) -> None:
     clip = _input(source, excerpt, excerpt.shown.options)
     keep = f"noise=drop='lt(pts,{excerpt.start_pts})+gte(pts,{excerpt.stop_pts})'"
     shift = f"pts=PTS-({excerpt.first_pts}):dts=DTS-({excerpt.first_pts})"
@@ -272,25 +292,6 @@ def copy(source: Path, target: Path, excerpt: Excerpt, *, timeout_s: float = 360
     if excerpt.sound is not None:
         streams.append(_sound(clip, excerpt))
     _run(streams, target, {"c:v": "copy"} | _container(excerpt, excerpt.codec, f"{keep},setts={shift}"), timeout_s)
-    if excerpt.codec == "hevc" and _has_extensions(target, timeout_s):
-        target.unlink()
-        raise ClipError("transcode", "its parameter sets or slices have room for data of extensions nobody has defined")
-
-
-def _has_extensions(target: Path, timeout_s: float) -> bool:
-    """Tell whether HEVC brings bits of extensions nobody has defined; ffmpeg's filters write them on as they are.
-
-    In the heads of slices they are announced by the parameter sets, which are all that is looked at.
-    """
-    units = {"bsf:v": "filter_units=pass_types=32-34,trace_headers", "loglevel": "info"}
-    options = {"c:v": "copy", "f": "null", "timelimit": math.ceil(timeout_s) + 1} | units
-    told = ffmpeg.output(ffmpeg.input(f"file:{target.resolve()}")["v:0"], "-", **options)
-    command: list[str] = told.global_args("-hide_banner", "-nostdin").compile(cmd=program())
-    pipe, null = subprocess.PIPE, subprocess.DEVNULL
-    with subprocess.Popen(command, stdin=null, stdout=null, stderr=pipe, text=True, errors="replace") as reader:
-        found = any(_EXTENSION.search(line) for line in reader.stderr or ())
-        reader.kill()
-    return found
 
 
 def _until(end: object, usual: object, *, stated: bool = True) -> str:

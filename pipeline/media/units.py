@@ -44,6 +44,13 @@ _WITH_CHROMA: Final = frozenset({44, 83, 86, 100, 110, 118, 122, 128, 134, 135, 
 _CLOSED: Final = frozenset({5, 19, 20})  # IDR: also for a decoder that is in the middle of a sequence
 
 
+# The heads of slices of the one layer, how long they are and the kind of each: no part of a slice, nothing forbidden.
+_HEADS: Final[dict[Coding, tuple[int, dict[bytes, int]]]] = {
+    "h264": (1, {bytes([importance << 5 | kind]): kind for importance in range(4) for kind in (1, 5)}),
+    "hevc": (2, {bytes([kind << 1, late]): kind for kind in (*range(10), *range(16, 22)) for late in range(1, 8)}),
+}
+
+
 class Key(NamedTuple):
     """Which parameter set: the number of its kind of unit, and its own."""
 
@@ -55,19 +62,22 @@ class Key(NamedTuple):
 class Header:
     """What a stream's description says (avcC, hvcC, or units with start codes): its parameter sets, in order.
 
-    length: bytes of the number before each unit of a packet; 0 where units have start codes.
+    length: bytes of the number before each unit of a packet; 0 where units have start codes. more: whether it holds
+    other units as well.
     """
 
     coding: Coding
     sets: tuple[bytes, ...]
     length: int
+    more: bool = False
 
     @classmethod
     def read(cls, coding: Coding, extradata: bytes) -> Header:
         """Read a description. Raises ValueError where it cannot be one."""
         if extradata[:1] != b"\x01" or len(extradata) < 7:
-            units = tuple(unit for unit in split(extradata, 0) if kind_of(coding, unit) in _KINDS[coding].sets)
-            return cls(coding, units, 0)
+            units = tuple(split(extradata, 0))
+            stated = tuple(unit for unit in units if kind_of(coding, unit) in _KINDS[coding].sets)
+            return cls(coding, stated, 0, more=stated != units)
         found: list[bytes] = []
         try:
             if coding == "h264":
@@ -83,7 +93,7 @@ class Header:
         except IndexError as error:
             raise ValueError(f"the description of its {coding} cannot be read") from error
         kept = tuple(_plain(unit) for unit in found if kind_of(coding, unit) in _KINDS[coding].sets)
-        return cls(coding, kept, length)
+        return cls(coding, kept, length, more=len(kept) < len(found))
 
     @property
     def by_key(self) -> dict[Key, bytes]:
@@ -91,38 +101,77 @@ class Header:
         return {key_of(self.coding, unit): unit for unit in self.sets}
 
 
-@dataclass(frozen=True, slots=True)
-class Taken:
-    """A packet taken apart: a digest of its units, the sets in it, and what kind of picture it is.
+class Taken(NamedTuple):
+    """A packet taken apart: its units as an MP4 has them, the sets in it, and what kind of picture it is.
 
     clean: all that is shown after it can be decoded from it on. open: clean, and yet a decoder takes it for the
-    beginning of a sequence only where the one before has ended (CRA).
+    beginning of a sequence only where the one before has ended (CRA). plain: it is made of slices alone, of which
+    ffmpeg's filters change nothing. held: whether `data` are its units; of a long passage it is their SHA-256 alone.
     """
 
-    digest: bytes
+    data: bytes
     sets: tuple[bytes, ...]
     clean: bool
     open: bool
+    plain: bool
+    held: bool = True
+
+    @property
+    def digest(self) -> bytes:
+        """The SHA-256 of its units."""
+        return hashlib.sha256(self.data).digest() if self.held else self.data
+
+    def sealed(self) -> Taken:
+        """Return it without its units, which are known by their digest."""
+        return self._replace(data=self.digest, held=False)
+
+    def same(self, other: Taken) -> bool:
+        """Tell whether both have the same units, byte for byte."""
+        return self.data == other.data if self.held and other.held else self.digest == other.digest
 
 
 def take_apart(header: Header, packet: bytes, *, only_pictures: bool) -> Taken:
-    """Take a packet apart; only_pictures: leave out of the digest what may not leave. Raises ValueError."""
-    kinds = _KINDS[header.coding]
-    digest = hashlib.sha256()
-    sets: list[bytes] = []
-    first: int | None = None  # of H.264 the second field of a clean picture may be another kind
-    hevc = header.coding == "hevc"
-    for unit in split(packet, header.length):
-        kind = unit[0] >> 1 & 63 if hevc else unit[0] & 31
-        if only_pictures and kind not in kinds.kept:
-            continue
-        digest.update(len(unit).to_bytes(4))
-        digest.update(unit)
-        if kind in kinds.slices:
-            first = kind if first is None else first
-        elif kind in kinds.sets:
-            sets.append(unit)
-    return Taken(digest.digest(), tuple(sets), first in kinds.clean, first in kinds.clean - _CLOSED)
+    """Take a packet apart; only_pictures: leave out what may not leave. Raises ValueError."""
+    coding, kinds = header.coding, _KINDS[header.coding]
+    size, plain = _HEADS[coding]
+    first = plain.get(packet[4 : 4 + size])
+    # Most packets are one slice.
+    if first is not None and header.length == 4 and int.from_bytes(packet[:4]) == len(packet) - 4 and packet[-1]:
+        return Taken(packet, (), first in kinds.clean, first in kinds.clean - _CLOSED, plain=True)
+    units = [(kind_of(coding, unit), unit) for unit in split(packet, header.length)]
+    kept = [(kind, unit) for kind, unit in units if not only_pictures or kind in kinds.kept]
+    # Of H.264 the second field of a clean picture may be another kind.
+    begun = next((kind for kind, _ in kept if kind in kinds.slices), None)
+    return Taken(
+        joined(unit for _, unit in kept),
+        tuple(unit for kind, unit in kept if kind in kinds.sets),
+        begun in kinds.clean,
+        begun in kinds.clean - _CLOSED,
+        plain=all(unit[:size] in plain for _, unit in kept),
+    )
+
+
+def notes_of(coding: Coding, packet: bytes, length: int) -> frozenset[int]:
+    """Return the types of the SEI messages of a packet (H.264 7.3.2.3, HEVC 7.3.5). Raises ValueError."""
+    found = set[int]()
+    head, kinds = (2, {39, 40}) if coding == "hevc" else (1, {6})
+    for unit in split(packet, length):
+        if kind_of(coding, unit) in kinds:
+            data, at = unit.replace(b"\x00\x00\x03", b"\x00\x00"), head
+            while at + 2 < len(data):
+                kind, at = _summed(data, at)
+                size, at = _summed(data, at)
+                found.add(kind)
+                at += size
+    return frozenset(found)
+
+
+def _summed(data: bytes, at: int) -> tuple[int, int]:
+    """Read a number that is written as bytes of 255 and the rest; returns it and where it ends."""
+    end = at
+    while data[end : end + 1] == b"\xff":
+        end += 1
+    return 255 * (end - at) + int.from_bytes(data[end : end + 1]), end + 1
 
 
 def split(data: bytes, length: int) -> Iterator[bytes]:
@@ -286,24 +335,42 @@ def avcc(header: Header, more: Iterable[bytes]) -> bytes:
     return record
 
 
-def hvcc(record: bytes, more: Iterable[bytes]) -> bytes:
-    """Return an HEVCDecoderConfigurationRecord (14496-15, 8.3.3.1) with more parameter sets; the highest level of all.
+def hvcc(header: Header, more: Iterable[bytes]) -> bytes:
+    """Return an HEVCDecoderConfigurationRecord (14496-15, 8.3.3.1) of a stream's sets and those of another encoder.
 
-    Raises ValueError for a record without parameter sets.
+    It states what the first sequence parameter set states, and the highest level of all. Raises ValueError for no sets.
     """
-    more = list(more)
-    header = Header.read("hevc", record)
-    if not header.sets or not header.length:
+    sets = [*header.sets, *more]
+    sequences = [unit.replace(b"\x00\x00\x03", b"\x00\x00") for unit in sets if kind_of("hevc", unit) == 33]
+    if not sequences or len(sequences[0]) < 15:
         raise ValueError("its description holds no parameter sets")
-    sequences = [unit.replace(b"\x00\x00\x03", b"\x00\x00") for unit in more if kind_of("hevc", unit) == 33]
-    levels = [record[12], *(unit[14] for unit in sequences)]
-    head = record[:12] + bytes([max(levels)]) + record[13:21] + bytes([record[21] | 3])
-    arrays = b""
+    first = sequences[0]
+    layers, nested = first[2] >> 1 & 7, first[2] & 1
+    chroma, luma_bits, chroma_bits = depths_of(first)
+    record = b"\x01" + first[3:14] + bytes([max(unit[14] for unit in sequences)])
+    record += bytes([0xF0, 0, 0xFC, 0xFC | chroma, 0xF8 | luma_bits - 8, 0xF8 | chroma_bits - 8, 0, 0])
+    record += bytes([layers + 1 << 3 | nested << 2 | 3, 3])
     for kind in (32, 33, 34):
-        units = [unit for unit in (*header.sets, *more) if kind_of("hevc", unit) == kind]
-        arrays += bytes([0x80 | kind]) + struct.pack(">H", len(units))
-        arrays += b"".join(struct.pack(">H", len(unit)) + unit for unit in units)
-    return head + bytes([3]) + arrays
+        units = [unit for unit in sets if kind_of("hevc", unit) == kind]
+        record += bytes([0x80 | kind]) + struct.pack(">H", len(units))
+        record += b"".join(struct.pack(">H", len(unit)) + unit for unit in units)
+    return record
+
+
+def depths_of(sps: bytes) -> tuple[int, int, int]:
+    """Return the chroma format and the bits of luma and chroma that an SPS of HEVC (7.3.2.2) states."""
+    bits = _Bits(sps)
+    bits.skip(16)
+    _skip_to_number(bits)
+    bits.number()
+    chroma = bits.number()
+    bits.skip(chroma == 3)
+    for _ in range(2):
+        bits.number()
+    if bits.take(1):
+        for _ in range(4):
+            bits.number()
+    return chroma, 8 + bits.number(), 8 + bits.number()
 
 
 def _plain(unit: bytes) -> bytes:
