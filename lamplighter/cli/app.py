@@ -33,11 +33,13 @@ from lamplighter.cli.log import log_app
 from lamplighter.cli.match import match
 from lamplighter.cli.measure import measure
 from lamplighter.cli.minio import minio_app
+from lamplighter.cli.notices import notices_app
 from lamplighter.cli.orders import order_app
 from lamplighter.cli.owners import owners_app
 from lamplighter.cli.people import people_app
 from lamplighter.cli.picture import picture
 from lamplighter.cli.post import bounce, post
+from lamplighter.cli.posts import posts_app
 from lamplighter.cli.request import request_app
 from lamplighter.cli.rounds import rounds
 from lamplighter.cli.scan import scan
@@ -83,6 +85,8 @@ for name, group in {
     "request": request_app,
     "order": order_app,
     "case": case_app,
+    "notices": notices_app,
+    "posts": posts_app,
     "keys": keys_app,
     "catalog": catalog_app,
     "log": log_app,
