@@ -42,6 +42,7 @@ from pipeline.errors import ConfigError
 from pipeline.measure.motion import MeasureSettings
 from pipeline.media.layouts import LAYOUTS
 from pipeline.media.profile import Profile
+from pipeline.neighbourhood.incident import DispatchSettings
 from pipeline.neighbourhood.rules import NoticeSettings
 from simulation.settings import FleetSettings
 from storage.access import ACCESS_KEY, SECRET_KEY, SESSION_TOKEN, SMTP_PASSWORD, UNSHOWN, StoreSettings
@@ -160,6 +161,7 @@ class Settings(BaseSettings):
     evidence: EvidenceSettings = EvidenceSettings()
     log: LogSettings = LogSettings()
     notice: NoticeSettings = NoticeSettings()
+    dispatch: DispatchSettings = DispatchSettings()
     profile: Profile = Profile()
     fleet: FleetSettings = FleetSettings()
 

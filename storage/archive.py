@@ -28,6 +28,7 @@ from pipeline.errors import DamagedDocument
 from pipeline.evidence.keys import Key
 from pipeline.evidence.manifest import Sealed
 from pipeline.log.entry import Leaf, LogName
+from pipeline.neighbourhood.incident import Incident
 from pipeline.neighbourhood.notice import Notice
 from pipeline.neighbourhood.posts import Appeal, Complaint, Post, Ruling
 from pipeline.people import Agency, Person
@@ -198,6 +199,7 @@ class Archive:
         self.complaints = Shelf(store, Complaint, "complaints", name=lambda one: f"{one.post}/{one.by}")
         self.rulings = Shelf(store, Ruling, "rulings", name=lambda one: f"{one.post}/{one.number:04d}")
         self.appeals = Shelf(store, Appeal, "appeals", name=lambda one: one.post)
+        self.incidents = Shelf(store, Incident, "incidents", name=lambda one: one.id)
         self.chain = Shelf(store, Link, "audit", name=lambda entry: f"{entry.seq:012d}")
         self.entries = Shelf(store, Batch, "entries", name=lambda batch: f"{batch.log}/{batch.first:012d}")
         self.logs = Shelf(store, Identity, "logs", name=lambda one: f"{one.log}")

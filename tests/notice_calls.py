@@ -8,6 +8,7 @@ from lamplighter.desk.desk import Desk
 from lamplighter.desk.notices import Said
 from pipeline.case.area import Area
 from pipeline.errors import NotFound
+from pipeline.neighbourhood.notice import Certainty
 from pipeline.neighbourhood.posts import Audience, Topic, Verdict, Why
 from samples import square
 
@@ -40,6 +41,11 @@ CALLS: dict[str, Callable[[Desk], Any]] = {
     "reported_posts": lambda desk: desk.reported_posts(),
     "rule_post": lambda desk: none_of(lambda: desk.rule_post(NONE, Verdict.KEPT, reason="fine")),
     "appeal_post": lambda desk: none_of(lambda: desk.appeal_post(NONE, "why?")),
+    "watch_dispatch": lambda desk: desk.watch_dispatch([str(desk.settings.data)], for_s=0),
+    "incidents": lambda desk: desk.incidents(),
+    "confirm_incident": lambda desk: none_of(
+        lambda: desk.confirm_incident(NONE, certainty=Certainty.LIKELY, for_s=60.0)
+    ),
     "withdraw_post": lambda desk: none_of(lambda: desk.withdraw_post(NONE)),
 }
 """A call of every operation of the neighbourhood, by its name."""

@@ -28,6 +28,8 @@ from pipeline.media.layouts import LAYOUTS, layout
 from pipeline.media.origin import Naming
 from pipeline.media.profile import Profile
 from pipeline.media.template import PathTemplate, Readable
+from pipeline.neighbourhood import incident
+from pipeline.neighbourhood.incident import Incident
 from pipeline.neighbourhood.notice import Category, Certainty, Message, Notice, Severity, Urgency
 from pipeline.neighbourhood.posts import Appeal, Audience, Complaint, Post, Ruling, Topic, Verdict, Why
 from pipeline.people import Agency, Person
@@ -252,6 +254,10 @@ DOCUMENTS: dict[str, tuple[Any, str]] = {
     "complaints": (Complaint(POST.id, "piet", Why.UNTRUE, NOON), f"complaints/{POST.id}/piet.json"),
     "rulings": (Ruling(POST.id, 2, Verdict.HIDDEN, "rita", "why ü", NOON), f"rulings/{POST.id}/0002.json"),
     "appeals": (Appeal(POST.id, "look again ü", NOON), f"appeals/{POST.id}.json"),
+    "incidents": (
+        Incident("4a" * 16, "fire", NOON, (10_500, 40_000), incident.State.CLOSED, NOON + MINUTE),
+        f"incidents/{'4a' * 16}.json",
+    ),
     "chain": (Entry(7, NOON, "owner a", "decision", "r", "ü", GENESIS), "audit/000000000007.json"),
     "entries": (
         Batch(LogName.OPEN, 512, (Leaf("ab" * 32, "cd" * 32, "{}"),)),

@@ -23,6 +23,7 @@ from lamplighter.cli.catalog import catalog_app
 from lamplighter.cli.decide import decide
 from lamplighter.cli.deliver import deliver
 from lamplighter.cli.demo import demo
+from lamplighter.cli.dispatch import dispatch_app
 from lamplighter.cli.doctor import doctor
 from lamplighter.cli.explain import explain_clip
 from lamplighter.cli.fleet import fleet_app
@@ -87,6 +88,7 @@ for name, group in {
     "case": case_app,
     "notices": notices_app,
     "posts": posts_app,
+    "dispatch": dispatch_app,
     "keys": keys_app,
     "catalog": catalog_app,
     "log": log_app,

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from lamplighter.desk.correspondence import Correspondence
 from lamplighter.desk.roles import operation
 
 if TYPE_CHECKING:
+    from lamplighter.desk.dispatch import Watched
     from lamplighter.desk.notices import Said, Shown
+    from pipeline.neighbourhood.incident import Incident
+    from pipeline.neighbourhood.notice import Certainty
     from pipeline.neighbourhood.posts import Audience, Matter, Topic, Verdict, Why
 
 
@@ -135,3 +140,44 @@ class Noticeboard(Correspondence):
         from lamplighter.desk.posts import withdraw
 
         withdraw(self._holdings, post)
+
+    @operation
+    def watch_dispatch(
+        self,
+        where: Sequence[str],
+        *,
+        for_s: float | None = None,
+        stop: threading.Event | None = None,
+        shown: Callable[[Watched], None] = lambda _: None,
+    ) -> Watched:
+        """Read dispatch feeds (files, folders, URLs) again and again, until `stop` or for `for_s` seconds: 0 for once.
+
+        Of each entry six fields are kept (`pipeline.neighbourhood.incident.Incident`), and nothing else in any byte or
+        line; what is not kept is counted by its rule. `shown` is given the counts after each look. Raises ConfigError
+        for a place there is none of.
+        """
+        from lamplighter.desk.dispatch import watch
+
+        return watch(self._holdings, list(where), for_s=for_s, stop=stop or threading.Event(), shown=shown)
+
+    @operation
+    def incidents(self) -> list[Incident]:
+        """Return the incidents of dispatch feeds that are shown now; to an officer those of their agency's area."""
+        from lamplighter.desk.dispatch import incidents
+
+        return incidents(self._holdings)
+
+    @operation
+    def confirm_incident(
+        self, incident: str, *, certainty: Certainty, agency: str = "", headline: str = "", text: str = "", for_s: float
+    ) -> Shown:
+        """Make a notice of an incident, in the name of the officer's agency or of the one that a reviewer names.
+
+        Raises NotFound for one that is not shown, Conflict for one that was confirmed before, RequestRefused.
+        """
+        from lamplighter.desk.dispatch import confirm
+
+        return confirm(
+            *(self._holdings, incident),
+            agency=agency, headline=headline, text=text, for_s=for_s, certainty=certainty,
+        )  # fmt: skip

@@ -101,6 +101,9 @@ MAY: Final[Mapping[str, frozenset[Role]]] = {
     "rule_post": frozenset({Role.REVIEWER}),
     "appeal_post": frozenset({Role.OWNER}),
     "withdraw_post": frozenset({Role.OWNER}),
+    "watch_dispatch": _OPERATOR,
+    "incidents": frozenset({Role.OPERATOR, Role.OFFICER, Role.REVIEWER}),
+    "confirm_incident": frozenset({Role.OFFICER, Role.REVIEWER}),
     # The books
     "rebuild": _OPERATOR,
     "log_checkpoint": frozenset({Role.OPERATOR, Role.AUDITOR}),
@@ -117,6 +120,7 @@ MAY: Final[Mapping[str, frozenset[Role]]] = {
 _SEEN: Final = (
     *("cameras", "camera", "owners", "clips", "clip", "motion", "habits", "still", "agencies", "people", "request"),
     *("standing", "standings", "case", "cases", "account", "draft", "drafts", "orders", "notices", "notice", "posts"),
+    "incidents",
 )
 _SAID: Final[Mapping[str, str]] = {
     **{name: f"see {name}" for name in _SEEN},
