@@ -80,7 +80,8 @@ def files_below(*folders: Path) -> Iterator[tuple[Path, bytes]]:
 def planted(number: int) -> dict[str, Any]:
     """Return an entry of a police feed with somebody's data in every field, also of those that are kept."""
     who = SECRETS[number % len(SECRETS)]
-    kind = ("Burglary", "Shots fired", "Theft", "Structure fire", "Medical", "Domestic", "Noise", "")[number % 8]
+    kinds = ("Burglary", "Shots fired", "Structure fire", "Medical", "Domestic", "Noise", "")
+    kind = kinds[number % 7] if number % 3 == 0 else kinds[3 + number % 4]
     return {
         "cad_event_number": f"{number} {who} {' '.join(SECRETS)}",
         "final_call_type": f"{kind} - {' / '.join(SECRETS)}",
@@ -104,7 +105,7 @@ def test_personal_data_in_every_field_of_ten_thousand_entries_is_in_no_byte_no_l
     feed(source, *half[:5000])
     (source / "calls.json").write_text(json.dumps(half[5000:]))
     told = look(town, source)
-    assert told.kept["new"] > 2000
+    assert told.kept["new"] > 500
     assert sum((told.kept + told.dropped).values()) == 10_000
     for one in town.acting_for("otto").incidents()[:5]:
         town.acting_for("otto").confirm_incident(one.id, certainty=Certainty.LIKELY, for_s=3600)
@@ -112,7 +113,7 @@ def test_personal_data_in_every_field_of_ten_thousand_entries_is_in_no_byte_no_l
     assert notices
     words = [word for secret in SECRETS for word in (secret, secret.replace(" ", ""), secret.split()[-1])]
     words += ["078051120", "206555014", "cad_event", "narrative", "caller"]
-    told_words = json.dumps([town.log_audit().document() if hasattr(town, "x") else "", repr(told), repr(notices)])
+    told_words = f"{told!r} {notices!r}"
     for path, data in files_below(town.settings.data):
         found = [word for word in words if word.encode() in data]
         assert not found, (path.name, found)
@@ -329,22 +330,20 @@ def test_what_is_no_file_is_never_waited_for(town: Desk, tmp_path: Path) -> None
 _BOUNDED = """
 import resource, sys
 from pipeline.neighbourhood.feed import entries
-def chunks():
-    for _ in range(32_768):
-        yield CHUNK
-kind, most = sys.argv[1], 1 << 31
-CHUNK = {"zeros": bytes(1 << 16), "lines": b'{"a": 1}\\n' * 7281, "brackets": b"[" * (1 << 16), "text": b"a,b,c\\n" * 10922}[kind]
-if kind != "lines": CHUNK = CHUNK
-n = 0
-base = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-for found in entries(chunks() if kind != "lines" else (CHUNK for _ in range(200)), most=most, most_entry=65536):
-    n += 1
-    if n > 200_000: break
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - base)
+piece, count = {
+    "zeros": (bytes(1 << 16), 8192),
+    "lines": (b'{"a": 1}\\n' * 7281, 100),
+    "brackets": (b"[" * (1 << 16), 8192),
+    "rows": (b"a,b,c\\n" * 10922, 100),
+}[sys.argv[1]]
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+for found in entries((piece for _ in range(count)), most=1 << 31, most_entry=65536):
+    pass
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
 """
 
 
-@pytest.mark.parametrize("kind", ["zeros", "lines", "brackets", "text"])
+@pytest.mark.parametrize("kind", ["zeros", "lines", "brackets", "rows"])
 def test_however_much_a_feed_sends_memory_stays_bounded(kind: str) -> None:
     done = subprocess.run(
         [sys.executable, "-c", _BOUNDED, kind], capture_output=True, text=True, timeout=60, check=True
@@ -425,7 +424,7 @@ def test_a_url_is_read_from_the_address_it_names_and_from_nowhere_else(town: Des
 
 @pytest.mark.parametrize(
     "host",
-    ["127.0.0.1", "localhost", "10.0.0.1", "169.254.169.254", "[::1]", "[::ffff:127.0.0.1]", "192.168.1.1", "0.0.0.0",
+    ["127.0.0.1", "localhost", "10.0.0.1", "169.254.169.254", "[::1]", "[::ffff:127.0.0.1]", "192.168.1.1", "0.0.0.0",  # noqa: S104 - asked, not bound to
      "[fe80::1]", "2130706433", "0x7f.1", "[64:ff9b::7f00:1]", "[2002:7f00:1::]", "224.0.0.1"],
 )  # fmt: skip
 def test_a_url_to_a_private_address_is_never_asked(town: Desk, host: str) -> None:
