@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator, MutableMapping
 from dataclasses import dataclass
 
+from lamplighter.desk import dispatch, posts
 from lamplighter.desk.cases import life_of
 from lamplighter.desk.delivery import deliver
 from lamplighter.desk.holdings import Holdings
@@ -32,7 +33,7 @@ class Round:
 
 
 def go_round(holdings: Holdings, done: MutableMapping[str, int]) -> Round:
-    """Send what is approved and release what is due; see Desk.rounds."""
+    """Send what is approved, release what is due, and remove posts and incidents past their time; see Desk.rounds."""
     start_ns, sent, delivered, released = time.time_ns(), [], [], 0
     failed: list[tuple[str, str]] = []
     for request, life in _lives(holdings, failed):
@@ -58,6 +59,8 @@ def go_round(holdings: Holdings, done: MutableMapping[str, int]) -> Round:
         released += len(holdings.catalog.cases.deliveries(request.id)) - before
         if _finished(holdings, request, life, tally):
             done[request.id] = orders
+    posts.sweep(holdings)
+    dispatch.sweep(holdings)
     seal_all(holdings, start_ns)
     return Round(tuple(sent), tuple(delivered), released, tuple(failed))
 

@@ -4,11 +4,11 @@ import re
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
-from xml.etree import ElementTree as ET
 
 import hypothesis.strategies as st
 import pytest
 import xmlschema
+from defusedxml.ElementTree import fromstring
 from hypothesis import given
 
 from pipeline.errors import RequestRefused
@@ -37,10 +37,10 @@ def thread() -> list[Notice]:
 
 
 def of(data: bytes, path: str) -> str:
-    found = ET.fromstring(data).find("/".join(f"{{{SPACE}}}{one}" for one in path.split("/")))
+    found = fromstring(data).find("/".join(f"{{{SPACE}}}{one}" for one in path.split("/")))
     assert found is not None
     assert found.text is not None
-    return found.text
+    return str(found.text)
 
 
 def test_alert_update_and_cancel_are_right_by_the_schema_and_refer_to_those_before(
@@ -80,7 +80,7 @@ def test_whatever_a_notice_says_its_document_is_right_and_reads_back(
 
 def test_a_document_tells_what_is_listed_and_no_fine_coordinate() -> None:
     data = document(thread()[1], TOWN, before=thread()[:1]).decode()
-    names = {one.tag.removeprefix(f"{{{SPACE}}}") for one in ET.fromstring(data).iter()}
+    names = {one.tag.removeprefix(f"{{{SPACE}}}") for one in fromstring(data).iter()}
     assert names == {
         *("alert", "identifier", "sender", "sent", "status", "msgType", "scope", "references", "incidents", "info"),
         *("language", "category", "event", "urgency", "severity", "certainty", "expires", "senderName", "headline"),
@@ -101,7 +101,8 @@ OUTSIDE = b'<?xml version="1.0"?><!DOCTYPE a [<!ENTITY b SYSTEM "file:///etc/pas
 @pytest.mark.parametrize(
     "data",
     [
-        *(b"", b"{}", b"\xff\xfe\x00", b"<alert/>", b"<alert", BOMB, OUTSIDE, b"<a>" * 100_000, b" " * (MOST_BYTES + 1)),
+        *(b"", b"{}", b"\xff\xfe\x00", b"<alert/>", b"<alert", BOMB, OUTSIDE, b"<a>" * 100_000),
+        b" " * (MOST_BYTES + 1),
         f'<alert xmlns="{SPACE}"/>'.encode(),
         b'<alert xmlns="urn:oasis:names:tc:emergency:cap:1.1"><info/></alert>',
         document(notice(), TOWN).replace(b"Immediate", b"Whenever"),
