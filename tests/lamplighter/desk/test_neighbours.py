@@ -3,7 +3,7 @@
 import json
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -205,11 +205,18 @@ def test_what_an_officer_reads_touches_the_same_keys_whatever_neighbours_tell_ea
 ) -> None:
     store = town._holdings.archive.store
     calls: list[str] = []
-    for verb in ("get", "head"):
+
+    def noted(verb: str) -> Callable[..., Any]:
         real = getattr(store, verb)
-        monkeypatch.setattr(store, verb, lambda key, *a, _real=real, **k: (calls.append(key), _real(key, *a, **k))[1])
-    keys = store.keys
-    monkeypatch.setattr(store, "keys", lambda prefix="", **k: (calls.append(prefix), keys(prefix, **k))[1])
+
+        def call(key: str = "", *args: Any, **more: Any) -> Any:
+            calls.append(f"{verb} {key}")
+            return real(key, *args, **more)
+
+        return call
+
+    for verb in ("get", "head", "keys"):
+        monkeypatch.setattr(store, verb, noted(verb))
     otto = town.acting_for("otto")
     notice = otto.issue_notice(said()).notice.notice
     shared = write(town, "ruth", audience=Audience.AGENCIES)
