@@ -11,10 +11,10 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from functools import cache
-from typing import Any, Final
+from typing import Any, Final, Self
 from zoneinfo import ZoneInfo
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from pipeline.case.area import Cell, cell_of
 from pipeline.case.spelling import plain
@@ -53,7 +53,6 @@ class DispatchSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    kinds: Words = Field(KINDS, description="the words of a feed that name a kind that is kept, by kind")
     left_out: tuple[str, ...] = Field(
         LEFT_OUT, description="words with which an entry is dropped at the door, whatever else its kind says"
     )
@@ -77,12 +76,19 @@ class DispatchSettings(BaseModel):
         65_536, ge=1024, le=2**20, description="largest entry of a feed (bytes); a larger one is dropped"
     )
     private: bool = Field(False, description="let a feed's URL lead to an address of a private network")
+    kinds: Words = Field(KINDS, description="the words of a feed that name a kind that is kept, by kind")
 
     @field_validator("zone")
     @classmethod
     def _is_zone(cls, text: str) -> str:
         check_zone(text)
         return text
+
+    @model_validator(mode="after")
+    def _can_be_met(self) -> Self:
+        if self.delay_s >= self.keep_s:
+            raise ValueError(f"delay_s must be less than keep_s, got {self.delay_s} and {self.keep_s}")
+        return self
 
 
 class State(StrEnum):
