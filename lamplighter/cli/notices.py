@@ -114,12 +114,23 @@ def show(context: typer.Context, notice: NoticeId, *, person: Acting, as_json: J
 
 
 @notices_app.command("cap")
-def cap(context: typer.Context, notice: NoticeId, *, person: Acting) -> None:
+def cap(
+    context: typer.Context,
+    notice: NoticeId,
+    *,
+    person: Acting,
+    to: Annotated[Path | None, typer.Option(help="File to write it into; default: print it.")] = None,
+) -> None:
     """Print a notice as a CAP 1.2 document: an alert, an update or a cancel, with references to those before it."""
     from lamplighter.cli import tables
+    from lamplighter.desk.files import write_file
 
     with desk_as(context, person) as desk:
-        tables.write_text(desk.cap_notice(notice) + b"\n")
+        document = desk.cap_notice(notice) + b"\n"
+    if to is None:
+        tables.write_text(document)
+    else:
+        write_file(to, document)
 
 
 def _said(
