@@ -42,6 +42,8 @@ from pipeline.errors import ConfigError
 from pipeline.measure.motion import MeasureSettings
 from pipeline.media.layouts import LAYOUTS
 from pipeline.media.profile import Profile
+from pipeline.neighbourhood.incident import DispatchSettings
+from pipeline.neighbourhood.rules import NoticeSettings
 from simulation.settings import FleetSettings
 from storage.access import ACCESS_KEY, SECRET_KEY, SESSION_TOKEN, SMTP_PASSWORD, UNSHOWN, StoreSettings
 from workers.settings import (
@@ -158,6 +160,8 @@ class Settings(BaseSettings):
     mail: MailSettings = MailSettings()
     evidence: EvidenceSettings = EvidenceSettings()
     log: LogSettings = LogSettings()
+    notice: NoticeSettings = NoticeSettings()
+    dispatch: DispatchSettings = DispatchSettings()
     profile: Profile = Profile()
     fleet: FleetSettings = FleetSettings()
 

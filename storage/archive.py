@@ -28,6 +28,9 @@ from pipeline.errors import DamagedDocument
 from pipeline.evidence.keys import Key
 from pipeline.evidence.manifest import Sealed
 from pipeline.log.entry import Leaf, LogName
+from pipeline.neighbourhood.incident import Incident
+from pipeline.neighbourhood.notice import Notice
+from pipeline.neighbourhood.posts import Appeal, Complaint, Post, Ruling
 from pipeline.people import Agency, Person
 from pipeline.span import NS, Span, iso
 from storage.chain import Entry as Link
@@ -192,6 +195,13 @@ class Archive:
         self.records = Shelf(
             store, Record, "cases", name=lambda one: f"{one.request}/{one.name}", since=(_untold, *(as_it_is,) * 3)
         )
+        self.notices = Shelf(store, Notice, "notices", name=lambda one: f"{one.notice}/{one.number:04d}")
+        # By audience first: whoever may read the one has nothing to do with how much there is of the other.
+        self.posts = Shelf(store, Post, "posts", name=lambda one: f"{one.audience}/{one.thread}/{one.id}")
+        self.complaints = Shelf(store, Complaint, "complaints", name=lambda one: f"{one.post}/{one.by}")
+        self.rulings = Shelf(store, Ruling, "rulings", name=lambda one: f"{one.post}/{one.number:04d}")
+        self.appeals = Shelf(store, Appeal, "appeals", name=lambda one: one.post)
+        self.incidents = Shelf(store, Incident, "incidents", name=lambda one: one.id)
         self.chain = Shelf(store, Link, "audit", name=lambda entry: f"{entry.seq:012d}")
         self.entries = Shelf(store, Batch, "entries", name=lambda batch: f"{batch.log}/{batch.first:012d}")
         self.logs = Shelf(store, Identity, "logs", name=lambda one: f"{one.log}")

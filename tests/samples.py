@@ -28,6 +28,10 @@ from pipeline.media.layouts import LAYOUTS, layout
 from pipeline.media.origin import Naming
 from pipeline.media.profile import Profile
 from pipeline.media.template import PathTemplate, Readable
+from pipeline.neighbourhood import incident
+from pipeline.neighbourhood.incident import Incident
+from pipeline.neighbourhood.notice import Category, Certainty, Message, Notice, Severity, Urgency
+from pipeline.neighbourhood.posts import Appeal, Audience, Complaint, Post, Ruling, Topic, Verdict, Why
 from pipeline.people import Agency, Person
 from pipeline.roster import Roster
 from pipeline.span import NS, Span, parse_iso
@@ -155,6 +159,36 @@ ORDER = Order(
     *("o1", ONE.id, Basis.WARRANT, "Court of Ürs, 7/26", ("cam-1", "cam-2"), ONE.span, "linus", NOON, DIGEST),
     *("by telephone", NOON + DAY, "lena", NOON + MINUTE, "lena", NOON + DAY, True),
 )
+POST = Post(
+    *("3f" * 16, "olga", Audience.AGENCIES, Topic.LOST, "ein Schlüssel\n日本", (10_500, 40_000), 500.0),
+    *(NOON, NOON + DAY),
+    clip="c1",
+    marks=("hm",),
+)
+
+
+def notice(**fields: Any) -> Notice:
+    known: dict[str, Any] = {
+        "notice": "1d" * 16,
+        "number": 1,
+        "id": "2e" * 16,
+        "message": Message.ALERT,
+        "agency": "town",
+        "officer": "otto",
+        "category": Category.FIRE,
+        "urgency": Urgency.IMMEDIATE,
+        "severity": Severity.SEVERE,
+        "certainty": Certainty.OBSERVED,
+        "headline": "Rauch über dem Hafen",
+        "text": "Keep windows shut.\nDo not come near.",
+        "rings": (((11.4, 48.0), (11.5, 48.0), (11.5, 48.1), (11.4, 48.1), (11.4, 48.0)),),
+        "cell_m": 500.0,
+        "made_ns": NOON,
+        "expires_ns": NOON + DAY,
+    }
+    return Notice(**(known | fields))
+
+
 DOCUMENTS: dict[str, tuple[Any, str]] = {
     "cameras": (
         camera(
@@ -215,6 +249,15 @@ DOCUMENTS: dict[str, tuple[Any, str]] = {
     "prepared": (DELIVERED, f"prepared/{ONE.id}/"),
     "deliveries": (DELIVERED, f"deliveries/{ONE.id}/"),
     "records": (DELIVERED.record, f"cases/{ONE.id}/"),
+    "notices": (notice(), f"notices/{'1d' * 16}/0001.json"),
+    "posts": (POST, f"posts/agencies/{POST.id}/{POST.id}.json"),
+    "complaints": (Complaint(POST.id, "piet", Why.UNTRUE, NOON), f"complaints/{POST.id}/piet.json"),
+    "rulings": (Ruling(POST.id, 2, Verdict.HIDDEN, "rita", "why ü", NOON), f"rulings/{POST.id}/0002.json"),
+    "appeals": (Appeal(POST.id, "look again ü", NOON), f"appeals/{POST.id}.json"),
+    "incidents": (
+        Incident("4a" * 16, "fire", NOON, (10_500, 40_000), incident.State.CLOSED, NOON + MINUTE),
+        f"incidents/{'4a' * 16}.json",
+    ),
     "chain": (Entry(7, NOON, "owner a", "decision", "r", "ü", GENESIS), "audit/000000000007.json"),
     "entries": (
         Batch(LogName.OPEN, 512, (Leaf("ab" * 32, "cd" * 32, "{}"),)),

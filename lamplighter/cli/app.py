@@ -23,6 +23,7 @@ from lamplighter.cli.catalog import catalog_app
 from lamplighter.cli.decide import decide
 from lamplighter.cli.deliver import deliver
 from lamplighter.cli.demo import demo
+from lamplighter.cli.dispatch import dispatch_app
 from lamplighter.cli.doctor import doctor
 from lamplighter.cli.explain import explain_clip
 from lamplighter.cli.fleet import fleet_app
@@ -33,11 +34,13 @@ from lamplighter.cli.log import log_app
 from lamplighter.cli.match import match
 from lamplighter.cli.measure import measure
 from lamplighter.cli.minio import minio_app
+from lamplighter.cli.notices import notices_app
 from lamplighter.cli.orders import order_app
 from lamplighter.cli.owners import owners_app
 from lamplighter.cli.people import people_app
 from lamplighter.cli.picture import picture
 from lamplighter.cli.post import bounce, post
+from lamplighter.cli.posts import posts_app
 from lamplighter.cli.request import request_app
 from lamplighter.cli.rounds import rounds
 from lamplighter.cli.scan import scan
@@ -83,6 +86,9 @@ for name, group in {
     "request": request_app,
     "order": order_app,
     "case": case_app,
+    "notices": notices_app,
+    "posts": posts_app,
+    "dispatch": dispatch_app,
     "keys": keys_app,
     "catalog": catalog_app,
     "log": log_app,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lamplighter.desk.correspondence import Correspondence
+from lamplighter.desk.noticeboard import Noticeboard
 from lamplighter.desk.roles import operation
 from pipeline.log.entry import LogName
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from storage.catalog.check import Report
 
 
-class Ledger(Correspondence):
+class Ledger(Noticeboard):
     """The operations on the logs; what each is for stands in `Desk`."""
 
     @operation

@@ -86,6 +86,24 @@ MAY: Final[Mapping[str, frozenset[Role]]] = {
     "published_keys": _OPERATOR,
     "rotate_key": _OPERATOR,
     "publish_keys": _OPERATOR,
+    # The neighbourhood. An officer reads what names agencies, and learns of no owner.
+    "issue_notice": frozenset({Role.OFFICER}),
+    "update_notice": frozenset({Role.OFFICER}),
+    "cancel_notice": frozenset({Role.OFFICER}),
+    "notices": frozenset({Role.OFFICER, Role.OWNER}),
+    "notice": frozenset({Role.OFFICER, Role.OWNER}),
+    "cap_notice": frozenset({Role.OFFICER, Role.OWNER}),
+    "write_post": frozenset({Role.OWNER}),
+    "posts": frozenset({Role.OFFICER, Role.OWNER}),
+    "read_post": frozenset({Role.OFFICER, Role.OWNER}),
+    "report_post": frozenset({Role.OWNER}),
+    "reported_posts": frozenset({Role.REVIEWER}),
+    "rule_post": frozenset({Role.REVIEWER}),
+    "appeal_post": frozenset({Role.OWNER}),
+    "withdraw_post": frozenset({Role.OWNER}),
+    "watch_dispatch": _OPERATOR,
+    "incidents": frozenset({Role.OPERATOR, Role.OFFICER, Role.REVIEWER}),
+    "confirm_incident": frozenset({Role.OFFICER, Role.REVIEWER}),
     # The books
     "rebuild": _OPERATOR,
     "log_checkpoint": frozenset({Role.OPERATOR, Role.AUDITOR}),
@@ -102,11 +120,14 @@ MAY: Final[Mapping[str, frozenset[Role]]] = {
 
 _SEEN: Final = (
     *("cameras", "camera", "owners", "clips", "clip", "motion", "habits", "still", "agencies", "people", "request"),
-    *("standing", "standings", "case", "cases", "account", "draft", "drafts", "orders"),
+    *("standing", "standings", "case", "cases", "account", "draft", "drafts", "orders", "notices", "notice", "posts"),
+    "incidents",
 )
 _SAID: Final[Mapping[str, str]] = {
     **{name: f"see {name}" for name in _SEEN},
     "strangers": "see cameras nobody knows",
+    "reported_posts": "see reported posts",
+    "cap_notice": "see notices",
     "in_force": "see the settings in force",
     "asked_of": "see what an owner is asked for",
     "session": "take anything in",

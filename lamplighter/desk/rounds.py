@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator, MutableMapping
 from dataclasses import dataclass
 
+from lamplighter.desk import dispatch, posts
 from lamplighter.desk.cases import life_of
 from lamplighter.desk.delivery import deliver
 from lamplighter.desk.holdings import Holdings
@@ -33,7 +34,7 @@ class Round:
 
 
 def go_round(holdings: Holdings, done: MutableMapping[str, int]) -> Round:
-    """Send what is approved and release what is due; see Desk.rounds."""
+    """Send what is approved, release what is due, and remove posts and incidents past their time; see Desk.rounds."""
     start_ns, sent, delivered, released = time.time_ns(), [], [], 0
     keyed = can_complete(holdings)
     failed: list[tuple[str, str]] = []
@@ -62,6 +63,8 @@ def go_round(holdings: Holdings, done: MutableMapping[str, int]) -> Round:
         if _finished(holdings, request, life, tally):
             # Of a list that lacks a key's work it is remembered, for the round in which this machine has a key.
             done[request.id] = ~orders if tally.lacks else orders
+    posts.sweep(holdings)
+    dispatch.sweep(holdings)
     seal_all(holdings, start_ns)
     return Round(tuple(sent), tuple(delivered), released, tuple(failed))
 

@@ -28,6 +28,7 @@ class LogName(StrEnum):
 OPEN_ACTIONS: Final = frozenset({
     *("request submitted", "request sent back", "request approved", "request sent", "request held"),
     *("request no longer held", "request resolved", "delivered", "fetched", "usage told", "removed from case"),
+    *("notice issued", "notice updated", "notice cancelled"),
     *("exported", "listed", "key made", "key rotated", "sealed", "open entry erased"),
 })  # fmt: skip
 """What agencies and staff do to requests, what was released, and keys. Every other action, one that nobody here knows

@@ -65,6 +65,9 @@ NOT_HELD: Final[Mapping[str, str]] = {
     "prepared": "is not released; who releases it looks at word and record again, and its release is held",
     "records": "held by the entry `delivered`, under the key of the clip",
     "chain": "the log of earlier versions, carried over with its hashes",
+    "notices": "runs out by itself; what an agency issued, and when, stands in the open log",
+    **dict.fromkeys(("posts", "complaints", "rulings", "appeals"), "runs out by itself; each act stands in the log"),
+    "incidents": "gone after a day, and nothing follows from it before a person confirms it",
     "entries": "the logs themselves",
     "logs": "compared with the checkpoints",
 }

@@ -22,6 +22,7 @@ def test_worlds_that_differ_in_secrets_alone_cannot_be_told_apart(seed: int, sto
     assert not found
     assert min(twins.done[step] for step in ("officer", "secret", "clock", "deliver", "share", "cli")) > 3
     assert twins.told["secret: answers"]
+    assert twins.told["secret: posts"]
     assert all(world.catalog.cameras() for world in twins.worlds)
 
 

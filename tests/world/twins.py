@@ -34,6 +34,7 @@ import sqlalchemy as sa
 
 import workers.deliver
 from lamplighter.desk.desk import Desk, open_desk
+from lamplighter.desk.notices import Said
 from lamplighter.settings import Settings, load
 from pipeline.activity import Activity
 from pipeline.actor import Actor, Role
@@ -50,6 +51,7 @@ from pipeline.cover import BARE, Cover
 from pipeline.errors import LamplighterError
 from pipeline.media.cut import Cut, Product, make_cut
 from pipeline.media.encode import encode
+from pipeline.neighbourhood.posts import Audience, Topic, Why
 from pipeline.people import Agency
 from pipeline.span import NS, Span, parse_iso
 from pipeline.zone import Zone
@@ -836,6 +838,7 @@ class Twins:
             [
                 *(("case", "show", name, "--as", officer), ("case", "show", name, "--as", officer, "--json")),
                 *(("case", "list", "--as", officer), ("case", "list", "--as", officer, "--json")),
+                *(("notices", "list", "--as", officer, "--json"), ("posts", "list", "--as", officer, "--json")),
                 ("case", "fetch", name, "--as", officer, "--to", "out", "--json"),
             ]
         )
@@ -934,6 +937,35 @@ def _emergency(desk: Desk, name: str, world: World) -> Any:
     return order.id, order.basis, order.span, order.entered_ns
 
 
+def _around(cell: tuple[int, int]) -> tuple[tuple[float, float], ...]:
+    west, south, east, north = box(cell, CELL_M)
+    west, south, east, north = west - 0.02, south - 0.01, east + 0.02, north + 0.01
+    return (west, south), (east, south), (east, north), (west, north), (west, south)
+
+
+def _issues(desk: Desk, name: str, _: World) -> Any:
+    """Issue a notice, say it anew, and read what there is of it then."""
+    said = replace(_NOTICE, headline=f"Smoke {_sha(name)[:4]}")
+    shown = desk.issue_notice(said)
+    desk.update_notice(shown.notice.notice, said)
+    return desk.notice(shown.notice.notice).told(), desk.cap_notice(shown.notice.notice)
+
+
+def _reads_the_board(desk: Desk, _: str, world: World) -> Any:
+    """Read notices with their answers, and posts; ask, in each world, for a post that it has or that nobody wrote."""
+    notices = [one.notice.notice for one in desk.notices()]
+    told = [desk.notice(name).told() for name in notices], desk.posts(), desk.incidents()
+    names = [name.rpartition("/")[2] for name in world.archive.posts.names()]
+    world.trace()
+    post = world.chance.choice([*names, "0" * 32])
+    try:
+        return told, desk.read_post(post)
+    except LamplighterError as error:
+        return told, str(error)
+
+
+_NOTICE: Final = Said("Smoke", "Keep windows shut", Area((_around(CELLS[0]),)), 6 * 3600.0)
+
 OFFICER: Final[tuple[Callable[[Desk, str, World], Any], ...]] = (
     lambda desk, name, _: desk.case(name).document(),
     lambda desk, name, _: desk.case(name).document(),
@@ -953,6 +985,8 @@ OFFICER: Final[tuple[Callable[[Desk, str, World], Any], ...]] = (
     _drafts,
     _redrafts,
     *[_emergency] * 2,
+    _issues,
+    *[_reads_the_board] * 2,
     lambda _, name, world: world.desk.acting_for("otis").case(name),
 )
 """What an officer may try."""
@@ -1052,6 +1086,22 @@ def _set_aside(_: Twins, world: World, _asked: list[Request]) -> None:
     world.archive.aside.put(Aside(f"{world._draw()}.mp4", "decode", "no picture"))
 
 
+def _posts(_: Twins, world: World, _asked: list[Request]) -> None:
+    """Write to the neighbours, answer a notice or a post, or report one: none of it names agencies as readers."""
+    everybody = [*world.owners, *(camera.owner for camera in world.cameras.values())]
+    desk = world.as_owner(world.chance.choice(everybody))
+    threads = ["", *(one.notice.notice for one in desk.notices()), *(one["post"] for one in desk.posts())]
+    to = world.chance.choice(threads)
+    camera = next((one.id for one in world.catalog.cameras() if one.owner == desk.actor.name), "")
+    try:
+        told = desk.write_post(
+            "somebody stole a bicycle", topic=Topic.CRIME, audience=Audience.NEIGHBOURS, to=to, camera=camera
+        )
+        world.as_owner(world.chance.choice(everybody)).report_post(told["post"], Why.OTHER)
+    except LamplighterError as error:
+        world.refused.append(str(error))
+
+
 def _asks_for_own(twins: Twins, world: World, _asked: list[Request]) -> None:
     """Ask as an owner for footage of one's own, in the name of an agency; its id is one that officers try."""
     if world.owners:
@@ -1075,6 +1125,7 @@ def _tried(twins: Twins, desk: Desk, made: Request, *, deliver: Desk | None) -> 
 SECRET: Final = (
     *(_declines, _declines, _takes_back, _takes_back, _refuses_first, _opts_out, _allows, _keeps_private),
     *(_bounces, _moves_in, _films, _set_aside, _asks_for_own),
+    *(_posts, _posts),
 )
 
 
@@ -1103,6 +1154,7 @@ def went(twins: Twins) -> dict[str, int]:
         if one.request in twins.requests:
             told[f"released: {one.word}"] = told.get(f"released: {one.word}", 0) + 1
     told["secret: answers"] = sum(len(list(world.archive.decisions.all())) for world in twins.worlds)
+    told["secret: posts"] = sum(len(list(world.archive.posts.names())) for world in twins.worlds)
     told["secret: cameras"] = sum(len(world.catalog.cameras()) - len(twins.slots) for world in twins.worlds)
     told["refused later"] = len(twins.worlds[0].refused)
     return told

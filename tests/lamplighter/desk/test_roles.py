@@ -29,6 +29,7 @@ from lamplighter.desk.roles import MAY
 from lamplighter.report.package import pages
 from lamplighter.settings import load
 from logged import entries, whole
+from notice_calls import CALLS as NEIGHBOURHOOD
 from pipeline.actor import Actor, Role
 from pipeline.case.consent import Standing
 from pipeline.case.life import CHECKLIST
@@ -180,7 +181,7 @@ def test_every_operation_has_an_entry_and_every_entry_an_operation() -> None:
 
 
 def test_every_operation_is_called_below() -> None:
-    assert set(CALLS) | set(DOCKET) == OPERATIONS
+    assert set(CALLS) | set(DOCKET) | set(NEIGHBOURHOOD) == OPERATIONS
 
 
 @pytest.mark.parametrize("role", Role)
