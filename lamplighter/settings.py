@@ -45,6 +45,7 @@ from pipeline.media.profile import Profile
 from simulation.settings import FleetSettings
 from storage.access import ACCESS_KEY, SECRET_KEY, SESSION_TOKEN, SMTP_PASSWORD, UNSHOWN, StoreSettings
 from workers.settings import (
+    AlertSettings,
     BatchSettings,
     EvidenceSettings,
     HabitsSettings,
@@ -156,6 +157,7 @@ class Settings(BaseSettings):
     request: Limits = Limits()
     case: CaseSettings = CaseSettings()
     mail: MailSettings = MailSettings()
+    alert: AlertSettings = AlertSettings()
     evidence: EvidenceSettings = EvidenceSettings()
     log: LogSettings = LogSettings()
     profile: Profile = Profile()

@@ -6,8 +6,11 @@ from typing import Annotated, Any
 
 import typer
 
+from lamplighter.cli.alerts import alert_line
 from lamplighter.cli.options import Json, Layout, RayAddress, Template, Workers, Zone, desk_of, exit_code, naming_flags
 from pipeline.errors import ConfigError
+
+_ALERT_S = 60.0  # for those who are away; the rest waits for `watch` or `alerts send`
 
 
 def ingest(
@@ -27,6 +30,9 @@ def ingest(
     everything: Annotated[
         bool, typer.Option("--all", help="With --remeasure: also what is up to date, such as clips taken in sideways.")
     ] = False,
+    alerts: Annotated[
+        bool, typer.Option("--alerts", help="Tell owners of what moved, as they set it; else `watch` alone does.")
+    ] = False,
     workers: Workers = None,
     ray_address: RayAddress = None,
     as_json: Json = False,
@@ -41,10 +47,7 @@ def ingest(
     `lamplighter show` counts them.
     A run that is stopped loses nothing: run it again for the rest.
     """
-    if bool(where) == remeasure:
-        raise ConfigError("wanted places to take clips from, or --remeasure for those in the store, and not both")
-    if everything and not remeasure:
-        raise ConfigError("--all says which clips of the store are measured again; add --remeasure")
+    _check(where, remeasure=remeasure, everything=everything, alerts=alerts)
     from lamplighter.cli import tables
     from lamplighter.desk.show import clip_document
 
@@ -54,12 +57,14 @@ def ingest(
             if remeasure:
                 tally = desk.remeasure(camera, everything=everything, saw=saw)
             else:
-                tally = desk.ingest(where or (), camera=camera, saw=saw)
+                tally = desk.ingest(where or (), camera=camera, alert_s=_ALERT_S if alerts else None, saw=saw)
         if as_json:
             clips = sorted(map(clip_document, tally.results), key=lambda clip: str(clip["source"]))
             counts: dict[str, Any] = {"not_whole": len(tally.not_whole)}
             if not remeasure:
                 counts |= {"found": tally.found, "left_out": tally.left.document(), "habits_learnt": tally.learnt}
+            if tally.alerts is not None:
+                counts["alerts"] = tally.alerts
             tables.write_json({**tables.tally_document(tally), **counts, "clips": clips})
         elif remeasure and not tally.planned:
             tables.say("Every clip is up to date.")
@@ -68,4 +73,15 @@ def ingest(
         else:
             tables.print_found(f"Ingested into {desk.store_url}", tally)
         tables.tell_learnt(tally)
+        if tally.alerts is not None and not as_json:
+            tables.say(alert_line(tally.alerts))
     exit_code(tally)
+
+
+def _check(where: list[str] | None, *, remeasure: bool, everything: bool, alerts: bool) -> None:
+    if bool(where) == remeasure:
+        raise ConfigError("wanted places to take clips from, or --remeasure for those in the store, and not both")
+    if alerts and remeasure:
+        raise ConfigError("--alerts is for clips that come in; those of --remeasure came in before")
+    if everything and not remeasure:
+        raise ConfigError("--all says which clips of the store are measured again; add --remeasure")
