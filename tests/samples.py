@@ -28,6 +28,7 @@ from pipeline.media.layouts import LAYOUTS, layout
 from pipeline.media.origin import Naming
 from pipeline.media.profile import Profile
 from pipeline.media.template import PathTemplate, Readable
+from pipeline.neighbourhood.alert import Alert, Broker, Quiet, Rule, Way
 from pipeline.people import Agency, Person
 from pipeline.roster import Roster
 from pipeline.span import NS, Span, parse_iso
@@ -155,6 +156,10 @@ ORDER = Order(
     *("o1", ONE.id, Basis.WARRANT, "Court of Ürs, 7/26", ("cam-1", "cam-2"), ONE.span, "linus", NOON, DIGEST),
     *("by telephone", NOON + DAY, "lena", NOON + MINUTE, "lena", NOON + DAY, True),
 )
+ALERT = Alert(
+    *("cam-1", "olga", Way.MQTT, clip().id, NOON, NOON + NS, NOON + 9 * NS, 15360, 2.5),
+    *(NOON + 10 * NS, NOON + 12 * NS, 1.5, NOON + 13 * NS),
+)
 DOCUMENTS: dict[str, tuple[Any, str]] = {
     "cameras": (
         camera(
@@ -210,6 +215,15 @@ DOCUMENTS: dict[str, tuple[Any, str]] = {
     ),
     "packages": (Sealed(ONE.id, "cd" * 32, NOON, "officer otto"), f"packages/{ONE.id}/"),
     "signers": (Key(Purpose.EVIDENCE, "ab" * 32, NOON - DAY, retired_ns=NOON), "signers/"),
+    "alert_rules": (
+        Rule(
+            *("cam-1", "olga", NOON, True, Broker("mq.example.org", 8883, user="ü"), "https://hook.example.org:8443"),
+            *((ZONE,), (Quiet(22 * 60, 6 * 60),), "Europe/Vienna", 20, 1.5, 600, True),
+        ),
+        "alerts/cam-1.json",
+    ),
+    "untold": (ALERT, "untold/cam-1/20260301T120000.000000000Z-"),
+    "told": (replace(ALERT, told_ns=NOON + 20 * NS), "told/cam-1/20260301T120000.000000000Z-"),
     "usage": (Usage(ONE.id, DELIVERED.record.name, Use.DELETED, NOON), f"usage/{ONE.id}/"),
     "case_keys": (case_key(ONE), f"keys/{ONE.id}.json"),
     "prepared": (DELIVERED, f"prepared/{ONE.id}/"),

@@ -38,9 +38,7 @@ def check_public(
     if host not in allowed:
         for address in addresses:
             if why := why_not_public(address):
-                raise RequestRefused(
-                    rule, f"{host} is at {address}, which is {why}: an alert goes to the open net alone"
-                )
+                raise RequestRefused(rule, f"{host} is at {address}, which is {why}: wanted one of the open net")
     return addresses
 
 

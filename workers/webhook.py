@@ -84,6 +84,8 @@ def _posted(target: Target, name: str, body: bytes, *, secret: str, settings: Al
         sent |= webhook.headers(name, body, secret=secret, at_s=int(time.time()))
         connection.request("POST", target.path, body, sent)
         answer = connection.getresponse()
+        if time.monotonic() >= until:  # what was cut off reads like an answer
+            raise TimeoutError
         return answer.status, answer.headers.get("Location", "")
     except (OSError, http.client.HTTPException, ValueError) as error:
         late = time.monotonic() >= until

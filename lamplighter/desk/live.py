@@ -32,7 +32,7 @@ from workers.watch import Watched, open_watched
 _FLUSH_S, _FLUSH = 0.5, 100  # the books are written this often, and for so many clips at most
 _LOOK_S = 1.0
 _LEARN_S = 86_400.0
-_LAST_S = 2.0  # for the alerts of the last clips, when a run is ended by hand
+_LAST_S = 5.0  # for the alerts of the last clips, when a run is ended by hand
 
 
 def run_watch(

@@ -27,7 +27,9 @@ _NUMBER: Final = re.compile(r"(0[xX][0-9A-Fa-f]*|[0-9]+)")
 _PATH: Final = re.compile(r"[!-~]*")
 # Services of clouds for the machines in them, at addresses that look public.
 _SERVICES: Final = frozenset({"168.63.129.16"})
-_NAT64: Final = (ipaddress.ip_network("64:ff9b::/96"), ipaddress.ip_network("64:ff9b:1::/48"))
+# Not of the open net by the registries of IANA, and not so in the tables of every Python.
+_SPECIAL: Final = tuple(map(ipaddress.ip_network, ("192.0.0.0/24", "192.88.99.0/24", "64:ff9b:1::/48", "2001::/23")))
+_NAT64: Final = ipaddress.ip_network("64:ff9b::/96")
 _COMPATIBLE: Final = ipaddress.ip_network("::/96")
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -101,7 +103,9 @@ def why_not_public(address: str) -> str:
     An IPv4 address inside an IPv6 one (mapped, compatible, NAT64, 6to4, Teredo) is judged as well.
     """
     found = ipaddress.ip_address(address.partition("%")[0])
-    return next((why for one in (found, *_inside(found)) if (why := _why(one))), "")
+    inside = _inside(found)
+    bare = isinstance(found, ipaddress.IPv6Address) and (found.ipv4_mapped is not None or found in _NAT64)
+    return next((why for one in (inside if bare else (found, *inside)) if (why := _why(one))), "")
 
 
 def is_loopback(address: str) -> bool:
@@ -118,14 +122,10 @@ def _why(address: Address) -> str:
         "site-local": isinstance(address, ipaddress.IPv6Address) and address.is_site_local,
         "a cloud's own service": str(address) in _SERVICES,
         "private": address.is_private,
-        "reserved": address.is_reserved and not _carries(address),
+        "reserved": address.is_reserved or any(address in net for net in _SPECIAL),
         "not of the open net": not address.is_global,
     }
     return next((what for what, holds in facts.items() if holds), "")
-
-
-def _carries(address: Address) -> bool:
-    return isinstance(address, ipaddress.IPv6Address) and any(address in net for net in _NAT64)
 
 
 def _inside(address: Address) -> tuple[Address, ...]:
@@ -134,7 +134,7 @@ def _inside(address: Address) -> tuple[Address, ...]:
         return ()
     last = ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
     found = [address.ipv4_mapped, address.sixtofour, *(address.teredo or ())]
-    found += [last] if _carries(address) or (address in _COMPATIBLE and int(address) > 1) else []
+    found += [last] if address in _NAT64 or (address in _COMPATIBLE and int(address) > 1) else []
     return tuple(one for one in found if one is not None)
 
 

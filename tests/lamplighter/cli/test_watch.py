@@ -141,7 +141,7 @@ def test_no_metric_has_a_label_per_camera_and_each_says_what_it_is(board: Board)
         assert family.name.startswith("lamplighter_")
         assert len(family.documentation) > 10
         for sample in family.samples:
-            assert set(sample.labels) <= {"station", "reason", "le"}
+            assert set(sample.labels) <= {"station", "reason", "way", "le"}
             assert "door" not in sample.labels.values()
 
 
@@ -161,7 +161,7 @@ def test_the_dashboard_asks_for_every_metric_there_is_and_for_no_other(board: Bo
     for panel in document["panels"]:
         for target in panel["targets"]:
             for label in re.findall(r"{{(\w+)}}", target["legendFormat"]):
-                assert label in {"station", "reason"}
+                assert label in {"station", "reason", "way"}
 
 
 def test_a_port_that_is_taken_is_refused_before_any_work() -> None:
