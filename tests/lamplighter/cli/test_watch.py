@@ -30,11 +30,10 @@ from lamplighter.desk.metrics import Metrics
 from lamplighter.desk.tally import Tally
 from lamplighter.settings import Settings, load
 from logged import entries
+from minio_fixtures import Dying
 from pipeline.errors import ConfigError, StoreUnavailable
 from pipeline.span import NS
 from rtsp_fixtures import Rtsp
-from storage import minio_server
-from storage.access import ACCESS_KEY, SECRET_KEY, Credentials
 from storage.location import Location
 from workers.inbox import Held, Upload
 from workers.live import Accepted, Dropped, Intake, Repeated
@@ -242,50 +241,6 @@ def test_what_a_camera_left_in_the_spool_is_taken_in_also_without_its_url(
 
 
 # A store that dies
-
-
-class Dying:
-    """A MinIO that may be killed and started again where it was."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder, self.endpoint = folder, f"127.0.0.1:{free_port()}"
-        self.credentials = Credentials(secrets.token_hex(10), secrets.token_hex(20))
-        self.process = self.start()
-
-    def start(self) -> subprocess.Popen[bytes]:
-        binary = minio_server.find_binary()
-        assert binary is not None
-        environment = os.environ | {
-            "MINIO_ROOT_USER": self.credentials.access_key,
-            "MINIO_ROOT_PASSWORD": self.credentials.secret_key,
-            "MINIO_CI_CD": "1",
-            "MINIO_BROWSER": "off",
-        }
-        words = [str(binary), "server", str(self.folder), "--address", self.endpoint, "--quiet"]
-        self.process = subprocess.Popen(words, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        wait(self.ready)
-        return self.process
-
-    def ready(self) -> bool:
-        try:
-            with urllib.request.urlopen(f"http://{self.endpoint}/minio/health/ready", timeout=5) as answer:
-                return bool(answer.status == 200)
-        except OSError:
-            return False
-
-    def kill(self) -> None:
-        self.process.send_signal(signal.SIGKILL)
-        self.process.wait()
-
-
-@pytest.fixture
-def dying(minio_binary: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Dying]:  # noqa: ARG001
-    server = Dying(tmp_path / "minio")
-    monkeypatch.setenv(ACCESS_KEY, server.credentials.access_key)
-    monkeypatch.setenv(SECRET_KEY, server.credentials.secret_key)
-    with stamina.set_testing(True, attempts=3):  # instead of waiting for four seconds
-        yield server
-    server.kill()
 
 
 def films_before(dying: Dying, films: Films, folder: Path, **batch: Any) -> tuple[Settings, list[Path]]:
