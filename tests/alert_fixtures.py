@@ -20,12 +20,13 @@ from lamplighter.desk.alerts import Standing, Wanted
 from lamplighter.desk.desk import Desk
 from pipeline.span import NS
 from simulation.broker import Listener, Mosquitto, find_broker, running
+from simulation.mailpit import Mailpit
 from workers.settings import AlertSettings
 
 
 @pytest.fixture(scope="session")
 def mosquitto_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mosquitto]:
-    """A real mosquitto of the session's own, skipped where it is not installed, except in CI, where that is a failure."""
+    """A real mosquitto of the session's own; see `cannot_run` for where it is not installed."""
     if find_broker() is None:
         cannot_run("no mosquitto: apt-get install mosquitto (make broker)")
     with running(tmp_path_factory.mktemp("mosquitto")) as server:
@@ -86,6 +87,22 @@ def hook() -> Iterator[Hook]:
         yield found
         server.shutdown()
         thread.join()
+
+
+@dataclass(frozen=True)
+class Ears:
+    """All who may be told."""
+
+    broker: Mosquitto
+    listener: Listener
+    hook: Hook
+    mailpit: Mailpit
+
+
+@pytest.fixture
+def ears(mosquitto_server: Mosquitto, listener: Listener, hook: Hook, mailpit: Mailpit) -> Ears:
+    """All who may be told, each of them real."""
+    return Ears(mosquitto_server, listener, hook, mailpit)
 
 
 def alert_settings(**fields: Any) -> AlertSettings:

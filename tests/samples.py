@@ -218,7 +218,11 @@ DOCUMENTS: dict[str, tuple[Any, str]] = {
     "alert_rules": (
         Rule(
             *("cam-1", "olga", NOON, True, Broker("mq.example.org", 8883, user="ü"), "https://hook.example.org:8443"),
-            *((ZONE,), (Quiet(22 * 60, 6 * 60),), "Europe/Vienna", 20, 1.5, 600, True),
+            zones=(ZONE,),
+            quiet=(Quiet(22 * 60, 6 * 60),),
+            zone="Europe/Vienna",
+            min_score=1.5,
+            still=True,
         ),
         "alerts/cam-1.json",
     ),

@@ -11,8 +11,8 @@ from http.server import BaseHTTPRequestHandler
 from typing import Any
 
 import pytest
-
 from alert_fixtures import Hook, alert_settings, reply
+
 from pipeline.errors import RequestRefused
 from pipeline.neighbourhood.webhook import secret_of
 from workers.address import Away
@@ -94,9 +94,11 @@ def listening() -> Iterator[tuple[int, list[object]]]:
         def accept() -> None:
             while not over.is_set():
                 try:
-                    met.append(server.accept()[0].close())
+                    caller, where = server.accept()
                 except TimeoutError:
                     continue
+                caller.close()
+                met.append(where)
 
         thread = threading.Thread(target=accept)
         thread.start()

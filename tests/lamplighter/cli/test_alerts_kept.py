@@ -1,4 +1,4 @@
-"""Alerts while broker, web server, mail server or store is away and the one who tells is killed: each once, none lost."""
+"""Alerts while who is told or the store is away and the one who tells is killed: each once, none lost, none late."""
 
 from __future__ import annotations
 
@@ -11,12 +11,15 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
 import pytest
-
 from alert_fixtures import Hook, alert_settings, put_now, reply, told
+
+from conftest import cannot_run
 from fleet_fixtures import CAMERAS, Films, as_owner, move_in
 from lamplighter.desk.alerts import Wanted
 from lamplighter.desk.desk import Desk, open_desk
@@ -43,10 +46,38 @@ def wait(over: Callable[[], object], within_s: float = 60.0) -> None:
 def broker(tmp_path: Path) -> Iterator[Mosquitto]:
     """A broker that is not there yet."""
     if find_broker() is None:
-        pytest.skip("no mosquitto")
+        cannot_run("no mosquitto: apt-get install mosquitto (make broker)")
     server = Mosquitto(tmp_path / "mosquitto")
     yield server
     server.stop()
+
+
+@dataclass(frozen=True)
+class Away:
+    """All who are told, none of whom takes anything yet."""
+
+    folder: Path
+    hook: Hook
+    broker: Mosquitto
+    mailpit: Mailpit
+
+    def come_back(self) -> Listener:
+        """Let all take what they are told from now on."""
+        self.hook.posted.clear()
+        self.hook.answer = lambda handler: reply(handler, 204)
+        self.mailpit.set_chaos()
+        self.broker.start()
+        listener = Listener(self.broker.port)
+        assert listener.listens()
+        return listener
+
+
+@pytest.fixture
+def away(tmp_path: Path, hook: Hook, broker: Mosquitto, mailpit: Mailpit) -> Away:
+    """All who are told: the web server and the mail server say later, the broker is not there."""
+    hook.answer = lambda handler: reply(handler, 503)
+    mailpit.set_chaos(Sender=(451, 100))
+    return Away(tmp_path, hook, broker, mailpit)
 
 
 @pytest.fixture
@@ -56,9 +87,9 @@ def running(tmp_path: Path) -> Iterator[Callable[[], subprocess.Popen[bytes]]]:
 
     def start() -> subprocess.Popen[bytes]:
         words = ["-m", "lamplighter", "--config", str(tmp_path / "settings.toml"), "--data", str(tmp_path / "data")]
-        log = (tmp_path / "watch.log").open("ab")
         command = [sys.executable, *words, "watch", str(tmp_path / "in"), "--json"]
-        started.append(subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True))
+        with (tmp_path / "watch.log").open("ab") as log:
+            started.append(subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True))
         return started[-1]
 
     yield start
@@ -81,22 +112,23 @@ def write_settings(file: Path, **sections: dict[str, Any]) -> None:
     file.write_text("\n".join(lines) + "\n")
 
 
-def settle(folder: Path, hook: Hook, broker: Mosquitto, mailpit: Mailpit, **wanted: Any) -> list[str]:
+def settle(away: Away, **wanted: Any) -> list[str]:
     """Have two owners alerted by all three ways; return their cameras."""
+    folder, broker = away.folder, away.broker
     settings = alert_settings(brokers=(f"127.0.0.1:{broker.port}",), timeout_s=3.0)
     write_settings(
         folder / "settings.toml",
         batch={"workers": 0},
         live={"poll_s": 0.2},
         alert=settings.model_dump(mode="json"),
-        mail=mail_settings(mailpit.smtp_port).model_dump(mode="json"),
+        mail=mail_settings(away.mailpit.smtp_port).model_dump(mode="json"),
     )
     with open_desk(load(folder / "settings.toml", flags={"data": folder / "data"})) as desk:
         move_in(desk, CAMERAS)
         give_addresses(desk, "piet", "ruth")
         where = f"mqtt://127.0.0.1:{broker.port}"
         for owner, camera in (("piet", "ask-1"), ("ruth", "ask-2")):
-            as_owner(desk, owner).set_alert(camera, Wanted(mail=True, broker=where, url=hook.url, **wanted))
+            as_owner(desk, owner).set_alert(camera, Wanted(mail=True, broker=where, url=away.hook.url, **wanted))
     return ["ask-1", "ask-2"]
 
 
@@ -111,26 +143,19 @@ def documents(folder: Path, kind: str) -> list[dict[str, Any]]:
     return found
 
 
-def counts(hook: Hook, listener: Listener, mailpit: Mailpit) -> dict[str, Counter[str]]:
+def counts(away: Away, listener: Listener) -> dict[str, Counter[str]]:
     """Return how often each message came, by its way and id."""
     return {
-        "webhook": Counter(sent["webhook-id"] for sent, _ in hook.posted),
+        "webhook": Counter(sent["webhook-id"] for sent, _ in away.hook.posted),
         "mqtt": Counter(told(one.body)["id"] for one in listener.heard if one.topic.endswith("/alert")),
-        "mail": Counter(one["MessageID"].partition("@")[0] for one in mailpit.messages()),
+        "mail": Counter(one["MessageID"].partition("@")[0] for one in away.mailpit.messages()),
     }
 
 
 def test_while_all_who_are_told_are_away_and_the_teller_is_killed_each_alert_is_told_once(
-    films: Films,
-    tmp_path: Path,
-    hook: Hook,
-    broker: Mosquitto,
-    mailpit: Mailpit,
-    running: Callable[[], subprocess.Popen[bytes]],
+    films: Films, tmp_path: Path, away: Away, running: Callable[[], subprocess.Popen[bytes]]
 ) -> None:
-    cameras = settle(tmp_path, hook, broker, mailpit)
-    hook.answer = lambda handler: reply(handler, 503)
-    mailpit.set_chaos(Sender=(451, 100))
+    cameras, hook = settle(away), away.hook
     for number in range(3):
         for camera in cameras:
             put_now(films, tmp_path / "in", camera, ago_s=60.0 - 10 * number)
@@ -144,21 +169,21 @@ def test_while_all_who_are_told_are_away_and_the_teller_is_killed_each_alert_is_
     time.sleep(AWAY_S)
     assert not documents(tmp_path, "told")
     kill(second)
-    hook.posted.clear()
-    hook.answer = lambda handler: reply(handler, 204)
-    mailpit.set_chaos()
-    broker.start()
-    listener = Listener(broker.port)
+    listener = away.come_back()
     try:
-        assert listener.listens()
         third = running()
         wait(lambda: len(documents(tmp_path, "told")) == 18)
         assert not documents(tmp_path, "untold")
         ids = {way: {_alert(one).id for one in documents(tmp_path, "told") if one["way"] == way} for way in WAYS}
-        assert counts(hook, listener, mailpit) == {way: dict.fromkeys(names, 1) for way, names in ids.items()}
+        assert counts(away, listener) == {way: dict.fromkeys(names, 1) for way, names in ids.items()}
         # Killed at the moment in which messages are taken: what was on its way may come twice, as the same message.
         hook.posted.clear()
-        hook.answer = lambda handler: (os.killpg(third.pid, signal.SIGKILL), reply(handler, 204))
+
+        def take(handler: BaseHTTPRequestHandler) -> None:
+            os.killpg(third.pid, signal.SIGKILL)
+            reply(handler, 204)
+
+        hook.answer = take
         for camera in cameras:
             put_now(films, tmp_path / "in", camera, ago_s=9.0)
         wait(lambda: hook.posted)
@@ -168,7 +193,7 @@ def test_while_all_who_are_told_are_away_and_the_teller_is_killed_each_alert_is_
         wait(lambda: len(documents(tmp_path, "told")) == 24 and not documents(tmp_path, "untold"))
     finally:
         listener.close()
-    for way, found in counts(hook, listener, mailpit).items():
+    for way, found in counts(away, listener).items():
         known = {_alert(one).id for one in documents(tmp_path, "told") if one["way"] == way} - ids[way]
         fresh = Counter({name: count for name, count in found.items() if name not in ids[way]})
         assert set(fresh) == known, way
@@ -184,35 +209,22 @@ def _alert(document: dict[str, Any]) -> Alert:
 
 
 def test_what_is_too_old_when_they_are_back_is_dropped_and_counted_and_never_sent(
-    films: Films,
-    tmp_path: Path,
-    hook: Hook,
-    broker: Mosquitto,
-    mailpit: Mailpit,
-    running: Callable[[], subprocess.Popen[bytes]],
+    films: Films, tmp_path: Path, away: Away, running: Callable[[], subprocess.Popen[bytes]]
 ) -> None:
-    older_s = 40
-    cameras = settle(tmp_path, hook, broker, mailpit, max_age_s=older_s)
-    hook.answer = lambda handler: reply(handler, 503)
-    mailpit.set_chaos(Sender=(451, 100))
+    older_s = 10
+    cameras = settle(away, max_age_s=older_s)
+    process = running()
+    put_now(films, tmp_path / "in", "never-1", film="still")
+    wait(lambda: documents(tmp_path, "ingested"))
     for camera in cameras:
-        put_now(films, tmp_path / "in", camera, ago_s=12.0)
-    process = running()
-    wait(lambda: len(documents(tmp_path, "untold")) == 6)
-    kill(process)
-    process = running()
-    wait(lambda: len(documents(tmp_path, "told")) == 6, within_s=older_s + 60)
+        put_now(films, tmp_path / "in", camera, ago_s=0.0)
+    wait(lambda: len(documents(tmp_path, "told")) == 6)
     assert Counter(one["dropped"] for one in documents(tmp_path, "told")) == {"too old": 6}
-    hook.posted.clear()
-    hook.answer = lambda handler: reply(handler, 204)
-    mailpit.set_chaos()
-    broker.start()
-    listener = Listener(broker.port)
-    assert listener.listens()
-    put_now(films, tmp_path / "in", cameras[0], ago_s=9.0)
+    listener = away.come_back()
+    put_now(films, tmp_path / "in", cameras[0], ago_s=-5.0)
     wait(lambda: len(documents(tmp_path, "told")) == 9)
     listener.close()
-    assert {way: len(found) for way, found in counts(hook, listener, mailpit).items()} == dict.fromkeys(WAYS, 1)
+    assert {way: len(found) for way, found in counts(away, listener).items()} == dict.fromkeys(WAYS, 1)
     os.killpg(process.pid, signal.SIGTERM)
     assert process.wait(60) == 0
     said = json.JSONDecoder().raw_decode((text := (tmp_path / "watch.log").read_text())[text.index("\n{") + 1 :])[0]

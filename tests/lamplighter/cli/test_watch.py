@@ -4,7 +4,6 @@ import io
 import json
 import os
 import re
-import secrets
 import signal
 import socket
 import subprocess
@@ -12,12 +11,12 @@ import sys
 import threading
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-import stamina
 from prometheus_client.metrics_core import Metric
 from prometheus_client.parser import text_string_to_metric_families
 from rich.console import Console
@@ -32,11 +31,14 @@ from lamplighter.settings import Settings, load
 from logged import entries
 from minio_fixtures import Dying
 from pipeline.errors import ConfigError, StoreUnavailable
+from pipeline.neighbourhood.alert import Dropped
 from pipeline.span import NS
 from rtsp_fixtures import Rtsp
+from samples import ALERT
 from storage.location import Location
 from workers.inbox import Held, Upload
-from workers.live import Accepted, Dropped, Intake, Repeated
+from workers.live import Accepted, Intake, Repeated
+from workers.live import Dropped as GivenUp
 from workers.receipt import Outcome, Receipt
 from workers.recorder import Fault
 from workers.settings import LiveSettings
@@ -96,7 +98,7 @@ def board() -> Board:
     seen: list[Intake] = [
         Accepted(upload),
         Repeated(upload),
-        Dropped(upload, "queue"),
+        GivenUp(upload, "queue"),
         Fault("door", "connect", "refused"),
         Receipt(job, Outcome.ASIDE, station="name", reason="no such camera"),
     ]
@@ -105,6 +107,8 @@ def board() -> Board:
     board.finished(held, Receipt(job, Outcome.DONE, seconds={"decode": 0.25, "put": 0.5}))
     board.finished(held, Receipt(job, Outcome.ALREADY))
     board.finished(held, Receipt(job, Outcome.ASIDE, station="decode", reason="broken"))
+    board.alerts.add(replace(ALERT, told_ns=ALERT.noticed_ns + NS))
+    board.alerts.drop(Dropped.OLD)
     return board
 
 

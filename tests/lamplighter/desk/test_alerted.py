@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from alert_fixtures import Ears, Hook, alerted, let_alert, put_now, reply, told
 from PIL import Image
 
-from alert_fixtures import Hook, alerted, let_alert, put_now, reply, told
 from fleet_fixtures import CAMERAS, Films, as_owner, change, put_film, staff
 from lamplighter.desk.alerts import Wanted, document
 from lamplighter.desk.board import Board
@@ -25,7 +25,7 @@ from mailpit_fixtures import give_addresses, mail_settings
 from pipeline.errors import ConfigError, NotAllowed, NotFound, RequestRefused
 from pipeline.neighbourhood.webhook import headers, secret_bytes
 from simulation.broker import Listener, Mosquitto
-from simulation.mailpit import Mailpit
+from storage.contract import ObjectStore
 
 
 def watch(desk: Desk, folder: Path) -> dict[str, Any]:
@@ -76,8 +76,8 @@ def test_motion_is_posted_signed_and_the_same_at_each_try(desk: Desk, films: Fil
     assert watch(desk, tmp_path / "in")["told"] == {"webhook": 1}
     names, bodies = {one["webhook-id"] for one, _ in hook.posted}, {body for _, body in hook.posted}
     assert (len(hook.posted), len(names), len(bodies)) == (3, 1, 1)
-    sent, body = hook.posted[-1]
-    assert sent | headers(*names, body, secret=standing.secret, at_s=int(sent["webhook-timestamp"])) == sent
+    (sent, body), (name,) = hook.posted[-1], names
+    assert sent | headers(name, body, secret=standing.secret, at_s=int(sent["webhook-timestamp"])) == sent
     assert "still" not in told(body)
 
 
@@ -100,14 +100,21 @@ def test_nobody_is_told_of_a_still_film(desk: Desk, films: Films, tmp_path: Path
     ],
 )
 def test_what_the_owner_does_not_want_to_be_told_is_not_told_and_counted(
-    desk: Desk, films: Films, tmp_path: Path, hook: Hook, wanted: dict[str, Any], ago_s: float, why: str | None
+    street: tuple[Desk, Hook, Path], films: Films, *, wanted: dict[str, Any], ago_s: float, why: str | None
 ) -> None:
-    let_alert(desk)
+    desk, hook, folder = street
     alerted(desk, url=hook.url, **wanted)
-    put_now(films, tmp_path / "in", ago_s=ago_s)
-    counts = watch(desk, tmp_path / "in")
+    put_now(films, folder, ago_s=ago_s)
+    counts = watch(desk, folder)
     assert (counts["told"], counts["dropped"]) == ({}, {} if why is None else {why: 1})
     assert not hook.posted
+
+
+@pytest.fixture
+def street(desk: Desk, hook: Hook, tmp_path: Path) -> tuple[Desk, Hook, Path]:
+    """A desk that may alert, a webhook, and a folder that is watched."""
+    let_alert(desk)
+    return desk, hook, tmp_path / "in"
 
 
 def test_motion_in_a_zone_of_the_owners_is_told(desk: Desk, films: Films, tmp_path: Path, hook: Hook) -> None:
@@ -180,34 +187,33 @@ def test_who_had_the_camera_before_is_told_nothing_any_more_and_who_has_it_not_y
 
 
 def test_a_still_goes_along_only_when_wanted_and_what_is_private_is_black(
-    desk: Desk,
-    films: Films,
-    tmp_path: Path,
-    mosquitto_server: Mosquitto,
-    listener: Listener,
-    hook: Hook,
-    mailpit: Mailpit,
+    desk: Desk, films: Films, tmp_path: Path, ears: Ears
 ) -> None:
     give_addresses(desk, "piet", language="de")
-    let_alert(desk, mosquitto_server)
-    change(desk, mail=mail_settings(mailpit.smtp_port))
+    let_alert(desk, ears.broker)
+    change(desk, mail=mail_settings(ears.mailpit.smtp_port))
     as_owner(desk, "piet").set_private("ask-1", [((0.0, 0.0), (0.5, 0.0), (0.5, 1.0), (0.0, 1.0))])
-    alerted(desk, mail=True, url=hook.url, broker=f"mqtt://127.0.0.1:{mosquitto_server.port}", still=True)
+    alerted(desk, mail=True, url=ears.hook.url, broker=f"mqtt://127.0.0.1:{ears.broker.port}", still=True)
     put_now(films, tmp_path / "in")
     assert watch(desk, tmp_path / "in")["told"] == {"mail": 1, "mqtt": 1, "webhook": 1}
-    ((_, body),) = hook.posted
-    (shot,) = [one.body for one in listener.heard if one.topic == "lamplighter/ask-1/snapshot"]
+    ((_, body),) = ears.hook.posted
+    (shot,) = [one.body for one in ears.listener.heard if one.topic == "lamplighter/ask-1/snapshot"]
     assert base64.b64decode(told(body)["still"]) == shot
     picture = np.asarray(Image.open(io.BytesIO(shot)))
     assert picture.shape == (96, 128)
     assert picture[:, :64].max() <= 2
     assert picture[:, 96:].mean() > 30
-    (mail,) = mailpit.messages()
-    read = mailpit.message(mail["ID"])
+    (mail,) = ears.mailpit.messages()
+    read = ears.mailpit.message(mail["ID"])
     assert [one["ContentType"] for one in read["Attachments"]] == ["image/jpeg"]
     assert mail["Subject"] == "Bewegung an einer Ihrer Kameras"
     assert f"https://lamps.example/clip/{told(body)['clip']}" in read["Text"]
-    assert not [one for one in desk._holdings.archive.store.keys() if one.endswith(".jpg")]
+    store = desk._holdings.archive.store
+    assert not any(store.get(key).startswith(b"\xff\xd8") for key in list_keys(store))
+
+
+def list_keys(store: ObjectStore) -> list[str]:
+    return list(store.keys(""))
 
 
 def test_what_opens_a_webhook_or_broker_is_in_no_byte_of_the_bucket_and_no_line_of_the_log(
@@ -218,7 +224,7 @@ def test_what_opens_a_webhook_or_broker_is_in_no_byte_of_the_bucket_and_no_line_
     standing = alerted(desk, url=hook.url, broker=where, password="pass-w0rd", still=True)  # noqa: S106 - looked for
     as_owner(desk, "piet").test_alert("ask-1")
     store = desk._holdings.archive.store
-    everything = b"".join(store.get(key) for key in store.keys())
+    everything = b"".join(map(store.get, list_keys(store)))
     everything += (tmp_path / "data" / "catalog.sqlite").read_bytes()
     everything += json.dumps(document(as_owner(desk, "piet").alert("ask-1"))).encode()
     for secret in ("s3cret", "k3y", "pass-w0rd", standing.secret):

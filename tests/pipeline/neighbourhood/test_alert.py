@@ -19,7 +19,8 @@ ALERT = Alert(
 
 
 def rule(**fields: Any) -> Rule:
-    return Rule(**({"camera": "door", "owner": "olga", "set_ns": NOON, "mail": True} | fields))
+    known: dict[str, Any] = {"camera": "door", "owner": "olga", "set_ns": NOON, "mail": True}
+    return Rule(**(known | fields))
 
 
 @pytest.mark.parametrize(
@@ -77,7 +78,7 @@ def test_the_day_of_the_cap_is_the_owners_and_reaches_into_those_of_utc() -> Non
     ],
 )
 def test_a_rule_that_cannot_be_is_refused(fields: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match="."):
+    with pytest.raises(ValueError, match=r"."):
         rule(**fields)
 
 
