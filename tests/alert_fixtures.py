@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import http.server
 import json
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 
 from conftest import cannot_run
 from fleet_fixtures import Films, as_owner, change
@@ -47,13 +54,14 @@ class Hook:
     """A web server that takes webhooks: what it was posted, and how it answers."""
 
     port: int = 0
+    scheme: str = "http"
     posted: list[tuple[dict[str, str], bytes]] = field(default_factory=list)
     answer: Callable[[http.server.BaseHTTPRequestHandler], None] = lambda handler: reply(handler, 204)
 
     @property
     def url(self) -> str:
         """Its address, with a path that is as good as a password."""
-        return f"http://127.0.0.1:{self.port}/in/s3cret?key=k3y"
+        return f"{self.scheme}://{'127.0.0.1' if self.scheme == 'http' else 'localhost'}:{self.port}/in/s3cret?key=k3y"
 
 
 def reply(handler: http.server.BaseHTTPRequestHandler, status: int, **headers: str) -> None:
@@ -68,7 +76,14 @@ def reply(handler: http.server.BaseHTTPRequestHandler, status: int, **headers: s
 @pytest.fixture
 def hook() -> Iterator[Hook]:
     """A real HTTP server on this machine."""
-    found = Hook()
+    with serving() as found:
+        yield found
+
+
+@contextmanager
+def serving(trusted: ssl.SSLContext | None = None) -> Iterator[Hook]:
+    """Take webhooks as long as the context is open, encrypted where it is said by what."""
+    found = Hook(scheme="http" if trusted is None else "https")
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_POST(self) -> None:
@@ -81,6 +96,8 @@ def hook() -> Iterator[Hook]:
 
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         server.daemon_threads = True
+        if trusted is not None:
+            server.socket = trusted.wrap_socket(server.socket, server_side=True)
         found.port = server.server_address[1]
         thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
         thread.start()
@@ -136,4 +153,31 @@ def put_now(films: Films, folder: Path, camera: str = "ask-1", *, ago_s: float =
 def told(body: bytes) -> dict[str, Any]:
     """Return what a message tells."""
     found: dict[str, Any] = json.loads(body)["data"]
+    return found
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """A certificate of this machine's name, which vouches for itself, and its key: PEM files."""
+
+    certificate: Path
+    key: Path
+
+
+@pytest.fixture(scope="session")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
+    """A certificate of localhost."""
+    folder, now = tmp_path_factory.mktemp("certificate"), datetime.now(UTC)
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    made = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
+    made = made.serial_number(x509.random_serial_number())
+    made = made.not_valid_before(now - timedelta(days=1)).not_valid_after(now + timedelta(days=2))
+    made = made.add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+    made = made.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+    found = Certificate(folder / "certificate.pem", folder / "key.pem")
+    found.certificate.write_bytes(made.sign(key, hashes.SHA256()).public_bytes(Encoding.PEM))
+    found.key.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    found.key.chmod(0o644)  # a broker that was started as root is another user by then
+    folder.chmod(0o755)
     return found

@@ -7,7 +7,7 @@ import logging
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -26,6 +26,7 @@ from workers.patience import pauses
 
 _LOOK_S: Final = 0.2  # between two looks whether somebody who was away is asked again
 _RULE_S: Final = 1.0  # how long a rule counts as it was read
+_TURN_S: Final = 1.0  # between two questions whether another process still tells
 _LINE_S: Final = 60.0  # between two lines of the log
 _DAY_S: Final = 86_400.0
 _SETTLED: Final = 10_000  # names that are remembered, so that a listing that lags finds nothing twice
@@ -56,7 +57,11 @@ class Teller:
     Of several processes over one catalogue one tells, also what the others found. What is not told when it ends waits.
     """
 
-    def __init__(self, holdings: Holdings, counts: AlertCounts) -> None:
+    def __init__(
+        self, holdings: Holdings, counts: AlertCounts, *, fail: Callable[[BaseException], None] = lambda _: None
+    ) -> None:
+        """fail: given what ends its thread."""
+        self._fail = fail
         self._holdings, self._counts, self._settings = holdings, counts, holdings.settings.alert
         self._messenger = Messenger(holdings)
         self._waiting: dict[str, Alert] = {}
@@ -96,21 +101,28 @@ class Teller:
 
     def _serve(self) -> None:
         try:
-            while True:
-                with self._holdings.catalog.alone("alerts") as mine:
-                    if mine:
-                        self._tell_all()
-                        return
+            while not self._served():
                 with self._changed:
-                    # Another process tells: it finds in the bucket what waits here.
+                    # Another process tells, and finds in the bucket what waits here; or the catalogue is away.
                     self._waiting.clear()
                     self._counts.wait(0)
-                    if self._changed.wait_for(self._is_over, min(self._settings.poll_s, 1.0)):
+                    if self._changed.wait_for(self._is_over, min(self._settings.poll_s, _TURN_S)):
                         return
         except BaseException as error:  # noqa: BLE001 - a thread's error must not vanish with it
             self.failed = error
+            self._fail(error)
         finally:
             self._messenger.close()
+
+    def _served(self) -> bool:
+        """Tell until all is over, unless another process does or none can be asked who does; tell whether it was."""
+        try:
+            with self._holdings.catalog.alone("alerts") as mine:
+                if mine:
+                    self._tell_all()
+                return mine
+        except StoreUnavailable:
+            return False
 
     def _is_over(self) -> bool:
         return self._until_s < float("inf")

@@ -45,7 +45,7 @@ class Vigil(AbstractContextManager["Vigil"]):
         drain_s: Callable[[], float],
     ) -> None:
         self._looked, self._fail, self._drain_s = looked, fail, drain_s
-        self._teller = Teller(holdings, counts)
+        self._teller = Teller(holdings, counts, fail=fail)
         self._lookout = Lookout(holdings, counts, found=self._teller.add)
         self._queue: queue.SimpleQueue[tuple[Receipt[IngestJob, Ingested | None], Held] | None] = queue.SimpleQueue()
         self._over = threading.Event()
@@ -80,6 +80,8 @@ class Vigil(AbstractContextManager["Vigil"]):
 
     def _look(self, receipt: Receipt[IngestJob, Ingested | None], held: Held) -> bool:
         """Look at one clip, also while a store is away; tell whether it was looked at before the run ended."""
+        if self._over.is_set():
+            return False
         measured_s, away_s = sum(receipt.seconds.get(name, 0.0) for name in _MEASURING), pauses(*_AWAY_S)
         while receipt.result is not None:
             try:

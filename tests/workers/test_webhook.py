@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Iterator
@@ -11,7 +12,7 @@ from http.server import BaseHTTPRequestHandler
 from typing import Any
 
 import pytest
-from alert_fixtures import Hook, alert_settings, reply
+from alert_fixtures import Certificate, Hook, alert_settings, reply, serving
 
 from pipeline.errors import RequestRefused
 from pipeline.neighbourhood.webhook import secret_of
@@ -209,3 +210,19 @@ def test_an_answer_that_is_none_costs_another_try(hook: Hook, answer: Any) -> No
     hook.answer = answer
     with pytest.raises(Away, match="no answer"):
         send(hook.url, alert_settings())
+
+
+def test_an_encrypted_webhook_is_trusted_by_its_certificate_alone(certificate: Certificate) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate.certificate, certificate.key)
+    with serving(context) as hook:
+        with pytest.raises(Away, match="no answer"):
+            send(hook.url, alert_settings(hosts=("localhost",)))
+        with pytest.raises(RequestRefused, match="wanted one of the open net"):
+            send(hook.url, alert_settings(ca_file=str(certificate.certificate)))
+        here = hook.url.replace("localhost", "127.0.0.1")  # which it is no certificate of
+        with pytest.raises(Away, match="no answer"):
+            send(here, alert_settings(hosts=("127.0.0.1",), ca_file=str(certificate.certificate)))
+        assert not hook.posted
+        send(hook.url, alert_settings(hosts=("localhost",), ca_file=str(certificate.certificate)))
+        assert [sent["Host"] for sent, _ in hook.posted] == [f"localhost:{hook.port}"]
