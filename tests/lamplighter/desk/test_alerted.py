@@ -22,8 +22,11 @@ from lamplighter.desk.board import Board
 from lamplighter.desk.desk import Desk
 from logged import entries
 from mailpit_fixtures import give_addresses, mail_settings
+from pipeline.detection.layers import CameraLayer
 from pipeline.errors import ConfigError, NotAllowed, NotFound, RequestRefused
+from pipeline.log.entry import LogName
 from pipeline.neighbourhood.webhook import headers, secret_bytes
+from pipeline.span import NS
 from simulation.broker import Listener, Mosquitto
 from storage.contract import ObjectStore
 
@@ -326,3 +329,59 @@ def test_a_test_says_of_each_way_whether_it_was_taken(
     assert "redirect" in found["webhook"]
     with pytest.raises(NotFound, match="nobody is alerted"):
         as_owner(desk, "ruth").test_alert("ask-2")
+
+
+def test_what_the_detection_in_force_for_the_camera_leaves_out_is_not_told(
+    street: tuple[Desk, Hook, Path], films: Films
+) -> None:
+    desk, hook, folder = street
+    alerted(desk, url=hook.url)
+    everywhere = ((0.0, 0.0), (1.0, 0.0), (1.0, 0.99), (0.0, 0.99))
+    change(desk, camera={"ask-1": CameraLayer(ignore=(everywhere,))})
+    put_now(films, folder)
+    counts = watch(desk, folder)
+    assert (counts["told"], counts["dropped"]) == ({}, {})
+
+
+def test_nothing_of_an_alert_is_in_the_log_that_may_leave(street: tuple[Desk, Hook, Path], films: Films) -> None:
+    desk, hook, folder = street
+    archive = desk._holdings.archive
+    before = len(entries(archive, LogName.OPEN))
+    alerted(desk, url=hook.url)
+    as_owner(desk, "piet").test_alert("ask-1")
+    put_now(films, folder)
+    assert watch(desk, folder)["told"] == {"webhook": 1}
+    as_owner(desk, "piet").alert_off("ask-1")
+    said = {one.action for one in entries(archive)}
+    assert {"alert set", "alert tried", "owners alerted", "alert turned off"} <= said
+    assert len(entries(archive, LogName.OPEN)) == before
+
+
+def test_of_two_processes_one_tells_what_both_found(street: tuple[Desk, Hook, Path], films: Films) -> None:
+    desk, hook, folder = street
+    alerted(desk, url=hook.url)
+    put_now(films, folder)
+    hook.answer = lambda handler: reply(handler, 503)
+    change(desk, live=desk.settings.live.model_copy(update={"drain_s": 0.5}))
+    with desk._holdings.catalog.alone("alerts") as mine:
+        assert mine
+        assert watch(desk, folder)["told"] == {}
+        assert not hook.posted
+    hook.answer = lambda handler: reply(handler, 204)
+    assert desk.send_alerts(for_s=10)["told"] == {"webhook": 1}
+    assert len(hook.posted) == 1
+
+
+def test_what_became_of_an_alert_is_forgotten_after_some_days(street: tuple[Desk, Hook, Path], films: Films) -> None:
+    desk, hook, folder = street
+    alerted(desk, url=hook.url)
+    put_now(films, folder)
+    watch(desk, folder)
+    archive = desk._holdings.archive
+    (now,) = archive.told.all()
+    day_ns = 86_400 * NS
+    archive.told.put(replace(now, start_ns=now.start_ns - 31 * day_ns))
+    archive.told.put(replace(now, start_ns=now.start_ns - 29 * day_ns))
+    desk.send_alerts(for_s=5)
+    kept = {(now.start_ns - one.start_ns) // day_ns for one in archive.told.all()}
+    assert kept == {0, 29}
