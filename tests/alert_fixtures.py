@@ -178,6 +178,4 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
     found = Certificate(folder / "certificate.pem", folder / "key.pem")
     found.certificate.write_bytes(made.sign(key, hashes.SHA256()).public_bytes(Encoding.PEM))
     found.key.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
-    found.key.chmod(0o644)  # a broker that was started as root is another user by then
-    folder.chmod(0o755)
     return found

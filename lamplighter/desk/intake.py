@@ -7,7 +7,6 @@ from contextlib import nullcontext
 from typing import Never
 
 from lamplighter.desk import register
-from lamplighter.desk.alerts import looked
 from lamplighter.desk.books import Books, carry_out
 from lamplighter.desk.habits import learn_due
 from lamplighter.desk.holdings import Holdings
@@ -37,6 +36,8 @@ def ingest(holdings: Holdings, where: Sequence[str], *, camera: str | None, aler
         tally.habits = learn_due(holdings, {one.clip.camera for one in tally.results})
     tally.left = left
     if alert_s is not None:
+        from lamplighter.desk.alerts import looked  # noqa: PLC0415 - with all that tells, which few batches do
+
         tally.alerts = looked(holdings, tally.results, within_s=alert_s)
     return tally
 

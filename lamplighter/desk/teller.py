@@ -194,6 +194,8 @@ class Teller:
             settled = self._unwritten.get(name) or self._settle(alert, rule)
             self._unwritten[name] = settled
             self._write(name, settled)
+        except DamagedDocument as error:  # the next look writes it down
+            self._unwritten[name] = replace(alert, dropped=f"{Dropped.DAMAGED}: {shown(error)}")
         except (Away, RequestRefused, StoreUnavailable, ConfigError) as error:
             why = str(error)
         except Exception as error:  # noqa: BLE001 - one message's bug must not cost the others

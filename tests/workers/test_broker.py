@@ -27,9 +27,8 @@ def strict(tmp_path: Path, certificate: Certificate) -> Iterator[Mosquitto]:
     """A broker that is encrypted, and lets in nobody but olga."""
     if find_broker() is None or shutil.which("mosquitto_passwd") is None:
         cannot_run("no mosquitto: apt-get install mosquitto (make broker)")
-    file = certificate.certificate.parent / f"passwords-{tmp_path.name}"
+    file = tmp_path / "passwords"
     subprocess.run(["mosquitto_passwd", "-c", "-b", str(file), "olga", "right"], check=True, timeout=20)
-    file.chmod(0o644)
     lines = [f"certfile {certificate.certificate}", f"keyfile {certificate.key}", f"password_file {file}"]
     with running(tmp_path / "mosquitto", lines=[*lines, "allow_anonymous false"]) as server:
         yield server
