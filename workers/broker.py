@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Mapping
@@ -116,3 +117,15 @@ class _Client(Client):
         broker, named = self._broker, _named(self._broker, self._alert)
         allowed = {broker.host} if named else ()
         return connected(broker.host, broker.port, rule=RULE, timeout_s=self._alert.timeout_s, allowed=allowed)
+
+    def _ssl_wrap_socket(self, tcp_sock: socket.socket) -> ssl.SSLSocket:
+        # As the library does it, but that a connection that is not trusted is closed.
+        context = trusted(self._alert.ca_file)
+        sock = context.wrap_socket(tcp_sock, server_hostname=self._broker.host, do_handshake_on_connect=False)
+        try:
+            sock.settimeout(self._alert.timeout_s)
+            sock.do_handshake()
+        except BaseException:
+            sock.close()
+            raise
+        return sock
