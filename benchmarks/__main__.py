@@ -21,6 +21,7 @@ NAMES = (
     "catalogue",
     "log",
     "letters",
+    "alerts",
     "tuning",
     "activity",
     "quality",

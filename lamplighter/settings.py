@@ -47,6 +47,7 @@ from pipeline.neighbourhood.rules import NoticeSettings
 from simulation.settings import FleetSettings
 from storage.access import ACCESS_KEY, SECRET_KEY, SESSION_TOKEN, SMTP_PASSWORD, UNSHOWN, StoreSettings
 from workers.settings import (
+    AlertSettings,
     BatchSettings,
     EvidenceSettings,
     HabitsSettings,
@@ -158,6 +159,7 @@ class Settings(BaseSettings):
     request: Limits = Limits()
     case: CaseSettings = CaseSettings()
     mail: MailSettings = MailSettings()
+    alert: AlertSettings = AlertSettings()
     evidence: EvidenceSettings = EvidenceSettings()
     log: LogSettings = LogSettings()
     notice: NoticeSettings = NoticeSettings()

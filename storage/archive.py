@@ -28,6 +28,7 @@ from pipeline.errors import DamagedDocument
 from pipeline.evidence.keys import Key
 from pipeline.evidence.manifest import Sealed
 from pipeline.log.entry import Leaf, LogName
+from pipeline.neighbourhood.alert import Alert, Rule
 from pipeline.neighbourhood.incident import Incident
 from pipeline.neighbourhood.notice import Notice
 from pipeline.neighbourhood.posts import Appeal, Complaint, Post, Ruling
@@ -191,6 +192,9 @@ class Archive:
         self.prepared = Shelf(
             store, Delivery, "prepared", name=lambda one: f"{one.request}/{one.cut}", since=(as_it_is,) * 2
         )
+        self.alerts = Shelf(store, Rule, "alerts", name=lambda rule: rule.camera)
+        self.untold = Shelf(store, Alert, "untold", name=alert_name)
+        self.told = Shelf(store, Alert, "told", name=alert_name)
         self.usage = Shelf(store, Usage, "usage", name=lambda one: f"{one.request}/{one.name}")
         self.records = Shelf(
             store, Record, "cases", name=lambda one: f"{one.request}/{one.name}", since=(_untold, *(as_it_is,) * 3)
@@ -304,6 +308,11 @@ def clip_name(clip: Clip) -> str:
 def clip_prefix(camera: str, start_ns: int) -> str:
     """Return what the names of all clips of `camera` that start at `start_ns` begin with."""
     return f"{camera}/{_stamp(start_ns)}-"
+
+
+def alert_name(alert: Alert) -> str:
+    """Return where an alert stands below its prefix: by its clip, as that does, and by its way."""
+    return f"{clip_prefix(alert.camera, alert.start_ns)}{alert.clip}/{alert.way}"
 
 
 def _stamp(t_ns: int) -> str:

@@ -15,6 +15,7 @@ pytest_plugins = [
     "catalog_fixtures",
     "disk_fixtures",
     "fleet_fixtures",
+    "alert_fixtures",  # after what it imports
     "mailpit_fixtures",
     "minio_fixtures",
     "ray_fixtures",
@@ -48,7 +49,7 @@ def cannot_run(reason: str) -> NoReturn:
 
 # Two tiers: what needs one of these is not run by `make test-fast`; nor is what is marked as whole by hand.
 _WHOLE_FIXTURES = {
-    *("golog_binary", "litewitness"),
+    *("golog_binary", "litewitness", "mosquitto_server"),
     *("footage", "mailpit", "mailpit_server", "minio_binary", "minio_server", "ray_session", "rtsp"),
     "versitygw_server",
 }

@@ -5,25 +5,29 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
+import signal
 import socket
 import subprocess
 import time
+import urllib.request
 from typing import TYPE_CHECKING
 
 import pytest
+import stamina
 
 from pipeline.errors import ConfigError, StoreUnavailable
 from storage import minio_server as server_module
-from storage.access import Credentials, StoreSettings
+from storage.access import ACCESS_KEY, SECRET_KEY, Credentials, StoreSettings
 from storage.contract import MissingBucket
 from storage.go_program import cache_folder
 from storage.s3 import S3Store
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 # A fixture that may ask for the server by name later, which pytest cannot see beforehand.
-_NEED_MINIO = {"minio_server", "minio_binary", "opener"}
+_NEED_MINIO = {"minio_server", "minio_binary", "opener", "dying"}
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
@@ -73,6 +77,57 @@ def minio_settings(minio_server: server_module.Server) -> StoreSettings:
     settings = s3_settings(minio_server.endpoint, f"test-{secrets.token_hex(6)}")
     S3Store(settings, minio_server.credentials).ensure_bucket()
     return settings
+
+
+class Dying:
+    """A MinIO that may be killed and started again where it was."""
+
+    def __init__(self, folder: Path) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            self.folder, self.endpoint = folder, f"127.0.0.1:{free.getsockname()[1]}"
+        self.credentials = Credentials(secrets.token_hex(10), secrets.token_hex(20))
+        self.process = self.start()
+
+    def start(self) -> subprocess.Popen[bytes]:
+        """Start it, and wait until it is ready."""
+        binary = server_module.find_binary()
+        assert binary is not None
+        environment = os.environ | {
+            "MINIO_ROOT_USER": self.credentials.access_key,
+            "MINIO_ROOT_PASSWORD": self.credentials.secret_key,
+            "MINIO_CI_CD": "1",
+            "MINIO_BROWSER": "off",
+        }
+        words = [str(binary), "server", str(self.folder), "--address", self.endpoint, "--quiet"]
+        self.process = subprocess.Popen(words, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        until = time.monotonic() + 60
+        while not self.ready() and time.monotonic() < until:
+            time.sleep(0.02)
+        return self.process
+
+    def ready(self) -> bool:
+        """Tell whether it answers."""
+        try:
+            with urllib.request.urlopen(f"http://{self.endpoint}/minio/health/ready", timeout=5) as answer:
+                return bool(answer.status == 200)
+        except OSError:
+            return False
+
+    def kill(self) -> None:
+        """Kill it at once."""
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait()
+
+
+@pytest.fixture
+def dying(minio_binary: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Dying]:  # noqa: ARG001
+    """A MinIO of the test's own, whose credentials are in the environment."""
+    server = Dying(tmp_path / "minio")
+    monkeypatch.setenv(ACCESS_KEY, server.credentials.access_key)
+    monkeypatch.setenv(SECRET_KEY, server.credentials.secret_key)
+    with stamina.set_testing(True, attempts=3):  # instead of waiting for four seconds
+        yield server
+    server.kill()
 
 
 @pytest.fixture(scope="session")

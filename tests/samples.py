@@ -29,6 +29,7 @@ from pipeline.media.origin import Naming
 from pipeline.media.profile import Profile
 from pipeline.media.template import PathTemplate, Readable
 from pipeline.neighbourhood import incident
+from pipeline.neighbourhood.alert import Alert, Broker, Quiet, Rule, Way
 from pipeline.neighbourhood.incident import Incident
 from pipeline.neighbourhood.notice import Category, Certainty, Message, Notice, Severity, Urgency
 from pipeline.neighbourhood.posts import Appeal, Audience, Complaint, Post, Ruling, Topic, Verdict, Why
@@ -189,6 +190,10 @@ def notice(**fields: Any) -> Notice:
     return Notice(**(known | fields))
 
 
+ALERT = Alert(
+    *("cam-1", "olga", Way.MQTT, clip().id, NOON, NOON + NS, NOON + 9 * NS, 15360, 2.5),
+    *(NOON + 10 * NS, NOON + 12 * NS, 1.5, NOON + 13 * NS),
+)
 DOCUMENTS: dict[str, tuple[Any, str]] = {
     "cameras": (
         camera(
@@ -244,6 +249,19 @@ DOCUMENTS: dict[str, tuple[Any, str]] = {
     ),
     "packages": (Sealed(ONE.id, "cd" * 32, NOON, "officer otto"), f"packages/{ONE.id}/"),
     "signers": (Key(Purpose.EVIDENCE, "ab" * 32, NOON - DAY, retired_ns=NOON), "signers/"),
+    "alerts": (
+        Rule(
+            *("cam-1", "olga", NOON, True, Broker("mq.example.org", 8883, user="ü"), "https://hook.example.org:8443"),
+            zones=(ZONE,),
+            quiet=(Quiet(22 * 60, 6 * 60),),
+            zone="Europe/Vienna",
+            min_score=1.5,
+            still=True,
+        ),
+        "alerts/cam-1.json",
+    ),
+    "untold": (ALERT, "untold/cam-1/20260301T120000.000000000Z-"),
+    "told": (replace(ALERT, told_ns=NOON + 20 * NS), "told/cam-1/20260301T120000.000000000Z-"),
     "usage": (Usage(ONE.id, DELIVERED.record.name, Use.DELETED, NOON), f"usage/{ONE.id}/"),
     "case_keys": (case_key(ONE), f"keys/{ONE.id}.json"),
     "prepared": (DELIVERED, f"prepared/{ONE.id}/"),

@@ -57,20 +57,30 @@ def message_to(
 
     `opt_out`: the https address that takes a POST by which the owner opts out (RFC 8058), "" for none.
     """
+    message = mail_to(address, words, letter.message_id, settings, language=language)
+    if opt_out:
+        message["List-Unsubscribe"] = f"<{opt_out}>"
+        message["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
+    return message
+
+
+def mail_to(
+    address: str, words: Words, name: str, settings: MailSettings, *, language: str, still: bytes | None = None
+) -> EmailMessage:
+    """Return a mail of ours, `name` the left part of its Message-ID; `still`: a JPEG that goes along with it."""
     message = EmailMessage(policy=_POLICY)
     message["From"] = formataddr((settings.name, settings.sender))
     message["To"] = address
     message["Subject"] = words.subject
     message["Date"] = format_datetime(datetime.now(UTC))
-    message["Message-ID"] = f"<{letter.message_id}@{settings.sender.rpartition('@')[2]}>"
+    message["Message-ID"] = f"<{name}@{settings.sender.rpartition('@')[2]}>"
     message["Auto-Submitted"] = "auto-generated"
     message["X-Auto-Response-Suppress"] = "All"
-    if opt_out:
-        message["List-Unsubscribe"] = f"<{opt_out}>"
-        message["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
     # 7 bits on the way: no server has to change it, and its signature holds.
     message.set_content(words.text, cte="quoted-printable")
     message["Content-Language"] = language
+    if still is not None:
+        message.add_attachment(still, maintype="image", subtype="jpeg", filename="still.jpg")
     return message
 
 

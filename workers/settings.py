@@ -165,6 +165,51 @@ class MailSettings(BaseModel):
         return url.rstrip("/")
 
 
+class AlertSettings(BaseModel):
+    """Where owners' alerts may go, how long they are tried, and what an owner has who says nothing else."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    max_age_s: int = Field(
+        600,
+        ge=1,
+        le=604_800,
+        description="nobody is told of older motion, where its owner says nothing (seconds)",
+    )
+    cap: int = Field(50, ge=1, le=10_000, description="alerts a day and camera, where its owner says nothing (alerts)")
+    brokers: tuple[str, ...] = Field(
+        (), description="MQTT brokers that may be anywhere and unencrypted: a list of HOST:PORT"
+    )
+    hosts: tuple[str, ...] = Field((), description="hosts of webhooks that may be at private addresses: a list of HOST")
+    http_loopback: bool = Field(False, description="let webhooks be http:// where they are on this machine")
+    redirects: bool = Field(False, description="follow a webhook's redirect (307, 308) to where a webhook may lead")
+    ca_file: str = Field("", description="PEM file of the certificates that are trusted; empty = those of the system")
+    timeout_s: float = Field(10.0, gt=0, le=120, description="longest wait for a broker or webhook (seconds)")
+    retry_s: float = Field(1.0, gt=0, le=300, description="first pause after one that was away; it doubles (seconds)")
+    retry_most_s: float = Field(10.0, gt=0, le=3600, description="longest pause after one that was away (seconds)")
+    connections: int = Field(8, ge=1, le=64, description="brokers, webhooks and mail servers told at a time")
+    poll_s: float = Field(
+        5.0, gt=0, le=3600, description="pause between two looks for alerts that others found (seconds)"
+    )
+    keep_days: int = Field(30, ge=1, le=3660, description="how long it is known what became of an alert (days)")
+
+    @field_validator("brokers")
+    @classmethod
+    def _are_brokers(cls, told: tuple[str, ...]) -> tuple[str, ...]:
+        for one in told:
+            if not re.fullmatch(r"(\[[0-9a-f:.]+\]|[A-Za-z0-9_.-]+):\d{1,5}", one):
+                raise ValueError(f"wanted HOST:PORT of each broker, got {one!r}")
+        return tuple(one.lower() for one in told)
+
+    @field_validator("hosts")
+    @classmethod
+    def _are_hosts(cls, told: tuple[str, ...]) -> tuple[str, ...]:
+        for one in told:
+            if not re.fullmatch(r"[0-9A-Fa-f:.]+|[A-Za-z0-9_.-]+", one):
+                raise ValueError(f"wanted a HOST without a port, got {one!r}")
+        return tuple(one.lower().removesuffix(".") for one in told)
+
+
 class WitnessSettings(BaseModel):
     """Somebody else who signs the open log's checkpoints after looking that it only grew."""
 

@@ -13,6 +13,7 @@ import typer
 from lamplighter.answers import BUG, EXIT_CODES, answer_to
 from lamplighter.cli import lives
 from lamplighter.cli.agencies import agencies_app
+from lamplighter.cli.alerts import alerts_app
 from lamplighter.cli.answer import answer
 from lamplighter.cli.asked import asked
 from lamplighter.cli.audit import audit_app
@@ -80,6 +81,7 @@ request_app.command("resolve")(lives.resolve)
 for name, group in {
     "cameras": cameras_app,
     "owners": owners_app,
+    "alerts": alerts_app,
     "agencies": agencies_app,
     "people": people_app,
     "habits": habits_app,

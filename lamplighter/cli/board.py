@@ -36,6 +36,12 @@ class Screen:
         parts = [_grid(("Live ingest", ""), rows)]
         if now.away:
             parts.append(_grid(("store away",), [(now.away,)]))
+        alerts = self.board.alerts
+        if alerts.told or alerts.dropped or alerts.waiting:
+            told = [("told", str(sum(alerts.told.values()))), ("wait", str(alerts.waiting))]
+            told += [(f"dropped: {why}", str(count)) for why, count in sorted(alerts.dropped.items())]
+            told += [(f"{way} waits: {why}", "") for way, why in sorted(alerts.held_back.items())]
+            parts.append(_grid(("alerts", ""), told))
         if now.slowest:
             slowest = [(camera, f"{lag_s:.1f}") for camera, lag_s in now.slowest]
             parts.append(_grid(("slowest cameras", "lag (s)"), slowest))

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from lamplighter.desk.alert_counts import AlertCounts
 from lamplighter.desk.metrics import Metrics
 from pipeline.errors import StoreUnavailable
 from pipeline.span import NS
@@ -58,6 +59,7 @@ class Board:
 
     def __init__(self, settings: LiveSettings) -> None:
         self.metrics, self._behind_s = Metrics(), settings.behind_s
+        self.alerts = AlertCounts(self.metrics)
         self.counts: Counter[str] = Counter()
         self.aside: Counter[str] = Counter()
         self.dropped: Counter[tuple[str, str]] = Counter()
@@ -174,6 +176,7 @@ class Board:
                     for shard in self.shards
                 ],
                 "station_seconds": {station: round(seconds, 4) for station, seconds in self.seconds.items()},
+                "alerts": self.alerts.document(),
             }
 
     def glance(self) -> Glance:

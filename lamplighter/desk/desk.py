@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 # What an operation alone needs is imported in it: decoding and measuring cost a second, and most do neither.
 from lamplighter.desk.habits import InForce, in_force
 from lamplighter.desk.holdings import opened, operator
-from lamplighter.desk.ledger import Ledger
 from lamplighter.desk.people import actor_of
 from lamplighter.desk.roles import operation
+from lamplighter.desk.switchboard import Switchboard
 from lamplighter.desk.tally import Saw, Tally, nobody
 from lamplighter.settings import Settings
 from pipeline.actor import Actor
@@ -53,7 +53,7 @@ def open_desk(settings: Settings, actor: Actor | None = None) -> Iterator[Desk]:
                 seal(holdings, *sorted(holdings.archive.appended))
 
 
-class Desk(Ledger):
+class Desk(Switchboard):
     """The operations over one fleet, for one actor. Open it with `open_desk`.
 
     Each raises NotAllowed to a role that may not do it (`lamplighter.desk.roles.MAY`), before anything is done.
@@ -79,14 +79,18 @@ class Desk(Ledger):
         return session(self.settings.batch)
 
     @operation
-    def ingest(self, where: Sequence[str], *, camera: str | None = None, saw: Saw = nobody) -> Tally:
+    def ingest(
+        self, where: Sequence[str], *, camera: str | None = None, alert_s: float | None = None, saw: Saw = nobody
+    ) -> Tally:
         """Take in all clips at these places (folders, files, patterns, s3://BUCKET/PREFIX); return what came of each.
+
+        alert_s: tell owners of what moved, for so many seconds at most once all is in; None tells nobody.
 
         Raises ConfigError for a place there is none of; StoreUnavailable and StoreRefused as a batch does.
         """
         from lamplighter.desk.intake import ingest
 
-        return ingest(self._holdings, where, camera=camera, saw=saw)
+        return ingest(self._holdings, where, camera=camera, alert_s=alert_s, saw=saw)
 
     @operation
     def remeasure(self, camera: str | None = None, *, everything: bool = False, saw: Saw = nobody) -> Tally:

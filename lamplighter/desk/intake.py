@@ -26,7 +26,7 @@ from workers.sources import IngestJob, ingest_jobs
 _UNKNOWN = KeptEvents("", night=False, events=(), scores=())
 
 
-def ingest(holdings: Holdings, where: Sequence[str], *, camera: str | None, saw: Saw) -> Tally:
+def ingest(holdings: Holdings, where: Sequence[str], *, camera: str | None, alert_s: float | None, saw: Saw) -> Tally:
     """Take in all clips at `where`; see Desk.ingest."""
     naming = naming_of(holdings.settings.ingest, Roster(holdings.catalog.cameras()), camera)
     left, open_bucket = LeftOut(), holdings.context.open_bucket
@@ -35,6 +35,10 @@ def ingest(holdings: Holdings, where: Sequence[str], *, camera: str | None, saw:
         tally = _taken(holdings, jobs, refused, saw)
         tally.habits = learn_due(holdings, {one.clip.camera for one in tally.results})
     tally.left = left
+    if alert_s is not None:
+        from lamplighter.desk.alerts import looked  # noqa: PLC0415 - with all that tells, which few batches do
+
+        tally.alerts = looked(holdings, tally.results, within_s=alert_s)
     return tally
 
 

@@ -15,6 +15,7 @@ from lamplighter.desk.habits import learn_due
 from lamplighter.desk.holdings import Holdings
 from lamplighter.desk.metrics import Metrics
 from lamplighter.desk.naming import LiveRoster, naming_of
+from lamplighter.desk.vigil import Vigil
 from pipeline.clip import Clock
 from pipeline.errors import ConfigError
 from storage.archive import Ingested
@@ -31,6 +32,7 @@ from workers.watch import Watched, open_watched
 _FLUSH_S, _FLUSH = 0.5, 100  # the books are written this often, and for so many clips at most
 _LOOK_S = 1.0
 _LEARN_S = 86_400.0
+_LAST_S = 5.0  # for the alerts of the last clips, when a run is ended by hand
 
 
 def run_watch(
@@ -72,12 +74,17 @@ def run_watch(
         for name in sorted(left | set(urls)):
             live.record(name, urls.get(name), spool=spool, settings=settings.recorder, ahead=_ahead(holdings, name))
         shown(board)
-        with _looking(board, live), _learning(holdings), books[0]:
+        with (
+            _looking(board, live),
+            _learning(holdings),
+            books[0],
+            _alerting(holdings, board, live, books[0], stop) as vigil,
+        ):
             for held, receipt in live.run(stop=stop, tick=books[0].flush, for_s=for_s):
                 board.finished(held, receipt)
                 if receipt.trace:
                     spared.add(held.key)
-                books[0].add(receipt, held)
+                vigil.add(receipt, held)
         if not stop.is_set():  # who ends it by hand wants it to end
             learn_due(holdings)
     return board
@@ -105,6 +112,15 @@ def _books(holdings: Holdings, live: Live, spared: Container[str]) -> Books[Held
     # What is done counts as waiting until it is written: a small queue must not stand still for that.
     most = max(1, min(_FLUSH, live.settings.shards * live.settings.queue // 4))
     return Books(holdings, "clips ingested", note="live", cleared=cleared, most=most, every_s=_FLUSH_S)
+
+
+def _alerting(holdings: Holdings, board: Board, live: Live, books: Books[Held], stop: threading.Event) -> Vigil:
+    """Return what alerts owners; who ends the run by hand waits for no broker, what waits is told by the next run."""
+
+    def drain_s() -> float:
+        return min(_LAST_S, live.settings.drain_s) if stop.is_set() else live.settings.drain_s
+
+    return Vigil(holdings, board.alerts, looked=books.add, fail=live.fail, drain_s=drain_s)
 
 
 @contextmanager

@@ -44,6 +44,19 @@ class Metrics:
         self.bytes_done = counter("bytes_done", "Bytes of the clips that were taken in")
         self.station_seconds = counter("station_seconds", "Seconds all workers spent, by station", "station")
         self.camera_faults = counter("camera_faults", "Times a camera by URL could not be recorded", "station")
+        self.alerts_told = counter("alerts_told", "Alerts that were taken by whom they are for", "way")
+        self.alerts_dropped = counter("alerts_dropped", "Alerts and motion that nobody is told of", "reason")
+        self.alert_seconds = counter(
+            "alert_seconds", "Seconds from a clip's arrival to its alert, by station", "station"
+        )
+        self.alerts_waiting = gauge("alerts_waiting", "Alerts that wait to be told")
+        self.alert_lag = Histogram(
+            "alert_lag_seconds",
+            "Seconds from a clip's arrival to its alert, without measuring",
+            namespace=PREFIX,
+            registry=self.registry,
+            buckets=_LAG_S,
+        )
         self.lag = Histogram(
             "lag_seconds",
             "Seconds from a clip's arrival to its record",

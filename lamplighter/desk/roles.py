@@ -41,6 +41,12 @@ MAY: Final[Mapping[str, frozenset[Role]]] = {
     "people": frozenset({Role.OPERATOR, Role.AUDITOR}),
     "allow": frozenset({Role.OWNER}),
     "set_private": frozenset({Role.OWNER}),
+    # Alerts. Who runs the machine sends them; whose they are is the owner's alone to say.
+    "set_alert": frozenset({Role.OWNER}),
+    "alert": frozenset({Role.OWNER}),
+    "alert_off": frozenset({Role.OWNER}),
+    "test_alert": frozenset({Role.OWNER}),
+    "send_alerts": _OPERATOR,
     # Cases. An owner sees what is theirs, an officer what they asked for.
     "new_request": frozenset({Role.OFFICER, Role.OWNER}),
     "request": frozenset(Role) - {Role.AUDITOR},
@@ -131,6 +137,8 @@ _SAID: Final[Mapping[str, str]] = {
     "in_force": "see the settings in force",
     "asked_of": "see what an owner is asked for",
     "session": "take anything in",
+    "alert": "see an owner's alerts",
+    "alert_off": "turn an alert off",
     "learn": "let habits be learnt",
     "bounce": "tell of letters that came back",
     "by_link": "answer by a link",

@@ -30,6 +30,7 @@ class Tally:
     aside: the receipts of what was set aside; results: what the others hold. left: what was found and is no clip.
     habits: of the run that learnt cameras' habits from what came in, if any did. waits: cut, and not released yet.
     lacks: what the list of a case's releases lacks, in words.
+    alerts: the counts of those that came of it, where owners were to be told.
     """
 
     planned: int = 0
@@ -41,6 +42,7 @@ class Tally:
     habits: Tally | None = None
     waits: int = 0
     lacks: tuple[str, ...] = ()
+    alerts: dict[str, Any] | None = None
 
     def add(self, receipt: Receipt[Any, Any]) -> None:
         """Count one receipt."""

@@ -20,12 +20,14 @@ if TYPE_CHECKING:
     Bools: TypeAlias = NDArray[np.bool_]
 
 
-def trace(evidence: Evidence, detection: Detection) -> Trace:
+def trace(evidence: Evidence, detection: Detection, *, within: Bools | None = None) -> Trace:
     """Reduce evidence to a few numbers a moment; of `detection` only what judges cells changes them.
 
-    Raises ConfigError for a zone that covers no cell.
+    within: bool (R, C), cells besides which none counts. Raises ConfigError for a zone that covers no cell.
     """
     view = view_of(evidence.layout, detection)
+    if within is not None:
+        view = View(view.watched & within)
     beyond = evidence.within(view.watched)
     peak = np.zeros(len(evidence.pts), np.uint16)
     peak[evidence.at] = beyond.reshape(len(beyond), beyond.shape[1] * beyond.shape[2]).max(1)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Collection, Iterable
+from contextlib import AbstractContextManager
 from itertools import chain, islice
 from operator import itemgetter
 from typing import Any, TypeVar
@@ -58,6 +59,10 @@ class Catalog:
         self._database = Database(url, read_back=self._brought_up, saw=saw)
         self.cases = Cases(self._database, archive)
         self.logs = Logs(self._database, archive)
+
+    def alone(self, what: str) -> AbstractContextManager[bool]:
+        """Tell whether this process alone does something over this catalogue, and keep others from it meanwhile."""
+        return self._database.alone(what)
 
     def close(self) -> None:
         """Give the database's connections back."""

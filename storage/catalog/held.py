@@ -48,6 +48,7 @@ HELD: Final[Mapping[str, frozenset[str]]] = {
     "deliveries": frozenset({"delivered of", "case upgraded", "delivered"}),
     "usage": frozenset({"usage told"}),
     "learnt": frozenset({"habits learnt"}),
+    "alerts": frozenset({"alert set", "alert turned off"}),
 }  # fmt: skip
 """The shelves whose documents entries hold, and the acts that write them. An earlier version logged these acts without
 hashes: of what those were, an audit says that it is not held. 0.1.0 called a request made."""
@@ -68,6 +69,8 @@ NOT_HELD: Final[Mapping[str, str]] = {
     "notices": "runs out by itself; what an agency issued, and when, stands in the open log",
     **dict.fromkeys(("posts", "complaints", "rulings", "appeals"), "runs out by itself; each act stands in the log"),
     "incidents": "gone after a day, and nothing follows from it before a person confirms it",
+    "untold": "an alert on its way; nothing but a message to the owner follows from it",
+    "told": "an account of what an owner was told, for a month",
     "entries": "the logs themselves",
     "logs": "compared with the checkpoints",
 }
@@ -129,6 +132,17 @@ def first(archive: Archive, shelf: Shelf[T], document: T) -> dict[str, str]:
     if archive.remembered is not None:
         archive.remembered.intend_documents({key: (GONE, now)})
     return {key: now}
+
+
+def remove(archive: Archive, shelf: Shelf[T], name: str) -> dict[str, str]:
+    """Remove a document, and return what the entry that tells of it says."""
+    key = shelf.key(name)
+    found = digest(archive.store, key)
+    before = found if archive.remembered is None else archive.remembered.before(key, found)
+    if archive.remembered is not None:
+        archive.remembered.intend_documents({key: (before, GONE)})
+    shelf.remove(name)
+    return {key: GONE, f"{BEFORE}{key}": before}
 
 
 def _reads(shelf: Shelf[T], key: str, data: bytes) -> T | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import TypeVar
 
 import sqlalchemy as sa
 
@@ -19,6 +20,9 @@ from storage.catalog.check import Known, Report, check
 from storage.catalog.database import Database
 from storage.catalog.proven import TAKEN_IN
 from storage.log import Log
+from storage.shelf import Shelf
+
+T = TypeVar("T")
 
 
 class Logs:
@@ -38,6 +42,18 @@ class Logs:
             logged = audit.append(run, self._archive, line)[0]
             write()
         return logged
+
+    def hold(self, shelf: Shelf[T], document: T, line: Line) -> Logged:
+        """Write a document and the line that tells of it, in one turn."""
+        with self._database.turn() as run:
+            told = held.write(self._archive, shelf, [document])
+            return audit.append(run, self._archive, held.with_hashes(line, told))[0]
+
+    def drop(self, shelf: Shelf[T], name: str, line: Line) -> Logged:
+        """Remove a document that the log holds and write the line that tells of it, in one turn."""
+        with self._database.turn() as run:
+            told = held.remove(self._archive, shelf, name)
+            return audit.append(run, self._archive, held.with_hashes(line, told))[0]
 
     def append_once(self, line: Line) -> Logged | None:
         """Append a line unless the last entries of its log hold one of the same action and subject; None then."""

@@ -78,6 +78,7 @@ def test_keys_are_made_as_the_page_says(archive: Archive) -> None:
     forms |= dict.fromkeys(("NOTICE", "POST", "THREAD"), r"[0-9a-f]{32}")
     forms |= {"AUDIENCE": "neighbours|agencies", "INCIDENT": r"[0-9a-f]{32}"}
     forms["OWNER"] += "|piet"
+    forms["WAY"] = r"mail|mqtt|webhook"
     forms["LOG"] = r"open|kept"
     forms["TIME"] = r"\d{8}T\d{6}\.\d{9}Z"
     forms["LEARNT"] = r"\d{8}T\d{6}\.\d{9}Z-[0-9a-f]{20}"

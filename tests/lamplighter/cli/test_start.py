@@ -28,7 +28,7 @@ HEAVY = {
     *("numpy", "scipy", "av", "PIL", "ffmpeg", "imageio_ffmpeg", "matplotlib", "ray"),
     *("pydantic", "pydantic_settings", "tomlkit", "shapely", "pyproj"),
     *("minio", "urllib3", "sqlalchemy", "psycopg", "alembic", "prometheus_client", "stamina"),
-    *("confusable_homoglyphs", "cryptography", "rfc3161_client", "c2pa", "jinja2"),
+    *("confusable_homoglyphs", "cryptography", "rfc3161_client", "c2pa", "jinja2", "paho", "defusedxml"),
 }
 SETTINGS = {"pydantic", "pydantic_settings"}
 DESK = SETTINGS | {"sqlalchemy", "numpy", "stamina"}
@@ -52,6 +52,7 @@ COMMANDS = {
     "scan FILM": SETTINGS | MEASURE | {"stamina"},
     "ingest in --workers 0": DESK | MEASURE,
     "log audit": DESK,
+    "alerts show ask-1 --as piet": DESK | MEASURE | {"PIL", "paho"},
     "minio status": SETTINGS | {"numpy"},
 }
 

@@ -4,7 +4,6 @@ import io
 import json
 import os
 import re
-import secrets
 import signal
 import socket
 import subprocess
@@ -12,12 +11,12 @@ import sys
 import threading
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-import stamina
 from prometheus_client.metrics_core import Metric
 from prometheus_client.parser import text_string_to_metric_families
 from rich.console import Console
@@ -30,14 +29,16 @@ from lamplighter.desk.metrics import Metrics
 from lamplighter.desk.tally import Tally
 from lamplighter.settings import Settings, load
 from logged import entries
+from minio_fixtures import Dying
 from pipeline.errors import ConfigError, StoreUnavailable
+from pipeline.neighbourhood.alert import Dropped
 from pipeline.span import NS
 from rtsp_fixtures import Rtsp
-from storage import minio_server
-from storage.access import ACCESS_KEY, SECRET_KEY, Credentials
+from samples import ALERT
 from storage.location import Location
 from workers.inbox import Held, Upload
-from workers.live import Accepted, Dropped, Intake, Repeated
+from workers.live import Accepted, Intake, Repeated
+from workers.live import Dropped as GivenUp
 from workers.receipt import Outcome, Receipt
 from workers.recorder import Fault
 from workers.settings import LiveSettings
@@ -97,7 +98,7 @@ def board() -> Board:
     seen: list[Intake] = [
         Accepted(upload),
         Repeated(upload),
-        Dropped(upload, "queue"),
+        GivenUp(upload, "queue"),
         Fault("door", "connect", "refused"),
         Receipt(job, Outcome.ASIDE, station="name", reason="no such camera"),
     ]
@@ -106,6 +107,8 @@ def board() -> Board:
     board.finished(held, Receipt(job, Outcome.DONE, seconds={"decode": 0.25, "put": 0.5}))
     board.finished(held, Receipt(job, Outcome.ALREADY))
     board.finished(held, Receipt(job, Outcome.ASIDE, station="decode", reason="broken"))
+    board.alerts.add(replace(ALERT, told_ns=ALERT.noticed_ns + NS))
+    board.alerts.drop(Dropped.OLD)
     return board
 
 
@@ -141,7 +144,7 @@ def test_no_metric_has_a_label_per_camera_and_each_says_what_it_is(board: Board)
         assert family.name.startswith("lamplighter_")
         assert len(family.documentation) > 10
         for sample in family.samples:
-            assert set(sample.labels) <= {"station", "reason", "le"}
+            assert set(sample.labels) <= {"station", "reason", "way", "le"}
             assert "door" not in sample.labels.values()
 
 
@@ -161,7 +164,7 @@ def test_the_dashboard_asks_for_every_metric_there_is_and_for_no_other(board: Bo
     for panel in document["panels"]:
         for target in panel["targets"]:
             for label in re.findall(r"{{(\w+)}}", target["legendFormat"]):
-                assert label in {"station", "reason"}
+                assert label in {"station", "reason", "way"}
 
 
 def test_a_port_that_is_taken_is_refused_before_any_work() -> None:
@@ -242,50 +245,6 @@ def test_what_a_camera_left_in_the_spool_is_taken_in_also_without_its_url(
 
 
 # A store that dies
-
-
-class Dying:
-    """A MinIO that may be killed and started again where it was."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder, self.endpoint = folder, f"127.0.0.1:{free_port()}"
-        self.credentials = Credentials(secrets.token_hex(10), secrets.token_hex(20))
-        self.process = self.start()
-
-    def start(self) -> subprocess.Popen[bytes]:
-        binary = minio_server.find_binary()
-        assert binary is not None
-        environment = os.environ | {
-            "MINIO_ROOT_USER": self.credentials.access_key,
-            "MINIO_ROOT_PASSWORD": self.credentials.secret_key,
-            "MINIO_CI_CD": "1",
-            "MINIO_BROWSER": "off",
-        }
-        words = [str(binary), "server", str(self.folder), "--address", self.endpoint, "--quiet"]
-        self.process = subprocess.Popen(words, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        wait(self.ready)
-        return self.process
-
-    def ready(self) -> bool:
-        try:
-            with urllib.request.urlopen(f"http://{self.endpoint}/minio/health/ready", timeout=5) as answer:
-                return bool(answer.status == 200)
-        except OSError:
-            return False
-
-    def kill(self) -> None:
-        self.process.send_signal(signal.SIGKILL)
-        self.process.wait()
-
-
-@pytest.fixture
-def dying(minio_binary: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Dying]:  # noqa: ARG001
-    server = Dying(tmp_path / "minio")
-    monkeypatch.setenv(ACCESS_KEY, server.credentials.access_key)
-    monkeypatch.setenv(SECRET_KEY, server.credentials.secret_key)
-    with stamina.set_testing(True, attempts=3):  # instead of waiting for four seconds
-        yield server
-    server.kill()
 
 
 def films_before(dying: Dying, films: Films, folder: Path, **batch: Any) -> tuple[Settings, list[Path]]:

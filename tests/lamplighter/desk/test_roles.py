@@ -24,6 +24,7 @@ from fleet_fixtures import (
     staff,
     submit,
 )
+from lamplighter.desk.alerts import Wanted
 from lamplighter.desk.desk import Desk, open_desk
 from lamplighter.desk.roles import MAY
 from lamplighter.report.package import pages
@@ -120,6 +121,12 @@ CALLS: dict[str, Callable[[Desk, Stage], Any]] = {
     "learn": lambda desk, _: desk.learn(),
     "habits": lambda desk, _: desk.habits("ask-1"),
     "still": lambda desk, on: desk.still(on.clip.clip, 0),
+    # Alerts
+    "set_alert": lambda desk, _: desk.set_alert("ask-1", Wanted(url="https://8.8.8.8/")),
+    "alert": lambda desk, _: desk.alert("ask-1"),
+    "alert_off": lambda desk, _: desk.alert_off("ask-1"),
+    "test_alert": lambda desk, _: told(NotFound, lambda: desk.test_alert("ask-1")),
+    "send_alerts": lambda desk, _: desk.send_alerts(for_s=0),
     # People
     "add_agency": lambda desk, _: desk.add_agency(Agency("port", "Harbour police", "desk 9")),
     "agencies": lambda desk, _: desk.agencies(),
