@@ -42,6 +42,7 @@ from pipeline.errors import ConfigError
 from pipeline.measure.motion import MeasureSettings
 from pipeline.media.layouts import LAYOUTS
 from pipeline.media.profile import Profile
+from pipeline.neighbourhood.publicity import TransparencySettings
 from simulation.settings import FleetSettings
 from storage.access import ACCESS_KEY, SECRET_KEY, SESSION_TOKEN, SMTP_PASSWORD, UNSHOWN, StoreSettings
 from workers.settings import (
@@ -158,6 +159,7 @@ class Settings(BaseSettings):
     mail: MailSettings = MailSettings()
     evidence: EvidenceSettings = EvidenceSettings()
     log: LogSettings = LogSettings()
+    transparency: TransparencySettings = TransparencySettings()
     profile: Profile = Profile()
     fleet: FleetSettings = FleetSettings()
 
