@@ -92,7 +92,9 @@ def _place(text: str) -> str:
         return ""
     found = place_named(text)
     if found is None:
-        raise ConfigError(f"--place: wanted a state or a country, such as California, US-CA, Austria or 040, got {text!r}")
+        raise ConfigError(
+            f"--place: wanted a state or a country, such as California, US-CA, Austria or 040, got {text!r}"
+        )
     return found.code
 
 

@@ -17,8 +17,8 @@ from pipeline.case.area import Cell, cell_of
 from pipeline.case.request import Request
 from pipeline.clip import check_id
 from pipeline.evidence.keys import Key
-from pipeline.neighbourhood.publicity import TransparencySettings, kind_of
 from pipeline.log.entry import sha256
+from pipeline.neighbourhood.publicity import TransparencySettings, kind_of
 from pipeline.people import Agency
 from pipeline.span import NS
 
@@ -246,6 +246,14 @@ def told(cell: Cell, *, owners: int, shared: int, clips: int, least: int, step: 
     if min(shared, kept) < least:
         return CellCount(cell, _down(owners, step))
     return CellCount(cell, _down(owners, step), _down(shared, step), _down(kept, step), _down(clips, step))
+
+
+def vouched(counted: Counted) -> str:
+    """Return the SHA-256 of a quarter as it was counted, by which the log vouches for it."""
+    cells = [[*one.cell, one.owners, one.shared, one.kept, one.clips] for one in counted.cells]
+    rules = [counted.cell_m, counted.least, counted.step]
+    said = [counted.quarter, *rules, cells, counted.open_size, counted.kept_size]
+    return sha256(json.dumps(said).encode())
 
 
 def by_quarter(counted: Iterable[Counted]) -> Iterator[tuple[Counted, CellCount]]:

@@ -1,0 +1,152 @@
+"""The public figures at the desk: computed from the log or from the bucket, quarters counted for good, and checked."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, Final
+
+from pydantic import ValidationError
+
+from lamplighter.desk import told_by_bucket, told_by_log
+from lamplighter.desk.logs import name_tick, sealed
+from pipeline.errors import ConfigError, Conflict, DamagedDocument
+from pipeline.log.entry import LogName, sha256
+from pipeline.neighbourhood.figures import FORMAT, document, written
+from pipeline.neighbourhood.public import Counted, Facts, Head, count, due, vouched
+from pipeline.neighbourhood.publicity import TransparencySettings
+from pipeline.span import NS
+
+if TYPE_CHECKING:
+    from lamplighter.desk.holdings import Holdings
+    from pipeline.log.entry import Entry
+
+COUNTED: Final = "quarter counted"
+PUBLISHED: Final = "figures published"
+_HOUR_NS: Final = 3600 * NS
+
+
+class Source(StrEnum):
+    """What figures are computed from: two ways that have to come to the same bytes."""
+
+    LOG = "log"
+    BUCKET = "bucket"
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What a log gives for published figures: `data` is what they have to be, byte for byte.
+
+    published: whether the log says that figures of these very bytes were published.
+    """
+
+    data: bytes
+    published: bool
+
+
+def figures(holdings: Holdings, source: Source) -> bytes:
+    """Return the public figures as JSON; see Desk.transparency."""
+    rules = holdings.settings.transparency
+    now_ns = time.time_ns()
+    # Where nobody goes the rounds nothing else would move the log's clock; by the hour where there are no ticks.
+    name_tick(holdings, now_ns if holdings.settings.case.tick_s else now_ns - now_ns % _HOUR_NS)
+    sealed(holdings, LogName.OPEN)
+    head = told_by_log.head_of(holdings)
+    if source is Source.BUCKET:
+        facts = told_by_bucket.facts(holdings, head, rules)
+        counted = list(holdings.archive.quarters.all())
+        new = [_count(one, facts, rules, kept_size=0) for one in due(facts, rules, (one.quarter for one in counted))]
+        return written(document(facts, [*counted, *new], rules))
+    kept_size = told_by_log.size_of(holdings, LogName.KEPT)
+    facts = told_by_log.facts(holdings, head, rules, kept_size=kept_size)
+    for refusal in facts.refusals:  # of who was killed before its document was there
+        holdings.archive.refusals.put_first(refusal)
+    counted = _frozen(holdings, facts, rules, kept_size=kept_size)
+    data = written(document(facts, counted, rules))
+    _log_published(holdings, head, data)
+    return data
+
+
+def check(holdings: Holdings, data: bytes) -> Checked:
+    """Compute again what published figures say, from the log alone; see Desk.check_transparency."""
+    try:
+        found: dict[str, Any] = json.loads(data)
+        if found["format"] != FORMAT:
+            raise ValueError(f"wanted {FORMAT!r}, got {found['format']!r}")  # noqa: TRY301 - told as the others
+        size, root = int(found["log"]["size"]), str(found["log"]["root"])
+        said = {name: value for name, value in found["rules"].items() if name != "definitions"}
+        rules = TransparencySettings.model_validate(said)
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError, ValidationError) as error:
+        raise ConfigError(f"wanted the public figures (figures.json), got something else: {error!r}") from None
+    sealed(holdings, LogName.OPEN)
+    head = told_by_log.head_of(holdings, size=size)
+    if head.root != root:
+        raise Conflict(
+            f"the figures say that they follow from {size} entries under the root {root}; the root over these entries "
+            f"is {head.root}: it is another log, or one of the two was changed"
+        )
+    digest = sha256(data)
+    entries = [(at, one) for at, one in told_by_log.kept(holdings) if one.action in {COUNTED, PUBLISHED}]
+    told = [(at, one) for at, one in entries if one.action == PUBLISHED and one.subject == str(size)]
+    mine = [(at, one) for at, one in told if one.sha256.get("figures") == digest]
+    end = (mine or told or [(None, None)])[-1][0]
+    facts = told_by_log.facts(holdings, head, rules, kept_size=end)
+    counted = [
+        _recounted(holdings, head, rules, one) for at, one in entries if one.action == COUNTED and (not end or at < end)
+    ]
+    return Checked(written(document(facts, counted, rules)), bool(mine))
+
+
+def _frozen(holdings: Holdings, facts: Facts, rules: TransparencySettings, *, kept_size: int) -> list[Counted]:
+    """Return every quarter that was counted, those that are due now too: what was counted once stays."""
+    archive = holdings.archive
+    logged = {one.subject: one for _, one in told_by_log.kept(holdings, kept_size) if one.action == COUNTED}
+    for quarter in due(facts, rules, logged):
+        counted = archive.quarters.put_first(_count(quarter, facts, rules, kept_size=kept_size))
+        line = holdings.line(COUNTED, quarter, f"{len(counted.cells)} cells", sha256={"quarter": vouched(counted)})
+        logged[quarter] = holdings.catalog.logs.append(line)[0].entry
+    return [_vouched_for(holdings, one) for _, one in sorted(logged.items())]
+
+
+def _count(quarter: str, facts: Facts, rules: TransparencySettings, *, kept_size: int) -> Counted:
+    by = {"cell_m": rules.cell_m, "least": rules.least_owners, "step": rules.step}
+    cells = count(quarter, facts, **by)
+    return Counted(quarter, **by, cells=cells, open_size=facts.head.size, kept_size=kept_size)
+
+
+def _vouched_for(holdings: Holdings, entry: Entry) -> Counted:
+    found = holdings.archive.quarters.get(entry.subject)
+    if found is None or vouched(found) != entry.sha256.get("quarter"):
+        raise DamagedDocument(
+            f"quarters/{entry.subject}.json in {holdings.archive.store.url} is not what the log says was counted; put "
+            "it back from a backup: a quarter is never counted again"
+        )
+    return found
+
+
+def _recounted(holdings: Holdings, head: Head, rules: TransparencySettings, entry: Entry) -> Counted:
+    """Return a counted quarter, after it was counted once more by what the logs held then.
+
+    Raises DamagedDocument where that is not what was told, unless an entry was erased since: whoever had it done has
+    a right to that, and what was told stays.
+    """
+    told = _vouched_for(holdings, entry)
+    then = Head(head.origin, told.open_size, "", 0)
+    facts = told_by_log.facts(holdings, then, rules, kept_size=told.kept_size, agencies=False)
+    cells = count(told.quarter, facts, cell_m=told.cell_m, least=told.least, step=told.step)
+    if cells != told.cells and not told_by_log.erased(holdings, told.kept_size):
+        raise DamagedDocument(
+            f"the answers of {told.quarter} are not what the log gives: the log, or they, were changed"
+        )
+    return told
+
+
+def _log_published(holdings: Holdings, head: Head, data: bytes) -> None:
+    """Log which figures were published of how many entries, once."""
+    digest, subject = sha256(data), str(head.size)
+    known: Iterable[Entry] = (one for _, one in told_by_log.kept(holdings) if one.action == PUBLISHED)
+    if not any((one.subject, one.sha256.get("figures")) == (subject, digest) for one in known):
+        holdings.catalog.logs.append(holdings.line(PUBLISHED, subject, head.root, sha256={"figures": digest}))
