@@ -77,7 +77,7 @@ class Ledger(Correspondence):
     def check_transparency(self, data: bytes) -> Checked:
         """Compute again what published figures have to be, from as many entries of the log as they name.
 
-        Raises ConfigError for what are no figures, Conflict for those of another log, DamagedDocument as `transparency`.
+        Raises ConfigError for what are no figures, Conflict for those of another log, DamagedDocument as above.
         """
         from lamplighter.desk.transparency import check
 

@@ -140,5 +140,5 @@ def _line(holdings: Holdings, what: str, order: Order, more: str = "") -> Line:
     file = f", file sha256 {order.file_sha256}" if order.file_sha256 else ""
     uncovered = ", private zones uncovered" if order.uncovered else ""
     untold = "" if order.untold_until_ns is None else f", untold until {iso(order.untold_until_ns)}"
-    told = f"order {order.id}: {order.basis}, cameras {' '.join(order.cameras)}, {order.span}{uncovered}{untold}{file}{more}"
-    return holdings.line(f"order {what}", order.request, told)
+    told = f"order {order.id}: {order.basis}, cameras {' '.join(order.cameras)}, {order.span}"
+    return holdings.line(f"order {what}", order.request, f"{told}{uncovered}{untold}{file}{more}")

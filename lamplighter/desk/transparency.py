@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 COUNTED: Final = "quarter counted"
 PUBLISHED: Final = "figures published"
 _HOUR_NS: Final = 3600 * NS
+_ALL: Final = 1 << 62
+_KEPT: Final = "of entries of the kept log: "
 
 
 class Source(StrEnum):
@@ -61,12 +63,16 @@ def figures(holdings: Holdings, source: Source) -> bytes:
         new = [_count(one, facts, rules, kept_size=0) for one in due(facts, rules, (one.quarter for one in counted))]
         return written(document(facts, [*counted, *new], rules))
     kept_size = told_by_log.size_of(holdings, LogName.KEPT)
+    told = _told(holdings)
     facts = told_by_log.facts(holdings, head, rules, kept_size=kept_size)
     for refusal in facts.refusals:  # of who was killed before its document was there
         holdings.archive.refusals.put_first(refusal)
-    counted = _frozen(holdings, facts, rules, kept_size=kept_size)
+    counted = _frozen(holdings, facts, rules, told=[one for _, one in told], kept_size=kept_size)
     data = written(document(facts, counted, rules))
-    _log_published(holdings, head, data)
+    digest, subject = sha256(data), str(head.size)
+    if not any(_is_of(one, subject, digest) for _, one in told):
+        line = holdings.line(PUBLISHED, subject, f"{_KEPT}{kept_size}", sha256={"figures": digest})
+        holdings.catalog.logs.append(line)
     return data
 
 
@@ -89,21 +95,35 @@ def check(holdings: Holdings, data: bytes) -> Checked:
             f"is {head.root}: it is another log, or one of the two was changed"
         )
     digest = sha256(data)
-    entries = [(at, one) for at, one in told_by_log.kept(holdings) if one.action in {COUNTED, PUBLISHED}]
+    entries = _told(holdings)
     told = [(at, one) for at, one in entries if one.action == PUBLISHED and one.subject == str(size)]
     mine = [(at, one) for at, one in told if one.sha256.get("figures") == digest]
-    end = (mine or told or [(None, None)])[-1][0]
-    facts = told_by_log.facts(holdings, head, rules, kept_size=end)
-    counted = [
-        _recounted(holdings, head, rules, one) for at, one in entries if one.action == COUNTED and (not end or at < end)
-    ]
+    at, kept_size = _ALL, _ALL
+    if mine or told:
+        at, last = (mine or told)[-1]
+        kept_size = int(last.detail.removeprefix(_KEPT))
+    facts = told_by_log.facts(holdings, head, rules, kept_size=kept_size)
+    before = [one for index, one in entries if one.action == COUNTED and index < at]
+    counted = [_recounted(holdings, head, rules, one) for one in before]
     return Checked(written(document(facts, counted, rules)), bool(mine))
 
 
-def _frozen(holdings: Holdings, facts: Facts, rules: TransparencySettings, *, kept_size: int) -> list[Counted]:
+def _told(holdings: Holdings) -> list[tuple[int, Entry]]:
+    """Return the entries of the kept log that say what was counted and published, with their indices."""
+    return [(at, one) for at, one in told_by_log.kept(holdings) if one.action in {COUNTED, PUBLISHED}]
+
+
+def _is_of(entry: Entry, subject: str, digest: str) -> bool:
+    said = (entry.action, entry.subject, entry.sha256.get("figures"))
+    return said == (PUBLISHED, subject, digest)
+
+
+def _frozen(
+    holdings: Holdings, facts: Facts, rules: TransparencySettings, *, told: Iterable[Entry], kept_size: int
+) -> list[Counted]:
     """Return every quarter that was counted, those that are due now too: what was counted once stays."""
     archive = holdings.archive
-    logged = {one.subject: one for _, one in told_by_log.kept(holdings, kept_size) if one.action == COUNTED}
+    logged = {one.subject: one for one in told if one.action == COUNTED}
     for quarter in due(facts, rules, logged):
         counted = archive.quarters.put_first(_count(quarter, facts, rules, kept_size=kept_size))
         line = holdings.line(COUNTED, quarter, f"{len(counted.cells)} cells", sha256={"quarter": vouched(counted)})
@@ -142,11 +162,3 @@ def _recounted(holdings: Holdings, head: Head, rules: TransparencySettings, entr
             f"the answers of {told.quarter} are not what the log gives: the log, or they, were changed"
         )
     return told
-
-
-def _log_published(holdings: Holdings, head: Head, data: bytes) -> None:
-    """Log which figures were published of how many entries, once."""
-    digest, subject = sha256(data), str(head.size)
-    known: Iterable[Entry] = (one for _, one in told_by_log.kept(holdings) if one.action == PUBLISHED)
-    if not any((one.subject, one.sha256.get("figures")) == (subject, digest) for one in known):
-        holdings.catalog.logs.append(holdings.line(PUBLISHED, subject, head.root, sha256={"figures": digest}))
