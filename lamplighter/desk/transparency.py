@@ -9,20 +9,18 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
 
-from pydantic import ValidationError
-
 from lamplighter.desk import told_by_bucket, told_by_log
 from lamplighter.desk.logs import name_tick, sealed
 from pipeline.errors import ConfigError, Conflict, DamagedDocument
 from pipeline.log.entry import LogName, sha256
-from pipeline.neighbourhood.figures import FORMAT, document, written
+from pipeline.neighbourhood.figures import FORMAT, document, rules_of, written
 from pipeline.neighbourhood.public import Counted, Facts, Head, count, due, vouched
-from pipeline.neighbourhood.publicity import TransparencySettings
 from pipeline.span import NS
 
 if TYPE_CHECKING:
     from lamplighter.desk.holdings import Holdings
     from pipeline.log.entry import Entry
+    from pipeline.neighbourhood.publicity import TransparencySettings
 
 COUNTED: Final = "quarter counted"
 PUBLISHED: Final = "figures published"
@@ -83,9 +81,8 @@ def check(holdings: Holdings, data: bytes) -> Checked:
         if found["format"] != FORMAT:
             raise ValueError(f"wanted {FORMAT!r}, got {found['format']!r}")  # noqa: TRY301 - told as the others
         size, root = int(found["log"]["size"]), str(found["log"]["root"])
-        said = {name: value for name, value in found["rules"].items() if name != "definitions"}
-        rules = TransparencySettings.model_validate(said)
-    except (ValueError, LookupError, TypeError, AttributeError, RecursionError, ValidationError) as error:
+        rules = rules_of(found)
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         raise ConfigError(f"wanted the public figures (figures.json), got something else: {error!r}") from None
     sealed(holdings, LogName.OPEN)
     head = told_by_log.head_of(holdings, size=size)

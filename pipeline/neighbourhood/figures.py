@@ -72,7 +72,7 @@ def document(facts: Facts, counted: Iterable[Counted], rules: TransparencySettin
             "as_of": iso(head.at_ns - head.at_ns % NS) if head.at_ns else "",
             "definitions": _LOG,
         },
-        "rules": rules.model_dump(mode="json") | {"definitions": _said(rules)},
+        "rules": _ruled(rules) | {"definitions": _said(rules)},
         "tables": {table.name: table.document() for table in tables},
         "areas": {"definition": _AREAS, "agencies": {one.id: _rounded(one) for one in facts.agencies if one.area}},
     }
@@ -90,6 +90,17 @@ _LOG: Final = {
     "as_of": "the latest instant in the last of those entries (UTC); no other clock was asked",
 }
 _AREAS: Final = "the area in which an agency may ask, as rings of [longitude, latitude] in degrees, three decimals"
+
+
+def _ruled(rules: TransparencySettings) -> dict[str, Any]:
+    # The first kind that fits is the one, so they stand in their order, which names of JSON have not.
+    return rules.model_dump(mode="json") | {"kinds": [[kind, list(words)] for kind, words in rules.kinds.items()]}
+
+
+def rules_of(found: Mapping[str, Any]) -> TransparencySettings:
+    """Return the rules that a document was made by. Raises ValueError, LookupError or TypeError for what are none."""
+    said = {name: value for name, value in found["rules"].items() if name != "definitions"}
+    return TransparencySettings.model_validate(said | {"kinds": dict(said["kinds"])})
 
 
 def _said(rules: TransparencySettings) -> dict[str, str]:
