@@ -204,7 +204,7 @@ def _requests(requests: Sequence[Asked]) -> tuple[Table, ...]:
 
 
 _BY: Final = {
-    "kind": "the kind of incident, by a list of words; `other` where none of them fits",
+    "kind": "the kind of incident, by a list of words; other where none of them fits",
     "area": "size of the area that was drawn (square kilometres)",
     "span": "length of the time that was asked for (hours)",
     "quarter": "the quarter in which they were made (UTC)",
@@ -215,7 +215,7 @@ def _by(name: str, title: str, what: str, found: Iterable[tuple[str, str]]) -> T
     counts = Counter(found)
     rows: list[Row] = [{"agency": one[0], what: one[1], "requests": counts[one]} for one in sorted(counts)]
     columns = {"agency": "who asked", what: _BY[what], "requests": "how many of the requests that are told of"}
-    return Table(name, title, "The requests above, counted.", columns, rows)
+    return Table(name, title, "The requests that are told of, counted.", columns, rows)
 
 
 def _size(asked: Asked) -> str:

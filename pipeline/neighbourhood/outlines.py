@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
@@ -130,16 +130,30 @@ def countries_drawn() -> tuple[Outline, ...]:
     """Return the countries with their paths, in a picture of 960 x 480: degrees of longitude and latitude alike."""
     found = _Map("countries-110m.json", "countries")  # its arcs are moved: not the one that places are found by
     found.arcs = [[((lon + 180.0) * 960 / 360, (90.0 - lat) * 960 / 360) for lon, lat in arc] for arc in found.arcs]
-    kept = _outlines(found, tolerance=0.5, digits=1)
+    kept = _outlines(found, tolerance=0.5, digits=1, around=960.0)
     return tuple(one for one in kept if one.place.code != "010")  # nobody's police is there, and it is wide
 
 
-def _outlines(of: _Map, *, tolerance: float, digits: int) -> Iterator[Outline]:
+def _outlines(of: _Map, *, tolerance: float, digits: int, around: float = 0.0) -> Iterator[Outline]:
+    """Yield the outlines of a map; around: how wide one that goes around the Earth is, 0 of one that does not."""
     arcs = [_simplified(arc, tolerance) for arc in of.arcs]
     for place, geometry in sorted(of.geometries.items(), key=lambda item: item[0].code):
-        paths = [_path(ring, digits) for polygon in of.rings(geometry, arcs) for ring in polygon]
+        rings = (ring for polygon in of.rings(geometry, arcs) for ring in polygon)
+        paths = [_path(part, digits) for ring in rings for part in _unwrapped(ring, around)]
         # Of an island that is gone when it is simplified, the whole of a small place may be left.
         yield Outline(place, "".join(paths) or "".join(_whole(of, geometry, digits)))
+
+
+def _unwrapped(ring: Sequence[Point], around: float) -> list[list[Point]]:
+    """Return a ring that crosses the edge of a map as one beyond its edge, once on each side; others as they are."""
+    points, shift = [ring[0]], 0.0
+    for (before, _), (x, y) in pairwise(ring):
+        if around and abs(x - before) > around / 2:
+            shift += around if x < before else -around
+        points.append((x + shift, y))
+    if all(0 <= x <= around for x, _ in points) or not around:
+        return [points]
+    return [[(x + by, y) for x, y in points] for by in (-around, 0.0, around)]
 
 
 def _simplified(arc: Sequence[Point], tolerance: float) -> list[Point]:
