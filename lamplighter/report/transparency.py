@@ -11,7 +11,7 @@ import hashlib
 import io
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib.resources import files as files_of
 from typing import Any, Final
@@ -37,12 +37,13 @@ _STARTS: Final = "=+-@\t"  # what a spreadsheet takes for a formula
 
 @dataclass(frozen=True, slots=True)
 class _Drawn:
-    """A place on a map: how many agencies are in it, and how dark it is for that."""
+    """A place on a map: how many agencies are in it, how dark it is for that, and where on the page it leads."""
 
     code: str
     name: str
     path: str
     count: int
+    link: str
 
     @property
     def shade(self) -> int:
@@ -103,17 +104,26 @@ def _maps(agencies: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     countries = {code: count for code, count in counts.items() if code and code not in states}
     found = []
     if states or not countries:
-        found.append(_map(states_drawn(), states, box="0 0 975 610", label="States by number of agencies"))
+        found.append(_map("states", states_drawn(), states, box="0 0 975 610"))
     if countries:
         if states:
-            countries["840"] = sum(states.values())
-        found.append(_map(countries_drawn(), countries, box="0 20 960 380", label="Countries by number of agencies"))
+            countries["840"] = countries.get("840", 0) + sum(states.values())
+        found.append(_map("countries", countries_drawn(), countries, box="0 20 960 380"))
+        if states:
+            found[-1]["places"] = [
+                replace(one, link="states") if one.code == "840" else one for one in found[-1]["places"]
+            ]
     return found
 
 
-def _map(outlines: Sequence[Outline], counts: Mapping[str, int], *, box: str, label: str) -> dict[str, Any]:
-    places = [_Drawn(one.place.code, one.place.name, one.path, counts.get(one.place.code, 0)) for one in outlines]
-    return {"box": box, "label": label, "places": places, "shades": [(0, "none"), *_SHADES]}
+def _map(name: str, outlines: Sequence[Outline], counts: Mapping[str, int], *, box: str) -> dict[str, Any]:
+    places = [
+        _Drawn(code, one.place.name, one.path, counts.get(code, 0), f"place-{code}")
+        for one in outlines
+        for code in (one.place.code,)
+    ]
+    label = f"{name.capitalize()} by number of agencies"
+    return {"id": name, "box": box, "label": label, "places": places, "shades": [(0, "none"), *_SHADES]}
 
 
 def _shown(table: Mapping[str, Any]) -> dict[str, Any]:
