@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lamplighter.cli.options import Json, desk_of, one_of
-from lamplighter.desk.transparency import Source
 from pipeline.errors import ConfigError
+from pipeline.neighbourhood.source import Source
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 from lamplighter.desk.correspondence import Correspondence
 from lamplighter.desk.roles import operation
 from pipeline.log.entry import LogName
+from pipeline.neighbourhood.source import Source
 
 if TYPE_CHECKING:
     from lamplighter.desk.logs import Head
-    from lamplighter.desk.transparency import Checked, Source
+    from lamplighter.desk.transparency import Checked
     from pipeline.log.checkpoint import Checkpoint
     from pipeline.log.proven import Proven
     from storage.catalog.check import Report
@@ -62,16 +63,16 @@ class Ledger(Correspondence):
         return audit(self._holdings, quick=quick)
 
     @operation
-    def transparency(self, source: Source | None = None) -> bytes:
+    def transparency(self, source: Source = Source.LOG) -> bytes:
         """Return what is published of agencies, requests, refusals, releases and answers, as JSON.
 
         Computed from the log; a quarter of owners' answers that is due is then counted for good, and what was published
         is logged. From the bucket it is computed by documents alone, and nothing is written: the bytes are the same.
         Raises DamagedDocument for what is not what the log says it is.
         """
-        from lamplighter.desk.transparency import Source, figures
+        from lamplighter.desk.transparency import figures
 
-        return figures(self._holdings, source or Source.LOG)
+        return figures(self._holdings, source)
 
     @operation
     def check_transparency(self, data: bytes) -> Checked:

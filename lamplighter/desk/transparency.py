@@ -6,7 +6,6 @@ import json
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
 
 from lamplighter.desk import told_by_bucket, told_by_log
@@ -15,6 +14,7 @@ from pipeline.errors import ConfigError, Conflict, DamagedDocument
 from pipeline.log.entry import LogName, sha256
 from pipeline.neighbourhood.figures import FORMAT, document, rules_of, written
 from pipeline.neighbourhood.public import Counted, Facts, Head, count, due, vouched
+from pipeline.neighbourhood.source import Source
 from pipeline.span import NS
 
 if TYPE_CHECKING:
@@ -27,13 +27,6 @@ PUBLISHED: Final = "figures published"
 _HOUR_NS: Final = 3600 * NS
 _ALL: Final = 1 << 62
 _KEPT: Final = "of entries of the kept log: "
-
-
-class Source(StrEnum):
-    """What figures are computed from: two ways that have to come to the same bytes."""
-
-    LOG = "log"
-    BUCKET = "bucket"
 
 
 @dataclass(frozen=True, slots=True)

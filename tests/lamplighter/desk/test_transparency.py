@@ -26,7 +26,6 @@ from fleet_fixtures import (
     submit,
 )
 from lamplighter.desk.desk import Desk, open_desk
-from lamplighter.desk.transparency import Source
 from lamplighter.report.transparency import public_files, read
 from lamplighter.settings import Settings, load
 from logged import numbered, whole
@@ -37,6 +36,7 @@ from pipeline.clip import Camera, Owner
 from pipeline.errors import ConfigError, Conflict, DamagedDocument, RequestRefused
 from pipeline.log.entry import LogName
 from pipeline.neighbourhood.public import end_of, quarter_of
+from pipeline.neighbourhood.source import Source
 from pipeline.people import Agency
 from pipeline.span import NS
 from samples import square
