@@ -43,6 +43,7 @@ from pipeline.measure.motion import MeasureSettings
 from pipeline.media.layouts import LAYOUTS
 from pipeline.media.profile import Profile
 from pipeline.neighbourhood.incident import DispatchSettings
+from pipeline.neighbourhood.publicity import TransparencySettings
 from pipeline.neighbourhood.rules import NoticeSettings
 from simulation.settings import FleetSettings
 from storage.access import ACCESS_KEY, SECRET_KEY, SESSION_TOKEN, SMTP_PASSWORD, UNSHOWN, StoreSettings
@@ -164,6 +165,7 @@ class Settings(BaseSettings):
     log: LogSettings = LogSettings()
     notice: NoticeSettings = NoticeSettings()
     dispatch: DispatchSettings = DispatchSettings()
+    transparency: TransparencySettings = TransparencySettings()
     profile: Profile = Profile()
     fleet: FleetSettings = FleetSettings()
 

@@ -10,6 +10,7 @@ from pipeline.actor import Role
 from pipeline.clip import check_id, check_mail
 
 _DOMAIN = re.compile(r"[a-z0-9-]{1,63}(\.[a-z0-9-]{1,63})+")
+_PLACE = re.compile(r"US-[A-Z]{2}|[0-9]{3}")
 _PSEUDONYM = re.compile(r"[0-9a-f]{16}")
 
 
@@ -18,7 +19,8 @@ class Agency:
     """Who may ask: under which id and name, reached how, and how long it says it keeps what it is given.
 
     `id` stands in requests; `name` is what owners read. `domain` is that of its officers' mail addresses, "" for any.
-    `area` holds the closed rings of (lon, lat) in degrees in which it may ask, none of them for anywhere.
+    `area` holds the closed rings of (lon, lat) in degrees in which it may ask, none of them for anywhere. `place`: the
+    state, such as US-CA, or country, by its three digits in ISO 3166, that the public finds it under; "" for none.
     Raises ValueError for a field of the wrong form.
     """
 
@@ -28,6 +30,7 @@ class Agency:
     domain: str = ""
     retention_days: int = 365
     area: tuple[tuple[tuple[float, float], ...], ...] = ()
+    place: str = ""
 
     def __post_init__(self) -> None:
         check_id("agency", self.id)
@@ -37,6 +40,8 @@ class Agency:
             raise ValueError(f"agency {self.id}: wanted a domain such as police.example.org, got {self.domain!r}")
         if not 1 <= self.retention_days <= 36_500:
             raise ValueError(f"agency {self.id}: it keeps what it is given 1 to 36,500 days, got {self.retention_days}")
+        if self.place and not _PLACE.fullmatch(self.place):
+            raise ValueError(f"agency {self.id}: wanted a place such as US-CA or 040, got {self.place!r}")
         rings = tuple(tuple((float(lon), float(lat)) for lon, lat in ring) for ring in self.area)
         object.__setattr__(self, "area", rings)
 

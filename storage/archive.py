@@ -32,6 +32,7 @@ from pipeline.neighbourhood.alert import Alert, Rule
 from pipeline.neighbourhood.incident import Incident
 from pipeline.neighbourhood.notice import Notice
 from pipeline.neighbourhood.posts import Appeal, Complaint, Post, Ruling
+from pipeline.neighbourhood.public import Counted, Refusal
 from pipeline.people import Agency, Person
 from pipeline.span import NS, Span, iso
 from storage.chain import Entry as Link
@@ -154,7 +155,9 @@ class Archive:
         self.transfers = Shelf(
             store, Transfer, "transfers", name=lambda one: f"{one.camera}/{_stamp(one.at_ns)}", since=(as_it_is,) * 2
         )
-        self.agencies = Shelf(store, Agency, "agencies", name=lambda agency: agency.id)
+        self.agencies = Shelf(store, Agency, "agencies", name=lambda agency: agency.id, since=(as_it_is,) * 2)
+        self.refusals = Shelf(store, Refusal, "refusals", name=lambda one: one.id)
+        self.quarters = Shelf(store, Counted, "quarters", name=lambda one: one.quarter)
         self.people = Shelf(store, Person, "people", name=lambda person: person.id)
         self.clips = Shelf(
             store, Ingested, "ingested", name=lambda ingested: clip_name(ingested.clip), since=(as_it_is, as_it_is)

@@ -33,6 +33,7 @@ from pipeline.neighbourhood.alert import Alert, Broker, Quiet, Rule, Way
 from pipeline.neighbourhood.incident import Incident
 from pipeline.neighbourhood.notice import Category, Certainty, Message, Notice, Severity, Urgency
 from pipeline.neighbourhood.posts import Appeal, Audience, Complaint, Post, Ruling, Topic, Verdict, Why
+from pipeline.neighbourhood.public import CellCount, Counted, Refusal
 from pipeline.people import Agency, Person
 from pipeline.roster import Roster
 from pipeline.span import NS, Span, parse_iso
@@ -233,7 +234,12 @@ DOCUMENTS: dict[str, tuple[Any, str]] = {
     ),
     "owners": (Owner("olga", "Olga", "olga@example.org", "nl", (Disclosure.NAME,), NOON), "owners/olga.json"),
     "transfers": (Transfer("cam-1", "olga", "piet", NOON, (ZONE,)), "transfers/cam-1/20260301T120000.000000000Z.json"),
-    "agencies": (Agency("town", "Tówn", "desk 4", "town.example.org", 90, (square(),)), "agencies/town.json"),
+    "agencies": (Agency("town", "Tówn", "desk 4", "town.example.org", 90, (square(),), "276"), "agencies/town.json"),
+    "refusals": (Refusal("1f" * 16, "town", "otto", "personal data", NOON), f"refusals/{'1f' * 16}.json"),
+    "quarters": (
+        Counted("2026-Q1", 2000, 10, 5, (CellCount((2177, 6403)), CellCount((2177, 6404), 30, 20, 10, 45)), 321, 4321),
+        "quarters/2026-Q1.json",
+    ),
     "people": (
         Person("otto", Role.OFFICER, "0123456789abcdef", "Ötto", "o@town.example.org", "town", NOON),
         "people/otto.json",

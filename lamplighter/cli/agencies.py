@@ -29,6 +29,13 @@ def add_agency(
     area: Annotated[
         Path | None, typer.Option(help="GeoJSON polygon inside which it may ask; default: anywhere.")
     ] = None,
+    place: Annotated[
+        str,
+        typer.Option(
+            help="The state or country that the public map shows it in: a name, US-CA, or a country's three digits; "
+            "default: where most of its area lies."
+        ),
+    ] = "",
     as_json: Json = False,
 ) -> None:
     """Register an agency; one that is there is changed."""
@@ -41,7 +48,7 @@ def add_agency(
     except (ValueError, RecursionError) as error:
         raise ConfigError(f"--area: {area} is no GeoJSON: {error}") from error
     try:
-        wanted = Agency(agency, name, contact, domain.strip().lower(), retention_days, rings)
+        wanted = Agency(agency, name, contact, domain.strip().lower(), retention_days, rings, _place(place))
     except ValueError as error:
         raise ConfigError(str(error)) from error
     with desk_of(context) as desk:
@@ -62,7 +69,7 @@ def list_agencies(context: typer.Context, as_json: Json = False) -> None:
     if as_json:
         tables.write_json([_document(one) for one in agencies])
     else:
-        columns = ("agency", "name", "contact", "domain", "keeps (days)", "may ask")
+        columns = ("agency", "name", "contact", "domain", "keeps (days)", "may ask", "place")
         rows = [
             (
                 one.id,
@@ -71,12 +78,26 @@ def list_agencies(context: typer.Context, as_json: Json = False) -> None:
                 one.domain or "any",
                 one.retention_days,
                 "in its area" if one.area else "anywhere",
+                one.place,
             )
             for one in agencies
         ]
         tables.table("Agencies", *columns, rows=rows, right=("keeps (days)",))
 
 
+def _place(text: str) -> str:
+    from pipeline.neighbourhood.outlines import place_named
+
+    if not text.strip():
+        return ""
+    found = place_named(text)
+    if found is None:
+        raise ConfigError(
+            f"--place: wanted a state or a country, such as California, US-CA, Austria or 040, got {text!r}"
+        )
+    return found.code
+
+
 def _document(agency: Agency) -> dict[str, object]:
-    names = ("id", "name", "contact", "domain", "retention_days")
+    names = ("id", "name", "contact", "domain", "retention_days", "place")
     return {name: getattr(agency, name) for name in names} | {"area": agency.area or None}

@@ -46,6 +46,7 @@ from lamplighter.cli.request import request_app
 from lamplighter.cli.rounds import rounds
 from lamplighter.cli.scan import scan
 from lamplighter.cli.show import show
+from lamplighter.cli.transparency import transparency
 from lamplighter.cli.tune import tune
 from lamplighter.cli.verify import verify
 from lamplighter.cli.watch import watch
@@ -63,7 +64,7 @@ app = typer.Typer(
 )
 for command in (
     *(scan, ingest, watch, match, asked, decide, deliver),
-    *(post, answer, bounce, rounds, verify),
+    *(post, answer, bounce, rounds, verify, transparency),
     *(measure, show, tune, picture, doctor, bench, demo),
 ):
     app.command()(command)

@@ -162,7 +162,7 @@ def _hand_over(holdings: Holdings, request: Request, delivery: Delivery) -> None
     # the instant of the release: how long cutting took is nobody's to know. Clip and owner stand in the kept log alone.
     holdings.catalog.logs.append(
         holdings.line(
-            *("delivered", record.key),
+            *("delivered", record.key, record.basis),
             request=request,
             sha256={"clip": record.sha256, "record": told},
             at_ns=record.released_ns or None,

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING
 from lamplighter.desk.noticeboard import Noticeboard
 from lamplighter.desk.roles import operation
 from pipeline.log.entry import LogName
+from pipeline.neighbourhood.source import Source
 
 if TYPE_CHECKING:
     from lamplighter.desk.logs import Head
+    from lamplighter.desk.transparency import Checked
     from pipeline.log.checkpoint import Checkpoint
     from pipeline.log.proven import Proven
     from storage.catalog.check import Report
@@ -59,6 +61,28 @@ class Ledger(Noticeboard):
         from lamplighter.desk.logs import audit
 
         return audit(self._holdings, quick=quick)
+
+    @operation
+    def transparency(self, source: Source = Source.LOG) -> bytes:
+        """Return what is published of agencies, requests, refusals, releases and answers, as JSON.
+
+        Computed from the log; a quarter of owners' answers that is due is then counted for good, and what was published
+        is logged. From the bucket it is computed by documents alone, and nothing is written: the bytes are the same.
+        Raises DamagedDocument for what is not what the log says it is.
+        """
+        from lamplighter.desk.transparency import figures
+
+        return figures(self._holdings, source)
+
+    @operation
+    def check_transparency(self, data: bytes) -> Checked:
+        """Compute again what published figures have to be, from as many entries of the log as they name.
+
+        Raises ConfigError for what are no figures, Conflict for those of another log, DamagedDocument as above.
+        """
+        from lamplighter.desk.transparency import check
+
+        return check(self._holdings, data)
 
     @operation
     def log_erase(self, index: int, log: LogName = LogName.OPEN, *, why: str) -> int:

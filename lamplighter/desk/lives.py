@@ -21,6 +21,7 @@ from pipeline.case.request import Request
 from pipeline.case.rules import check, check_bulk
 from pipeline.clip import Sharing
 from pipeline.errors import NotAllowed, NotFound, RequestRefused
+from pipeline.neighbourhood.public import Refusal
 from pipeline.span import NS
 from storage.catalog.audit import Line
 
@@ -40,7 +41,27 @@ class Standing:
 
 
 def submit(holdings: Holdings, request: Request) -> Request:
-    """Settle a request for good and submit it for review; see Desk.new_request."""
+    """Settle a request for good and submit it for review; see Desk.new_request.
+
+    That a rule refused an officer is logged, by the rule alone: the public counts it.
+    """
+    try:
+        return _submit(holdings, request)
+    except RequestRefused as error:
+        if not request.own:
+            _log_refusal(holdings, error.rule)
+        raise
+
+
+def _log_refusal(holdings: Holdings, rule: str) -> None:
+    actor = holdings.actor
+    refusal = Refusal(secrets.token_hex(16), actor.agency, actor.name, rule, time.time_ns())
+    # Logged first: what is killed in between is written from the log when it is counted.
+    holdings.catalog.logs.append(holdings.line("request refused", refusal.id, rule, at_ns=refusal.at_ns))
+    holdings.archive.refusals.put(refusal)
+
+
+def _submit(holdings: Holdings, request: Request) -> Request:
     actor, now_ns = holdings.actor, time.time_ns()
     limits = holdings.settings.request
     if actor.role is Role.OWNER:
@@ -162,7 +183,7 @@ def take(
                 yield Letter(request.id, owner, Kind.REMIND, remind_ns)
 
     def line(step: Step) -> Line:
-        return holdings.line(f"request {DONE[act]}", request.id, step.told, request=request)
+        return holdings.line(f"request {DONE[act]}", request.id, step.told, request=request, at_ns=step.at_ns)
 
     holdings.catalog.cases.step(request_of(holdings, request.id), make, letters=letters, log=line)
     return standing(holdings, request)

@@ -16,7 +16,7 @@ from pipeline.case.letter import Kind, Letter
 from pipeline.case.order import Basis, Order
 from pipeline.case.request import Request
 from pipeline.errors import ConfigError, Conflict, NotAllowed, NotFound, RequestRefused
-from pipeline.span import Span
+from pipeline.span import Span, iso
 from storage.catalog.audit import Line
 
 
@@ -139,5 +139,6 @@ def _sha256(file: Path) -> str:
 def _line(holdings: Holdings, what: str, order: Order, more: str = "") -> Line:
     file = f", file sha256 {order.file_sha256}" if order.file_sha256 else ""
     uncovered = ", private zones uncovered" if order.uncovered else ""
-    told = f"order {order.id}: {order.basis}, cameras {' '.join(order.cameras)}, {order.span}{uncovered}{file}{more}"
-    return holdings.line(f"order {what}", order.request, told)
+    untold = "" if order.untold_until_ns is None else f", untold until {iso(order.untold_until_ns)}"
+    told = f"order {order.id}: {order.basis}, cameras {' '.join(order.cameras)}, {order.span}"
+    return holdings.line(f"order {what}", order.request, f"{told}{uncovered}{untold}{file}{more}")

@@ -13,6 +13,7 @@ from pipeline.actor import Actor, Proof, Role
 from pipeline.case.area import Area
 from pipeline.case.spelling import same_case
 from pipeline.errors import Conflict, NotAllowed, NotFound
+from pipeline.neighbourhood.public import stated
 from pipeline.people import Agency, Person
 
 
@@ -22,14 +23,19 @@ def add_agency(holdings: Holdings, agency: Agency) -> Agency:
     Raises Conflict when a reader takes it for another one: an agency counts its requests by itself.
     """
     if agency.area:
+        from pipeline.neighbourhood.outlines import place_of  # noqa: PLC0415 - few operations look at a map
+
         Area(agency.area)  # refused like the area of a request
+        if not agency.place and (found := place_of(agency.area)) is not None:
+            agency = replace(agency, place=found.code)
     before = holdings.catalog.cases.agency(agency.id)
     for other in holdings.catalog.cases.agencies():
         if other.id != agency.id and (same_case(other.id, agency.id) or same_case(other.name, agency.name)):
             raise Conflict(f"agency {agency.id!r} ({agency.name}) reads like {other.id!r} ({other.name}); give another")
     if before != agency:
         told = f"{agency.name}, domain {agency.domain or 'any'}, keeps {agency.retention_days} days"
-        line = holdings.line("agency added" if before is None else "agency changed", agency.id, told)
+        action = "agency added" if before is None else "agency changed"
+        line = holdings.line(action, agency.id, told, sha256={"agency": stated(agency)})
         holdings.catalog.cases.put_agency(agency, line)
     return agency
 

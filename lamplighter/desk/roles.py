@@ -118,6 +118,9 @@ MAY: Final[Mapping[str, frozenset[Role]]] = {
     "log_audit": frozenset({Role.OPERATOR, Role.AUDITOR}),
     "log_erase": _OPERATOR,
     "log_acknowledge": frozenset({Role.OPERATOR, Role.AUDITOR}),
+    # What everybody may read
+    "transparency": _OPERATOR,
+    "check_transparency": frozenset({Role.OPERATOR, Role.AUDITOR}),
     # Who runs the machine says for whom it acts: a command for an owner, a page for whoever signed in.
     "acting_as": _OPERATOR,
     "acting_for": _OPERATOR,
@@ -143,6 +146,8 @@ _SAID: Final[Mapping[str, str]] = {
     "bounce": "tell of letters that came back",
     "by_link": "answer by a link",
     "rounds": "go the rounds",
+    "transparency": "publish the public page",
+    "check_transparency": "check a public page",
     "acting_as": "act for others",
     "acting_for": "act for others",
 }

@@ -58,6 +58,9 @@ WHO: Final = {
 }
 """Which roles may take a step; an owner who asks for their own footage submits it too."""
 
+CLOSES: Final = "closes "
+"""What the log says of a sending begins with; the instant follows."""
+
 CHECKLIST: Final = ("incident", "area", "span", "purpose", "text", "incidents")
 """What a reviewer says they looked at: is it an incident that happened, are area and span no larger than it needs, is
 the purpose allowed, does the text name nobody, and were the agency's other requests for the place looked at."""
@@ -106,7 +109,9 @@ class Step:
 
     @property
     def told(self) -> str:
-        """What the log says of it besides."""
+        """What the log says of it besides; of the sending when the request closes."""
+        if self.until_ns is not None:
+            return f"{CLOSES}{iso(self.until_ns)}"
         return "; ".join(self.reasons) or ", ".join(self.checked)
 
 

@@ -26,7 +26,7 @@ class LogName(StrEnum):
 
 
 OPEN_ACTIONS: Final = frozenset({
-    *("request submitted", "request sent back", "request approved", "request sent", "request held"),
+    *("request submitted", "request sent back", "request approved", "request sent", "request held", "request refused"),
     *("request no longer held", "request resolved", "delivered", "fetched", "usage told", "removed from case"),
     *("notice issued", "notice updated", "notice cancelled"),
     *("exported", "listed", "key made", "key rotated", "sealed", "open entry erased"),

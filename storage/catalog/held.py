@@ -69,6 +69,8 @@ NOT_HELD: Final[Mapping[str, str]] = {
     "notices": "runs out by itself; what an agency issued, and when, stands in the open log",
     **dict.fromkeys(("posts", "complaints", "rulings", "appeals"), "runs out by itself; each act stands in the log"),
     "incidents": "gone after a day, and nothing follows from it before a person confirms it",
+    "refusals": "counted in the open log, by `request refused`",
+    "quarters": "held by the entry `quarter counted`",
     "untold": "an alert on its way; nothing but a message to the owner follows from it",
     "told": "an account of what an owner was told, for a month",
     "entries": "the logs themselves",

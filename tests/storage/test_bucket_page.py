@@ -18,6 +18,7 @@ PAGE = (Path(__file__).parents[2] / "docs" / "reference" / "bucket.md").read_tex
 SECTIONS = dict(re.findall(r"^## `(\w+)/([^\n]*\n.*?)(?=^## |\Z)", PAGE, re.MULTILINE | re.DOTALL))
 """What the page says of each kind of document, by the prefix of its keys."""
 _LISTS: dict[type, str] = {str: "text", int: "integer", list: "lists", dict: "objects"}
+_LISTS: dict[type, str] = {str: "text", int: "integers", list: "lists", dict: "objects"}
 _TYPES: dict[type, str] = {str: "text", int: "integer", float: "number", bool: "boolean", dict: "object"}
 _TYPES |= {type(None): "null"}
 
@@ -72,6 +73,7 @@ def test_keys_are_made_as_the_page_says(archive: Archive) -> None:
     """Each placeholder of the page stands for one name of the key."""
     forms = {"OWNER": r"olga|owner-1", "CAMERA": "cam-1", "REQUEST": r"r[0-9a-f]{32}", "SEQ": r"\d{12}"}
     forms |= {"AGENCY": "town", "PERSON": "otto", "ORDER": "o1", "STEP": r"\d{4}", "LETTER": "ordered-o1"}
+    forms |= {"ID": r"[0-9a-f]{32}", "QUARTER": r"\d{4}-Q[1-4]"}
     forms |= dict.fromkeys(("MARK", "CUT", "KEY", "PACKAGE"), r"[0-9a-f]{20}")
     forms["CLIP"] = r"cam-1/\d{8}T\d{6}\.\d{9}Z-[0-9a-f]{20}"
     forms["DRAFT"] = r"[0-9a-f]{32}"

@@ -163,6 +163,9 @@ CALLS: dict[str, Callable[[Desk, Stage], Any]] = {
     "published_keys": lambda desk, _: desk.published_keys(),
     "rotate_key": lambda desk, _: told(Conflict, lambda: desk.rotate_key(Purpose.EVIDENCE)),
     "publish_keys": lambda desk, on: desk.publish_keys(on.where / "keys"),
+    # What everybody may read
+    "transparency": lambda desk, _: desk.transparency(),
+    "check_transparency": lambda desk, _: told(ConfigError, lambda: desk.check_transparency(b"{}")),
     # Letters; no mail server is set, and there is no such link
     "post": lambda desk, _: told(ConfigError, desk.post),
     "keep_posting": lambda desk, _: told(ConfigError, lambda: desk.keep_posting(for_s=0)),
