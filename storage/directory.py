@@ -32,7 +32,7 @@ from storage.contract import (
 from storage.disk import lacking, of_machine, written
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Collection, Iterator, Mapping
     from pathlib import Path
 
 _LEFTOVER_AGE_S = 24 * 3600
@@ -171,22 +171,34 @@ class DirectoryStore:
 
     def delete(self, key: str) -> None:
         """See ObjectStore. Folders left empty go too, so that their name can become a key."""
-        check_key(key)
+        self.delete_many([key])
+
+    def delete_many(self, keys: Collection[str]) -> list[str]:
+        """See ObjectStore. A folder is synced once for all that goes from it."""
+        for key in keys:
+            check_key(key)
         self._check_root()
-        target = self._root / key
         with self._disk(), self._lock():
-            if _stat(target) is None:
+            folders = set()
+            for key in keys:
+                target = self._root / key
+                if _stat(target) is not None:
+                    target.unlink()
+                    _sidecar(target).unlink(missing_ok=True)
+                    folders.add(target.parent)
+            for folder in folders:
+                _sync_folder(folder)
+            for folder in folders:
+                self._drop_empty(folder)
+        return []
+
+    def _drop_empty(self, folder: Path) -> None:
+        while folder != self._root:
+            try:
+                folder.rmdir()
+            except OSError:
                 return
-            target.unlink()
-            _sidecar(target).unlink(missing_ok=True)
-            _sync_folder(target.parent)
-            for folder in target.parents:
-                if folder == self._root:
-                    return
-                try:
-                    folder.rmdir()
-                except OSError:
-                    return
+            folder = folder.parent
 
     def _link(self, stream: BinaryIO, path: Path, key: str, meta: Mapping[str, str], *, fresh: bool = False) -> None:
         """Make an object of the file at `path`, which is open as `stream`, sharing its bytes where the disk can.
