@@ -42,6 +42,7 @@ from pipeline.errors import ConfigError
 from pipeline.measure.motion import MeasureSettings
 from pipeline.media.layouts import LAYOUTS
 from pipeline.media.profile import Profile
+from pipeline.retention import RetentionSettings
 from simulation.settings import FleetSettings
 from storage.access import ACCESS_KEY, SECRET_KEY, SESSION_TOKEN, SMTP_PASSWORD, UNSHOWN, StoreSettings
 from workers.settings import (
@@ -155,6 +156,7 @@ class Settings(BaseSettings):
     tune: TuneSettings = TuneSettings()
     request: Limits = Limits()
     case: CaseSettings = CaseSettings()
+    retention: RetentionSettings = RetentionSettings()
     mail: MailSettings = MailSettings()
     evidence: EvidenceSettings = EvidenceSettings()
     log: LogSettings = LogSettings()

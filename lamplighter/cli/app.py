@@ -39,6 +39,7 @@ from lamplighter.cli.people import people_app
 from lamplighter.cli.picture import picture
 from lamplighter.cli.post import bounce, post
 from lamplighter.cli.request import request_app
+from lamplighter.cli.retention import forget, retention_app
 from lamplighter.cli.rounds import rounds
 from lamplighter.cli.scan import scan
 from lamplighter.cli.show import show
@@ -59,7 +60,7 @@ app = typer.Typer(
 )
 for command in (
     *(scan, ingest, watch, match, asked, decide, deliver),
-    *(post, answer, bounce, rounds, verify),
+    *(post, answer, bounce, rounds, verify, forget),
     *(measure, show, tune, picture, doctor, bench, demo),
 ):
     app.command()(command)
@@ -83,6 +84,7 @@ for name, group in {
     "request": request_app,
     "order": order_app,
     "case": case_app,
+    "retention": retention_app,
     "keys": keys_app,
     "catalog": catalog_app,
     "log": log_app,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import MutableMapping, Sequence
 from typing import TYPE_CHECKING
 
-from lamplighter.desk.exhibits import Exhibits
+from lamplighter.desk.custody import Custody
 from lamplighter.desk.roles import operation
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pipeline.span import Span
 
 
-class Docket(Exhibits):
+class Docket(Custody):
     """What is written down for a case besides its own life and its owners' answers."""
 
     @operation
