@@ -75,6 +75,7 @@ def test_keys_are_made_as_the_page_says(archive: Archive) -> None:
     forms |= dict.fromkeys(("MARK", "CUT", "KEY", "PACKAGE"), r"[0-9a-f]{20}")
     forms["CLIP"] = r"cam-1/\d{8}T\d{6}\.\d{9}Z-[0-9a-f]{20}"
     forms["DRAFT"] = r"[0-9a-f]{32}"
+    forms["DAY"] = r"\d{8}"
     forms["LOG"] = r"open|kept"
     forms["TIME"] = r"\d{8}T\d{6}\.\d{9}Z"
     forms["LEARNT"] = r"\d{8}T\d{6}\.\d{9}Z-[0-9a-f]{20}"
