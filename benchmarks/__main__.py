@@ -21,6 +21,7 @@ NAMES = (
     "catalogue",
     "log",
     "letters",
+    "expiry",
     "tuning",
     "activity",
     "quality",
