@@ -91,7 +91,7 @@ def check(database: Database, archive: Archive, known: Mapping[LogName, Known], 
     Raises StoreUnavailable and StoreRefused as the store does; whatever else is wrong stands in the report.
     """
     report = Report()
-    delivered, published = _Delivered(), strays.Published()
+    delivered, published, removed = _Delivered(), strays.Published(), strays.Removed()
     trees: dict[LogName, Tiles] = {}
     sealed: list[tuple[int, Entry]] = []
     erased: set[tuple[str, int]] = set()
@@ -100,6 +100,7 @@ def check(database: Database, archive: Archive, known: Mapping[LogName, Known], 
     def told(index: int, entry: Entry) -> None:
         delivered.note(entry)
         published.note(entry)
+        removed.note(entry)
         if entry.action == "sealed":
             sealed.append((index, entry))
         if entry.action in _ERASED:
@@ -118,6 +119,7 @@ def check(database: Database, archive: Archive, known: Mapping[LogName, Known], 
         report.found(f"{place} entry {index}", "can be read, and an entry says that it was erased")
     later = partial(strays.since, archive, {name: tree.size for name, tree in trees.items()})
     published.check(archive, later, found=report.found)
+    removed.check(archive, later, erased=any(name == LogName.KEPT for name, _ in erased), found=report.found)
     if next(archive.chain.names(), None) is not None and not report.logs[LogName.KEPT].entries:
         report.found("audit/", "an earlier version's log is not carried over yet; the next step that is logged does it")
     strays.check_cases(archive, delivered.keys, later, found=report.found)

@@ -78,10 +78,10 @@ class Removals:
 
     def _take_back(self, removal: Removal, going: Removal) -> None:
         """Remove the tombstones that are not of what goes, and then the word that the others were to go."""
-        shelf, kept = self._archive.tombstones, set(map(_name, going.tombstones))
+        shelf, kept = self._archive.tombstones, set(map(stone_name, going.tombstones))
         for one in removal.tombstones:
-            if _name(one) not in kept:
-                shelf.remove(_name(one))
+            if stone_name(one) not in kept:
+                shelf.remove(stone_name(one))
         self._archive.removals.remove(removal.id)
 
     def _line(self, removal: Removal) -> Line:
@@ -90,7 +90,7 @@ class Removals:
         return Line(
             *(removal.at_ns, removal.actor, ACTIONS[removal.why], removal.id),
             f"{len(removal.clips)} clips of {cameras} cameras; {removal.note}",
-            sha256={_name(one): sha256(dump(one).encode()) for one in removal.tombstones},
+            sha256={stone_name(one): sha256(dump(one).encode()) for one in removal.tombstones},
         )
 
     def _logged(self, run: sa.Connection, removal: Removal) -> bool:
@@ -136,5 +136,6 @@ def _parts(ids: list[str]) -> list[list[str]]:
     return [ids[at : at + _ASKED] for at in range(0, len(ids), _ASKED)]
 
 
-def _name(stone: Tombstone) -> str:
+def stone_name(stone: Tombstone) -> str:
+    """Return what a tombstone is called on its shelf."""
     return f"{stone.camera}/{stone.day}/{stone.digest}"

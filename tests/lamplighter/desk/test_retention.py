@@ -362,6 +362,26 @@ def test_what_nobody_knows_cannot_be_forgotten(fleet: Desk, asked: dict[str, Any
     assert len(cameras_left(fleet)) == len(CAMERAS)
 
 
+def test_the_audit_names_a_tombstone_that_nobody_logged_changed_or_took_away(fleet: Desk) -> None:
+    fleet.forget(owner="piet", reason="asked for")
+    shelf = fleet._holdings.archive.tombstones
+    (stone,) = shelf.all()
+    other = replace(stone, clips=("ab" * 10,))
+    for written, wanted in (
+        (other, "no entry of the log does"),
+        (replace(stone, marks=()), "it was changed"),
+    ):
+        shelf.put(written)
+        (finding,) = fleet.log_audit().findings
+        assert wanted in str(finding)
+        fleet._holdings.archive.store.delete(shelf.key(f"{other.camera}/{other.day}/{other.digest}"))
+        shelf.put(stone)
+        assert fleet.log_audit().findings == []
+    shelf.remove(f"{stone.camera}/{stone.day}/{stone.digest}")
+    (finding,) = fleet.log_audit().findings
+    assert "is missing" in str(finding)
+
+
 def test_two_do_not_remove_at_once(fleet: Desk) -> None:
     with fleet._holdings.catalog.removals.alone() as mine:
         assert mine
