@@ -40,6 +40,15 @@ _AWAY = (errno.EIO, errno.ESTALE)  # of a folder that lies on another machine: i
 _CHOOSE = "choose another folder (store.path, --data)"
 
 
+def _drop_empty(folder: Path, root: Path) -> None:
+    while folder != root:
+        try:
+            folder.rmdir()
+        except OSError:
+            return
+        folder = folder.parent
+
+
 def _sync_folder(folder: Path) -> None:
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
@@ -189,16 +198,8 @@ class DirectoryStore:
             for folder in folders:
                 _sync_folder(folder)
             for folder in folders:
-                self._drop_empty(folder)
+                _drop_empty(folder, self._root)
         return []
-
-    def _drop_empty(self, folder: Path) -> None:
-        while folder != self._root:
-            try:
-                folder.rmdir()
-            except OSError:
-                return
-            folder = folder.parent
 
     def _link(self, stream: BinaryIO, path: Path, key: str, meta: Mapping[str, str], *, fresh: bool = False) -> None:
         """Make an object of the file at `path`, which is open as `stream`, sharing its bytes where the disk can.
@@ -221,7 +222,7 @@ class DirectoryStore:
         with self._lock():
             self._make_folder(target.parent, key)
             if target.is_dir():
-                raise self._conflict(key, target)
+                raise _conflict(self._root, key, target)
             old = _stat(target)
             if old is not None and if_absent:
                 return False
@@ -251,18 +252,12 @@ class DirectoryStore:
         missing = []
         while folder != self._root and not folder.is_dir():
             if folder.exists():
-                raise self._conflict(key, folder)
+                raise _conflict(self._root, key, folder)
             missing.append(folder)
             folder = folder.parent
         for new in reversed(missing):
             new.mkdir()
             _sync_folder(new.parent)
-
-    def _conflict(self, key: str, path: Path) -> StoreRefused:
-        return StoreRefused(
-            f"{self.url}: cannot write {key!r}, since {str(path.relative_to(self._root))!r} is there already and a "
-            "directory cannot hold a file and a folder of one name; use another key, or an S3 store"
-        )
 
     def _open(self, key: str) -> BinaryIO:
         check_key(key)
@@ -310,6 +305,13 @@ class DirectoryStore:
             if of_machine(error) and error.errno not in _AWAY:
                 raise lacking(error, self._root, choose=_CHOOSE) from error
             raise StoreUnavailable(f"{self.url}: {error}") from error
+
+
+def _conflict(root: Path, key: str, path: Path) -> StoreRefused:
+    return StoreRefused(
+        f"{root}: cannot write {key!r}, since {str(path.relative_to(root))!r} is there already and a "
+        "directory cannot hold a file and a folder of one name; use another key, or an S3 store"
+    )
 
 
 def _write(upload: Path, source: BinaryIO) -> None:

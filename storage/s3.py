@@ -6,6 +6,7 @@ import contextlib
 import mimetypes
 import re
 import ssl
+from functools import cached_property
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -84,7 +85,6 @@ class S3Store:
         self._transport = self._connection.transport
         self._url = self._connection.url
         self._bucket_seen = False
-        self._versioned: bool | None = None
         self._reasons = _Reasons(self._connection, settings, temporary=bool(credentials.session_token))
 
     @property
@@ -242,7 +242,7 @@ class S3Store:
         for key in keys:
             check_key(key)
         with self._reasons.sorted():
-            doomed = self._versions(keys) if self._keeps_versions() else map(DeleteObject, keys)
+            doomed = self._versions(keys) if self._keeps_versions else map(DeleteObject, keys)
             held = set()
             for error in self._client.remove_objects(self._bucket, doomed):
                 code, name, told = error.code or "", error.name or "", error.message or "no explanation"
@@ -251,16 +251,14 @@ class S3Store:
                 held.add(name)
         return sorted(held)
 
+    @cached_property
     def _keeps_versions(self) -> bool:
-        if self._versioned is None:
-            try:
-                status = self._client.get_bucket_versioning(self._bucket).status
-            except minio.error.S3Error as error:
-                if passes(error.response.status, error.code or ""):
-                    raise
-                status = ""  # one that has no versions, or keeps them from these credentials
-            self._versioned = status in {"Enabled", "Suspended"}
-        return self._versioned
+        try:
+            return self._client.get_bucket_versioning(self._bucket).status in {"Enabled", "Suspended"}
+        except minio.error.S3Error as error:
+            if passes(error.response.status, error.code or ""):
+                raise
+            return False  # one that has no versions, or keeps them from these credentials
 
     def _versions(self, keys: Collection[str]) -> Iterator[DeleteObject]:
         """Yield all that a bucket keeps of these keys, the marks of deleted ones too."""
