@@ -6,7 +6,7 @@ No plan knows how a camera shares or what its owner ever answered, and nothing h
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -255,22 +255,15 @@ class Due:
     size: int
 
 
-def forecast(recorded: Iterable[Recorded], plan: Mapping[str, int], *, now_ns: int, days: int) -> list[Due]:
-    """Return what expires within the next `days`, by camera and day; what is past its time stands at today.
+def forecast(camera: str, clips: Iterable[tuple[int, int, int]], kept_days: Callable[[int], int]) -> list[Due]:
+    """Return when a camera's clips expire, by day: each its start, when it was written (ns since 1970), its bytes.
 
-    plan: how many days each camera's clips are kept; of one that has none, or 0, nothing expires.
+    kept_days: how long one of that start is kept; of what is kept for ever (0) nothing is told.
     """
-    today, found = now_ns // DAY_NS, dict[tuple[str, str], tuple[int, int]]()
-    for one in recorded:
-        kept = plan.get(one.camera, 0)
-        at = _number(one.day) + kept
-        if not kept or at > today + days:
-            continue
-        key = (one.camera, day_of(max(at, today) * DAY_NS))
-        clips, size = found.get(key, (0, 0))
-        found[key] = (clips + one.clips, size + one.size)
-    return [Due(camera, day, *counted) for (camera, day), counted in sorted(found.items())]
-
-
-def _number(day: str) -> int:
-    return int(datetime.strptime(day, "%Y%m%d").replace(tzinfo=UTC).timestamp()) // 86_400
+    found: dict[str, tuple[int, int]] = {}
+    for start_ns, written_ns, size in clips:
+        if days := kept_days(start_ns):
+            day = day_of(expires_ns(start_ns, written_ns, days))
+            counted, bytes_ = found.get(day, (0, 0))
+            found[day] = (counted + 1, bytes_ + size)
+    return [Due(camera, day, *counts) for day, counts in sorted(found.items())]

@@ -11,7 +11,7 @@ from itertools import groupby
 from typing import Final
 
 from pipeline.retention import Removal
-from storage.archive import Archive
+from storage.archive import Archive, start_of
 from storage.contract import ObjectStore
 
 _PREFIXES: Final = ("activity", "clips", "ingested")
@@ -60,6 +60,12 @@ def stored(archive: Archive, camera: str, *, since: str = "", until: str = "~") 
             size=sum(size for _, _, size, _ in here),
             footage=sum(size for _, _, size, _ in footage),
         )
+
+
+def footage(archive: Archive, camera: str) -> Iterator[tuple[int, int, int]]:
+    """Yield of each clip of a camera when it starts and when it was written (ns since 1970), and its bytes."""
+    for name, _, size, written_ns in _listed(archive.store, f"clips/{camera}/", "", "~"):
+        yield start_of(name), written_ns, size
 
 
 def _listed(store: ObjectStore, prefix: str, since: str, until: str) -> Iterator[tuple[str, str, int, int]]:

@@ -88,7 +88,7 @@ def forecast(
     days: Annotated[int, typer.Option(help="How far ahead (days).")] = 30,
     as_json: Json = False,
 ) -> None:
-    """Show what expires by camera and day, as it was recorded; what a case or an order keeps stays longer."""
+    """Show what expires, by day and camera; what a case or an order keeps stays longer."""
     from lamplighter.cli import tables
     from lamplighter.report.account import due_document
 

@@ -49,7 +49,7 @@ class Custody(Exhibits):
     def look_ahead(self, owner: str = "", *, days: int = 30) -> list[Due]:
         """Return what expires within so many days by its plan, by camera and day; of an owner their own alone.
 
-        As it was recorded: a clip that was taken in later expires later, and what something keeps does not.
+        What something keeps beyond its time is not told.
         """
         from lamplighter.desk.retention import look_ahead
 

@@ -12,7 +12,7 @@ from lamplighter.desk.holdings import Holdings
 from lamplighter.desk.register import camera as camera_of
 from lamplighter.desk.register import check_owner
 from pipeline.actor import Role
-from pipeline.clip import Camera, Clip
+from pipeline.clip import Camera, Clip, Transfer
 from pipeline.errors import ConfigError, Conflict, NotFound
 from pipeline.retention import (
     DAY_NS,
@@ -31,7 +31,7 @@ from pipeline.retention import (
 from pipeline.span import Span
 from storage.archive import clip_name, stamp_of, start_of
 from workers.holds import Holds
-from workers.retention import Stored, batches, of_removal, remove, stored
+from workers.retention import Stored, batches, footage, of_removal, remove, stored
 
 _MOST = 2000  # clips that are settled in one turn, in which nobody else is heard
 
@@ -94,52 +94,49 @@ def set_plan(holdings: Holdings, owner: str, days: int) -> Plan:
 
 def keeping(holdings: Holdings, owner: str = "") -> list[Keeping]:
     """Return how long each owner's footage is kept; see Desk.keeping."""
-    found, now_ns = [], time.time_ns()
     cameras = _cameras(holdings, owner)
-    owners = {owner} if owner else {one.owner for one in cameras}
     chosen = {one.owner: one for one in holdings.archive.plans.all()}
-    recorded = holdings.catalog.removals.recorded([one.id for one in cameras])
-    for name in sorted(owners):
+    due = _coming(holdings, cameras)
+    found = []
+    for name in [owner] if owner else sorted({one.owner for one in cameras}):
         plan = chosen.get(name)
         days = plan.days if plan else _default(holdings)
         mine = tuple(one.id for one in cameras if one.owner == name)
-        # What is past its time is no number here: it would tell an owner of an order that they may not know of.
-        left = [one for one in recorded if one.camera in mine and _ends(one.day, days, now_ns)]
-        due = [_ends(one.day, days, now_ns) for one in left] if days else []
+        there = holdings.catalog.removals.recorded(mine) if not days else [one for one in due if one.camera in mine]
         found.append(
             Keeping(
                 *(name, days, plan.set_ns if plan else None, mine),
-                clips=sum(one.clips for one in left),
-                size=sum(one.size for one in left),
-                next_day=min(due, default=""),
+                clips=sum(one.clips for one in there),
+                size=sum(one.size for one in there),
+                next_day=min((one.day for one in there), default="") if days else "",
             )
         )
     return found
-
-
-def _ends(day: str, days: int, now_ns: int) -> str:
-    """Return the day on which what was recorded on a day expires, "~" for never, "" for what is past its time."""
-    if not days:
-        return "~"
-    end = day_of(start_of(f"{day}T000000.000000000Z-{'0' * 20}") + days * DAY_NS)
-    return end if end >= day_of(now_ns) else ""
 
 
 def look_ahead(holdings: Holdings, owner: str = "", *, days: int) -> list[Due]:
     """Return what expires within so many days; see Desk.look_ahead."""
     if not 0 <= days <= 36_500:
         raise ConfigError(f"--days: wanted 0 to 36500 days ahead, got {days}")
-    cameras, now_ns = _cameras(holdings, owner), time.time_ns()
-    kept = _kept_days(holdings)
-    recorded = holdings.catalog.removals.recorded([one.id for one in cameras])
-    if holdings.actor.role is Role.OWNER:
-        recorded = [one for one in recorded if _ends(one.day, kept(_owner_of(cameras, one.camera)), now_ns)]
-    by_camera = {one.id: kept(one.owner) for one in cameras}
-    return forecast(recorded, by_camera, now_ns=now_ns, days=days)
+    last = day_of(time.time_ns() + days * DAY_NS)
+    return [one for one in _coming(holdings, _cameras(holdings, owner)) if one.day <= last]
 
 
-def _owner_of(cameras: Iterable[Camera], name: str) -> str:
-    return next(one.owner for one in cameras if one.id == name)
+def _coming(holdings: Holdings, cameras: Iterable[Camera]) -> list[Due]:
+    """Return what expires from today on, by camera and day, as the bucket lists it.
+
+    What is past its time and still there is left out: that would tell an owner of an order they may not know of.
+    """
+    kept, moved, today = _kept_days(holdings), changed_hands(holdings), day_of(time.time_ns())
+    found: list[Due] = []
+    for camera in cameras:
+        transfers = moved(camera.id)
+
+        def days(start_ns: int, camera: Camera = camera, transfers: Sequence[Transfer] = transfers) -> int:
+            return kept(owner_at(camera, transfers, start_ns))
+
+        found += forecast(camera.id, footage(holdings.archive, camera.id), days)
+    return sorted((one for one in found if one.day >= today), key=lambda one: (one.day, one.camera))
 
 
 def expire(holdings: Holdings, *, now_ns: int | None = None, step: Callable[[str], object] = _nothing) -> Swept:

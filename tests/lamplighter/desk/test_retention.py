@@ -34,7 +34,7 @@ from pipeline.case.request import Request
 from pipeline.clip import Sharing
 from pipeline.errors import ConfigError, Conflict, NotAllowed, NotFound
 from pipeline.log.entry import Entry
-from pipeline.retention import DAY_NS, RetentionSettings
+from pipeline.retention import DAY_NS, RetentionSettings, day_of
 from pipeline.span import NS, Span
 from storage.catalog.rows import KeptEvents
 from workers.receipt import Outcome
@@ -292,19 +292,19 @@ def test_an_owner_sees_what_expires_and_a_plan_tells_what_it_costs(fleet: Desk) 
     sizes = [one.clip.size for one in fleet.clips("ask-1")]
     cost = {one.days: one.kept for one in piet.plans("piet")}
     assert cost == {days: days * sum(sizes) for days in (7, 30, 60, 180)}
-    change(fleet, retention=RetentionSettings(days=36_500))
     account = as_owner(fleet, "piet").account("piet")
-    assert (account.keeping.clips, account.keeping.size) == (2, sum(sizes))
+    assert (account.keeping.days, account.keeping.clips, account.keeping.size) == (60, 2, sum(sizes))
+    assert account.keeping.next_day == day_of(time.time_ns() + 60 * DAY_NS)
     assert account.expires == ()
-    days = (time.time_ns() - START_NS) // DAY_NS
-    change(fleet, retention=RetentionSettings(days=days + 3, plans=(7,)))
+    age(fleet, "ask-1", 57)
     (due,) = as_owner(fleet, "piet").account("piet").expires
-    assert (due.camera, due.clips, due.size) == ("ask-1", 2, sum(sizes))
+    assert (due.camera, due.day, due.clips, due.size) == ("ask-1", day_of(time.time_ns() + 3 * DAY_NS), 2, sum(sizes))
 
 
 def test_an_owner_is_told_nothing_of_what_a_secret_order_keeps_past_its_time(fleet: Desk) -> None:
     """Their account is the same whether it is still there or not."""
     fleet.set_plan("piet", 7)
+    age(fleet, "ask-1", 8)
     there = as_owner(fleet, "piet").account("piet")
     expire(fleet)
     gone = as_owner(fleet, "piet").account("piet")
