@@ -65,7 +65,7 @@ PART_BYTES: Final = 16 * 1024 * 1024
 _ANY_REGION = "us-east-1"  # where S3 looks for what was put nowhere else, and what other servers call themselves
 _REGION = re.compile(r"[A-Za-z0-9_-]+")
 _ADDRESS = re.compile(r"\[.*|[0-9.]+(:[0-9]+)?")
-_META_PREFIX = "x-amz-meta-"
+_META_PREFIX, _PAGE = "x-amz-meta-", 1000  # objects that a server lists at once
 
 
 class S3Store:
@@ -242,7 +242,7 @@ class S3Store:
         for key in keys:
             check_key(key)
         with self._reasons.sorted():
-            doomed = self._versions(keys) if self._keeps_versions else map(DeleteObject, keys)
+            doomed = _versions(self._client, self._bucket, keys) if self._keeps_versions else map(DeleteObject, keys)
             held = set()
             for error in self._client.remove_objects(self._bucket, doomed):
                 code, name, told = error.code or "", error.name or "", error.message or "no explanation"
@@ -259,20 +259,6 @@ class S3Store:
             if passes(error.response.status, error.code or ""):
                 raise
             return False  # one that has no versions, or keeps them from these credentials
-
-    def _versions(self, keys: Collection[str]) -> Iterator[DeleteObject]:
-        """Yield all that a bucket keeps of these keys, the marks of deleted ones too."""
-        for folder, inside in groupby(sorted(keys), lambda key: key[: key.rfind("/") + 1]):
-            wanted = set(inside)
-            first, last = min(wanted), max(wanted)
-            found = self._client.list_objects(
-                self._bucket, prefix=folder, recursive=True, include_version=True, start_after=first[:-1] or None
-            )
-            for one in found:
-                if (name := one.object_name or "") > last:
-                    break
-                if name in wanted:
-                    yield DeleteObject(name, one.version_id)
 
     def listing(self, prefix: str = "", *, after: str = "") -> Iterator[tuple[str, Head, int]]:
         """See ObjectStore."""
@@ -476,6 +462,22 @@ def _told_region(error: minio.error.S3Error) -> str:
     told = error.response.headers.get("x-amz-bucket-region", "")
     found = re.search(rb"<Region>([A-Za-z0-9_-]+)</Region>", error.response.data or b"")
     return told or (found[1].decode() if found else "")
+
+
+def _versions(client: Minio, bucket: str, keys: Collection[str]) -> Iterator[DeleteObject]:
+    """Yield all that a bucket keeps of these keys, the marks of deleted ones too."""
+    for folder, inside in groupby(sorted(keys), lambda key: key[: key.rfind("/") + 1]):
+        wanted, beyond = set(inside), 0
+        first, last = min(wanted), max(wanted)
+        for one in client.list_objects(
+            bucket, prefix=folder, recursive=True, include_version=True, start_after=first[:-1] or None
+        ):
+            name = one.object_name or ""
+            # The client gives the marks of each page behind its versions: one page more is looked through.
+            if (beyond := beyond + (name > last)) > _PAGE:
+                break
+            if name in wanted:
+                yield DeleteObject(name, one.version_id)
 
 
 def _headers(meta: Mapping[str, str]) -> dict[str, str | list[str] | tuple[str]]:
