@@ -126,7 +126,7 @@ def read_clip(row: sa.Row[Any]) -> Ingested:
 
 def mark_row(mark: Mark) -> dict[str, Any]:
     """Return the mark of a file by columns, with the id of the clip it became."""
-    return {"mark": mark.source, "clip": mark.clip.rpartition("-")[2]}
+    return {"mark": mark.source[:20], "clip": mark.clip.rpartition("-")[2][-20:]}
 
 
 def events_row(clip: Clip, kept: KeptEvents) -> dict[str, Any]:
