@@ -151,10 +151,10 @@ class Docket(Custody):
 
     @operation
     def rounds(self, done: MutableMapping[str, int] | None = None) -> Round:
-        """Go one round: send what is approved, cut what its owners let out, and release what is due.
+        """Go one round: send what is approved, cut what its owners let out, release what is due, remove what expired.
 
         `done` is kept by who goes many rounds: requests for which nothing can fall due any more are put there, and left
-        alone in the next one.
+        alone in the next one; and in which hour what is past its time was removed last.
         """
         from lamplighter.desk.rounds import go_round
 
