@@ -22,6 +22,7 @@ NAMES = (
     "log",
     "letters",
     "alerts",
+    "expiry",
     "tuning",
     "activity",
     "quality",

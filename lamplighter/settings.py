@@ -45,6 +45,7 @@ from pipeline.media.profile import Profile
 from pipeline.neighbourhood.incident import DispatchSettings
 from pipeline.neighbourhood.publicity import TransparencySettings
 from pipeline.neighbourhood.rules import NoticeSettings
+from pipeline.retention import RetentionSettings
 from simulation.settings import FleetSettings
 from storage.access import ACCESS_KEY, SECRET_KEY, SESSION_TOKEN, SMTP_PASSWORD, UNSHOWN, StoreSettings
 from workers.settings import (
@@ -159,6 +160,7 @@ class Settings(BaseSettings):
     tune: TuneSettings = TuneSettings()
     request: Limits = Limits()
     case: CaseSettings = CaseSettings()
+    retention: RetentionSettings = RetentionSettings()
     mail: MailSettings = MailSettings()
     alert: AlertSettings = AlertSettings()
     evidence: EvidenceSettings = EvidenceSettings()

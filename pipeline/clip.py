@@ -315,6 +315,11 @@ class Stream:
             raise ValueError(f"holes lie inside {self.first_pts}..{self.end_pts}, before a frame, got {holes}")
 
 
+def clip_id(camera: str, start_ns: int, sha256: str) -> str:
+    """Return the id of a clip, also of one of which no more is known."""
+    return hashlib.sha256(f"{camera}\0{start_ns}\0{sha256}".encode()).hexdigest()[:20]
+
+
 @dataclass(frozen=True, slots=True)
 class Clip:
     """One recording: its camera, when it was made, its content's SHA-256, and the key its bytes are under.
@@ -341,7 +346,7 @@ class Clip:
     @property
     def id(self) -> str:
         """A name made of the camera, the start and the content, and of nothing a stranger could read back."""
-        return hashlib.sha256(f"{self.camera}\0{self.start_ns}\0{self.sha256}".encode()).hexdigest()[:20]
+        return clip_id(self.camera, self.start_ns, self.sha256)
 
     @property
     def span(self) -> Span:

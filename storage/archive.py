@@ -10,6 +10,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from pipeline.activity import Activity
@@ -34,6 +35,7 @@ from pipeline.neighbourhood.notice import Notice
 from pipeline.neighbourhood.posts import Appeal, Complaint, Post, Ruling
 from pipeline.neighbourhood.public import Counted, Refusal
 from pipeline.people import Agency, Person
+from pipeline.retention import Plan, Removal, Tombstone, day_of
 from pipeline.span import NS, Span, iso
 from storage.chain import Entry as Link
 from storage.contract import MissingObject, ObjectStore
@@ -44,6 +46,7 @@ if TYPE_CHECKING:
     from storage.remembered import Remembered
 
 _DIGITS: Final = 20  # of a SHA-256 that stand for it in a key
+_NAMED: Final = re.compile(r"(\d{8}T\d{6})\.(\d{9})Z-[0-9a-f]{20}")
 _LEARNT: Final = re.compile(r"[^/]+/\d{8}T\d{6}\.\d{9}Z-[0-9a-f]{20}")
 
 
@@ -210,6 +213,9 @@ class Archive:
         self.appeals = Shelf(store, Appeal, "appeals", name=lambda one: one.post)
         self.incidents = Shelf(store, Incident, "incidents", name=lambda one: one.id)
         self.chain = Shelf(store, Link, "audit", name=lambda entry: f"{entry.seq:012d}")
+        self.plans = Shelf(store, Plan, "plans", name=lambda plan: plan.owner)
+        self.removals = Shelf(store, Removal, "forgetting", name=lambda one: one.id)
+        self.tombstones = Shelf(store, Tombstone, "forgotten", name=lambda one: f"{one.camera}/{one.day}/{one.digest}")
         self.entries = Shelf(store, Batch, "entries", name=lambda batch: f"{batch.log}/{batch.first:012d}")
         self.logs = Shelf(store, Identity, "logs", name=lambda one: f"{one.log}")
 
@@ -249,6 +255,14 @@ class Archive:
             return Life(request, tuple(found), reviewers)
         except ValueError as error:
             raise DamagedDocument(f"steps/{request.id}/ in {self.store.url}: {error}; remove what is forged") from error
+
+    def is_forgotten(self, camera: str, start_ns: int, *, clip: str = "", mark: str = "") -> bool:
+        """Tell whether a clip of a camera that starts at an instant was removed, by its id or by the mark of its file.
+
+        Whoever takes clips in asks before they write: what expired or was forgotten does not come back.
+        """
+        stones = self.tombstones.all(f"{camera}/{day_of(start_ns)}/")
+        return any(clip in one.clips or (mark and mark in one.marks) for one in stones)
 
     def activity(self, ingested: Ingested) -> Activity:
         """Return the stored activity of a clip. Raises DamagedDocument when it is gone or damaged."""
@@ -321,6 +335,20 @@ def alert_name(alert: Alert) -> str:
 def _stamp(t_ns: int) -> str:
     second = iso(t_ns - t_ns % NS).translate(str.maketrans("", "", "-:Z"))
     return f"{second}.{t_ns % NS:09d}Z"
+
+
+def stamp_of(t_ns: int) -> str:
+    """Return an instant as it stands in the names of clips."""
+    return _stamp(t_ns)
+
+
+def start_of(name: str) -> int:
+    """Return the start (ns since 1970) of a clip in its name START-ID. Raises ValueError for another name."""
+    match = _NAMED.fullmatch(name)
+    if match is None:
+        raise ValueError(f"wanted the name of a clip, START-ID, got {name!r}")
+    second = datetime.strptime(match[1], "%Y%m%dT%H%M%S").replace(tzinfo=UTC)
+    return int(second.timestamp()) * NS + int(match[2])
 
 
 def prepared_key(delivery: Delivery) -> str:

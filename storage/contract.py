@@ -17,7 +17,7 @@ from pipeline.errors import StoreRefused
 from pipeline.text import is_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Collection, Iterable, Iterator, Mapping
     from contextlib import AbstractContextManager
     from pathlib import Path
 
@@ -169,6 +169,14 @@ class ObjectStore(Protocol):
 
     def delete(self, key: str) -> None:
         """Remove the object; no error when there is none."""
+        ...
+
+    def delete_many(self, keys: Collection[str]) -> list[str]:
+        """Remove objects, with every version that a bucket keeps of them; no error for those that are not there.
+
+        Returns the keys that the store itself holds (a legal hold, a lock): those stay. Not atomic: who is killed in it
+        does it again. The order in which they go is not told.
+        """
         ...
 
 

@@ -32,12 +32,21 @@ from storage.contract import (
 from storage.disk import lacking, of_machine, written
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Collection, Iterator, Mapping
     from pathlib import Path
 
 _LEFTOVER_AGE_S = 24 * 3600
 _AWAY = (errno.EIO, errno.ESTALE)  # of a folder that lies on another machine: it may come back
 _CHOOSE = "choose another folder (store.path, --data)"
+
+
+def _drop_empty(folder: Path, root: Path) -> None:
+    while folder != root:
+        try:
+            folder.rmdir()
+        except OSError:
+            return
+        folder = folder.parent
 
 
 def _sync_folder(folder: Path) -> None:
@@ -171,22 +180,26 @@ class DirectoryStore:
 
     def delete(self, key: str) -> None:
         """See ObjectStore. Folders left empty go too, so that their name can become a key."""
-        check_key(key)
+        self.delete_many([key])
+
+    def delete_many(self, keys: Collection[str]) -> list[str]:
+        """See ObjectStore. A folder is synced once for all that goes from it."""
+        for key in keys:
+            check_key(key)
         self._check_root()
-        target = self._root / key
         with self._disk(), self._lock():
-            if _stat(target) is None:
-                return
-            target.unlink()
-            _sidecar(target).unlink(missing_ok=True)
-            _sync_folder(target.parent)
-            for folder in target.parents:
-                if folder == self._root:
-                    return
-                try:
-                    folder.rmdir()
-                except OSError:
-                    return
+            folders = set()
+            for key in keys:
+                target = self._root / key
+                if _stat(target) is not None:
+                    target.unlink()
+                    _sidecar(target).unlink(missing_ok=True)
+                    folders.add(target.parent)
+            for folder in folders:
+                _sync_folder(folder)
+            for folder in folders:
+                _drop_empty(folder, self._root)
+        return []
 
     def _link(self, stream: BinaryIO, path: Path, key: str, meta: Mapping[str, str], *, fresh: bool = False) -> None:
         """Make an object of the file at `path`, which is open as `stream`, sharing its bytes where the disk can.
@@ -209,7 +222,7 @@ class DirectoryStore:
         with self._lock():
             self._make_folder(target.parent, key)
             if target.is_dir():
-                raise self._conflict(key, target)
+                raise _conflict(self._root, key, target)
             old = _stat(target)
             if old is not None and if_absent:
                 return False
@@ -239,18 +252,12 @@ class DirectoryStore:
         missing = []
         while folder != self._root and not folder.is_dir():
             if folder.exists():
-                raise self._conflict(key, folder)
+                raise _conflict(self._root, key, folder)
             missing.append(folder)
             folder = folder.parent
         for new in reversed(missing):
             new.mkdir()
             _sync_folder(new.parent)
-
-    def _conflict(self, key: str, path: Path) -> StoreRefused:
-        return StoreRefused(
-            f"{self.url}: cannot write {key!r}, since {str(path.relative_to(self._root))!r} is there already and a "
-            "directory cannot hold a file and a folder of one name; use another key, or an S3 store"
-        )
 
     def _open(self, key: str) -> BinaryIO:
         check_key(key)
@@ -298,6 +305,13 @@ class DirectoryStore:
             if of_machine(error) and error.errno not in _AWAY:
                 raise lacking(error, self._root, choose=_CHOOSE) from error
             raise StoreUnavailable(f"{self.url}: {error}") from error
+
+
+def _conflict(root: Path, key: str, path: Path) -> StoreRefused:
+    return StoreRefused(
+        f"{root}: cannot write {key!r}, since {str(path.relative_to(root))!r} is there already and a "
+        "directory cannot hold a file and a folder of one name; use another key, or an S3 store"
+    )
 
 
 def _write(upload: Path, source: BinaryIO) -> None:

@@ -6,6 +6,8 @@ import contextlib
 import mimetypes
 import re
 import ssl
+from functools import cached_property
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from urllib.parse import parse_qs, unquote, unquote_plus, urlsplit
@@ -15,10 +17,11 @@ import minio.error
 import urllib3
 from minio import Minio
 from minio.commonconfig import REPLACE, CopySource
+from minio.deleteobjects import DeleteObject
 
 from pipeline.errors import ConfigError, StoreRefused, StoreUnavailable
 from pipeline.span import from_datetime
-from storage.access import ACCESS_KEY, SECRET_KEY, SESSION_TOKEN, Credentials, StoreSettings
+from storage.access import SESSION_TOKEN, Credentials, StoreSettings
 from storage.contract import (
     CHUNK_BYTES,
     NO_META,
@@ -37,11 +40,23 @@ from storage.contract import (
     write_hashed,
 )
 from storage.disk import scratch
+from storage.refusals import (
+    ADVICE,
+    ELSEWHERE,
+    KEYS,
+    NO_TLS,
+    OF_ONE_OBJECT,
+    TEMPORARY,
+    TOKENS,
+    VAGUE,
+    locked,
+    passes,
+)
 from storage.transport import NoS3Answer, Transport, as_it_is, paced, untrusted
 from storage.transport import if_absent as _absent
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Collection, Iterator, Mapping
 
     from minio.datatypes import Object
 
@@ -50,47 +65,7 @@ PART_BYTES: Final = 16 * 1024 * 1024
 _ANY_REGION = "us-east-1"  # where S3 looks for what was put nowhere else, and what other servers call themselves
 _REGION = re.compile(r"[A-Za-z0-9_-]+")
 _ADDRESS = re.compile(r"\[.*|[0-9.]+(:[0-9]+)?")
-_META_PREFIX = "x-amz-meta-"
-# What another try may mend although the status is below 500. A conflict is another writer's put of the same key.
-_PASSING = {
-    "BadDigest",
-    "ConditionalRequestConflict",
-    "IncompleteBody",
-    "NoSuchUpload",
-    "OperationAborted",
-    "RequestTimeout",
-    "SlowDown",
-    "TooManyRequests",
-    "XAmzContentSHA256Mismatch",
-}
-# A name the server does not take, or an object that lies in an archive or under a key of its own.
-_OF_ONE_OBJECT = {
-    "InvalidObjectName",
-    "InvalidObjectState",
-    "InvalidURI",
-    "KeyTooLongError",
-    "XMinioInvalidObjectName",
-    "XMinioInvalidResourceName",
-}
-_TEMPORARY = (
-    f"the session token has ended or is of another key: get new temporary credentials, set all three of {ACCESS_KEY}, "
-    f"{SECRET_KEY} and {SESSION_TOKEN}, for the workers too, and run it again; what was done is kept"
-)
-_TOKENS = {"ExpiredToken", "ExpiredTokenException", "InvalidToken", "InvalidTokenId", "TokenRefreshRequired"}
-_KEYS = {"InvalidAccessKeyId", "SignatureDoesNotMatch", "RequestTimeTooSkewed"}
-# What OpenSSL calls an answer that is not encrypted; the last is its name since 3.2.
-_NO_TLS = {"HTTP_REQUEST", "UNKNOWN_PROTOCOL", "WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE"}
-_VAGUE = {"AccessDenied", "BadRequest"}  # what the client makes of a refusal without a text, as each to a HEAD is
-_ELSEWHERE = {"AuthorizationHeaderMalformed", "BadRequest", "IllegalLocationConstraintException", "InvalidRegionName"}
-_ADVICE = {
-    "AccessDenied": f"check the policy of these credentials, or that {ACCESS_KEY} and {SECRET_KEY} are right",
-    "InvalidAccessKeyId": f"the server does not know this access key: check {ACCESS_KEY}",
-    "SignatureDoesNotMatch": f"the secret does not belong to the access key: check {SECRET_KEY}",
-    "RequestTimeTooSkewed": "set the clock of this machine",
-    "AuthorizationHeaderMalformed": "check the setting `region`",
-    "InvalidRegionName": "check the setting `region`",
-    "BadRequest": "check the settings `region` and `secure`",
-}
+_META_PREFIX, _PAGE = "x-amz-meta-", 1000  # objects that a server lists at once
 
 
 class S3Store:
@@ -139,7 +114,7 @@ class S3Store:
             try:
                 there = self._client.bucket_exists(self._bucket)
             except minio.error.S3Error as error:
-                if error.code not in _VAGUE:
+                if error.code not in VAGUE:
                     raise
                 next(self._objects("", ""), None)  # the same question, and its refusal gives a reason
                 there = True
@@ -262,6 +237,29 @@ class S3Store:
         with contextlib.suppress(MissingObject), self._reasons.sorted(key):
             self._client.remove_object(self._bucket, key)
 
+    def delete_many(self, keys: Collection[str]) -> list[str]:
+        """See ObjectStore. A thousand go with one request; of a bucket with versions each of them is named."""
+        for key in keys:
+            check_key(key)
+        with self._reasons.sorted():
+            doomed = _versions(self._client, self._bucket, keys) if self._keeps_versions else map(DeleteObject, keys)
+            held = set()
+            for error in self._client.remove_objects(self._bucket, doomed):
+                code, name, told = error.code or "", error.name or "", error.message or "no explanation"
+                if not locked(code, told):
+                    raise self._reasons.from_status(400, code, f"{name} is not removed: {told}", ADVICE.get(code, ""))
+                held.add(name)
+        return sorted(held)
+
+    @cached_property
+    def _keeps_versions(self) -> bool:
+        try:
+            return self._client.get_bucket_versioning(self._bucket).status in {"Enabled", "Suspended"}
+        except minio.error.S3Error as error:
+            if passes(error.response.status, error.code or ""):
+                raise
+            return False  # one that has no versions, or keeps them from these credentials
+
     def listing(self, prefix: str = "", *, after: str = "") -> Iterator[tuple[str, Head, int]]:
         """See ObjectStore."""
         for found in self._objects(prefix, after):
@@ -367,14 +365,14 @@ class _Connection:
                 link = client.presigned_get_object(self._settings.bucket, "k")
                 region = parse_qs(urlsplit(link).query)["X-Amz-Credential"][0].split("/")[-3]
             except minio.error.S3Error as error:
-                if _passes(error.response.status, error.code or "") or error.code in _KEYS | _TOKENS:
+                if passes(error.response.status, error.code or "") or error.code in KEYS | TOKENS:
                     raise
                 # Who may not ask is told along with the refusal. A bucket that is missing may yet be made.
                 region = _told_region(error)
                 if error.code == "NoSuchBucket":
                     return self._connect(region or _ANY_REGION)
             except NoS3Answer as error:
-                if _passes(error.status, ""):
+                if passes(error.status, ""):
                     raise
             self.region = region if _REGION.fullmatch(region) else _ANY_REGION
             self._found = self._connect(self.region)
@@ -403,11 +401,11 @@ class _Reasons:
         except minio.error.S3Error as error:
             raise self._from_s3(error, key) from error
         except minio.error.ServerError as error:
-            raise self._from_status(error.status_code, "", "no explanation") from error
+            raise self.from_status(error.status_code, "", "no explanation") from error
         except NoS3Answer as error:
             plain = not self._settings.https and (error.status in {400, 426} or 300 <= error.status < 400)
             asked = "does it want https? see `endpoint` and `secure`" if plain else "is this an S3 endpoint?"
-            raise self._from_status(error.status, "", f"no S3 answer; {asked}") from error
+            raise self.from_status(error.status, "", f"no S3 answer; {asked}") from error
         except ParseError as error:
             raise StoreRefused(f"{self._url}: no S3 answer ({error}); check the setting `endpoint`") from error
         except urllib3.exceptions.SSLError as error:
@@ -415,7 +413,7 @@ class _Reasons:
                 if isinstance(told, ssl.SSLCertVerificationError):
                     what = f"{self._url}: {told.verify_message}: {untrusted(told, self._settings)}"
                     raise StoreRefused(what) from error
-                if isinstance(told, ssl.SSLError) and told.reason in _NO_TLS:
+                if isinstance(told, ssl.SSLError) and told.reason in NO_TLS:
                     what = f"{self._url}: what answers speaks no https ({told.reason}); does it want http? see"
                     raise StoreRefused(f"{what} `endpoint` and `secure`") from error
             raise StoreUnavailable(f"{self._url}: {error}; check the settings `endpoint` and `secure`") from error
@@ -434,34 +432,29 @@ class _Reasons:
         if code == "InvalidRange":
             return _BeyondEnd()
         # The answer to a HEAD has no body; of a name that is not one of ours it is the name that is bad.
-        odd = code in _OF_ONE_OBJECT or (code == "BadRequest" and not _is_ours(key or ""))
+        odd = code in OF_ONE_OBJECT or (code == "BadRequest" and not _is_ours(key or ""))
         if odd and key:
             return ObjectRefused(f"{self._url}: {code}: {error.message or 'no explanation'}".rstrip("."))
-        advice = _ADVICE.get(code, "")
+        advice = ADVICE.get(code, "")
         there, asked = _told_region(error), self._connection.region
-        if there and there != asked and (code in _ELSEWHERE or error.response.status == 301):
+        if there and there != asked and (code in ELSEWHERE or error.response.status == 301):
             advice = (
                 f"the bucket is in region {there!r}, and the setting `region` is {asked!r}: set that to "
                 f"{there!r}, or to nothing to have it found"
             )
-        elif code in _TOKENS:
-            advice = _TEMPORARY if self._temporary else f"these credentials are temporary: set {SESSION_TOKEN} too"
-        elif self._temporary and code in {*_VAGUE, "InvalidAccessKeyId"}:
-            advice += f"; or {_TEMPORARY}"
+        elif code in TOKENS:
+            advice = TEMPORARY if self._temporary else f"these credentials are temporary: set {SESSION_TOKEN} too"
+        elif self._temporary and code in {*VAGUE, "InvalidAccessKeyId"}:
+            advice += f"; or {TEMPORARY}"
         elif code == "InvalidAccessKeyId":
             advice += f"; a temporary one also needs {SESSION_TOKEN}"
-        return self._from_status(error.response.status, code, error.message or "no explanation", advice)
+        return self.from_status(error.response.status, code, error.message or "no explanation", advice)
 
-    def _from_status(self, status: int, code: str, message: str, advice: str = "") -> StoreUnavailable | StoreRefused:
+    def from_status(self, status: int, code: str, message: str, advice: str = "") -> StoreUnavailable | StoreRefused:
         said = f"{self._url}: {code or 'HTTP'} {status}: {message}".rstrip(".")
-        if _passes(status, code):
+        if passes(status, code):
             return StoreUnavailable(said)
         return StoreRefused(f"{said}; {advice}" if advice else said)
-
-
-def _passes(status: int, code: str) -> bool:
-    """Tell whether waiting may help. 501 is a feature the server does not have, which waiting does not bring."""
-    return code in _PASSING or status == 429 or (status >= 500 and status != 501)
 
 
 def _told_region(error: minio.error.S3Error) -> str:
@@ -469,6 +462,22 @@ def _told_region(error: minio.error.S3Error) -> str:
     told = error.response.headers.get("x-amz-bucket-region", "")
     found = re.search(rb"<Region>([A-Za-z0-9_-]+)</Region>", error.response.data or b"")
     return told or (found[1].decode() if found else "")
+
+
+def _versions(client: Minio, bucket: str, keys: Collection[str]) -> Iterator[DeleteObject]:
+    """Yield all that a bucket keeps of these keys, the marks of deleted ones too."""
+    for folder, inside in groupby(sorted(keys), lambda key: key[: key.rfind("/") + 1]):
+        wanted, beyond = set(inside), 0
+        first, last = min(wanted), max(wanted)
+        for one in client.list_objects(
+            bucket, prefix=folder, recursive=True, include_version=True, start_after=first[:-1] or None
+        ):
+            name = one.object_name or ""
+            # The client gives the marks of each page behind its versions: one page more is looked through.
+            if (beyond := beyond + (name > last)) > _PAGE:
+                break
+            if name in wanted:
+                yield DeleteObject(name, one.version_id)
 
 
 def _headers(meta: Mapping[str, str]) -> dict[str, str | list[str] | tuple[str]]:

@@ -40,6 +40,12 @@ CALLS: dict[str, Callable[[Desk, Stage], Any]] = {
     "orders": lambda desk, on: desk.orders(on.sent),
     "tell_usage": lambda desk, on: desk.tell_usage(on.sent, on.released, Use.USED),
     "account": lambda desk, _: desk.account("piet"),
+    "plans": lambda desk, _: desk.plans("piet"),
+    "set_plan": lambda desk, _: desk.set_plan("piet", 30),
+    "keeping": lambda desk, _: desk.keeping("piet"),
+    "look_ahead": lambda desk, _: desk.look_ahead("piet"),
+    "expire": lambda desk, _: desk.expire(),
+    "forget": lambda desk, _: desk.forget(camera="ask-1", reason="asked for", dry_run=True),
     "rounds": lambda desk, _: desk.rounds(),
 }
 """A call of every operation of the docket that does something, by its name."""

@@ -35,6 +35,7 @@ from pipeline.neighbourhood.notice import Category, Certainty, Message, Notice, 
 from pipeline.neighbourhood.posts import Appeal, Audience, Complaint, Post, Ruling, Topic, Verdict, Why
 from pipeline.neighbourhood.public import CellCount, Counted, Refusal
 from pipeline.people import Agency, Person
+from pipeline.retention import Ground, Plan, Removal, Tombstone
 from pipeline.roster import Roster
 from pipeline.span import NS, Span, parse_iso
 from storage.archive import Aside, Batch, Identity, Ingested, Learnt, Mark, clip_name, released_key, short
@@ -252,6 +253,21 @@ DOCUMENTS: dict[str, tuple[Any, str]] = {
     "letters": (
         Letter(ONE.id, "olga", Kind.ORDERED, NOON, 2, "o1", NOON + 1, "no such address"),
         f"letters/{ONE.id}/olga/ordered-o1.json",
+    ),
+    "plans": (Plan("olga", 180, NOON, "owner olga"), "plans/olga.json"),
+    "removals": (
+        Removal.of(
+            [("cam-1", f"20260301T120000.000000000Z-{'ab' * 10}")],
+            why=Ground.FORGOTTEN,
+            at_ns=NOON + DAY,
+            actor="operator ü",
+            note="asked for",
+        ).marked({"ab" * 10: ["cd" * 10]}),
+        "forgetting/",
+    ),
+    "tombstones": (
+        Tombstone("cam-1", "20260301", ("ab" * 10,), ("cd" * 10,), Ground.EXPIRED, NOON + DAY),
+        "forgotten/cam-1/20260301/",
     ),
     "packages": (Sealed(ONE.id, "cd" * 32, NOON, "officer otto"), f"packages/{ONE.id}/"),
     "signers": (Key(Purpose.EVIDENCE, "ab" * 32, NOON - DAY, retired_ns=NOON), "signers/"),

@@ -10,16 +10,17 @@ from functools import lru_cache
 from pathlib import Path, PurePosixPath
 
 from pipeline.activity import Activity
-from pipeline.clip import Clip, Clock
+from pipeline.clip import Clip, Clock, clip_id
 from pipeline.errors import ClipError
 from pipeline.measure.motion import MeasureSettings, measure
 from pipeline.media.decode import Video, open_video
 from pipeline.media.localtime import check_start
 from pipeline.media.origin import corrected
 from pipeline.media.tracks import Track
+from pipeline.retention import id_of
 from pipeline.span import iso
 from storage.access import StoreSettings
-from storage.archive import Archive, Ingested, Mark, clip_name, clip_prefix
+from storage.archive import Archive, Ingested, Mark, clip_name, clip_prefix, start_of
 from storage.contract import MissingObject, ObjectStore
 from workers.patience import open_once
 from workers.receipt import Outcome, Stopwatch
@@ -56,8 +57,10 @@ def _archive(settings: StoreSettings) -> Archive:
     return Archive(open_once(settings))
 
 
-def ingest(job: IngestJob, context: Context, watch: Stopwatch) -> tuple[Outcome, Ingested]:
+def ingest(job: IngestJob, context: Context, watch: Stopwatch) -> tuple[Outcome, Ingested | None]:
     """Take one uploaded file in and return its record; a file taken in before is left as it is.
+
+    What expired or was forgotten stays so, under whatever name it comes: of that there is no record to return.
 
     Raises ClipError when the clip is bad, StoreUnavailable or StoreRefused when the store is.
     """
@@ -69,14 +72,20 @@ def ingest(job: IngestJob, context: Context, watch: Stopwatch) -> tuple[Outcome,
             _check_unmoved(known, job)
         elif job.start_ns is not None and job.sha256:
             known = _same_start(archive, job, job.start_ns, job.sha256)
+        if known is None and _forgotten(archive, job, mark):
+            return Outcome.FORGOTTEN, None
     if known is not None:
         return Outcome.ALREADY, known
     with _fetched(job, context, watch) as source, _opened(source.path, context) as video:
         start_ns = _created(video, job.clock, context) if job.start_ns is None else job.start_ns
         with watch("record"):
             known = _same_start(archive, job, start_ns, source.sha256)
+            name = clip_id(job.camera, start_ns, source.sha256)
+            forgotten = known is None and archive.is_forgotten(job.camera, start_ns, clip=name)
         if known is not None:
             return Outcome.ALREADY, known
+        if forgotten:
+            return Outcome.FORGOTTEN, None
         activity = measured(video, context.measure, watch)
         draft = Clip(job.camera, start_ns, source.sha256, source.size, "", video.stream)
         clip = replace(draft, key=f"clips/{clip_name(draft)}{job.location.suffix}")
@@ -87,6 +96,14 @@ def ingest(job: IngestJob, context: Context, watch: Stopwatch) -> tuple[Outcome,
             archive.clips.put(record)
             archive.sources.put(Mark(job.mark, clip_name(clip)))
     return Outcome.DONE, record
+
+
+def _forgotten(archive: Archive, job: IngestJob, mark: Mark | None) -> bool:
+    """Tell whether a file became a clip that was removed, without reading it: by its mark and the start of its name."""
+    if mark is not None:
+        camera, _, name = mark.clip.partition("/")
+        return archive.is_forgotten(camera, start_of(name), clip=id_of(name))
+    return job.start_ns is not None and archive.is_forgotten(job.camera, job.start_ns, mark=job.mark)
 
 
 def _created(video: Video, clock: Clock | None, context: Context) -> int:
@@ -197,6 +214,8 @@ def remeasure(job: RemeasureJob, context: Context, watch: Stopwatch) -> tuple[Ou
             clip = replace(clip, stream=video.stream)
     record = replace(record, clip=clip, activity=_activity_key(clip, activity), version=activity.version)
     with watch("put"):
+        if archive.is_forgotten(clip.camera, clip.start_ns, clip=clip.id):
+            raise ClipError("record", "it expired or was forgotten while it was measured; nothing is written of it")
         archive.store.put(record.activity, activity.to_bytes())
         archive.clips.put(record)
     return Outcome.DONE, record

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import random
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import AbstractContextManager
 from functools import lru_cache
 from itertools import count
@@ -141,6 +141,10 @@ class Patient:
     def delete(self, key: str) -> None:
         """See ObjectStore."""
         patiently(self._store.delete, key)
+
+    def delete_many(self, keys: Collection[str]) -> list[str]:
+        """See ObjectStore."""
+        return patiently(self._store.delete_many, keys)
 
 
 def _taken_up(listed: Callable[[str], Iterator[T]], key: Callable[[T], str], after: str) -> Iterator[T]:

@@ -21,6 +21,7 @@ class Outcome(StrEnum):
 
     DONE = "done"
     ALREADY = "already done"
+    FORGOTTEN = "forgotten before"
     ASIDE = "set aside"
     NO_STORE = "store unavailable"
     REFUSED = "store refused"

@@ -104,6 +104,9 @@ class Shard:
         known = self._archive.sources.get(mark)
         if known is not None and self._archive.clips.get(known.clip) is not None:
             return Reply(Answer.ALREADY)
+        start_ns = upload.job.start_ns
+        if start_ns is not None and self._archive.is_forgotten(upload.job.camera, start_ns, mark=mark):
+            return Reply(Answer.ALREADY)
         if full := self._full(upload.size):
             return full
         held = self._inbox.keep(upload, self._open_bucket)

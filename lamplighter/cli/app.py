@@ -43,6 +43,7 @@ from lamplighter.cli.picture import picture
 from lamplighter.cli.post import bounce, post
 from lamplighter.cli.posts import posts_app
 from lamplighter.cli.request import request_app
+from lamplighter.cli.retention import forget, retention_app
 from lamplighter.cli.rounds import rounds
 from lamplighter.cli.scan import scan
 from lamplighter.cli.show import show
@@ -64,7 +65,7 @@ app = typer.Typer(
 )
 for command in (
     *(scan, ingest, watch, match, asked, decide, deliver),
-    *(post, answer, bounce, rounds, verify, transparency),
+    *(post, answer, bounce, rounds, verify, transparency, forget),
     *(measure, show, tune, picture, doctor, bench, demo),
 ):
     app.command()(command)
@@ -92,6 +93,7 @@ for name, group in {
     "notices": notices_app,
     "posts": posts_app,
     "dispatch": dispatch_app,
+    "retention": retention_app,
     "keys": keys_app,
     "catalog": catalog_app,
     "log": log_app,

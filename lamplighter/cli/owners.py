@@ -153,6 +153,14 @@ def _print_account(document: dict[str, Any]) -> None:
         for one in document["cameras"]
     ]
     tables.table("Your cameras", "camera", "sharing", "until", "private zones", rows=cameras)
+    kept = document["kept"]
+    days = f"for {kept['days']} days" if kept["days"] else "for ever"
+    tables.say(f"\nYour footage is kept {days} (retention set).")
+    if kept["clips"]:
+        tables.say(f"There are {kept['clips']} clips of it; the first expires on {kept['first_expires'] or 'no day'}.")
+    due = [(one["day"], one["camera"], one["clips"]) for one in document["expires"]]
+    if due:
+        tables.table("What expires next", "day", "camera", "clips", rows=due, right={"clips"})
     asked: list[dict[str, Any]] = document["asked"]
     tables.table(
         "\nAsked of you",

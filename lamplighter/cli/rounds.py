@@ -30,8 +30,9 @@ def rounds(
 ) -> None:
     """Go the rounds: send what is approved, post the letters that are due, cut what owners let out, and release it.
 
-    What was shared is released at the ticks of `case.tick_s`; a request closes by the clock alone. A round that was
-    killed is simply gone again. A store that is away is tried again in the next round.
+    What was shared is released at the ticks of `case.tick_s`; a request closes by the clock alone. Once an hour what is
+    past its time is removed (`lamplighter retention run`). A round that was killed is simply gone again. A store that
+    is away is tried again in the next round.
     """
     if once and for_:
         raise ConfigError("--once and --for: one round, or rounds for a time, not both")
@@ -65,7 +66,7 @@ def rounds(
         raise typer.Exit(worst)
 
 
-_COUNTED = ("sent", "posted", "released", "set aside", "put off")
+_COUNTED = ("sent", "posted", "released", "expired", "set aside", "put off")
 
 
 class _Goes:
@@ -101,7 +102,7 @@ class _Goes:
             tables.warn(f"request {request}: {why}")
         bugs = {receipt.place: receipt.trace for receipt in receipts if receipt.trace}
         tables.tell_bugs(bugs)
-        counts = {"sent": len(went.sent), "posted": posted, "released": went.released}
+        counts = {"sent": len(went.sent), "posted": posted, "released": went.released, "expired": went.expired}
         counts |= {"set aside": len(aside), "put off": len(failed)}
         if any(counts.values()) and not self._quiet:
             tables.say(", ".join(f"{name} {count}" for name, count in counts.items() if count))

@@ -5,10 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from lamplighter.desk.cases import check_own, life_of
 from lamplighter.desk.holdings import Holdings
 from lamplighter.desk.register import check_owner
+from lamplighter.desk.retention import Keeping, keeping, look_ahead
 from pipeline.case.consent import Decision, Standing
 from pipeline.case.delivery import Delivery
 from pipeline.case.letter import Kind, Letter
@@ -18,6 +20,9 @@ from pipeline.case.order import Order
 from pipeline.case.request import Request
 from pipeline.case.usage import Usage
 from pipeline.clip import Camera, Owner, Sharing
+from pipeline.retention import Due
+
+AHEAD_DAYS: Final = 7
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,12 +56,17 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """All that an owner may know of their own footage; the last first."""
+    """All that an owner may know of their own footage; the last first.
+
+    keeping: how long it is kept. expires: what of it expires by its plan within `AHEAD_DAYS`, by camera and day.
+    """
 
     owner: Owner
     cameras: tuple[Camera, ...]
     asked: tuple[Asked, ...]
     looks: tuple[Look, ...]
+    keeping: Keeping
+    expires: tuple[Due, ...]
 
     @property
     def open(self) -> tuple[Asked, ...]:
@@ -92,6 +102,8 @@ def account(holdings: Holdings, owner: str) -> Account:
         cameras,
         tuple(sorted(asked, key=lambda one: one.request.made_ns, reverse=True)),
         tuple(sorted(holdings.archive.looks.all(f"{owner}/"), key=lambda look: look.at_ns, reverse=True)),
+        keeping=keeping(holdings, owner)[0],
+        expires=tuple(look_ahead(holdings, owner, days=AHEAD_DAYS)),
     )
 
 

@@ -19,6 +19,7 @@ from storage.archive import Aside, Ingested, short
 from workers.batch import run
 from workers.ingest import Context
 from workers.receipt import Job, Outcome, Receipt, Work
+from workers.sources import IngestJob
 
 T = TypeVar("T")
 J = TypeVar("J", bound=Job)
@@ -129,7 +130,12 @@ class Books(AbstractContextManager["Books[T]"], Generic[T]):
                 self._accounts.put(receipt)
         results = [receipt.result for receipt, _ in batch if receipt.result is not None]
         if results:
-            self._holdings.catalog.put_clips(results)
+            marks = {
+                receipt.job.mark: receipt.result.clip.id
+                for receipt, _ in batch
+                if receipt.result is not None and isinstance(receipt.job, IngestJob)
+            }
+            self._holdings.catalog.put_clips(results, marks=marks)
         self._cleared([source for _, source in batch if source is not None])
         del self._pending[: len(batch)]
         self._counts.update(receipt.outcome for receipt, _ in batch)

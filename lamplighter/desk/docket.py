@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import MutableMapping, Sequence
 from typing import TYPE_CHECKING
 
-from lamplighter.desk.exhibits import Exhibits
+from lamplighter.desk.custody import Custody
 from lamplighter.desk.roles import operation
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pipeline.span import Span
 
 
-class Docket(Exhibits):
+class Docket(Custody):
     """What is written down for a case besides its own life and its owners' answers."""
 
     @operation
@@ -151,10 +151,10 @@ class Docket(Exhibits):
 
     @operation
     def rounds(self, done: MutableMapping[str, int] | None = None) -> Round:
-        """Go one round: send what is approved, cut what its owners let out, and release what is due.
+        """Go one round: send what is approved, cut what its owners let out, release what is due, remove what expired.
 
         `done` is kept by who goes many rounds: requests for which nothing can fall due any more are put there, and left
-        alone in the next one.
+        alone in the next one; and in which hour what is past its time was removed last.
         """
         from lamplighter.desk.rounds import go_round
 

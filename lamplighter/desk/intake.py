@@ -47,7 +47,7 @@ def _taken(
 ) -> Tally:
     with Books[None](holdings, "clips ingested") as books:
 
-        def enter(receipt: Receipt[IngestJob, Ingested]) -> None:
+        def enter(receipt: Receipt[IngestJob, Ingested | None]) -> None:
             books.add(receipt)
             books.flush()
 

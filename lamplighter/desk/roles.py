@@ -33,6 +33,13 @@ MAY: Final[Mapping[str, frozenset[Role]]] = {
     "learn": _OPERATOR,
     "habits": _OPERATOR,
     "still": _OPERATOR,
+    # How long footage is kept: who pays for it may say, and what goes for good is the operator's work.
+    "plans": frozenset({Role.OPERATOR, Role.OWNER}),
+    "set_plan": frozenset({Role.OPERATOR, Role.OWNER}),
+    "keeping": frozenset({Role.OPERATOR, Role.OWNER}),
+    "look_ahead": frozenset({Role.OPERATOR, Role.OWNER}),
+    "expire": _OPERATOR,
+    "forget": _OPERATOR,
     # People
     "add_agency": _OPERATOR,
     "agencies": frozenset(Role),
@@ -148,6 +155,11 @@ _SAID: Final[Mapping[str, str]] = {
     "rounds": "go the rounds",
     "transparency": "publish the public page",
     "check_transparency": "check a public page",
+    "plans": "see what plans cost",
+    "keeping": "see how long footage is kept",
+    "look_ahead": "see what expires",
+    "expire": "remove what is past its time",
+    "forget": "remove footage for good",
     "acting_as": "act for others",
     "acting_for": "act for others",
 }

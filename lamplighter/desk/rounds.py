@@ -1,4 +1,4 @@
-"""One round of what falls due by itself: approved requests are sent, and what may leave is cut and released."""
+"""One round of what falls due by itself: requests are sent, what may leave is cut and released, the rest expires."""
 
 from __future__ import annotations
 
@@ -13,10 +13,12 @@ from lamplighter.desk.holdings import Holdings
 from lamplighter.desk.lives import send
 from lamplighter.desk.logs import seal_all
 from lamplighter.desk.release_list import can_complete
+from lamplighter.desk.retention import expire
 from lamplighter.desk.tally import Tally, nobody
 from pipeline.case.life import Life, State
 from pipeline.case.request import Request
 from pipeline.errors import Conflict, DamagedDocument
+from pipeline.span import NS
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,13 +26,18 @@ class Round:
     """What one round did: the requests it sent, those it looked after with what came of each, and those it could not.
 
     What came of a request is the tally of its delivery; its results are all that was released for it, now or before.
-    released: how many clips were released in this round.
+    released: how many clips were released in this round, expired: how many were removed.
     """
 
     sent: tuple[str, ...]
     delivered: tuple[tuple[str, Tally], ...]
     released: int
     failed: tuple[tuple[str, str], ...]
+    expired: int = 0
+
+
+_EXPIRY = "retention"  # beside the ids of requests, none of which is called so
+_HOUR_NS = 3600 * NS
 
 
 def go_round(holdings: Holdings, done: MutableMapping[str, int]) -> Round:
@@ -65,8 +72,23 @@ def go_round(holdings: Holdings, done: MutableMapping[str, int]) -> Round:
             done[request.id] = ~orders if tally.lacks else orders
     posts.sweep(holdings)
     dispatch.sweep(holdings)
+    expired = _expire(holdings, done, failed)
     seal_all(holdings, start_ns)
-    return Round(tuple(sent), tuple(delivered), released, tuple(failed))
+    return Round(tuple(sent), tuple(delivered), released, tuple(failed), expired)
+
+
+def _expire(holdings: Holdings, done: MutableMapping[str, int], failed: list[tuple[str, str]]) -> int:
+    """Remove what is past its time, once an hour: each time all cameras are looked through."""
+    hour = time.time_ns() // _HOUR_NS
+    if done.get(_EXPIRY) == hour:
+        return 0
+    try:
+        swept = expire(holdings)
+    except (Conflict, DamagedDocument) as error:  # a hold that cannot be read keeps all: nothing is removed
+        failed.append((_EXPIRY, str(error)))
+        return 0
+    done[_EXPIRY] = hour
+    return swept.clips
 
 
 def _lives(holdings: Holdings, failed: list[tuple[str, str]]) -> Iterator[tuple[Request, Life]]:

@@ -51,7 +51,7 @@ class Tally:
             self.seconds[station] = self.seconds.get(station, 0.0) + seconds
         if receipt.outcome is Outcome.ASIDE:
             self.aside.append(receipt)
-        else:
+        elif receipt.outcome is not Outcome.FORGOTTEN:
             self.results.append(receipt.result)
 
     def keep_back(self, waits: Delivery, why: str) -> None:

@@ -10,11 +10,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from lamplighter.desk.account import Account, Asked, Left
+    from lamplighter.desk.retention import Keeping
     from pipeline.case.consent import Decision
     from pipeline.case.look import Look
     from pipeline.case.order import Order
     from pipeline.clip import Camera
     from pipeline.cover import Cover
+    from pipeline.retention import Due
     from pipeline.zone import Zone
 
 
@@ -26,9 +28,33 @@ def account_document(account: Account) -> dict[str, Any]:
         "opted_out": _instant(owner.opted_out_ns),
         "discloses": [str(one) for one in owner.discloses],
         "cameras": [_camera(camera) for camera in account.cameras],
+        "kept": keeping_document(account.keeping),
+        "expires": [due_document(due) for due in account.expires],
         "asked": [_asked(one) for one in account.asked],
         "looks": [_look(look) for look in account.looks],
     }
+
+
+def keeping_document(keeping: Keeping) -> dict[str, Any]:
+    """Return how long an owner's footage is kept, and what there is of it."""
+    return {
+        "owner": keeping.owner,
+        "days": keeping.days or None,
+        "since": _instant(keeping.since_ns),
+        "cameras": list(keeping.cameras),
+        "clips": keeping.clips,
+        "bytes": keeping.size,
+        "first_expires": _day(keeping.next_day),
+    }
+
+
+def due_document(due: Due) -> dict[str, Any]:
+    """Return what of a camera expires on a day."""
+    return {"day": _day(due.day), "camera": due.camera, "clips": due.clips, "bytes": due.size}
+
+
+def _day(day: str) -> str | None:
+    return f"{day[:4]}-{day[4:6]}-{day[6:]}" if day else None
 
 
 def _camera(camera: Camera) -> dict[str, Any]:

@@ -6,11 +6,12 @@ SQLite (WAL) for one machine, PostgreSQL by URL for a cluster. Everything in it 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import AbstractContextManager
 from itertools import chain, islice
 from operator import itemgetter
-from typing import Any, TypeVar
+from types import MappingProxyType
+from typing import Any, Final, TypeVar
 
 import sqlalchemy as sa
 
@@ -24,6 +25,7 @@ from storage.catalog import audit, held, search, tables
 from storage.catalog.cases import Cases
 from storage.catalog.database import Database, upsert
 from storage.catalog.logs import Logs
+from storage.catalog.removals import Removals
 from storage.catalog.rows import (
     CAMERA,
     INGESTED,
@@ -32,6 +34,7 @@ from storage.catalog.rows import (
     camera_row,
     clip_row,
     events_row,
+    mark_row,
     read_camera,
     read_clip,
     read_events,
@@ -39,6 +42,7 @@ from storage.catalog.rows import (
 from storage.shelf import Shelf
 
 T = TypeVar("T")
+NO_MARKS: Final[Mapping[str, str]] = MappingProxyType({})
 _log = logging.getLogger(__name__)
 
 
@@ -59,6 +63,7 @@ class Catalog:
         self._database = Database(url, read_back=self._brought_up, saw=saw)
         self.cases = Cases(self._database, archive)
         self.logs = Logs(self._database, archive)
+        self.removals = Removals(self._database, archive)
 
     def alone(self, what: str) -> AbstractContextManager[bool]:
         """Tell whether this process alone does something over this catalogue, and keep others from it meanwhile."""
@@ -137,14 +142,15 @@ class Catalog:
             row = run.execute(sa.select(*CAMERA).where(tables.cameras.c.id == asked_for(camera))).first()
         return read_camera(row) if row else None
 
-    def put_clips(self, clips: Iterable[Ingested]) -> None:
-        """Index clips whose records are in the bucket."""
+    def put_clips(self, clips: Iterable[Ingested], *, marks: Mapping[str, str] = NO_MARKS) -> None:
+        """Index clips whose records are in the bucket, and the `marks` of their files with the ids of the clips."""
         rows = [clip_row(ingested) for ingested in clips]
         longest_ns = max((row["end_ns"] - row["start_ns"] for row in rows), default=0)
         with self._database.transaction() as run:
             # Before the clips: a reader that does not know of a long clip yet must not find it missing.
             run.execute(tables.turn.update().where(tables.turn.c.longest_ns < longest_ns).values(longest_ns=longest_ns))
             upsert(run, tables.clips, rows)
+            upsert(run, tables.marks, [{"mark": mark, "clip": clip} for mark, clip in marks.items()])
 
     def clips(self, camera: str | None = None, span: Span | None = None) -> list[Ingested]:
         """Return the clips of one camera or of all, those that overlap `span` or all, by camera and time."""
@@ -237,6 +243,7 @@ class Catalog:
             "owners": (archive.owners.all(), self._owner_row),
             "cameras": (archive.cameras.all(), camera_row),
             "clips": (archive.clips.all(), clip_row),
+            "marks": (archive.sources.all(), mark_row),
             "deliveries": (chain(archive.to_rename(), archive.deliveries.all()), self._delivery_row),
             **Cases(self._database, archive).sources(),
         }

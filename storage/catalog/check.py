@@ -90,7 +90,7 @@ def check(database: Database, archive: Archive, known: Mapping[LogName, Known], 
     """
     report = Report()
     delivered, published, lists = _Delivered(), strays.Published(), ReleaseLists()
-    documents, taken_in = held.Held(archive), held.TakenIn()
+    documents, taken_in, removed = held.Held(archive), held.TakenIn(), strays.Removed()
     trees: dict[LogName, Tiles] = {}
     sealed: list[tuple[int, Entry]] = []
     erased: set[tuple[str, int]] = set()
@@ -103,6 +103,7 @@ def check(database: Database, archive: Archive, known: Mapping[LogName, Known], 
             taken_in.note(entry)
         published.note(entry)
         lists.note(entry)
+        removed.note(entry)
         if entry.action == "sealed":
             sealed.append((index, entry))
         if entry.action in _ERASED:
@@ -119,6 +120,7 @@ def check(database: Database, archive: Archive, known: Mapping[LogName, Known], 
     sizes = {name: tree.size for name, tree in trees.items()}
     later = partial(strays.since, archive, sizes)
     published.check(archive, later, found=report.found)
+    removed.check(archive, later, erased=any(name == LogName.KEPT for name, _ in erased), found=report.found)
     if next(archive.chain.names(), None) is not None and not report.logs[LogName.KEPT].entries:
         report.found("audit/", "an earlier version's log is not carried over yet; the next step that is logged does it")
     strays.check_cases(archive, delivered.keys, later, lists=lists.keys, found=report.found)

@@ -48,6 +48,7 @@ HELD: Final[Mapping[str, frozenset[str]]] = {
     "deliveries": frozenset({"delivered of", "case upgraded", "delivered"}),
     "usage": frozenset({"usage told"}),
     "learnt": frozenset({"habits learnt"}),
+    "plans": frozenset({"plan set"}),
     "alerts": frozenset({"alert set", "alert turned off"}),
 }  # fmt: skip
 """The shelves whose documents entries hold, and the acts that write them. An earlier version logged these acts without
@@ -71,6 +72,8 @@ NOT_HELD: Final[Mapping[str, str]] = {
     "incidents": "gone after a day, and nothing follows from it before a person confirms it",
     "refusals": "counted in the open log, by `request refused`",
     "quarters": "held by the entry `quarter counted`",
+    "removals": "only while it is under way; the log line of its clips is written with its decision",
+    "tombstones": "held by the entries of what expired or was forgotten, and compared with them",
     "untold": "an alert on its way; nothing but a message to the owner follows from it",
     "told": "an account of what an owner was told, for a month",
     "entries": "the logs themselves",

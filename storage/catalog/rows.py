@@ -22,7 +22,7 @@ from pipeline.case.rules import spelled
 from pipeline.clip import WHOLE, Camera, Clip, Clock, Condition, Sharing, Stream
 from pipeline.span import Span
 from pipeline.text import is_text
-from storage.archive import Ingested
+from storage.archive import Ingested, Mark
 from storage.catalog import tables
 
 T = TypeVar("T")
@@ -122,6 +122,11 @@ def read_clip(row: sa.Row[Any]) -> Ingested:
     stream = _stream(*facts, _read_condition(told) if told else WHOLE)
     of_record = (*values[_OF_STREAM.stop : -1], _read_clock(clock) if clock else None)
     return _ingested(*of_record, _clip(*values[: _OF_STREAM.start], stream))
+
+
+def mark_row(mark: Mark) -> dict[str, Any]:
+    """Return the mark of a file by columns, with the id of the clip it became."""
+    return {"mark": mark.source[:20], "clip": mark.clip.rpartition("-")[2][-20:]}
 
 
 def events_row(clip: Clip, kept: KeptEvents) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import PurePosixPath
 
 from pipeline.case.delivery import Delivery
@@ -15,7 +16,9 @@ from pipeline.evidence.release_list import FILES, LIST, LISTED
 from pipeline.log.entry import Entry, LogName, sha256
 from pipeline.log.note import Note, Verifier
 from pipeline.log.tiles import Tile, number_path, tile_at
+from pipeline.retention import Removal
 from storage.archive import Archive, Batch
+from storage.catalog.removals import ACTIONS, stone_name
 from storage.contract import MissingObject
 from storage.log import Log
 
@@ -162,6 +165,51 @@ class Published:
                 found(key, "is not the key that was published: it was changed")
         for name in sorted(self._last.keys() - there):
             found(shelf.key(name), "is missing: the log says that it was published")
+
+
+class Removed:
+    """The tombstones of clips that expired or were forgotten, by what the log says of them."""
+
+    def __init__(self) -> None:
+        self._told: dict[str, str] = {}
+
+    def note(self, entry: Entry) -> None:
+        """Take in what an entry says."""
+        if entry.action in ACTIONS.values():
+            self._told |= entry.sha256
+
+    def check(self, archive: Archive, since: Since, *, erased: bool, found: Found) -> None:
+        """Compare the tombstones with what was said of them; no clip is missing that one stands for.
+
+        erased: entries of the log were, which may have vouched for some.
+        """
+        shelf, there = archive.tombstones, set[str]()
+        begun = {stone_name(one) for removal in _begun(archive) for one in removal.tombstones}
+        for name in shelf.names():
+            there.add(name)
+            if name not in self._told and name not in begun:
+                for entry in since():
+                    self.note(entry)
+            key = shelf.key(name)
+            try:
+                document = shelf.as_written(name)
+            except DamagedDocument as error:
+                found(key, str(error))
+                continue
+            if name not in self._told:
+                if name not in begun and not erased:
+                    found(key, "says that clips were removed, and no entry of the log does: move it away and keep it")
+            elif document is not None and sha256(shelf.dump(document).encode()) != self._told[name]:
+                found(key, "is not the tombstone that was logged: it was changed")
+        for name in sorted(self._told.keys() - there):
+            found(shelf.key(name), "is missing: the log says that clips were removed, and nothing keeps them away now")
+
+
+def _begun(archive: Archive) -> Iterator[Removal]:
+    for name in archive.removals.names():
+        with suppress(DamagedDocument):
+            if (removal := archive.removals.get(name)) is not None:
+                yield removal
 
 
 def check_cases(

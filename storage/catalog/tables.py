@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
-NEWEST: Final = "0012"
+NEWEST: Final = "0013"
 meta: Final = sa.MetaData()
 
 
@@ -122,6 +122,13 @@ kept_events: Final = sa.Table(
     *_clip_key(),
     sa.Column("document", sa.Text, nullable=False),
     sqlite_with_rowid=False,
+)
+# Which files a clip came from: with it go their marks, which nothing else finds by the clip.
+marks: Final = sa.Table(
+    "marks",
+    meta,
+    sa.Column("mark", sa.String(20), primary_key=True),
+    sa.Column("clip", sa.String(20), nullable=False, index=True),
 )
 requests: Final = sa.Table(
     "requests",

@@ -17,7 +17,6 @@ from storage.shelf import SCHEMA, Shelf
 PAGE = (Path(__file__).parents[2] / "docs" / "reference" / "bucket.md").read_text(encoding="utf-8")
 SECTIONS = dict(re.findall(r"^## `(\w+)/([^\n]*\n.*?)(?=^## |\Z)", PAGE, re.MULTILINE | re.DOTALL))
 """What the page says of each kind of document, by the prefix of its keys."""
-_LISTS: dict[type, str] = {str: "text", int: "integer", list: "lists", dict: "objects"}
 _LISTS: dict[type, str] = {str: "text", int: "integers", list: "lists", dict: "objects"}
 _TYPES: dict[type, str] = {str: "text", int: "integer", float: "number", bool: "boolean", dict: "object"}
 _TYPES |= {type(None): "null"}
@@ -81,6 +80,7 @@ def test_keys_are_made_as_the_page_says(archive: Archive) -> None:
     forms |= {"AUDIENCE": "neighbours|agencies", "INCIDENT": r"[0-9a-f]{32}"}
     forms["OWNER"] += "|piet"
     forms["WAY"] = r"mail|mqtt|webhook"
+    forms["DAY"] = r"\d{8}"
     forms["LOG"] = r"open|kept"
     forms["TIME"] = r"\d{8}T\d{6}\.\d{9}Z"
     forms["LEARNT"] = r"\d{8}T\d{6}\.\d{9}Z-[0-9a-f]{20}"

@@ -530,6 +530,7 @@ def test_a_catalogue_read_back_from_the_bucket_gives_the_same_answers(
         "owners": 1,
         "cameras": 2,
         "clips": 3,
+        "marks": 0,
         "agencies": 1,
         "people": 1,
         "requests": 2,

@@ -535,3 +535,19 @@ def test_what_was_fetched_comes_with_the_hash_of_its_bytes(store: ObjectStore, t
     content = os.urandom(size)
     store.put("k", content)
     assert store.fetch("k", tmp_path / "out") == hashlib.sha256(content).hexdigest()
+
+
+def test_many_are_removed_together_and_those_that_are_not_there_are_no_error(store: ObjectStore) -> None:
+    keys = [f"many/{number // 700}/{number:04}" for number in range(1400)]
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda key: store.put(key, b"x", meta={"a": "b"}), [*keys, "many/kept", "other"]))
+    assert store.delete_many([*keys, "many/never-there"]) == []
+    assert list(store.keys()) == ["many/kept", "other"]
+    assert store.delete_many([]) == []
+
+
+def test_of_many_a_key_that_cannot_be_is_refused_before_any_goes(store: ObjectStore) -> None:
+    store.put("a/b", b"x")
+    with pytest.raises(NotAKey):
+        store.delete_many(["a/b", "a//b"])
+    assert store.get("a/b") == b"x"

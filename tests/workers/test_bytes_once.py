@@ -251,6 +251,7 @@ def test_a_file_that_changes_while_it_is_measured_is_stored_as_it_was_hashed(
 
     outcome, record = ingest(a_job(path), context, Meddler())
     assert outcome is Outcome.DONE
+    assert record is not None
     assert path.read_bytes() != data
     assert context.archive.store.get(record.clip.key) == data
     assert record.clip.sha256 == hashlib.sha256(data).hexdigest()

@@ -255,7 +255,7 @@ def test_a_file_that_vanishes_after_it_was_listed_is_refused(desk: Desk, films: 
     gone.unlink()
     receipts = {}
     for receipt in run(jobs, ingest, desk._holdings.context, settings=BatchSettings(workers=0)):
-        assert_type(receipt, Receipt[IngestJob, Ingested])
+        assert_type(receipt, Receipt[IngestJob, Ingested | None])
         receipts[receipt.job.name] = receipt
     assert (receipts[str(gone)].outcome, receipts[str(gone)].station) == (Outcome.ASIDE, "fetch")
     assert receipts[str(stays)].outcome is Outcome.DONE
@@ -308,7 +308,7 @@ class Lethal:
     victim: str
 
 
-def lethal_ingest(job: IngestJob, context: Lethal, watch: Stopwatch) -> tuple[Outcome, Ingested]:
+def lethal_ingest(job: IngestJob, context: Lethal, watch: Stopwatch) -> tuple[Outcome, Ingested | None]:
     if job.camera == context.victim:
         os.kill(os.getpid(), signal.SIGKILL)
     return ingest(job, context.inner, watch)
