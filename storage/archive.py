@@ -159,8 +159,6 @@ class Archive:
             store, Transfer, "transfers", name=lambda one: f"{one.camera}/{_stamp(one.at_ns)}", since=(as_it_is,) * 2
         )
         self.agencies = Shelf(store, Agency, "agencies", name=lambda agency: agency.id, since=(as_it_is,) * 2)
-        self.refusals = Shelf(store, Refusal, "refusals", name=lambda one: one.id)
-        self.quarters = Shelf(store, Counted, "quarters", name=lambda one: one.quarter)
         self.people = Shelf(store, Person, "people", name=lambda person: person.id)
         self.clips = Shelf(
             store, Ingested, "ingested", name=lambda ingested: clip_name(ingested.clip), since=(as_it_is, as_it_is)
@@ -198,13 +196,24 @@ class Archive:
         self.prepared = Shelf(
             store, Delivery, "prepared", name=lambda one: f"{one.request}/{one.cut}", since=(as_it_is,) * 2
         )
-        self.alerts = Shelf(store, Rule, "alerts", name=lambda rule: rule.camera)
-        self.untold = Shelf(store, Alert, "untold", name=alert_name)
-        self.told = Shelf(store, Alert, "told", name=alert_name)
         self.usage = Shelf(store, Usage, "usage", name=lambda one: f"{one.request}/{one.name}")
         self.records = Shelf(
             store, Record, "cases", name=lambda one: f"{one.request}/{one.name}", since=(_untold, *(as_it_is,) * 3)
         )
+        self.chain = Shelf(store, Link, "audit", name=lambda entry: f"{entry.seq:012d}")
+        self.plans = Shelf(store, Plan, "plans", name=lambda plan: plan.owner)
+        self.removals = Shelf(store, Removal, "forgetting", name=lambda one: one.id)
+        self.tombstones = Shelf(store, Tombstone, "forgotten", name=lambda one: f"{one.camera}/{one.day}/{one.digest}")
+        self.entries = Shelf(store, Batch, "entries", name=lambda batch: f"{batch.log}/{batch.first:012d}")
+        self.logs = Shelf(store, Identity, "logs", name=lambda one: f"{one.log}")
+        self._of_the_neighbourhood(store)
+
+    def _of_the_neighbourhood(self, store: ObjectStore) -> None:
+        self.refusals = Shelf(store, Refusal, "refusals", name=lambda one: one.id)
+        self.quarters = Shelf(store, Counted, "quarters", name=lambda one: one.quarter)
+        self.alerts = Shelf(store, Rule, "alerts", name=lambda rule: rule.camera)
+        self.untold = Shelf(store, Alert, "untold", name=alert_name)
+        self.told = Shelf(store, Alert, "told", name=alert_name)
         self.notices = Shelf(store, Notice, "notices", name=lambda one: f"{one.notice}/{one.number:04d}")
         # By audience first: whoever may read the one has nothing to do with how much there is of the other.
         self.posts = Shelf(store, Post, "posts", name=lambda one: f"{one.audience}/{one.thread}/{one.id}")
@@ -212,12 +221,6 @@ class Archive:
         self.rulings = Shelf(store, Ruling, "rulings", name=lambda one: f"{one.post}/{one.number:04d}")
         self.appeals = Shelf(store, Appeal, "appeals", name=lambda one: one.post)
         self.incidents = Shelf(store, Incident, "incidents", name=lambda one: one.id)
-        self.chain = Shelf(store, Link, "audit", name=lambda entry: f"{entry.seq:012d}")
-        self.plans = Shelf(store, Plan, "plans", name=lambda plan: plan.owner)
-        self.removals = Shelf(store, Removal, "forgetting", name=lambda one: one.id)
-        self.tombstones = Shelf(store, Tombstone, "forgotten", name=lambda one: f"{one.camera}/{one.day}/{one.digest}")
-        self.entries = Shelf(store, Batch, "entries", name=lambda batch: f"{batch.log}/{batch.first:012d}")
-        self.logs = Shelf(store, Identity, "logs", name=lambda one: f"{one.log}")
 
     @property
     def shelves(self) -> list[Shelf[Any]]:

@@ -95,7 +95,7 @@ def test_of_the_clips_outside_the_asked_time_the_nearest_are_shown(desk: Desk, f
 def test_before_any_answer_only_what_is_always_shared_leaves(desk: Desk, asked: Request) -> None:
     tally = send(desk, asked)
     assert [delivery.clip for delivery in tally.results] == [desk.clips("always-1")[0].clip.id]
-    assert len(cases(desk)) == 2  # the clip and its record
+    assert len(cases(desk)) == 3  # the clip, its record, and the list of them
 
 
 def test_a_clip_whose_file_had_no_suffix_leaves_as_others_do(desk: Desk, films: Films, tmp_path: Path) -> None:
@@ -344,7 +344,7 @@ def test_every_step_is_in_the_audit_log(desk: Desk, asked: Request) -> None:
     assert actions[6:13] == ["agency added"] + ["person added"] * 6
     reviewed = ["request submitted", "request approved", "request approved", "request sent"]
     assert actions[13:19] == [*reviewed, "decision", "decision"]
-    assert sorted(actions[19:]) == [*["delivered"] * 2, *["delivered of"] * 2, "sealed"]
+    assert sorted(actions[19:]) == [*["delivered"] * 2, *["delivered of"] * 2, "listed", "sealed"]
     assert whole(desk) == len(actions)
 
 

@@ -291,7 +291,6 @@ def prepared_in_the_case(patch: pytest.MonkeyPatch) -> None:
         return f"cases/{one.request}/{one.record.name}-prepared.mp4"
 
     patch.setattr(workers.deliver, "prepared_key", key)
-    patch.setattr(delivery, "prepared_key", key)
 
 
 def index_of_an_empty_case(patch: pytest.MonkeyPatch) -> None:

@@ -127,7 +127,8 @@ def test_clips_are_fetched_with_their_records_under_the_time_of_their_release(
     named: list[str] = []
     seen = otto.fetch_case(asked.id, out, saw=named.append)
     assert named == [record.name for record in seen.clips]
-    assert sorted(path.name for path in out.iterdir()) == sorted(f"{n}.{end}" for n in named for end in ("mp4", "json"))
+    files = [f"{name}.{end}" for name in named for end in ("mp4", "json")]
+    assert sorted(path.name for path in out.iterdir()) == sorted([*files, "manifest-sha256.txt"])
     for record in seen.clips:
         film, account = out / f"{record.name}.mp4", out / f"{record.name}.json"
         assert hashlib.sha256(film.read_bytes()).hexdigest() == record.sha256
