@@ -41,6 +41,7 @@ from pipeline.media.decode import open_video
 from pipeline.media.encode import encode
 from pipeline.media.packets import open_recording
 from pipeline.media.profile import Profile
+from pipeline.media.transcode import program
 from pipeline.span import NS, Span
 from simulation.scene import Scene, render
 from storage import minio_server
@@ -49,6 +50,7 @@ from storage.s3 import S3Store
 
 _PEAK_LIMIT_MB = 400
 _START_NS = 1_767_225_600 * NS  # 2026-01-01
+_COPY = ("-map", "0:v:0", "-c", "copy", "-fflags", "+bitexact")
 COLUMNS = {
     "what": "station",
     "ours": "ours",
@@ -208,9 +210,12 @@ def cuts(clip: Path, folder: Path, *, rounds: int) -> list[report.Row]:
         with _noted(remux if method == "remux" else encoded, name) as steps, _noted(subprocess, "run") as programs:
             record = cut.make_cut(clip, product, order)
         runs = [call.args[0] for call in programs if f"file:{product.resolve()}" in call.args[0]]
-        if record.method != method or len(runs) != 1:
+        if record.method != method or len(runs) != (method == "transcode"):
             raise SystemExit(f"wanted one {method}, got {record.method} in {len(runs)} runs of ffmpeg")
-        command = [word.replace(str(product.resolve()), str(bare.resolve())) for word in runs[0]]
+        # Copied packets are written in this process.
+        command = runs[0] if runs else [program(), "-y", "-v", "error", "-i", str(clip), *_COPY, str(product.resolve())]
+        command = [word.replace(str(product.resolve()), str(bare.resolve())) for word in command]
+        subprocess.run(command, capture_output=True, check=True)
         sides = _sides(
             {
                 "ours": steps[0],
@@ -218,7 +223,7 @@ def cuts(clip: Path, folder: Path, *, rounds: int) -> list[report.Row]:
                 "floor": partial(subprocess.run, command, capture_output=True, check=True),
             },
             {"ours": product, "whole": product, "floor": bare},
-            record.sha256,
+            {"ours": record.sha256, "whole": record.sha256, "floor": hashlib.sha256(bare.read_bytes()).hexdigest()},
         )
         facts: dict[str, Any] = {"amount": record.frames, "unit": "frames/s"}
         turns = rounds if method == "remux" else max(2, rounds // 2)
@@ -228,13 +233,13 @@ def cuts(clip: Path, folder: Path, *, rounds: int) -> list[report.Row]:
     return rows
 
 
-def _sides(works: dict[str, Callable[[], Any]], files: dict[str, Path], sha256: str) -> dict[str, Side]:
-    """Return sides that are right when the file they write has that digest: the same arguments give the same bytes."""
+def _sides(works: dict[str, Callable[[], Any]], files: dict[str, Path], digests: dict[str, str]) -> dict[str, Side]:
+    """Return sides that are right when the file they write has its digest: the same arguments give the same bytes."""
 
-    def check(file: Path) -> Callable[[Any], bool]:
+    def check(file: Path, sha256: str) -> Callable[[Any], bool]:
         return lambda _: hashlib.sha256(file.read_bytes()).hexdigest() == sha256
 
-    return {name: Side(work, check(files[name])) for name, work in works.items()}
+    return {name: Side(work, check(files[name], digests[name])) for name, work in works.items()}
 
 
 @contextmanager

@@ -120,6 +120,7 @@ def cap(
     *,
     person: Acting,
     to: Annotated[Path | None, typer.Option(help="File to write it into; default: print it.")] = None,
+    as_json: Json = False,
 ) -> None:
     """Print a notice as a CAP 1.2 document: an alert, an update or a cancel, with references to those before it."""
     from lamplighter.cli import tables
@@ -127,10 +128,12 @@ def cap(
 
     with desk_as(context, person) as desk:
         document = desk.cap_notice(notice) + b"\n"
-    if to is None:
-        tables.write_text(document)
-    else:
+    if to is not None:
         write_file(to, document)
+    if as_json:
+        tables.write_json({"notice": notice, "cap": document.decode()})
+    elif to is None:
+        tables.write_text(document)
 
 
 def _said(

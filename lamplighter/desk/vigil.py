@@ -73,15 +73,15 @@ class Vigil(AbstractContextManager["Vigil"]):
 
     def _serve(self) -> None:
         try:
-            while (found := self._queue.get()) is not None and self._look(*found):
-                pass
+            while (found := self._queue.get()) is not None:
+                self._look(*found)
         except BaseException as error:  # noqa: BLE001 - a thread's error must not vanish with it
             self._fail(error)
 
-    def _look(self, receipt: Receipt[IngestJob, Ingested | None], held: Held) -> bool:
-        """Look at one clip, also while a store is away; tell whether it was looked at before the run ended."""
-        if self._over.is_set():
-            return False
+    def _look(self, receipt: Receipt[IngestJob, Ingested | None], held: Held) -> None:
+        """Look at one clip, also while a store is away; once the run is over only at what gave no clip, a moment."""
+        if self._over.is_set() and receipt.result is not None:
+            return
         measured_s, away_s = sum(receipt.seconds.get(name, 0.0) for name in _MEASURING), pauses(*_AWAY_S)
         while receipt.result is not None:
             try:
@@ -89,6 +89,5 @@ class Vigil(AbstractContextManager["Vigil"]):
                 break
             except StoreUnavailable:
                 if self._over.wait(next(away_s)):
-                    return False
+                    return
         self._looked(receipt, held)
-        return True

@@ -117,7 +117,7 @@ def test_a_shared_part_of_a_clip_is_delivered_with_exactly_its_frames_and_its_so
             whole = sound_of(film)
             assert whole is not None
             assert _alike(heard, whole, int(between[0] * 8000)) > 0.8
-    assert len(keys(desk, f"cases/{request.id}/")) == 4
+    assert len(keys(desk, f"cases/{request.id}/")) == 5
     assert keys(desk, "prepared/") == []
 
 
