@@ -123,9 +123,9 @@ def _check_proof(
     """Find a proof, or the entry it is of, that was changed. That there is none yet is no fault."""
     proof, entry = (_object(archive, _beside(key, name)) for name in (PROOF, ENTRY))
     if proof is None or entry is None:
-        for name, there in ((PROOF, proof), (ENTRY, entry)):
-            if there is not None:
-                found(_beside(key, name), "stands alone: entry and proof go together; the next delivery makes them")
+        for name, other in ((PROOF, entry), (ENTRY, proof)):
+            if other is not None:
+                found(_beside(key, name), "is missing: entry and proof go together; the next delivery makes them")
         return
     try:
         said = Proven.parse(entry.decode(), proof.decode())
