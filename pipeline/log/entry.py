@@ -105,7 +105,8 @@ class Leaf:
         if self.salt is None or self.text is None:
             return self.salt is None and self.text is None
         try:
-            return hidden(bytes.fromhex(self.salt), self.text).hex() == self.hash
+            salt = bytes.fromhex(self.salt)  # passes over spaces and reads capitals
+            return salt.hex() == self.salt and hidden(salt, self.text).hex() == self.hash
         except ValueError:
             return False
 

@@ -1,6 +1,7 @@
 """Signed notes, cosignatures, checkpoints and proofs, against the examples of C2SP and with every bit changed."""
 
 import base64
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -176,6 +177,14 @@ def test_every_changed_byte_of_an_entry_and_its_proof_is_refused(data: st.DataOb
     pytest.fail(f"byte {at} of file {which} was changed, and it says {entry}")
 
 
+@pytest.mark.parametrize("change", [lambda salt: f"{salt[:2]} {salt[2:]}", lambda salt: f"{salt}\t", str.upper])
+def test_a_salt_that_is_written_otherwise_is_refused(change: Callable[[str], str]) -> None:
+    found = replace(proven(), salt="ab" * 32)
+    assert Proven.parse(found.json(), found.proof) == found
+    with pytest.raises(BadProof, match="written in another way"):
+        Proven.parse(replace(found, salt=change(found.salt)).json(), found.proof)
+
+
 def test_a_proof_of_another_log_or_index_is_refused() -> None:
     found = proven()
     with pytest.raises(BadProof, match=r"proof is of town\.example/open"):
@@ -218,6 +227,8 @@ def test_a_leaf_is_right_by_its_salt_and_text_alone() -> None:
         {"salt": None},
         {"text": None},
         {"salt": "x"},
+        {"salt": f" {leaf.salt}"},
+        {"salt": f"73 {(b's' * 31).hex()}"},
     ):
         assert not replace(leaf, **wrong).right
 
