@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import ipaddress
 import os
-import socket
 import stat
 import time
 from collections.abc import Iterator
@@ -13,9 +11,10 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from pipeline.errors import ConfigError
+from pipeline.errors import ConfigError, RequestRefused
 from pipeline.neighbourhood.feed import TOO_MUCH, Found, entries
 from pipeline.neighbourhood.incident import DispatchSettings
+from workers.address import Away, check_public
 
 ENDINGS: Final = (".json", ".jsonl", ".ndjson", ".geojson", ".csv", ".txt")
 """Of the files that are read in a folder; each may be gzipped (.gz)."""
@@ -112,15 +111,12 @@ def _address(host: str, port: int, *, private: bool) -> str:
 
     It is the address that is spoken to then: a name that means another one a moment later changes nothing.
     """
-    found = [str(one[4][0]) for one in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
-    for text in found:
-        address = ipaddress.ip_address(text.partition("%")[0])
-        inner = getattr(address, "ipv4_mapped", None) or getattr(address, "sixtofour", None)
-        if not private and not all(one.is_global and not one.is_multicast for one in (address, inner or address)):
-            raise Unread("private address")
-    if not found:
-        raise Unread("no answer")
-    return found[0]
+    try:
+        return check_public(host, port, rule="private address", allowed=(host,) if private else ())[0]
+    except RequestRefused as refused:
+        raise Unread(refused.rule) from None
+    except Away:
+        raise Unread("no answer") from None
 
 
 def _pool(scheme: str, host: str, address: str, *, port: int) -> Any:  # noqa: ANN401 - one of two classes of urllib3
