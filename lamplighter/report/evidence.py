@@ -11,21 +11,19 @@ import io
 import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from functools import cache
 from typing import Any, Final
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from PIL import Image
 
 from lamplighter.report.area import drawn
 from lamplighter.report.exhibit import Row, instant, made, period, rows_of, seconds, told_at
+from lamplighter.report.templates import environment
 from pipeline.evidence.certificate import WORTH
 from pipeline.evidence.manifest import File, Manifest, Part
 from pipeline.evidence.release_list import LISTED
 from pipeline.evidence.sshsig import NAMESPACE
 from pipeline.evidence.trail import DELIVERED
 from pipeline.span import NS, iso, parse_iso
-from pipeline.text import shown_lines
 
 _STILL: Final = (640, 640)
 _OF_RELEASE: Final = {DELIVERED, LISTED}
@@ -124,23 +122,10 @@ def render_certificate(manifest: Manifest, *, statement: bytes = b"") -> str:
     )
 
 
-@cache
-def _environment() -> Environment:
-    return Environment(
-        loader=PackageLoader("lamplighter.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        # Of what others wrote nothing turns the direction of writing, or is not seen; the templates are ours.
-        finalize=lambda value: shown_lines(value) if type(value) is str else value,
-    )
-
-
 def _page(template: str, manifest: Manifest, statement: bytes, **values: object) -> str:
     digest = hashlib.sha256(statement).hexdigest() if statement else ""
     return (
-        _environment()
+        environment()
         .get_template(template)
         .render(
             request=manifest.request,

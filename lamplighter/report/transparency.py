@@ -16,12 +16,10 @@ from functools import cache
 from importlib.resources import files as files_of
 from typing import Any, Final
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
 from lamplighter.report.area import drawn
+from lamplighter.report.templates import environment
 from pipeline.neighbourhood.figures import written
 from pipeline.neighbourhood.outlines import Outline, countries_drawn, states_drawn
-from pipeline.text import shown_lines
 
 FIGURES: Final = "figures.json"
 NAMES: Final = (
@@ -162,22 +160,9 @@ def _plain(value: object) -> object:
 def _page(template: str, told: Mapping[str, Any]) -> bytes:
     style: str = _style()
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
-    return _environment().get_template(template).render({**told, "style": style, "style_sha256": digest}).encode()
+    return environment().get_template(template).render({**told, "style": style, "style_sha256": digest}).encode()
 
 
 @cache
 def _style() -> str:
     return (files_of("lamplighter.report") / "templates" / "transparency.css").read_text(encoding="utf-8")
-
-
-@cache
-def _environment() -> Environment:
-    return Environment(
-        loader=PackageLoader("lamplighter.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        # Of what others wrote nothing turns the direction of writing, or is not seen; the templates are ours.
-        finalize=lambda value: shown_lines(value) if type(value) is str else value,
-    )
