@@ -425,7 +425,8 @@ def test_a_url_is_read_from_the_address_it_names_and_from_nowhere_else(town: Des
 @pytest.mark.parametrize(
     "host",
     ["127.0.0.1", "localhost", "10.0.0.1", "169.254.169.254", "[::1]", "[::ffff:127.0.0.1]", "192.168.1.1", "0.0.0.0",  # noqa: S104 - asked, not bound to
-     "[fe80::1]", "2130706433", "0x7f.1", "[64:ff9b::7f00:1]", "[2002:7f00:1::]", "224.0.0.1", "168.63.129.16", "[64:ff9b:1::7f00:1]"],
+     "[fe80::1]", "2130706433", "0x7f.1", "[64:ff9b::7f00:1]", "[2002:7f00:1::]", "224.0.0.1",
+     "168.63.129.16", "[64:ff9b:1::7f00:1]"],
 )  # fmt: skip
 def test_a_url_to_a_private_address_is_never_asked(town: Desk, host: str) -> None:
     change(town, dispatch=DispatchSettings())
