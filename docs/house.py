@@ -13,7 +13,7 @@ FLOORS = ("pipeline", "storage", "workers", "simulation", "lamplighter", "benchm
 # Rooms of one floor, each of which may use those before it. What stands in no room is below them all.
 ROOMS = {
     "pipeline": ("media", "measure", "detection", "log", "case", "evidence", "neighbourhood"),
-    "lamplighter": ("desk", "report", "cli"),
+    "lamplighter": ("desk", "report", "web", "cli"),
 }
 
 

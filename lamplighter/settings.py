@@ -6,6 +6,7 @@ import difflib
 import functools
 import json
 import os
+import re
 import tomllib
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from fractions import Fraction
@@ -131,6 +132,38 @@ class IngestSettings(BaseModel):
         raise ValueError("wanted frames a second above 0, at most 1000, such as 25, 29.97 or 30000/1001")
 
 
+class WebSettings(BaseModel):
+    """Where the pages are, for whom they stay open, and what they take."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    host: str = Field("127.0.0.1", description="address of this machine that pages are served at; 0.0.0.0 = all")
+    port: int = Field(8480, ge=0, le=65_535, description="port they are served at; 0 = any that is free")
+    origin: str = Field(
+        "",
+        description="how browsers reach them, such as https://HOST, through a proxy that encrypts; "
+        "empty = http://localhost:PORT, on this machine alone",
+    )
+    idle_min: float = Field(30.0, gt=0, le=1440, description="who does nothing for so long is signed out (minutes)")
+    longest_h: float = Field(12.0, gt=0, le=168, description="how long one stays signed in at most (hours)")
+    body_bytes: int = Field(2 * 2**20, ge=1024, le=2**28, description="longest form or file that is taken (bytes)")
+    body_s: float = Field(20.0, gt=0, le=600, description="how long one may take to arrive (seconds)")
+    map: str = Field("", description="the town's map for pages, a .pmtiles or .geojson file; empty = areas alone")
+    api: bool = Field(False, description="offer the same operations to programs, by tokens (/api)")
+
+    @property
+    def at(self) -> str:
+        """The origin of all pages."""
+        return self.origin or f"http://localhost:{self.port}"
+
+    @field_validator("origin")
+    @classmethod
+    def _is_origin(cls, text: str) -> str:
+        if text and not re.fullmatch(r"https://[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[0-9]{1,5})?", text):
+            raise ValueError("wanted https://HOST or https://HOST:PORT in lower case, without a path")
+        return text
+
+
 def _camera_id(text: str) -> str:
     check_id("camera", text)
     return text
@@ -168,6 +201,7 @@ class Settings(BaseSettings):
     notice: NoticeSettings = NoticeSettings()
     dispatch: DispatchSettings = DispatchSettings()
     transparency: TransparencySettings = TransparencySettings()
+    web: WebSettings = WebSettings()
     profile: Profile = Profile()
     fleet: FleetSettings = FleetSettings()
 

@@ -34,6 +34,7 @@ from pipeline.neighbourhood.incident import Incident
 from pipeline.neighbourhood.notice import Notice
 from pipeline.neighbourhood.posts import Appeal, Complaint, Post, Ruling
 from pipeline.neighbourhood.public import Counted, Refusal
+from pipeline.passkey import Passkey
 from pipeline.people import Agency, Person
 from pipeline.retention import Plan, Removal, Tombstone, day_of
 from pipeline.span import NS, Span, iso
@@ -160,6 +161,7 @@ class Archive:
         )
         self.agencies = Shelf(store, Agency, "agencies", name=lambda agency: agency.id, since=(as_it_is,) * 2)
         self.people = Shelf(store, Person, "people", name=lambda person: person.id)
+        self.passkeys = Shelf(store, Passkey, "passkeys", name=lambda one: f"{one.person}/{short(one.id)}")
         self.clips = Shelf(
             store, Ingested, "ingested", name=lambda ingested: clip_name(ingested.clip), since=(as_it_is, as_it_is)
         )

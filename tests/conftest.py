@@ -21,6 +21,7 @@ pytest_plugins = [
     "ray_fixtures",
     "rtsp_fixtures",
     "street_fixtures",
+    "web_fixtures",
     "witness_fixtures",
 ]
 
@@ -49,7 +50,7 @@ def cannot_run(reason: str) -> NoReturn:
 
 # Two tiers: what needs one of these is not run by `make test-fast`; nor is what is marked as whole by hand.
 _WHOLE_FIXTURES = {
-    *("golog_binary", "litewitness", "mosquitto_server"),
+    *("browser", "golog_binary", "litewitness", "mosquitto_server", "village"),
     *("footage", "mailpit", "mailpit_server", "minio_binary", "minio_server", "ray_session", "rtsp"),
     "versitygw_server",
 }

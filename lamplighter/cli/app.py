@@ -51,6 +51,7 @@ from lamplighter.cli.transparency import transparency
 from lamplighter.cli.tune import tune
 from lamplighter.cli.verify import verify
 from lamplighter.cli.watch import watch
+from lamplighter.cli.web import web_app
 from pipeline.errors import LamplighterError, RepeatedBug
 from pipeline.text import shown, shown_lines
 
@@ -99,6 +100,7 @@ for name, group in {
     "log": log_app,
     "audit": audit_app,
     "minio": minio_app,
+    "web": web_app,
     "fleet": fleet_app,
 }.items():
     app.add_typer(group, name=name)

@@ -7,7 +7,7 @@ import os
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -51,6 +51,10 @@ class Holdings:
             track=ingest.track,
             future_slack_s=ingest.future_slack_s,
         )
+
+    def of(self, actor: Actor) -> Holdings:
+        """Return the same for another actor."""
+        return replace(self, actor=actor)
 
     def line(
         self,

@@ -128,6 +128,11 @@ MAY: Final[Mapping[str, frozenset[Role]]] = {
     # What everybody may read
     "transparency": _OPERATOR,
     "check_transparency": frozenset({Role.OPERATOR, Role.AUDITOR}),
+    # Who comes in at a page. The pages are served by who runs the machine; a passkey is its person's own.
+    **dict.fromkeys(("make_link", "mail_link", "look_at_link", "enter_by_link", "enter_by_letter"), _OPERATOR),
+    **dict.fromkeys(("signed_in", "sign_out", "sign_out_everywhere", "make_token", "by_token"), _OPERATOR),
+    **dict.fromkeys(("passkey_asked", "enter_by_passkey", "seal_logs"), _OPERATOR),
+    **dict.fromkeys(("passkeys", "passkey_offered", "add_passkey", "remove_passkey"), frozenset(Role) - {Role.OWNER}),
     # Who runs the machine says for whom it acts: a command for an owner, a page for whoever signed in.
     "acting_as": _OPERATOR,
     "acting_for": _OPERATOR,
@@ -160,6 +165,11 @@ _SAID: Final[Mapping[str, str]] = {
     "look_ahead": "see what expires",
     "expire": "remove what is past its time",
     "forget": "remove footage for good",
+    "look_at_link": "let people in",
+    **dict.fromkeys(("signed_in", "by_token", "passkey_asked"), "let people in"),
+    "passkeys": "have passkeys",
+    "passkey_offered": "add a passkey",
+    "seal_logs": "seal the logs",
     "acting_as": "act for others",
     "acting_for": "act for others",
 }

@@ -25,6 +25,7 @@ from storage.catalog import audit, held, search, tables
 from storage.catalog.cases import Cases
 from storage.catalog.database import Database, upsert
 from storage.catalog.logs import Logs
+from storage.catalog.passes import Passes
 from storage.catalog.removals import Removals
 from storage.catalog.rows import (
     CAMERA,
@@ -63,6 +64,7 @@ class Catalog:
         self._database = Database(url, read_back=self._brought_up, saw=saw)
         self.cases = Cases(self._database, archive)
         self.logs = Logs(self._database, archive)
+        self.passes = Passes(self._database)
         self.removals = Removals(self._database, archive)
 
     def alone(self, what: str) -> AbstractContextManager[bool]:

@@ -40,6 +40,7 @@ HELD: Final[Mapping[str, frozenset[str]]] = {
     "transfers": frozenset({"camera changed"}),
     "agencies": frozenset({"agency added", "agency changed"}),
     "people": frozenset({"person added", "person disabled"}),
+    "passkeys": frozenset({"passkey added", "passkey removed"}),
     "requests": frozenset({"request submitted", "request made"}),
     "steps": frozenset({"request submitted", "request sent back", "request approved", "request sent", "request held",
                         "request no longer held", "request resolved"}),

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
-NEWEST: Final = "0013"
+NEWEST: Final = "0017"
 meta: Final = sa.MetaData()
 
 
@@ -209,6 +209,20 @@ links: Final = sa.Table(
     sa.Column("owner", sa.String(64), nullable=False),
     sa.Column("revision", sa.Integer, nullable=False),
     sa.Column("opt_out_sha256", sa.String(64), nullable=False, index=True),
+)
+# Who is signed in, and by which link or token somebody may: the hash of a secret that they alone hold. No truth of the
+# fleet: a rebuild forgets them, and people sign in again.
+passes: Final = sa.Table(
+    "passes",
+    meta,
+    sa.Column("sha256", sa.String(64), primary_key=True),
+    sa.Column("kind", sa.String(16), nullable=False),
+    sa.Column("person", sa.String(64), nullable=False, index=True),
+    sa.Column("role", sa.String(16), nullable=False),
+    sa.Column("bound", sa.String(256), nullable=False),
+    sa.Column("made_ns", sa.BigInteger, nullable=False),
+    sa.Column("seen_ns", sa.BigInteger, nullable=False),
+    sa.Column("ends_ns", sa.BigInteger, nullable=False),
 )
 # The two logs: which entry stands at which index behind which hash; whose case one of the open log belongs to.
 entries: Final = sa.Table(

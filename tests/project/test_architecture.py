@@ -28,7 +28,9 @@ WALLS = {
     "cryptography": ("pipeline/evidence/", "pipeline/log/"),
     "c2pa": ("pipeline/evidence/",),
     "rfc3161_client": ("pipeline/evidence/stamp.py",),
-    "jinja2": ("lamplighter/report/",),
+    "jinja2": ("lamplighter/report/", "lamplighter/web/"),
+    **dict.fromkeys(("fastapi", "starlette", "uvicorn", "markupsafe", "babel"), ("lamplighter/web/",)),
+    "webauthn": ("lamplighter/desk/passkeys.py",),
     "cv2": ("benchmarks/",),
     "matplotlib": ("lamplighter/report/", "benchmarks/"),
     # Of a street that does not exist. The floors below cannot reach it; how its clips arrive is a setting like others.

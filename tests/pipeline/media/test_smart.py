@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Any, cast
 
 import av
-import chromium
 import numpy as np
 import pytest
 from films import HEIGHT, MILLION, START, WIDTH, clip_of, cut_out, ffmpeg, footage_file, frames_of, numbered, samples_of
 
+import chromium
 from conftest import cannot_run
 from pipeline.errors import ClipError
 from pipeline.media.cut import Cut, Product, make_cut

@@ -1,0 +1,95 @@
+"""The pages as one application: what is served, and what becomes of an error."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from urllib.parse import quote
+
+from fastapi import APIRouter, FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse, RedirectResponse, Response
+
+from lamplighter.answers import answer_to
+from lamplighter.desk.desk import Desk
+from lamplighter.web import entrance, neighbours, officer, operator, owner, public, review, static, tuner
+from lamplighter.web.guard import Guard
+from lamplighter.web.render import HOMES, page
+from lamplighter.web.visitor import Anybody, SignedOut
+from pipeline.errors import LamplighterError, NotAllowed, NotFound, RequestRefused
+from pipeline.text import shown_lines
+
+_log = logging.getLogger(__name__)
+_NOWHERE = "There is no such page, or it is not yours."
+
+router = APIRouter(include_in_schema=False)
+
+
+def make_app(desk: Desk, *, hosts: Iterable[str] = ()) -> Guard:
+    """Return the application over a desk of the operator of this machine, which stays open as long as it serves.
+
+    hosts: names it is asked for under, HOST:PORT, besides that of `web.origin`.
+    """
+    app = FastAPI(
+        title="Lamplighter",
+        openapi_url=None,
+        docs_url=None,
+        redoc_url=None,
+        telemetry={"auto_configure": False},
+    )
+    app.state.desk = desk
+    for part in (static, entrance, public, owner, neighbours, officer, review, operator, tuner):
+        app.include_router(part.router)
+    app.include_router(router)
+    app.add_exception_handler(LamplighterError, _told)
+    app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(RequestValidationError, _unread)
+    app.add_exception_handler(Exception, _bug)
+    return Guard(app, desk.settings.web, hosts=hosts)
+
+
+@router.get("/")
+def home(who: Anybody) -> Response:
+    """Lead everybody to where their pages begin."""
+    return RedirectResponse("/public" if who is None else HOMES[who.actor.role], 303)
+
+
+async def _told(request: Request, error: Exception) -> Response:
+    """Answer an error that a person can act on. What is another's is told as what is not there."""
+    if isinstance(error, SignedOut):
+        wanted = request.url.path if request.method == "GET" else "/"
+        return RedirectResponse(f"/sign-in?next={quote(wanted)}", 303)
+    if isinstance(error, NotFound | NotAllowed):
+        status, said = 404, _NOWHERE if isinstance(error, NotAllowed) else ""
+    else:
+        status = answer_to(error).status if isinstance(error, LamplighterError) else 500
+        said = shown_lines(str(error)) if status < 500 else ""
+    if status >= 500:
+        _log.warning("%s: %s", request.url.path, shown_lines(str(error)))
+    rule = error.rule if isinstance(error, RequestRefused) else ""
+    if request.url.path.startswith("/api/"):
+        return JSONResponse({"error": said or _NOWHERE, "rule": rule}, status)
+    return page(request, "error.html", status=status, number=status, told=said)
+
+
+async def _http(request: Request, error: Exception) -> Response:
+    status = error.status_code if isinstance(error, HTTPException) else 500
+    if request.url.path.startswith("/api/"):
+        return JSONResponse({"error": str(getattr(error, "detail", "")), "rule": ""}, status)
+    return page(request, "error.html", status=status, number=status, told="")
+
+
+async def _unread(request: Request, _error: Exception) -> Response:
+    if request.url.path.startswith("/api/"):
+        found = _error.errors() if isinstance(_error, RequestValidationError) else []
+        said = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in found)
+        return JSONResponse({"error": said, "rule": ""}, 422)
+    return page(request, "error.html", status=404, number=404, told="")
+
+
+async def _bug(request: Request, error: Exception) -> Response:
+    _log.error("a bug at %s", request.url.path, exc_info=error)
+    if request.url.path.startswith("/api/"):
+        return JSONResponse({"error": "a bug of Lamplighter; it is in the log", "rule": ""}, 500)
+    return page(request, "error.html", status=500, number=500, told="")
