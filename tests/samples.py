@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import replace
 from fractions import Fraction
 from typing import Any
@@ -34,6 +35,7 @@ from pipeline.neighbourhood.incident import Incident
 from pipeline.neighbourhood.notice import Category, Certainty, Message, Notice, Severity, Urgency
 from pipeline.neighbourhood.posts import Appeal, Audience, Complaint, Post, Ruling, Topic, Verdict, Why
 from pipeline.neighbourhood.public import CellCount, Counted, Refusal
+from pipeline.passkey import Passkey
 from pipeline.people import Agency, Person
 from pipeline.retention import Ground, Plan, Removal, Tombstone
 from pipeline.roster import Roster
@@ -244,6 +246,10 @@ DOCUMENTS: dict[str, tuple[Any, str]] = {
     "people": (
         Person("otto", Role.OFFICER, "0123456789abcdef", "Ötto", "o@town.example.org", "town", NOON),
         "people/otto.json",
+    ),
+    "passkeys": (
+        Passkey("otto", "AbC_-1", "pQECAyYgASFYIA", NOON, "tëlephone"),
+        "passkeys/otto/" + hashlib.sha256(b"AbC_-1").hexdigest()[:20] + ".json",
     ),
     "steps": (
         Step(ONE.id, 3, Act.SEND, Role.OPERATOR, "ü", NOON, ("why",), CHECKLIST, NOON + 14 * DAY),

@@ -13,12 +13,12 @@ from starlette.responses import Response
 from lamplighter.desk.desk import Desk
 from lamplighter.settings import WebSettings
 from pipeline.actor import Actor, Role
-from pipeline.errors import LamplighterError, NotFound
+from pipeline.errors import NotAllowed, NotFound
 
 _DAY_S: Final = 86_400
 
 
-class SignedOut(LamplighterError):  # noqa: N818 - what they are: they are shown where to sign in
+class SignedOut(NotAllowed):
     """Nobody is signed in, and the page is somebody's."""
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from docket_calls import CALLS as DOCKET
+from door_calls import CALLS as DOOR
 from fleet_fixtures import (
     CAMERAS,
     Films,
@@ -170,6 +171,8 @@ CALLS: dict[str, Callable[[Desk, Stage], Any]] = {
     "post": lambda desk, _: told(ConfigError, desk.post),
     "keep_posting": lambda desk, _: told(ConfigError, lambda: desk.keep_posting(for_s=0)),
     "bounce": lambda desk, _: told(NotFound, lambda: desk.bounce("lamplighter+nobody@example.org")),
+    **DOOR,
+    "enter_by_letter": lambda desk, _: told(NotFound, lambda: desk.enter_by_letter("nobody's")),
     "by_link": lambda desk, _: told(NotFound, lambda: desk.by_link("nobody's")),
     "opt_out_by_link": lambda desk, _: told(NotFound, lambda: desk.opt_out_by_link("nobody's")),
     # The books, and for whom
