@@ -32,6 +32,7 @@ CALLS: dict[str, Callable[[Desk], Any]] = {
     "update_notice": lambda desk: none_of(lambda: desk.update_notice(NONE, said())),
     "cancel_notice": lambda desk: none_of(lambda: desk.cancel_notice(NONE)),
     "notices": lambda desk: desk.notices(),
+    "public_notices": lambda desk: desk.public_notices(),
     "notice": lambda desk: none_of(lambda: desk.notice(NONE)),
     "cap_notice": lambda desk: none_of(lambda: desk.cap_notice(NONE)),
     "write_post": lambda desk: desk.write_post("Lost a key", topic=Topic.LOST, audience=Audience.NEIGHBOURS),

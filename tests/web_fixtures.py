@@ -110,12 +110,16 @@ def village_kept(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Reques
     return folder, found(folder)
 
 
+def copied(village: Path, to: Path) -> Path:
+    """Return the folder of a copy of a village, without the films it was made of."""
+    return shutil.copytree(village, to / "village", ignore=shutil.ignore_patterns("footage"))
+
+
 @pytest.fixture
 def village(village_kept: tuple[Path, Request], tmp_path: Path) -> Iterator[Village]:
     """A village of one's own, and its pages; http://localhost with a port of its own."""
     folder, request = village_kept
-    shutil.copytree(folder, tmp_path / "village", ignore=shutil.ignore_patterns("footage"))
-    with served(tmp_path / "village", request) as found_:
+    with served(copied(folder, tmp_path), request) as found_:
         yield found_
 
 

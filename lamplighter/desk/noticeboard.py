@@ -52,6 +52,13 @@ class Noticeboard(Correspondence):
         return notices(self._holdings)
 
     @operation
+    def public_notices(self) -> list[Shown]:
+        """Return the notices that hold, of all agencies, as everybody may read them: without their answers."""
+        from lamplighter.desk.notices import public_notices
+
+        return public_notices(self._holdings)
+
+    @operation
     def notice(self, notice: str) -> Shown:
         """Return one of the actor's notices with the answers that they may read.
 

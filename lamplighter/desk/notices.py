@@ -146,6 +146,17 @@ def notices(holdings: Holdings) -> list[Shown]:
     return sorted(found, key=lambda one: (-one.notice.made_ns, one.notice.notice))
 
 
+def public_notices(holdings: Holdings) -> list[Shown]:
+    """Return the notices that hold, of all agencies and without answers, the newest first; see Desk.public_notices."""
+    now_ns = time.time_ns()
+    found = []
+    for messages in standing(holdings):
+        agency = holdings.catalog.cases.agency(messages[-1].agency)
+        if messages[-1].holds(now_ns) and agency is not None:
+            found.append(Shown(messages[-1], agency))
+    return sorted(found, key=lambda one: (-one.notice.made_ns, one.notice.notice))
+
+
 def notice(holdings: Holdings, name: str) -> Shown:
     """Return one notice of the actor's, without its answers. Raises NotFound."""
     messages = messages_of(holdings, name)

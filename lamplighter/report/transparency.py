@@ -55,7 +55,7 @@ def public_files(figures: Mapping[str, Any]) -> dict[str, bytes]:
     tables = {name: _shown(figures["tables"][name]) for name in NAMES}
     told = {"log": figures["log"], "rules": figures["rules"], "names": NAMES, "tables": tables}
     agencies = figures["tables"]["agencies"]["rows"]
-    page = _page("transparency.html", told | {"maps": _maps(agencies), "places": list(_places(figures))})
+    page = _page("transparency.html", told | {"maps": maps(agencies), "places": list(places(figures))})
     pages = {page_of(one["agency"]): _agency(figures, one) for one in agencies}
     return found | {"index.html": page} | pages
 
@@ -72,6 +72,11 @@ def read(data: bytes) -> dict[str, Any]:
 
 
 def _agency(figures: Mapping[str, Any], agency: Mapping[str, Any]) -> bytes:
+    return _page("agency.html", {"log": figures["log"], **of_agency(figures, agency)})
+
+
+def of_agency(figures: Mapping[str, Any], agency: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what is told of one agency: itself, the names of its tables, the tables, and its area as a drawing."""
     tables = {}
     for name in _OF_AGENCY:
         table = figures["tables"][name]
@@ -79,11 +84,11 @@ def _agency(figures: Mapping[str, Any], agency: Mapping[str, Any]) -> bytes:
         tables[name] = _shown(table | {"rows": rows})
     rings = figures["areas"]["agencies"].get(agency["agency"])
     area = drawn({"type": "Polygon", "coordinates": rings}) if rings else None
-    told = {"log": figures["log"], "agency": agency, "names": _OF_AGENCY, "tables": tables, "area": area}
-    return _page("agency.html", told)
+    return {"agency": agency, "names": _OF_AGENCY, "tables": tables, "area": area}
 
 
-def _places(figures: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+def places(figures: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """Yield the places with agencies, each with its agencies, in the order of their names."""
     agencies = figures["tables"]["agencies"]["rows"]
     # By the name that people look for; what no place is known of comes last.
     rows = sorted(figures["tables"]["places"]["rows"], key=lambda row: (not row["place"], row["name"], row["place"]))
@@ -93,7 +98,7 @@ def _places(figures: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         yield {"code": row["place"], "name": name, "agencies": sorted(there, key=lambda one: one["name"].casefold())}
 
 
-def _maps(agencies: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+def maps(agencies: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Return the map of states, and the one of countries where an agency is elsewhere, or is nowhere in the states."""
     counts: dict[str, int] = {}
     for one in agencies:

@@ -13,7 +13,7 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from lamplighter.answers import answer_to
 from lamplighter.desk.desk import Desk
-from lamplighter.web import entrance, neighbours, officer, operator, owner, public, review, static, tuner
+from lamplighter.web import audit, entrance, neighbours, officer, operator, owner, public, review, static, tuner
 from lamplighter.web.guard import Guard
 from lamplighter.web.render import HOMES, page
 from lamplighter.web.visitor import Anybody, SignedOut
@@ -39,7 +39,8 @@ def make_app(desk: Desk, *, hosts: Iterable[str] = ()) -> Guard:
         telemetry={"auto_configure": False},
     )
     app.state.desk = desk
-    for part in (static, entrance, public, owner, neighbours, officer, review, operator, tuner):
+    app.state.figures = public.Figures(desk)
+    for part in (static, entrance, public, owner, neighbours, officer, review, audit, operator, tuner):
         app.include_router(part.router)
     app.include_router(router)
     app.add_exception_handler(LamplighterError, _told)

@@ -52,6 +52,7 @@ def _environment(language: str) -> Environment:
     made.install_gettext_callables(known.gettext, known.ngettext, newstyle=True)  # type: ignore[attr-defined]
     made.filters |= {
         "when": when,
+        "utc": lambda t_ns: iso(t_ns - t_ns % NS),
         "number": lambda value: format_decimal(value, locale=language),
         "said": lambda text: known.gettext(text) if text else text,  # of a word that the code holds, not a template
         "paragraphs": lambda text: Markup("").join(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from typing import Annotated, Final
 
@@ -72,13 +72,15 @@ Operator = Annotated[Visitor, Depends(one_of(Role.OPERATOR))]
 Owner = Annotated[Visitor, Depends(one_of(Role.OWNER))]
 Officer = Annotated[Visitor, Depends(one_of(Role.OFFICER))]
 Reviewer = Annotated[Visitor, Depends(one_of(Role.REVIEWER, Role.LEGAL))]
+Moderator = Annotated[Visitor, Depends(one_of(Role.REVIEWER))]
 Auditor = Annotated[Visitor, Depends(one_of(Role.AUDITOR))]
 Staff = Annotated[Visitor, Depends(one_of(*(role for role in Role if role is not Role.OWNER)))]
 Somebody = Annotated[Visitor, Depends(one_of(*Role))]
 
 
-async def _form(request: Request) -> FormData:
-    return await request.form(max_files=4, max_fields=500)
+async def _form(request: Request) -> AsyncIterator[FormData]:
+    async with request.form(max_files=4, max_fields=500) as found:  # its files are closed with it
+        yield found
 
 
 Form = Annotated[FormData, Depends(_form)]
