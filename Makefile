@@ -8,6 +8,7 @@ JOBS ?= 2
 CHANGES ?= 10000
 RACES ?= 1000
 STEPS ?= 100000
+ASKED ?= 300
 BIN := .venv/bin
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	--no-emit-find-links --no-header --upgrade pyproject.toml --group build
@@ -16,7 +17,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gen
 SYSTEM_PYTHON := /usr/bin/python3
 RTSP := gir1.2-gst-rtsp-server-1.0 python3-gi gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad
 
-.PHONY: demo test test-fast lint types tests minio mailpit witness rtsp broker races bench bench-quick fuzz tamper worlds docs lock clean
+.PHONY: demo test test-fast lint types tests minio mailpit witness rtsp broker races asked bench bench-quick fuzz tamper worlds docs lock clean
 
 demo: .venv/run
 	$(BIN)/lamplighter demo --store $(STORE) $(DEMO)
@@ -42,6 +43,10 @@ tests: .venv/dev minio mailpit witness rtsp broker
 races: .venv/dev
 	$(BIN)/pytest tests/workers/test_races.py tests/workers/test_walk.py --races $(RACES) --steps $(STEPS) --capture no \
 		--override-ini faulthandler_timeout=0
+
+# The API, asked by schemathesis as each of six roles for five minutes.
+asked: .venv/dev
+	$(BIN)/pytest tests/lamplighter/web/test_api.py --asked $(ASKED) --override-ini faulthandler_timeout=0 --timeout 900
 
 # Built once per machine, in about four minutes, outside the tests' time limits.
 minio: .venv/run

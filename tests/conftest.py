@@ -61,6 +61,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--fast", action="store_true", help="only tests without Ray, servers and real footage")
     parser.addoption("--races", type=int, default=20, metavar="N", help="races of each kind (20; `make races`: 1000)")
     parser.addoption(
+        "--asked", type=int, default=3, metavar="S", help="seconds the API is asked as each role (3; `make asked`: 300)"
+    )
+    parser.addoption(
         "--steps", type=int, default=1200, metavar="N", help="steps of a random walk (`make races`: 100000)"
     )
 
@@ -93,6 +96,12 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 def how_many_races(request: pytest.FixtureRequest) -> int:
     """How many races of each kind are run."""
     return int(request.config.getoption("--races"))
+
+
+@pytest.fixture
+def how_long_asked(request: pytest.FixtureRequest) -> int:
+    """For how many seconds the API is asked as each role."""
+    return int(request.config.getoption("--asked"))
 
 
 @pytest.fixture

@@ -9,11 +9,11 @@ from urllib.parse import quote
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
-from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.responses import RedirectResponse, Response
 
 from lamplighter.answers import answer_to
 from lamplighter.desk.desk import Desk
-from lamplighter.web import audit, entrance, neighbours, officer, operator, owner, public, review, static, tuner
+from lamplighter.web import api, audit, entrance, neighbours, officer, operator, owner, public, review, static, tuner
 from lamplighter.web.guard import Guard
 from lamplighter.web.render import HOMES, page
 from lamplighter.web.visitor import Anybody, SignedOut
@@ -43,6 +43,8 @@ def make_app(desk: Desk, *, hosts: Iterable[str] = ()) -> Guard:
     for part in (static, entrance, public, owner, neighbours, officer, review, audit, operator, tuner):
         app.include_router(part.router)
     app.include_router(router)
+    if desk.settings.web.api:
+        api.offer(app)
     app.add_exception_handler(LamplighterError, _told)
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(RequestValidationError, _unread)
@@ -59,6 +61,8 @@ def home(who: Anybody) -> Response:
 async def _told(request: Request, error: Exception) -> Response:
     """Answer an error that a person can act on. What is another's is told as what is not there."""
     if isinstance(error, SignedOut):
+        if _is_api(request):
+            return api.wrong(str(error), "", 401)
         wanted = request.url.path if request.method == "GET" else "/"
         return RedirectResponse(f"/sign-in?next={quote(wanted)}", 303)
     if isinstance(error, NotFound | NotAllowed):
@@ -69,28 +73,34 @@ async def _told(request: Request, error: Exception) -> Response:
     if status >= 500:
         _log.warning("%s: %s", request.url.path, shown_lines(str(error)))
     rule = error.rule if isinstance(error, RequestRefused) else ""
-    if request.url.path.startswith("/api/"):
-        return JSONResponse({"error": said or _NOWHERE, "rule": rule}, status)
+    if _is_api(request):
+        return api.wrong(said or _NOWHERE, rule, status)
     return page(request, "error.html", status=status, number=status, told=said)
 
 
 async def _http(request: Request, error: Exception) -> Response:
     status = error.status_code if isinstance(error, HTTPException) else 500
-    if request.url.path.startswith("/api/"):
-        return JSONResponse({"error": str(getattr(error, "detail", "")), "rule": ""}, status)
+    if _is_api(request):
+        told = api.wrong(str(getattr(error, "detail", "")), "", status)
+        told.headers.update(getattr(error, "headers", None) or {})
+        return told
     return page(request, "error.html", status=status, number=status, told="")
 
 
 async def _unread(request: Request, _error: Exception) -> Response:
-    if request.url.path.startswith("/api/"):
-        found = _error.errors() if isinstance(_error, RequestValidationError) else []
+    if _is_api(request) and isinstance(_error, RequestValidationError):
+        found = _error.errors()
         said = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in found)
-        return JSONResponse({"error": said, "rule": ""}, 422)
+        return api.wrong(said, str(found[0]["loc"][-1]) if found else "", 422)
     return page(request, "error.html", status=404, number=404, told="")
+
+
+def _is_api(request: Request) -> bool:
+    return request.url.path.startswith("/api/")
 
 
 async def _bug(request: Request, error: Exception) -> Response:
     _log.error("a bug at %s", request.url.path, exc_info=error)
-    if request.url.path.startswith("/api/"):
-        return JSONResponse({"error": "a bug of Lamplighter; it is in the log", "rule": ""}, 500)
+    if _is_api(request):
+        return api.wrong("a bug of Lamplighter; it is in the log", "", 500)
     return page(request, "error.html", status=500, number=500, told="")
