@@ -1,7 +1,8 @@
-# `make demo` and `make test` set up everything they need; a fresh machine has to bring Python 3.11 or later and make.
+# `make demo` (WEB=1: with its pages) and `make test` set up everything they need; a fresh machine has to bring Python 3.11 or later and make.
 PYTHON ?= python3
 STORE ?= directory
 DEMO ?=
+WEB ?=
 N ?= 20000
 SEED ?= 1
 JOBS ?= 2
@@ -17,10 +18,10 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gen
 SYSTEM_PYTHON := /usr/bin/python3
 RTSP := gir1.2-gst-rtsp-server-1.0 python3-gi gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad
 
-.PHONY: demo test test-fast lint types tests minio mailpit witness rtsp broker races asked bench bench-quick fuzz tamper worlds docs lock clean
+.PHONY: demo test test-fast lint types tests minio mailpit witness rtsp broker proxy races asked bench bench-quick fuzz tamper worlds docs lock clean
 
 demo: .venv/run
-	$(BIN)/lamplighter demo --store $(STORE) $(DEMO)
+	$(BIN)/lamplighter demo --store $(STORE) $(if $(WEB),--web) $(DEMO)
 
 test: lint types tests
 
@@ -35,7 +36,7 @@ types: .venv/dev
 test-fast: .venv/dev
 	$(BIN)/pytest --fast --numprocesses auto --quiet
 
-tests: .venv/dev minio mailpit witness rtsp broker
+tests: .venv/dev minio mailpit witness rtsp broker proxy
 	@date +'%T the tests begin'
 	$(BIN)/pytest
 
@@ -69,6 +70,16 @@ rtsp:
 	else \
 		echo "No RTSP server, so the tests of RTSP cameras cannot run; on Debian or Ubuntu:"; \
 		echo "sudo apt-get install --no-install-recommends $(RTSP)"; \
+	fi
+
+# The proxy of the tests. Without it that of a shared cache is skipped, or fails where CI=true.
+proxy:
+	@command -v nginx >/dev/null || test -x /usr/sbin/nginx || if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		echo "Installing nginx for the tests (once)"; \
+		apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install --no-install-recommends nginx-light >/dev/null \
+		|| echo "It cannot be installed; the test of a shared cache cannot run"; \
+	else \
+		echo "No nginx, so the test of a shared cache cannot run; on Debian or Ubuntu: sudo apt-get install nginx-light"; \
 	fi
 
 # The broker of the tests. Without it those of alerts by MQTT are skipped, or fail where CI=true.

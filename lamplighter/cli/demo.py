@@ -38,6 +38,9 @@ def demo(
         int, typer.Option(min=0, max=500, help="A town of so many owners, who are written to and answer by mail.")
     ] = 0,
     workers: Workers = None,
+    web: Annotated[
+        bool, typer.Option("--web", help="Leave it running with its pages, on this machine alone, until Ctrl-C.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Simulate a small street and its people: clips are taken in, a request is reviewed and sent, owners answer.
@@ -51,6 +54,8 @@ def demo(
     from lamplighter.desk import server
 
     began, folder = time.monotonic(), Path(context.obj[1].get("data", "demo"))
+    if web and (owners or as_json):
+        raise ConfigError("--web: it goes with neither --owners nor --json")
     if owners:
         _tell_town(town.Stage(context.obj[0], folder, store, seed, workers), owners, seconds or 20, as_json=as_json)
         return
@@ -59,6 +64,10 @@ def demo(
     footage = folder / f"footage-{seed}-{seconds}s-{time.strftime('%Y%m%d', time.gmtime())}"
     with server.kept(settings, progress=tables.tell) if store == "minio" else nullcontext():
         story = _tell(settings, footage, seed=seed, seconds=seconds, quiet=as_json)
+        if web:
+            _print(story, time.monotonic() - began)
+            _leave_running(settings, context.obj[0])
+            return
     took_s = time.monotonic() - began
     if as_json:
         _print_json(story, took_s)
@@ -66,6 +75,32 @@ def demo(
         _print(story, took_s)
         _print_next(context.obj[0], settings, story)
     exit_code(story.delivered)
+
+
+def _leave_running(settings: Settings, config: Path | None) -> None:
+    """Serve the pages of the street with a page by which one becomes any of its people, until it is ended."""
+    import threading
+
+    from lamplighter.cli import tables
+    from lamplighter.desk.desk import open_desk
+    from lamplighter.web.server import listen, serve
+    from pipeline.actor import Role
+
+    stop = threading.Event()
+    with listen(settings.web.model_copy(update={"host": "127.0.0.1", "origin": ""})) as listening:
+        web = {"host": "127.0.0.1", "origin": "", "port": listening.getsockname()[1]}
+        flags = settings.model_dump(include={"data", "store", "ingest", "request", "case", "batch"})
+        with open_desk(settings_in(config, flags | {"web": web})) as desk:
+            known = {person.id for person in desk.people()}
+            for role in (Role.OPERATOR, Role.LEGAL, Role.AUDITOR):
+                if f"demo-{role}" not in known:
+                    desk.add_person(f"demo-{role}", role)
+            serve(
+                *(desk, listening),
+                stop=stop,
+                ready=lambda url: tables.tell(f"\nOpen {url}/demo and be any of its people. Ctrl-C ends it."),
+                demo=True,
+            )
 
 
 def _tell_town(stage: Stage, owners: int, seconds: int, *, as_json: bool) -> None:

@@ -13,7 +13,20 @@ from starlette.responses import RedirectResponse, Response
 
 from lamplighter.answers import answer_to
 from lamplighter.desk.desk import Desk
-from lamplighter.web import api, audit, entrance, neighbours, officer, operator, owner, public, review, static, tuner
+from lamplighter.web import (
+    api,
+    audit,
+    entrance,
+    neighbours,
+    officer,
+    operator,
+    owner,
+    public,
+    review,
+    static,
+    tuner,
+    welcome,
+)
 from lamplighter.web.guard import Guard
 from lamplighter.web.render import HOMES, page
 from lamplighter.web.visitor import Anybody, SignedOut
@@ -26,10 +39,11 @@ _NOWHERE = "There is no such page, or it is not yours."
 router = APIRouter(include_in_schema=False)
 
 
-def make_app(desk: Desk, *, hosts: Iterable[str] = ()) -> Guard:
+def make_app(desk: Desk, *, hosts: Iterable[str] = (), demo: bool = False) -> Guard:
     """Return the application over a desk of the operator of this machine, which stays open as long as it serves.
 
-    hosts: names it is asked for under, HOST:PORT, besides that of `web.origin`.
+    hosts: names it is asked for under, HOST:PORT, besides that of `web.origin`. demo: with a page by which whoever
+    asks becomes anybody.
     """
     app = FastAPI(
         title="Lamplighter",
@@ -43,6 +57,8 @@ def make_app(desk: Desk, *, hosts: Iterable[str] = ()) -> Guard:
     for part in (static, entrance, public, owner, neighbours, officer, review, audit, operator, tuner):
         app.include_router(part.router)
     app.include_router(router)
+    if demo:
+        app.include_router(welcome.router)
     if desk.settings.web.api:
         api.offer(app)
     app.add_exception_handler(LamplighterError, _told)
@@ -80,11 +96,14 @@ async def _told(request: Request, error: Exception) -> Response:
 
 async def _http(request: Request, error: Exception) -> Response:
     status = error.status_code if isinstance(error, HTTPException) else 500
+    headers = getattr(error, "headers", None) or {}
     if _is_api(request):
-        told = api.wrong(str(getattr(error, "detail", "")), "", status)
-        told.headers.update(getattr(error, "headers", None) or {})
-        return told
-    return page(request, "error.html", status=status, number=status, told="")
+        answer: Response = api.wrong(str(getattr(error, "detail", "")), "", status)
+    else:
+        told = str(getattr(error, "detail", "")) if status in {408, 413} else ""
+        answer = page(request, "error.html", status=status, number=status, told=told)
+    answer.headers.update(headers)
+    return answer
 
 
 async def _unread(request: Request, _error: Exception) -> Response:

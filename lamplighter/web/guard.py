@@ -8,6 +8,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -35,10 +36,7 @@ HEADERS: Final = {
 """What every answer says, that of an error too."""
 
 
-class _TooMuch(Exception):  # noqa: N818 - ends the reading of a body
-    def __init__(self, status: int, said: str) -> None:
-        super().__init__(said)
-        self.status = status
+_CLOSE: Final = {"Connection": "close"}  # what comes after is the rest of a body that nobody reads
 
 
 class Guard:
@@ -58,12 +56,10 @@ class Guard:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        headers, sent = Headers(scope=scope), False
+        headers = Headers(scope=scope)
 
         async def guarded(message: Message) -> None:
-            nonlocal sent
             if message["type"] == "http.response.start":
-                sent = True
                 ours = MutableHeaders(scope=message)
                 for name, value in HEADERS.items():
                     ours.setdefault(name, value)
@@ -74,11 +70,7 @@ class Guard:
         if refusal is not None:
             await PlainTextResponse(refusal[1], refusal[0])(scope, receive, guarded)
             return
-        try:
-            await self._app(scope, self._bounded(receive, headers), guarded)
-        except _TooMuch as error:
-            if not sent:
-                await PlainTextResponse(str(error), error.status, {"Connection": "close"})(scope, receive, guarded)
+        await self._app(scope, self._bounded(receive, headers), guarded)
 
     def _refused(self, method: str, headers: Headers) -> tuple[int, str] | None:
         if headers.getlist("host") != [headers.get("host", "")] or headers.get("host") not in self._hosts:
@@ -115,11 +107,11 @@ class Guard:
             try:
                 message = await asyncio.wait_for(receive(), max(left_s, 0))
             except TimeoutError:
-                raise _TooMuch(408, "The form took too long to arrive.\n") from None
+                raise HTTPException(408, "The form took too long to arrive.", _CLOSE) from None
             read += len(message.get("body", b""))
             done = not message.get("more_body", False)
             if read > self._settings.body_bytes:
-                raise _TooMuch(413, self._too_long)
+                raise HTTPException(413, self._too_long, _CLOSE)
             return message
 
         return bounded

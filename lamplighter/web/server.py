@@ -7,7 +7,7 @@ import logging
 import socket
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Final
 
 import uvicorn
@@ -37,13 +37,23 @@ def listen(settings: WebSettings) -> socket.socket:
         ) from error
 
 
-def serve(desk: Desk, listening: socket.socket, *, stop: threading.Event, ready: Callable[[str], None]) -> None:
-    """Serve the pages of a desk until `stop` or a signal; `ready` is given the address that one can open."""
+def serve(
+    desk: Desk,
+    listening: socket.socket,
+    *,
+    stop: threading.Event,
+    ready: Callable[[str], None],
+    demo: bool = False,
+) -> None:
+    """Serve the pages of a desk until `stop` or a signal; `ready` is given the address that one can open.
+
+    demo: with the page by which one becomes anybody, on this machine alone.
+    """
     settings, port = desk.settings.web, listening.getsockname()[1]
     local = {f"{name}:{port}" for name in ("localhost", "127.0.0.1", "[::1]")}
     server = uvicorn.Server(
         uvicorn.Config(
-            make_app(desk, hosts=() if settings.origin else local),
+            make_app(desk, hosts=() if settings.origin else local, demo=demo and not settings.origin),
             access_log=False,  # it would hold addresses of people
             log_config=None,
             server_header=False,
@@ -55,7 +65,8 @@ def serve(desk: Desk, listening: socket.socket, *, stop: threading.Event, ready:
             h11_max_incomplete_event_size=32 * 1024,
         )
     )
-    with _beside(desk, server, stop):
+    # uvicorn ends in good order at a signal, and raises it once more when it has.
+    with _beside(desk, server, stop), suppress(KeyboardInterrupt):
         ready(settings.at)
         server.run(sockets=[listening])
 
