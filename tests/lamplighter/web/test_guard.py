@@ -221,7 +221,8 @@ def proxy(place: Village, tmp_path: Path) -> Iterator[str]:
         port = free.getsockname()[1]
     (tmp_path / "logs").mkdir()
     (tmp_path / "nginx.conf").write_text(f"""
-{"user root;" if os.geteuid() == 0 else ""} daemon off; pid {tmp_path}/pid; error_log {tmp_path}/error.log; worker_processes 1;
+{"user root;" if os.geteuid() == 0 else ""} daemon off; pid {tmp_path}/pid;
+error_log {tmp_path}/error.log; worker_processes 1;
 events {{ worker_connections 64; }}
 http {{
   access_log off; client_body_temp_path {tmp_path}/b; proxy_temp_path {tmp_path}/p; fastcgi_temp_path {tmp_path}/f;
