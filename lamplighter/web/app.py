@@ -13,7 +13,21 @@ from starlette.responses import RedirectResponse, Response
 
 from lamplighter.answers import answer_to
 from lamplighter.desk.desk import Desk
-from lamplighter.web import api, audit, entrance, neighbours, officer, operator, owner, public, review, static, tuner
+from lamplighter.web import (
+    api,
+    audit,
+    entrance,
+    maps,
+    neighbours,
+    officer,
+    officer_case,
+    operator,
+    owner,
+    public,
+    review,
+    static,
+    tuner,
+)
 from lamplighter.web.guard import Guard
 from lamplighter.web.render import HOMES, page
 from lamplighter.web.visitor import Anybody, SignedOut
@@ -40,7 +54,8 @@ def make_app(desk: Desk, *, hosts: Iterable[str] = ()) -> Guard:
     )
     app.state.desk = desk
     app.state.figures = public.Figures(desk)
-    for part in (static, entrance, public, owner, neighbours, officer, review, audit, operator, tuner):
+    parts = (static, maps, entrance, public, owner, neighbours, officer, officer_case, review, audit, operator, tuner)
+    for part in parts:
         app.include_router(part.router)
     app.include_router(router)
     if desk.settings.web.api:
