@@ -13,7 +13,20 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from lamplighter.answers import answer_to
 from lamplighter.desk.desk import Desk
-from lamplighter.web import audit, entrance, neighbours, officer, operator, owner, public, review, static, tuner
+from lamplighter.web import (
+    audit,
+    entrance,
+    neighbours,
+    officer,
+    operator,
+    owner,
+    owner_cameras,
+    owner_footage,
+    public,
+    review,
+    static,
+    tuner,
+)
 from lamplighter.web.guard import Guard
 from lamplighter.web.render import HOMES, page
 from lamplighter.web.visitor import Anybody, SignedOut
@@ -40,7 +53,21 @@ def make_app(desk: Desk, *, hosts: Iterable[str] = ()) -> Guard:
     )
     app.state.desk = desk
     app.state.figures = public.Figures(desk)
-    for part in (static, entrance, public, owner, neighbours, officer, review, audit, operator, tuner):
+    app.state.films = owner_footage.Films()
+    for part in (
+        static,
+        entrance,
+        public,
+        owner,
+        owner_footage,
+        owner_cameras,
+        neighbours,
+        officer,
+        review,
+        audit,
+        operator,
+        tuner,
+    ):
         app.include_router(part.router)
     app.include_router(router)
     app.add_exception_handler(LamplighterError, _told)
