@@ -19,10 +19,13 @@ from lamplighter.web import (
     entrance,
     maps,
     neighbours,
+    neighbours_notices,
     officer,
     officer_case,
     operator,
     owner,
+    owner_cameras,
+    owner_footage,
     public,
     review,
     static,
@@ -56,8 +59,24 @@ def make_app(desk: Desk, *, hosts: Iterable[str] = (), demo: bool = False) -> Gu
     )
     app.state.desk = desk
     app.state.figures = public.Figures(desk)
-    parts = (static, maps, entrance, public, owner, neighbours, officer, officer_case, review, audit, operator, tuner)
-    for part in parts:
+    app.state.films = owner_footage.Films()
+    for part in (
+        static,
+        maps,
+        entrance,
+        public,
+        owner,
+        owner_footage,
+        owner_cameras,
+        neighbours_notices,
+        neighbours,
+        officer,
+        officer_case,
+        review,
+        audit,
+        operator,
+        tuner,
+    ):
         app.include_router(part.router)
     app.include_router(router)
     if demo:
