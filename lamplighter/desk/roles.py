@@ -33,6 +33,9 @@ MAY: Final[Mapping[str, frozenset[Role]]] = {
     "learn": _OPERATOR,
     "habits": _OPERATOR,
     "still": _OPERATOR,
+    # The tuner, and what runs now
+    **dict.fromkeys(("tryout", "last_clips", "glimpse", "watch_clip", "labels", "set_labels"), _OPERATOR),
+    **dict.fromkeys(("settings_file", "write_detection", "undo_detection", "retuned"), _OPERATOR),
     # How long footage is kept: who pays for it may say, and what goes for good is the operator's work.
     "plans": frozenset({Role.OPERATOR, Role.OWNER}),
     "set_plan": frozenset({Role.OPERATOR, Role.OWNER}),
@@ -156,6 +159,12 @@ _SAID: Final[Mapping[str, str]] = {
     **dict.fromkeys(("inbox", "asking"), "see what an owner is asked for"),
     **dict.fromkeys(("own_cameras", "own_camera"), "see an owner's cameras"),
     **dict.fromkeys(("own_clip", "last_clip", "film", "own_still"), "watch an owner's footage"),
+    **dict.fromkeys(("tryout", "retuned"), "try settings"),
+    "glimpse": "see what runs",
+    "last_clips": "see clips",
+    "watch_clip": "watch footage",
+    "labels": "see labels",
+    "settings_file": "see the settings file",
     "strangers": "see cameras nobody knows",
     "usages": "see what became of what was released",
     "reported_posts": "see reported posts",
