@@ -10,6 +10,7 @@ CHANGES ?= 10000
 RACES ?= 1000
 STEPS ?= 100000
 ASKED ?= 300
+TESTERS ?= 2
 BIN := .venv/bin
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	--no-emit-find-links --no-header --upgrade pyproject.toml --group build
@@ -38,7 +39,7 @@ test-fast: .venv/dev
 
 tests: .venv/dev minio mailpit witness rtsp broker proxy
 	@date +'%T the tests begin'
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses $(TESTERS) --dist loadfile
 
 # Who refuses against who releases, by the thousand, and a long walk at random; some hours on 2 cores.
 races: .venv/dev

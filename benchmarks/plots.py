@@ -26,7 +26,8 @@ def draw(document: Mapping[str, Any], path: Path) -> bool:
     if not drawn:
         return False
     mpl.use("Agg")
-    heights = [max(3.6, _A_LINE * len(rows)) for _, rows in drawn]
+    # Each row is a line of its own, but for points of curves.
+    heights = [6.0 if draw is _points else max(3.6, _A_LINE * len(rows)) for draw, rows in drawn]
     figure = Figure(figsize=(8, sum(heights) + 0.4), layout="constrained")
     panels = figure.subplots(len(drawn), height_ratios=heights)
     for axes, (panel, rows) in zip(np.atleast_1d(panels), drawn, strict=True):

@@ -59,6 +59,7 @@ _WHOLE_PARAMETERS = {"minio", "versitygw", "postgresql"}
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--fast", action="store_true", help="only tests without Ray, servers and real footage")
+    parser.addoption("--pictures", metavar="FOLDER", help="keep what the pages look like (docs/pictures/pages)")
     parser.addoption("--races", type=int, default=20, metavar="N", help="races of each kind (20; `make races`: 1000)")
     parser.addoption(
         "--asked", type=int, default=3, metavar="S", help="seconds the API is asked as each role (3; `make asked`: 300)"
@@ -96,6 +97,16 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 def how_many_races(request: pytest.FixtureRequest) -> int:
     """How many races of each kind are run."""
     return int(request.config.getoption("--races"))
+
+
+@pytest.fixture
+def pictures(request: pytest.FixtureRequest) -> Path | None:
+    """Where pictures of the pages are kept, None for nowhere."""
+    given = request.config.getoption("--pictures")
+    if given is None:
+        return None
+    Path(given).mkdir(parents=True, exist_ok=True)
+    return Path(given)
 
 
 @pytest.fixture

@@ -31,9 +31,10 @@ FLAGS = [
 OPERATOR, LEGAL, AUDITOR = "demo-operator", "demo-legal", "demo-auditor"
 
 
-def settings_of(folder: Path, **web: Any) -> Settings:
+def settings_of(folder: Path, *, mail: dict[str, Any] | None = None, **web: Any) -> Settings:
     """The settings of a village in a folder: no Ray, no waiting for a tick."""
-    flags = {
+    flags: dict[str, Any] = {
+        "mail": {"base_url": "https://lamps.example"} | (mail or {}),
         "data": folder,
         "store": {"kind": "directory"},
         "ingest": {"template": "{camera}/{start:%Y%m%dT%H%M%SZ}.mp4"},
