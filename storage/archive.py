@@ -136,6 +136,14 @@ class Batch:
 
 
 @dataclass(frozen=True, slots=True)
+class Arrears:
+    """That a run takes clips in of these cameras (none named: of any), of which the catalogue may not know yet."""
+
+    run: str
+    cameras: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Identity:
     """What one of the logs of a bucket is called for ever: the origin of its checkpoints."""
 
@@ -205,6 +213,7 @@ class Archive:
         self.removals = Shelf(store, Removal, "forgetting", name=lambda one: one.id)
         self.tombstones = Shelf(store, Tombstone, "forgotten", name=lambda one: f"{one.camera}/{one.day}/{one.digest}")
         self.entries = Shelf(store, Batch, "entries", name=lambda batch: f"{batch.log}/{batch.first:012d}")
+        self.behind = Shelf(store, Arrears, "behind", name=lambda one: one.run)
         self.logs = Shelf(store, Identity, "logs", name=lambda one: f"{one.log}")
         self._of_the_neighbourhood(store)
 

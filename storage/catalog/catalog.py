@@ -18,13 +18,17 @@ import sqlalchemy as sa
 from pipeline.case.area import Area
 from pipeline.case.delivery import Delivery
 from pipeline.clip import Camera, Clip, Owner, Transfer
+from pipeline.errors import DamagedDocument
 from pipeline.span import Span
 from pipeline.text import shown
 from storage.archive import Archive, Ingested
 from storage.catalog import audit, held, search, tables
+from storage.catalog.arrears import CatchingUp, Mark, lengthen, marked
 from storage.catalog.cases import Cases
+from storage.catalog.compare import Compared, compare
 from storage.catalog.database import Database, upsert
 from storage.catalog.logs import Logs
+from storage.catalog.refill import Source, Unread, documents, fill, on
 from storage.catalog.removals import Removals
 from storage.catalog.rows import (
     CAMERA,
@@ -54,16 +58,27 @@ class Catalog:
     """The index of one fleet. Every method is one transaction; what it writes is in the bucket first.
 
     Threads may share one. A catalogue of an earlier version is brought to this one's when it is opened, and `saw` is
-    told so in one line, which names the backup of an SQLite file. Raises ConfigError for a database that cannot be
-    used, such as one of a newer version, StoreUnavailable when it does not answer; neither tells a password.
+    told so in one line, which names the backup of an SQLite file. One that was lost is filled from the bucket, one that
+    is damaged is laid aside and made anew, and one that a killed run left behind is brought up to the bucket; `saw` is
+    told of each, and of documents that cannot be read. One that is away is waited for, for `patience_s` seconds.
+    Raises ConfigError for a database that cannot be used, such as one of a newer version, StoreUnavailable when it does
+    not answer; neither tells a password.
     """
 
-    def __init__(self, url: str, archive: Archive, *, saw: Callable[[str], object] = _warn) -> None:
-        self._archive = archive
-        self._database = Database(url, read_back=self._brought_up, saw=saw)
+    def __init__(
+        self, url: str, archive: Archive, *, saw: Callable[[str], object] = _warn, patience_s: float = 0.0
+    ) -> None:
+        self._archive, self._saw = archive, saw
+        self._database = Database(url, read_back=self._brought_up, saw=saw, patience_s=patience_s)
+        self._behind = CatchingUp(self._database, archive, self._sources())
         self.cases = Cases(self._database, archive)
         self.logs = Logs(self._database, archive)
         self.removals = Removals(self._database, archive)
+        try:
+            self.catch_up()
+        except BaseException:
+            self.close()
+            raise
 
     def alone(self, what: str) -> AbstractContextManager[bool]:
         """Tell whether this process alone does something over this catalogue, and keep others from it meanwhile."""
@@ -145,10 +160,9 @@ class Catalog:
     def put_clips(self, clips: Iterable[Ingested], *, marks: Mapping[str, str] = NO_MARKS) -> None:
         """Index clips whose records are in the bucket, and the `marks` of their files with the ids of the clips."""
         rows = [clip_row(ingested) for ingested in clips]
-        longest_ns = max((row["end_ns"] - row["start_ns"] for row in rows), default=0)
-        with self._database.transaction() as run:
+        with self._database.turn() as run:
             # Before the clips: a reader that does not know of a long clip yet must not find it missing.
-            run.execute(tables.turn.update().where(tables.turn.c.longest_ns < longest_ns).values(longest_ns=longest_ns))
+            lengthen(run, rows)
             upsert(run, tables.clips, rows)
             upsert(run, tables.marks, [{"mark": mark, "clip": clip} for mark, clip in marks.items()])
 
@@ -202,7 +216,7 @@ class Catalog:
     def keep_events(self, found: Iterable[tuple[Clip, KeptEvents]]) -> None:
         """Keep the events of these clips, in place of what was kept of them before."""
         rows = [events_row(clip, kept) for clip, kept in found]
-        with self._database.transaction() as run:
+        with self._database.turn() as run:
             upsert(run, tables.kept_events, rows)
 
     def kept_events(self, area: Area, span: Span) -> dict[str, KeptEvents]:
@@ -211,40 +225,72 @@ class Catalog:
             rows = run.execute(search.events(area, span)).all()
         return {clip: kept for clip, document in rows if (kept := read_events(document))}
 
-    def rebuild(self) -> dict[str, int]:
-        """Empty every table and read it back from the bucket, in one transaction; return the rows by table."""
+    def marked(self, cameras: Iterable[str] | None = None) -> AbstractContextManager[Mark]:
+        """Let the bucket say that a run writes records, of these cameras or of any, that are to be put here later."""
+        return marked(self._database, self._archive, cameras)
+
+    def catch_up(self) -> int:
+        """Read what killed runs wrote that this catalogue was not told of; return how many records that were."""
+        return self._behind.catch_up(saw=self._saw, unread=self._unread)
+
+    def again(self, call: Callable[[], T]) -> T:
+        """Return what a call returns that may be made twice, made again while this catalogue is away, if that ends."""
+        return self._database.again(call)
+
+    def rebuild(self, *, unread: Unread | None = None) -> dict[str, int]:
+        """Empty every table and read it back from the bucket, in one transaction; return the rows by table.
+
+        Who is killed meanwhile leaves all as it was. A document that cannot be read costs itself: `unread` is told.
+        """
         with self._database.turn() as run:
-            counts = self._read_back(run, {*self._sources(), "entries"})
+            counts = self._read_back(run, {*self._sources(), "entries"}, unread or self._unread)
             run.execute(tables.kept_events.delete())
-            run.execute(tables.turn.update().values(longest_ns=search.longest()))
         return counts
 
-    def _brought_up(self, database: Database, run: sa.Connection, names: set[str]) -> None:
-        self._database = database  # it is still being opened
-        self._read_back(run, names)
+    def check(self) -> Compared:
+        """Compare every row with the bucket; see storage.catalog.compare."""
+        return compare(self._database, self._archive, self._sources())
 
-    def _read_back(self, run: sa.Connection, names: set[str]) -> dict[str, int]:
+    def _unread(self, key: str, error: DamagedDocument) -> None:
+        self._saw(f"{key} is left out of the catalogue: {error}")
+
+    def _brought_up(self, database: Database, run: sa.Connection, names: set[str] | None) -> None:
+        self._database = database  # it is still being opened
+        every = {*self._sources(), "entries"}
+        if names is None and next(iter(self._archive.store.keys()), None) is None:
+            return  # a fleet that begins
+        if names is None:
+            self._saw(f"the catalogue at {database.url} is empty and the bucket is not: it is filled from there")
+        self._read_back(run, every if names is None else names, self._unread)
+
+    def _read_back(self, run: sa.Connection, names: set[str], unread: Unread) -> dict[str, int]:
         """Empty the tables of these names and fill them from the bucket; return their rows."""
-        counts = {}
-        for name, (documents, row) in self._sources().items():
-            if name in names:
-                table = tables.meta.tables[name]
-                run.execute(table.delete())
-                upsert(run, table, [row(document) for document in documents])
-                counts[name] = run.scalar(sa.select(sa.func.count()).select_from(table)) or 0
+        told = set[str]()
+
+        def once(key: str, error: DamagedDocument) -> None:  # one document may stand in two tables
+            if key not in told:
+                told.add(key)
+                unread(key, error)
+
+        counts = fill(run, {name: source for name, source in self._sources().items() if name in names}, once)
+        if "clips" in names:
+            run.execute(tables.turn.update().values(longest_ns=search.longest()))
         if "entries" in names:
             counts["entries"] = audit.read_back(run, self._archive)
         return counts
 
-    def _sources(self) -> dict[str, tuple[Iterable[Any], Callable[[Any], dict[str, Any]]]]:
-        """Return for each table the bucket's documents, which are read when they are asked for, and their rows."""
+    def _sources(self) -> dict[str, Source]:
+        """Return for each table what gives the bucket's documents, when it is asked, and their rows."""
         archive = self._archive
+        deliveries: Callable[[Unread], Iterable[Delivery]] = lambda unread: chain(  # noqa: E731 - as the others are
+            archive.to_rename(passing=True), documents(archive.deliveries, unread)
+        )
         return {
-            "owners": (archive.owners.all(), self._owner_row),
-            "cameras": (archive.cameras.all(), camera_row),
-            "clips": (archive.clips.all(), clip_row),
-            "marks": (archive.sources.all(), mark_row),
-            "deliveries": (chain(archive.to_rename(), archive.deliveries.all()), self._delivery_row),
+            "owners": (on(archive.owners), self._owner_row),
+            "cameras": (on(archive.cameras), camera_row),
+            "clips": (on(archive.clips), clip_row),
+            "marks": (on(archive.sources), mark_row),
+            "deliveries": (deliveries, self._delivery_row),
             **Cases(self._database, archive).sources(),
         }
 
