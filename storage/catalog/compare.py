@@ -28,6 +28,9 @@ _KEYS: Final = 5000  # read at a time
 _REBUILD: Final = "(`lamplighter catalog rebuild` reads it back)"
 
 
+_NOTHING: Final = object()
+
+
 @dataclass(slots=True)
 class Compared:
     """What a comparison found. rows: how many were compared, by table. more: how many findings are not named."""
@@ -126,12 +129,17 @@ class _Table:
     def _differs(self, row: Row, found: Row | None) -> str:
         if found is None:
             return "is in the bucket and not in the catalogue"
-        names = [column.name for column in self._table.c if found[column.name] != row.get(column.name)]
+        names = [column.name for column in self._table.c if found.get(column.name, _NOTHING) != row.get(column.name)]
         return f"is otherwise in the bucket: {', '.join(names)}" if names else ""
 
     def _there(self, run: sa.Connection, keys: Sequence[tuple[Any, ...]]) -> dict[tuple[Any, ...], Row]:
         query = sa.select(self._table).where(sa.tuple_(*self._keys).in_(keys))
-        found = [dict(row) for row in run.execute(query).mappings()]
+        try:
+            found = [dict(row) for row in run.execute(query).mappings()]
+        except (ValueError, ArithmeticError):  # of a column that holds no such value
+            if len(keys) == 1:
+                return {keys[0]: {}}
+            return {key: row for one in keys for key, row in self._there(run, [one]).items()}
         return {self._key(row): row for row in found}
 
     def _key(self, row: Row) -> tuple[Any, ...]:

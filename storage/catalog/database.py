@@ -160,7 +160,8 @@ class Database:
         except sa.exc.DatabaseError as error:
             said = " ".join(str(error.orig).split())
             code = getattr(error.orig, "sqlite_errorname", None) or getattr(error.orig, "sqlstate", None) or ""
-            if self._is_damage(code):
+            # Without a code Python says that what is stored as text is none.
+            if self._is_damage(code) or (self.file is not None and not code and type(error) is sa.exc.OperationalError):
                 raise Damaged(f"the catalogue at {self._place} is damaged: {said}") from error
             # PostgreSQL's driver gives no code where the URL has an option it does not know.
             unknown = not code and isinstance(error, sa.exc.ProgrammingError) and self._engine.name == "postgresql"
@@ -243,7 +244,7 @@ class Database:
                 raise Damaged(f"the catalogue at {self._place} is damaged: {flaws[0]}")
             if not newest:
                 self._bring_up()
-        except (UnicodeDecodeError, sa.exc.NoSuchTableError) as error:
+        except (schema.NoSchema, UnicodeDecodeError, sa.exc.NoSuchTableError) as error:
             raise Damaged(f"the catalogue at {self._place} is damaged: {error}") from error
 
     def _mend(self, why: str, *, was: tuple[int, int] | None) -> None:
@@ -251,7 +252,7 @@ class Database:
         self._engine.dispose()
         if self.file is None:
             with self._begun() as run, schema.alone(run):
-                if schema.version_of(run) != tables.NEWEST or schema.lacks(run):
+                if schema.lacks(run) or not schema.says_version(run):
                     self._saw(f"{why}; it is kept in the schema {schema.lay_aside(run)}")
             self._bring_up()
             return

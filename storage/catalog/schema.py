@@ -5,6 +5,7 @@ Catalogues older than those steps say no version; they are recognised by their t
 
 from __future__ import annotations
 
+import re
 import sqlite3
 import threading
 from collections.abc import Callable, Collection, Iterator, Mapping
@@ -26,6 +27,7 @@ _MIGRATIONS = Path(__file__).parent / "migrations"
 # What every catalogue had, before and since there are versions.
 _FIRST = {"turn", "cameras", "clips", "requests", "decisions", "deliveries", "audit"}
 
+_NUMBER = re.compile(r"\d{4}")
 _STRANGE = (
     "holds tables that no version of Lamplighter made; name another database (an empty one is filled from the bucket)"
 )
@@ -35,14 +37,21 @@ class UnknownSchema(Exception):  # noqa: N818 - becomes a ConfigError where the 
     """A database holds tables of a newer version or of another program."""
 
 
+class NoSchema(Exception):  # noqa: N818 - becomes a damaged catalogue where the database's name is known
+    """A database that was a catalogue does not say any more which version it has."""
+
+
 def version_of(run: sa.Connection) -> str | None:
     """Return the number of the schema a database has, None where it has none of our tables.
 
-    Raises UnknownSchema for tables that are not ours.
+    Raises UnknownSchema for tables that are not ours, NoSchema for ours without a number.
     """
     inspector = sa.inspect(run)
     if inspector.has_table(tables.VERSION_TABLE):
-        return run.scalar(sa.select(tables.version.c.version_num))
+        found = run.scalar(sa.select(tables.version.c.version_num))
+        if found is None or not _NUMBER.fullmatch(found):
+            raise NoSchema(f"it says no version, but {found!r}")
+        return found
     names = set(inspector.get_table_names())
     if not names & (_FIRST | set(tables.meta.tables)):
         return None
@@ -88,6 +97,14 @@ def create(run: sa.Connection) -> None:
     tables.meta.create_all(run)
     run.execute(tables.version.insert().values(version_num=tables.NEWEST))
     run.execute(tables.turn.insert().values(id=1, n=0))
+
+
+def says_version(run: sa.Connection) -> bool:
+    """Tell whether a database says that it has the newest schema."""
+    try:
+        return version_of(run) == tables.NEWEST
+    except NoSchema:
+        return False
 
 
 def lacks(run: sa.Connection) -> str:
