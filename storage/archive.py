@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
@@ -236,11 +236,13 @@ class Archive:
         """All kinds of documents."""
         return [shelf for shelf in vars(self).values() if isinstance(shelf, Shelf)]
 
-    def to_rename(self, request: str = "", *, passing: bool = False) -> Iterator[Delivery]:
+    def to_rename(
+        self, request: str = "", *, passing: Callable[[str, DamagedDocument], object] | None = None
+    ) -> Iterator[Delivery]:
         """Yield what earlier versions released under names that tell the clip, for one request or for all.
 
         They wrote one record, which the one who asked may read; it is returned as the delivery it stands for. Raises
-        DamagedDocument for a record that cannot be read, unless those are to be passed over.
+        DamagedDocument for a record that cannot be read, unless `passing` is to be told of those.
         """
         for name in self.records.names(f"{request}/" if request else ""):
             key = self.records.key(name)
@@ -250,10 +252,11 @@ class Archive:
                 continue
             try:
                 self.records.read(key, data)
-            except DamagedDocument:
-                if passing:
-                    continue
-                raise
+            except DamagedDocument as error:
+                if passing is None:
+                    raise
+                passing(key, error)
+                continue
             if SCHEMA not in json.loads(data):
                 yield self.deliveries.read(key, data)
 

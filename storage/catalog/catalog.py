@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import AbstractContextManager
-from itertools import chain, islice
+from itertools import islice
 from operator import itemgetter
 from types import MappingProxyType
 from typing import Any, Final, TypeVar
@@ -16,9 +16,7 @@ from typing import Any, Final, TypeVar
 import sqlalchemy as sa
 
 from pipeline.case.area import Area
-from pipeline.case.delivery import Delivery
 from pipeline.clip import Camera, Clip, Owner, Transfer
-from pipeline.errors import DamagedDocument
 from pipeline.span import Span
 from pipeline.text import shown
 from storage.archive import Archive, Ingested
@@ -28,7 +26,8 @@ from storage.catalog.cases import Cases
 from storage.catalog.compare import Compared, compare
 from storage.catalog.database import Database, upsert
 from storage.catalog.logs import Logs
-from storage.catalog.refill import Source, Unread, documents, fill, on
+from storage.catalog.readback import ReadBack
+from storage.catalog.refill import Unread
 from storage.catalog.removals import Removals
 from storage.catalog.rows import (
     CAMERA,
@@ -38,7 +37,6 @@ from storage.catalog.rows import (
     camera_row,
     clip_row,
     events_row,
-    mark_row,
     read_camera,
     read_clip,
     read_events,
@@ -69,8 +67,9 @@ class Catalog:
         self, url: str, archive: Archive, *, saw: Callable[[str], object] = _warn, patience_s: float = 0.0
     ) -> None:
         self._archive, self._saw = archive, saw
-        self._database = Database(url, read_back=self._brought_up, saw=saw, patience_s=patience_s)
-        self._behind = CatchingUp(self._database, archive, self._sources())
+        self._origin = ReadBack(archive, saw)
+        self._database = Database(url, read_back=self._origin.brought_up, saw=saw, patience_s=patience_s)
+        self._behind = CatchingUp(self._database, archive, self._origin.sources(self._database))
         self.cases = Cases(self._database, archive)
         self.logs = Logs(self._database, archive)
         self.removals = Removals(self._database, archive)
@@ -103,7 +102,7 @@ class Catalog:
         """
         name: Callable[[Owner], str] = lambda owner: owner.id  # noqa: E731 - a place in the shelf
         return self._put(
-            tables.owners, self._archive.owners, owners, name=name, row=self._owner_row, settle=settle, log=log
+            tables.owners, self._archive.owners, owners, name=name, row=self._origin.owner_row, settle=settle, log=log
         )
 
     def owners(self) -> list[Owner]:
@@ -231,7 +230,7 @@ class Catalog:
 
     def catch_up(self) -> int:
         """Read what killed runs wrote that this catalogue was not told of; return how many records that were."""
-        return self._behind.catch_up(saw=self._saw, unread=self._unread)
+        return self._behind.catch_up(saw=self._saw, unread=self._origin.unread)
 
     def again(self, call: Callable[[], T]) -> T:
         """Return what a call returns that may be made twice, made again while this catalogue is away, if that ends."""
@@ -243,56 +242,13 @@ class Catalog:
         Who is killed meanwhile leaves all as it was. A document that cannot be read costs itself: `unread` is told.
         """
         with self._database.turn() as run:
-            counts = self._read_back(run, {*self._sources(), "entries"}, unread or self._unread)
+            counts = self._origin.read_back(self._database, run, None, unread or self._origin.unread)
             run.execute(tables.kept_events.delete())
         return counts
 
     def check(self) -> Compared:
         """Compare every row with the bucket; see storage.catalog.compare."""
-        return compare(self._database, self._archive, self._sources())
-
-    def _unread(self, key: str, error: DamagedDocument) -> None:
-        self._saw(f"{key} is left out of the catalogue: {error}")
-
-    def _brought_up(self, database: Database, run: sa.Connection, names: set[str] | None) -> None:
-        self._database = database  # it is still being opened
-        every = {*self._sources(), "entries"}
-        if names is None and next(iter(self._archive.store.keys()), None) is None:
-            return  # a fleet that begins
-        if names is None:
-            self._saw(f"the catalogue at {database.url} is empty and the bucket is not: it is filled from there")
-        self._read_back(run, every if names is None else names, self._unread)
-
-    def _read_back(self, run: sa.Connection, names: set[str], unread: Unread) -> dict[str, int]:
-        """Empty the tables of these names and fill them from the bucket; return their rows."""
-        told = set[str]()
-
-        def once(key: str, error: DamagedDocument) -> None:  # one document may stand in two tables
-            if key not in told:
-                told.add(key)
-                unread(key, error)
-
-        counts = fill(run, {name: source for name, source in self._sources().items() if name in names}, once)
-        if "clips" in names:
-            run.execute(tables.turn.update().values(longest_ns=search.longest()))
-        if "entries" in names:
-            counts["entries"] = audit.read_back(run, self._archive)
-        return counts
-
-    def _sources(self) -> dict[str, Source]:
-        """Return for each table what gives the bucket's documents, when it is asked, and their rows."""
-        archive = self._archive
-        deliveries: Callable[[Unread], Iterable[Delivery]] = lambda unread: chain(  # noqa: E731 - as the others are
-            archive.to_rename(passing=True), documents(archive.deliveries, unread)
-        )
-        return {
-            "owners": (on(archive.owners), self._owner_row),
-            "cameras": (on(archive.cameras), camera_row),
-            "clips": (on(archive.clips), clip_row),
-            "marks": (on(archive.sources), mark_row),
-            "deliveries": (deliveries, self._delivery_row),
-            **Cases(self._database, archive).sources(),
-        }
+        return compare(self._database, self._archive, self._origin.sources(self._database))
 
     def _put(
         self,
@@ -332,10 +288,3 @@ class Catalog:
                 )
             written += settled
         return written
-
-    def _owner_row(self, owner: Owner) -> dict[str, Any]:
-        return {"id": owner.id, "document": self._archive.owners.dump(owner)}
-
-    def _delivery_row(self, delivery: Delivery) -> dict[str, Any]:
-        text = self._archive.deliveries.dump(delivery)
-        return {"request": delivery.request, "cut": delivery.cut, "document": text}

@@ -8,7 +8,7 @@ import hashlib
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
@@ -270,12 +270,14 @@ class Database:
         """
         if self._engine.name != "sqlite":
             number = int.from_bytes(hashlib.sha256(f"lamplighter {what}".encode()).digest()[:8], signed=True)
-            with self._engine.connect().execution_options(isolation_level="AUTOCOMMIT") as run:
-                had = bool(run.scalar(sa.select(sa.func.pg_try_advisory_lock(number))))
+            with self._waited(self._connected) as run:
+                with self._meant():
+                    had = bool(run.scalar(sa.select(sa.func.pg_try_advisory_lock(number))))
                 try:
                     yield had
                 finally:
-                    run.execute(sa.select(sa.func.pg_advisory_unlock(number)))
+                    with suppress(sa.exc.DBAPIError):  # who lost the connection lost the lock with it
+                        run.execute(sa.select(sa.func.pg_advisory_unlock(number)))
             return
         with Path(f"{self._engine.url.database}.{what}.lock").open("w") as file:
             try:
@@ -284,6 +286,10 @@ class Database:
                 yield False
             else:
                 yield True
+
+    def _connected(self) -> sa.Connection:
+        with self._meant():
+            return self._engine.connect().execution_options(isolation_level="AUTOCOMMIT")
 
     def _bring_up(self) -> None:
         """Make the tables, or bring them to the newest schema; of several processes one does and the others wait.

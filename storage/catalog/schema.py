@@ -48,7 +48,7 @@ def version_of(run: sa.Connection) -> str | None:
     """
     inspector = sa.inspect(run)
     if inspector.has_table(tables.VERSION_TABLE):
-        found = run.scalar(sa.select(tables.version.c.version_num))
+        found: str | None = run.scalar(sa.select(tables.version.c.version_num))
         if found is None or not _NUMBER.fullmatch(found):
             raise NoSchema(f"it says no version, but {found!r}")
         return found
