@@ -71,7 +71,7 @@ class Database:
         self._opened: tuple[int, int] | None = None
         self._opening = threading.RLock()
         try:
-            self._waited(self._open)
+            self.again(self._open)
         except schema.UnknownSchema as error:
             self.close()
             raise ConfigError(f"catalog.url: {self._place} {error}") from error
@@ -121,7 +121,7 @@ class Database:
     def _begun(self, first: sa.Executable | None = None, *, again: bool = False) -> Iterator[sa.Connection]:
         with self._meant():
             begin = partial(self._begin, first)
-            run = self._waited(begin) if again else begin()
+            run = self.again(begin) if again else begin()
             with run, run.get_transaction() or run.begin():
                 yield run
 
@@ -161,7 +161,9 @@ class Database:
             said = " ".join(str(error.orig).split())
             code = getattr(error.orig, "sqlite_errorname", None) or getattr(error.orig, "sqlstate", None) or ""
             # Without a code Python says that what is stored as text is none.
-            if self._is_damage(code) or (self.file is not None and not code and type(error) is sa.exc.OperationalError):
+            if _is_damage(code, self.file) or (
+                self.file is not None and not code and type(error) is sa.exc.OperationalError
+            ):
                 raise Damaged(f"the catalogue at {self._place} is damaged: {said}") from error
             # PostgreSQL's driver gives no code where the URL has an option it does not know.
             unknown = not code and isinstance(error, sa.exc.ProgrammingError) and self._engine.name == "postgresql"
@@ -177,15 +179,8 @@ class Database:
                 raise StoreUnavailable(f"the catalogue at {self._place} does not answer: {said}") from error
             raise
 
-    def _is_damage(self, code: str) -> bool:
-        if self.file is None:
-            return code in _LACKS
-        if code == "SQLITE_READONLY":  # so says a damaged head of a file that may be written
-            return self.file.is_writable
-        return code.startswith(_BROKEN) and (code != "SQLITE_NOTADB" or self.file.is_named_so)
-
-    def _waited(self, call: Callable[[], T]) -> T:
-        """Return what a call returns, tried again after pauses that grow while the database is away, and tell of it."""
+    def again(self, call: Callable[[], T]) -> T:
+        """Return what a call returns that may be made twice, made again while the database is away; tell of that."""
         began, pause_s = time.monotonic(), _FIRST_S
         told = False
         while True:
@@ -205,17 +200,13 @@ class Database:
                     self._saw(f"the catalogue at {self._place} answers again")
                 return found
 
-    def again(self, call: Callable[[], T]) -> T:
-        """Return what a call returns that may be made twice, made again while the database is away, if that ends."""
-        return self._waited(call)
-
     def _look_after(self) -> None:
         """Open the database again where its file was removed or another one put in its place."""
         if self.file is not None and self.file.identity != self._opened:
             with self._opening:
                 if self.file.identity != self._opened:
                     self._engine.dispose()
-                    self._waited(self._open)
+                    self.again(self._open)
 
     def _open(self) -> None:
         """Make the tables, bring them up or make them anew, until they are those of this version."""
@@ -270,7 +261,7 @@ class Database:
         """
         if self._engine.name != "sqlite":
             number = int.from_bytes(hashlib.sha256(f"lamplighter {what}".encode()).digest()[:8], signed=True)
-            with self._waited(self._connected) as run:
+            with self.again(self._connected) as run:
                 with self._meant():
                     had = bool(run.scalar(sa.select(sa.func.pg_try_advisory_lock(number))))
                 try:
@@ -304,6 +295,15 @@ class Database:
             elif found != tables.NEWEST:
                 told = lambda line: self._saw(f"the catalogue at {self._place} {line}")  # noqa: E731 - one line
                 self._read_back(self, run, schema.upgrade(run, found, saw=told))
+
+
+def _is_damage(code: str, file: SqliteFile | None) -> bool:
+    """Tell whether what a database says by this code is that it is damaged, or lacks what each of ours has."""
+    if file is None:
+        return code in _LACKS
+    if code == "SQLITE_READONLY":  # so says a damaged head of a file that may be written
+        return file.is_writable
+    return code.startswith(_BROKEN) and (code != "SQLITE_NOTADB" or file.is_named_so)
 
 
 def _is_refusal(said: str) -> bool:
