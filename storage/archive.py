@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
@@ -137,6 +137,14 @@ class Batch:
 
 
 @dataclass(frozen=True, slots=True)
+class Arrears:
+    """That a run takes clips in of these cameras (none named: of any), of which the catalogue may not know yet."""
+
+    run: str
+    cameras: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Identity:
     """What one of the logs of a bucket is called for ever: the origin of its checkpoints."""
 
@@ -207,6 +215,7 @@ class Archive:
         self.removals = Shelf(store, Removal, "forgetting", name=lambda one: one.id)
         self.tombstones = Shelf(store, Tombstone, "forgotten", name=lambda one: f"{one.camera}/{one.day}/{one.digest}")
         self.entries = Shelf(store, Batch, "entries", name=lambda batch: f"{batch.log}/{batch.first:012d}")
+        self.behind = Shelf(store, Arrears, "behind", name=lambda one: one.run)
         self.logs = Shelf(store, Identity, "logs", name=lambda one: f"{one.log}")
         self._of_the_neighbourhood(store)
 
@@ -229,11 +238,13 @@ class Archive:
         """All kinds of documents."""
         return [shelf for shelf in vars(self).values() if isinstance(shelf, Shelf)]
 
-    def to_rename(self, request: str = "", *, passing: bool = False) -> Iterator[Delivery]:
+    def to_rename(
+        self, request: str = "", *, passing: Callable[[str, DamagedDocument], object] | None = None
+    ) -> Iterator[Delivery]:
         """Yield what earlier versions released under names that tell the clip, for one request or for all.
 
         They wrote one record, which the one who asked may read; it is returned as the delivery it stands for. Raises
-        DamagedDocument for a record that cannot be read, unless those are to be passed over.
+        DamagedDocument for a record that cannot be read, unless `passing` is to be told of those.
         """
         for name in self.records.names(f"{request}/" if request else ""):
             key = self.records.key(name)
@@ -243,10 +254,11 @@ class Archive:
                 continue
             try:
                 self.records.read(key, data)
-            except DamagedDocument:
-                if passing:
-                    continue
-                raise
+            except DamagedDocument as error:
+                if passing is None:
+                    raise
+                passing(key, error)
+                continue
             if SCHEMA not in json.loads(data):
                 yield self.deliveries.read(key, data)
 

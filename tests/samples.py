@@ -40,7 +40,7 @@ from pipeline.people import Agency, Person
 from pipeline.retention import Ground, Plan, Removal, Tombstone
 from pipeline.roster import Roster
 from pipeline.span import NS, Span, parse_iso
-from storage.archive import Aside, Batch, Identity, Ingested, Learnt, Mark, clip_name, released_key, short
+from storage.archive import Arrears, Aside, Batch, Identity, Ingested, Learnt, Mark, clip_name, released_key, short
 from storage.chain import GENESIS, Entry
 
 NOON = parse_iso("2026-03-01T12:00:00Z")
@@ -309,6 +309,7 @@ DOCUMENTS: dict[str, tuple[Any, str]] = {
         Batch(LogName.OPEN, 512, (Leaf("ab" * 32, "cd" * 32, "{}"),)),
         "entries/open/000000000512.json",
     ),
+    "behind": (Arrears("1f" * 8, ("cam-1", "cam-2")), f"behind/{'1f' * 8}.json"),
     "logs": (Identity(LogName.KEPT, "lamplighter-1f/kept"), "logs/kept.json"),
 }
 """One document of each kind by its shelf, and what its key begins with."""

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import math
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import AbstractContextManager, suppress
+from contextlib import AbstractContextManager, ExitStack, suppress
 from itertools import chain
 from types import TracebackType
 from typing import Generic, Never, TypeVar
@@ -16,6 +16,7 @@ from lamplighter.desk.holdings import Holdings
 from lamplighter.desk.tally import Saw, Tally, tallied
 from pipeline.errors import StoreUnavailable
 from storage.archive import Aside, Ingested, short
+from storage.catalog.arrears import Mark
 from workers.batch import run
 from workers.ingest import Context
 from workers.receipt import Job, Outcome, Receipt, Work
@@ -25,6 +26,7 @@ T = TypeVar("T")
 J = TypeVar("J", bound=Job)
 R = TypeVar("R")
 _BATCH = 200  # clips the catalogue learns of in one transaction
+_BEHIND_S = 0.5  # at most, before the catalogue is told of what is done; with what that takes it is a second
 _SIGNED, _SIGNED_S = 1000, 60.0  # clips in one line of the log at most, and how long one waits for it
 _AGAIN_S = 5.0  # after which a store or catalogue that was away is tried again
 
@@ -72,7 +74,9 @@ class Books(AbstractContextManager["Books[T]"], Generic[T]):
     action: what the log calls it, `note` what it says besides. accounts: whether every clip that was set aside gets an
     account in the store, or only one that met a bug; it is removed once they come in. cleared: given the sources of
     each batch that is written, so that what was needed only until then can go. most: receipts after which a batch is
-    written; every_s: seconds after which one is. `add` may be called from any thread, all else from one.
+    written; every_s: seconds after which one is. While the block lasts a thread writes what is due, and a mark in the
+    bucket says that the catalogue may be behind, of `cameras` or of any; it goes once all is written. Any thread may
+    call.
     """
 
     def __init__(
@@ -84,7 +88,8 @@ class Books(AbstractContextManager["Books[T]"], Generic[T]):
         accounts: bool = True,
         cleared: Callable[[Sequence[T]], None] = lambda _: None,
         most: int = _BATCH,
-        every_s: float = math.inf,
+        every_s: float = _BEHIND_S,
+        cameras: Iterable[str] | None = None,
     ) -> None:
         self._holdings, self._action, self._cleared = holdings, action, cleared
         self._note, self._most, self._every_s = note, most, every_s
@@ -94,6 +99,10 @@ class Books(AbstractContextManager["Books[T]"], Generic[T]):
         self._bugs: Counter[str] = Counter()
         self._ids: list[str] = []
         self._away = False
+        self._cameras, self._block = cameras, ExitStack()
+        self._mark: Mark | None = None
+        self._writing, self._over = threading.RLock(), threading.Event()
+        self._met: BaseException | None = None
         now = time.monotonic()
         self._next, self._next_line = now + every_s, now + _SIGNED_S
 
@@ -101,8 +110,35 @@ class Books(AbstractContextManager["Books[T]"], Generic[T]):
         """Take up what came of one clip."""
         self._pending.append((receipt, source))
 
+    def __enter__(self) -> Books[T]:
+        """Lay the mark, and write from now on what is due."""
+        self._mark = self._block.enter_context(self._holdings.catalog.marked(self._cameras))
+        writes = threading.Thread(target=self._keep, name="books", daemon=True)
+        writes.start()
+        self._block.callback(writes.join)
+        self._block.callback(self._over.set)
+        return self
+
+    def _keep(self) -> None:
+        while not self._over.wait(_BEHIND_S / 2):
+            try:
+                self.flush()
+            except BaseException as error:  # noqa: BLE001 - a thread's error must not vanish with it
+                self._met = error
+                return
+
     def flush(self) -> None:
         """Write what is due. A store or catalogue that is away is tried again later."""
+        if self._met is not None:
+            raise self._met
+        # Who writes may be waiting for a catalogue that is away; nobody else has to.
+        if self._writing.acquire(blocking=False):
+            try:
+                self._flush()
+            finally:
+                self._writing.release()
+
+    def _flush(self) -> None:
         now = time.monotonic()
         due = now >= self._next or (len(self._pending) >= self._most and not self._away)
         if not due or not (self._pending or self._counts):
@@ -112,6 +148,8 @@ class Books(AbstractContextManager["Books[T]"], Generic[T]):
             if len(self._ids) >= _SIGNED or now >= self._next_line:
                 self._sign()
             self._away, self._next = False, time.monotonic() + self._every_s
+            if self._mark is not None:
+                self._mark.keep()
         except StoreUnavailable:
             self._away, self._next = True, time.monotonic() + _AGAIN_S
 
@@ -119,8 +157,11 @@ class Books(AbstractContextManager["Books[T]"], Generic[T]):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Write the rest. When the run ended because the store is away, that is what it says, whatever this meets."""
-        with suppress(*([StoreUnavailable] if isinstance(error, StoreUnavailable) else [])):
-            self._write()
+        self._over.set()
+        with self._block, suppress(*([StoreUnavailable] if isinstance(error, StoreUnavailable) else [])), self._writing:
+            self._holdings.catalog.again(self._write)
+            if self._mark is not None:
+                self._mark.clear()
             self._sign()
 
     def _write(self) -> None:

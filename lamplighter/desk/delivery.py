@@ -46,7 +46,7 @@ _ON_THEIR_WORD = {Standing.SHARED.value, Standing.ALWAYS.value}
 
 def deliver(holdings: Holdings, request: Request, *, saw: Saw) -> Tally:
     """Cut aside every clip its owner lets out, and release what is due; see Desk.deliver."""
-    if next(holdings.archive.to_rename(request.id, passing=True), None) is not None:
+    if next(holdings.archive.to_rename(request.id, passing=lambda *_: None), None) is not None:
         raise Conflict(
             f"an earlier version released clips for request {request.id} under names that tell whose they are; "
             "bring them over first (lamplighter case upgrade)"

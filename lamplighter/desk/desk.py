@@ -19,7 +19,7 @@ from lamplighter.desk.workshop import Workshop
 from lamplighter.settings import Settings
 from pipeline.actor import Actor
 from pipeline.clip import Camera, Clip
-from pipeline.errors import NotFound
+from pipeline.errors import DamagedDocument, NotFound
 from pipeline.span import Span
 from storage.archive import Ingested
 
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from lamplighter.desk.habits import Known
     from pipeline.activity import Activity
     from pipeline.detection.layers import Resolved
+    from storage.catalog.compare import Compared
     from workers.ingest import Context
     from workers.receipt import Work
     from workers.sources import IngestJob
@@ -198,8 +199,13 @@ class Desk(Workshop):
     # The books
 
     @operation
-    def rebuild(self) -> dict[str, int]:
-        """Read the catalogue back from the bucket; return the rows by table."""
-        counts = self._holdings.catalog.rebuild()
+    def rebuild(self, *, unread: Callable[[str, DamagedDocument], object] | None = None) -> dict[str, int]:
+        """Read the catalogue back from the bucket; return the rows by table. `unread` is told what cannot be read."""
+        counts = self._holdings.catalog.rebuild(unread=unread)
         self._holdings.log("catalogue rebuilt", "catalogue", json.dumps(counts, sort_keys=True))
         return counts
+
+    @operation
+    def check_catalog(self) -> Compared:
+        """Compare the catalogue with the bucket, row by row; it changes nothing."""
+        return self._holdings.catalog.check()

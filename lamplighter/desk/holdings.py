@@ -86,7 +86,7 @@ def opened(settings: Settings, actor: Actor) -> Iterator[Holdings]:
     objects.ensure_bucket()
     archive = Archive(objects)
     archive.remembered = remembered_of(settings, archive)
-    catalog = Catalog(settings.catalog_url, archive)
+    catalog = Catalog(settings.catalog_url, archive, patience_s=settings.batch.store_patience_s)
     try:
         yield Holdings(settings, store, archive, catalog, actor)
     finally:

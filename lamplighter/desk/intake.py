@@ -45,7 +45,7 @@ def ingest(holdings: Holdings, where: Sequence[str], *, camera: str | None, aler
 def _taken(
     holdings: Holdings, jobs: Sequence[IngestJob], refused: Iterable[Receipt[IngestJob, Never]], saw: Saw
 ) -> Tally:
-    with Books[None](holdings, "clips ingested") as books:
+    with Books[None](holdings, "clips ingested", cameras={job.camera for job in jobs}) as books:
 
         def enter(receipt: Receipt[IngestJob, Ingested | None]) -> None:
             books.add(receipt)
@@ -75,7 +75,14 @@ def remeasure(holdings: Holdings, camera: str | None, *, everything: bool, saw: 
                 holdings.archive.store.delete(old.activity)
 
     # A clip that cannot be measured again is in the store all the same: it gets no account, unless it met a bug.
-    books = Books(holdings, "clips remeasured", note=f"by {version}", accounts=False, cleared=delete_old)
+    books = Books(
+        holdings,
+        "clips remeasured",
+        note=f"by {version}",
+        accounts=False,
+        cleared=delete_old,
+        cameras={job.known.clip.camera for job in jobs},
+    )
     anew: set[str] = set()
 
     def enter(receipt: Receipt[RemeasureJob, Ingested]) -> None:

@@ -129,6 +129,7 @@ MAY: Final[Mapping[str, frozenset[Role]]] = {
     "confirm_incident": frozenset({Role.OFFICER, Role.REVIEWER}),
     # The books
     "rebuild": _OPERATOR,
+    "check_catalog": frozenset({Role.OPERATOR, Role.AUDITOR}),
     "log_checkpoint": frozenset({Role.OPERATOR, Role.AUDITOR}),
     "log_prove": frozenset({Role.OPERATOR, Role.AUDITOR}),
     "log_consistency": frozenset({Role.OPERATOR, Role.AUDITOR}),
@@ -178,6 +179,7 @@ _SAID: Final[Mapping[str, str]] = {
     "learn": "let habits be learnt",
     "bounce": "tell of letters that came back",
     "by_link": "answer by a link",
+    "check_catalog": "check the catalogue",
     "rounds": "go the rounds",
     "transparency": "publish the public page",
     "check_transparency": "check a public page",

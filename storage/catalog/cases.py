@@ -26,8 +26,8 @@ from storage.catalog import held, tables
 from storage.catalog.audit import Line
 from storage.catalog.database import upsert
 from storage.catalog.deliveries import Deliveries
-from storage.catalog.documents import Row
 from storage.catalog.people import People
+from storage.catalog.refill import Source, on
 from storage.catalog.rows import request_row
 from storage.shelf import Shelf
 
@@ -273,7 +273,7 @@ class Cases(People, Deliveries):
 
     # Rows
 
-    def sources(self) -> dict[str, tuple[Iterable[Any], Callable[[Any], Row]]]:
+    def sources(self) -> dict[str, Source]:
         """Return for each table of cases the bucket's documents, read when they are asked for, and their rows."""
         archive = self._archive
 
@@ -282,11 +282,9 @@ class Cases(People, Deliveries):
             "steps": archive.steps, "decisions": archive.decisions, "orders": archive.orders,
             "usage": archive.usage,
         }  # fmt: skip
-        found: dict[str, tuple[Iterable[Any], Callable[[Any], Row]]] = {
-            name: (shelf.all(), partial(self._row, name)) for name, shelf in shelves.items()
-        }
-        found["letters"] = (archive.letters.all(), self.outbox.row)
-        return found | {"links": (archive.letters.all(), self.outbox.link_row)}
+        found: dict[str, Source] = {name: (on(shelf), partial(self._row, name)) for name, shelf in shelves.items()}
+        found["letters"] = (on(archive.letters), self.outbox.row)
+        return found | {"links": (on(archive.letters), self.outbox.link_row)}
 
 
 def _again(make: Callable[[Life], Step], life: Life, missed: Sequence[Step]) -> Step | None:

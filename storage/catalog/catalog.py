@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import AbstractContextManager
-from itertools import chain, islice
+from itertools import islice
 from operator import itemgetter
 from types import MappingProxyType
 from typing import Any, Final, TypeVar
@@ -16,16 +16,19 @@ from typing import Any, Final, TypeVar
 import sqlalchemy as sa
 
 from pipeline.case.area import Area
-from pipeline.case.delivery import Delivery
 from pipeline.clip import Camera, Clip, Owner, Transfer
 from pipeline.span import Span
 from pipeline.text import shown
 from storage.archive import Archive, Ingested
 from storage.catalog import audit, held, search, tables
+from storage.catalog.arrears import CatchingUp, Mark, lengthen, marked
 from storage.catalog.cases import Cases
+from storage.catalog.compare import Compared, compare
 from storage.catalog.database import Database, upsert
 from storage.catalog.logs import Logs
 from storage.catalog.passes import Passes
+from storage.catalog.readback import ReadBack
+from storage.catalog.refill import Unread
 from storage.catalog.removals import Removals
 from storage.catalog.rows import (
     CAMERA,
@@ -35,7 +38,6 @@ from storage.catalog.rows import (
     camera_row,
     clip_row,
     events_row,
-    mark_row,
     read_camera,
     read_clip,
     read_events,
@@ -55,17 +57,29 @@ class Catalog:
     """The index of one fleet. Every method is one transaction; what it writes is in the bucket first.
 
     Threads may share one. A catalogue of an earlier version is brought to this one's when it is opened, and `saw` is
-    told so in one line, which names the backup of an SQLite file. Raises ConfigError for a database that cannot be
-    used, such as one of a newer version, StoreUnavailable when it does not answer; neither tells a password.
+    told so in one line, which names the backup of an SQLite file. One that was lost is filled from the bucket, one that
+    is damaged is laid aside and made anew, and one that a killed run left behind is brought up to the bucket; `saw` is
+    told of each, and of documents that cannot be read. One that is away is waited for, for `patience_s` seconds.
+    Raises ConfigError for a database that cannot be used, such as one of a newer version, StoreUnavailable when it does
+    not answer; neither tells a password.
     """
 
-    def __init__(self, url: str, archive: Archive, *, saw: Callable[[str], object] = _warn) -> None:
-        self._archive = archive
-        self._database = Database(url, read_back=self._brought_up, saw=saw)
+    def __init__(
+        self, url: str, archive: Archive, *, saw: Callable[[str], object] = _warn, patience_s: float = 0.0
+    ) -> None:
+        self._archive, self._saw = archive, saw
+        self._origin = ReadBack(archive, saw)
+        self._database = Database(url, read_back=self._origin.brought_up, saw=saw, patience_s=patience_s)
+        self._behind = CatchingUp(self._database, archive, self._origin.sources(self._database))
         self.cases = Cases(self._database, archive)
         self.logs = Logs(self._database, archive)
         self.passes = Passes(self._database)
         self.removals = Removals(self._database, archive)
+        try:
+            self.catch_up()
+        except BaseException:
+            self.close()
+            raise
 
     def alone(self, what: str) -> AbstractContextManager[bool]:
         """Tell whether this process alone does something over this catalogue, and keep others from it meanwhile."""
@@ -90,7 +104,7 @@ class Catalog:
         """
         name: Callable[[Owner], str] = lambda owner: owner.id  # noqa: E731 - a place in the shelf
         return self._put(
-            tables.owners, self._archive.owners, owners, name=name, row=self._owner_row, settle=settle, log=log
+            tables.owners, self._archive.owners, owners, name=name, row=self._origin.owner_row, settle=settle, log=log
         )
 
     def owners(self) -> list[Owner]:
@@ -147,10 +161,9 @@ class Catalog:
     def put_clips(self, clips: Iterable[Ingested], *, marks: Mapping[str, str] = NO_MARKS) -> None:
         """Index clips whose records are in the bucket, and the `marks` of their files with the ids of the clips."""
         rows = [clip_row(ingested) for ingested in clips]
-        longest_ns = max((row["end_ns"] - row["start_ns"] for row in rows), default=0)
-        with self._database.transaction() as run:
+        with self._database.turn() as run:
             # Before the clips: a reader that does not know of a long clip yet must not find it missing.
-            run.execute(tables.turn.update().where(tables.turn.c.longest_ns < longest_ns).values(longest_ns=longest_ns))
+            lengthen(run, rows)
             upsert(run, tables.clips, rows)
             upsert(run, tables.marks, [{"mark": mark, "clip": clip} for mark, clip in marks.items()])
 
@@ -209,7 +222,7 @@ class Catalog:
     def keep_events(self, found: Iterable[tuple[Clip, KeptEvents]]) -> None:
         """Keep the events of these clips, in place of what was kept of them before."""
         rows = [events_row(clip, kept) for clip, kept in found]
-        with self._database.transaction() as run:
+        with self._database.turn() as run:
             upsert(run, tables.kept_events, rows)
 
     def kept_events(self, area: Area, span: Span) -> dict[str, KeptEvents]:
@@ -218,42 +231,31 @@ class Catalog:
             rows = run.execute(search.events(area, span)).all()
         return {clip: kept for clip, document in rows if (kept := read_events(document))}
 
-    def rebuild(self) -> dict[str, int]:
-        """Empty every table and read it back from the bucket, in one transaction; return the rows by table."""
+    def marked(self, cameras: Iterable[str] | None = None) -> AbstractContextManager[Mark]:
+        """Let the bucket say that a run writes records, of these cameras or of any, that are to be put here later."""
+        return marked(self._database, self._archive, cameras)
+
+    def catch_up(self) -> int:
+        """Read what killed runs wrote that this catalogue was not told of; return how many records that were."""
+        return self._behind.catch_up(saw=self._saw, unread=self._origin.unread)
+
+    def again(self, call: Callable[[], T]) -> T:
+        """Return what a call returns that may be made twice, made again while this catalogue is away, if that ends."""
+        return self._database.again(call)
+
+    def rebuild(self, *, unread: Unread | None = None) -> dict[str, int]:
+        """Empty every table and read it back from the bucket, in one transaction; return the rows by table.
+
+        Who is killed meanwhile leaves all as it was. A document that cannot be read costs itself: `unread` is told.
+        """
         with self._database.turn() as run:
-            counts = self._read_back(run, {*self._sources(), "entries"})
+            counts = self._origin.read_back(self._database, run, None, unread or self._origin.unread)
             run.execute(tables.kept_events.delete())
-            run.execute(tables.turn.update().values(longest_ns=search.longest()))
         return counts
 
-    def _brought_up(self, database: Database, run: sa.Connection, names: set[str]) -> None:
-        self._database = database  # it is still being opened
-        self._read_back(run, names)
-
-    def _read_back(self, run: sa.Connection, names: set[str]) -> dict[str, int]:
-        """Empty the tables of these names and fill them from the bucket; return their rows."""
-        counts = {}
-        for name, (documents, row) in self._sources().items():
-            if name in names:
-                table = tables.meta.tables[name]
-                run.execute(table.delete())
-                upsert(run, table, [row(document) for document in documents])
-                counts[name] = run.scalar(sa.select(sa.func.count()).select_from(table)) or 0
-        if "entries" in names:
-            counts["entries"] = audit.read_back(run, self._archive)
-        return counts
-
-    def _sources(self) -> dict[str, tuple[Iterable[Any], Callable[[Any], dict[str, Any]]]]:
-        """Return for each table the bucket's documents, which are read when they are asked for, and their rows."""
-        archive = self._archive
-        return {
-            "owners": (archive.owners.all(), self._owner_row),
-            "cameras": (archive.cameras.all(), camera_row),
-            "clips": (archive.clips.all(), clip_row),
-            "marks": (archive.sources.all(), mark_row),
-            "deliveries": (chain(archive.to_rename(), archive.deliveries.all()), self._delivery_row),
-            **Cases(self._database, archive).sources(),
-        }
+    def check(self) -> Compared:
+        """Compare every row with the bucket; see storage.catalog.compare."""
+        return compare(self._database, self._archive, self._origin.sources(self._database))
 
     def _put(
         self,
@@ -293,10 +295,3 @@ class Catalog:
                 )
             written += settled
         return written
-
-    def _owner_row(self, owner: Owner) -> dict[str, Any]:
-        return {"id": owner.id, "document": self._archive.owners.dump(owner)}
-
-    def _delivery_row(self, delivery: Delivery) -> dict[str, Any]:
-        text = self._archive.deliveries.dump(delivery)
-        return {"request": delivery.request, "cut": delivery.cut, "document": text}

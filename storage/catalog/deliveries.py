@@ -62,7 +62,7 @@ class Deliveries(Documents):
 
     def put_deliveries(self, deliveries: Iterable[Delivery]) -> None:
         """Index deliveries whose accounts are in the bucket."""
-        with self._database.transaction() as run:
+        with self._database.turn() as run:
             upsert(run, tables.deliveries, [self._row("deliveries", delivery) for delivery in deliveries])
 
     def deliveries(self, request: str) -> list[Delivery]:

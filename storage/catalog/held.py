@@ -74,6 +74,7 @@ NOT_HELD: Final[Mapping[str, str]] = {
     "refusals": "counted in the open log, by `request refused`",
     "quarters": "held by the entry `quarter counted`",
     "removals": "only while it is under way; the log line of its clips is written with its decision",
+    "behind": "only while a run takes clips in, or was killed; nothing but a reading of records follows from it",
     "tombstones": "held by the entries of what expired or was forgotten, and compared with them",
     "untold": "an alert on its way; nothing but a message to the owner follows from it",
     "told": "an account of what an owner was told, for a month",

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import count
 from typing import TypeVar
 
 import sqlalchemy as sa
@@ -32,9 +33,34 @@ class Logs:
         self._database, self._archive = database, archive
 
     def append(self, *lines: Line) -> list[Logged]:
-        """Append lines, in the bucket before the transaction ends; return them in their places."""
-        with self._database.turn() as run:
-            return audit.append(run, self._archive, *lines)
+        """Append lines, in the bucket before the transaction ends; return them in their places.
+
+        A database that goes away meanwhile is waited for, and what stands in the bucket by then is not written again.
+        """
+        tries = count()
+
+        def append() -> list[Logged]:
+            again = next(tries) > 0
+            with self._database.turn() as run:
+                there = self._there(run, lines) if again else {}
+                fresh = iter(audit.append(run, self._archive, *(one for one in lines if one.entry.text not in there)))
+                return [there.get(one.entry.text) or next(fresh) for one in _by_log(lines)]
+
+        return self._database.again(append)
+
+    def _there(self, run: sa.Connection, lines: Sequence[Line]) -> dict[str, Logged]:
+        """Return which of these lines the logs end with, by what they say."""
+        wanted, found = {line.entry.text for line in lines}, dict[str, Logged]()
+        since_ns = min((line.at_ns for line in lines), default=0)
+        for name in LogName:
+            size = audit.next_index(run, self._archive, name)
+            for index, leaf in Log(self._archive, name).backwards(size):
+                entry = leaf.readable
+                if entry is not None and entry.at_ns < since_ns:
+                    break
+                if entry is not None and entry.text in wanted:
+                    found[entry.text] = Logged(name, index, entry)
+        return found
 
     def append_with(self, line: Line, write: Callable[[], object]) -> Logged:
         """Append a line and write what it vouches for, in one turn: who takes a turn to look sees both or neither."""
@@ -214,6 +240,11 @@ class Logs:
                 self._archive.chain.remove(f"{index:012d}")
             audit.index_batch(run, audit.erased(name, index, leaf))
         return logged
+
+
+def _by_log(lines: Sequence[Line]) -> list[Line]:
+    """Return lines in the order in which they are written: a log after the other."""
+    return [line for name in LogName for line in lines if line.log is name]
 
 
 def _missing(name: LogName, index: int) -> NotFound:

@@ -64,7 +64,7 @@ class Outbox:
 
     def index(self, letters: Iterable[Letter]) -> None:
         """Let the catalogue know of letters that were marked."""
-        with self._database.transaction() as run:
+        with self._database.turn() as run:
             upsert(run, tables.letters, [self.row(letter) for letter in letters])
 
     def read(self, letter: Letter) -> Letter:

@@ -5,6 +5,7 @@ Catalogues older than those steps say no version; they are recognised by their t
 
 from __future__ import annotations
 
+import re
 import sqlite3
 import threading
 from collections.abc import Callable, Collection, Iterator, Mapping
@@ -26,9 +27,9 @@ _MIGRATIONS = Path(__file__).parent / "migrations"
 # What every catalogue had, before and since there are versions.
 _FIRST = {"turn", "cameras", "clips", "requests", "decisions", "deliveries", "audit"}
 
+_NUMBER = re.compile(r"\d{4}")
 _STRANGE = (
-    "holds tables that no version of Lamplighter made; name another database "
-    "(`lamplighter catalog rebuild` fills an empty one from the bucket)"
+    "holds tables that no version of Lamplighter made; name another database (an empty one is filled from the bucket)"
 )
 
 
@@ -36,14 +37,21 @@ class UnknownSchema(Exception):  # noqa: N818 - becomes a ConfigError where the 
     """A database holds tables of a newer version or of another program."""
 
 
+class NoSchema(Exception):  # noqa: N818 - becomes a damaged catalogue where the database's name is known
+    """A database that was a catalogue does not say any more which version it has."""
+
+
 def version_of(run: sa.Connection) -> str | None:
     """Return the number of the schema a database has, None where it has none of our tables.
 
-    Raises UnknownSchema for tables that are not ours.
+    Raises UnknownSchema for tables that are not ours, NoSchema for ours without a number.
     """
     inspector = sa.inspect(run)
     if inspector.has_table(tables.VERSION_TABLE):
-        return run.scalar(sa.select(tables.version.c.version_num))
+        found: str | None = run.scalar(sa.select(tables.version.c.version_num))
+        if found is None or not _NUMBER.fullmatch(found):
+            raise NoSchema(f"it says no version, but {found!r}")
+        return found
     names = set(inspector.get_table_names())
     if not names & (_FIRST | set(tables.meta.tables)):
         return None
@@ -91,6 +99,41 @@ def create(run: sa.Connection) -> None:
     run.execute(tables.turn.insert().values(id=1, n=0))
 
 
+def says_version(run: sa.Connection) -> bool:
+    """Tell whether a database says that it has the newest schema."""
+    try:
+        return version_of(run) == tables.NEWEST
+    except NoSchema:
+        return False
+
+
+def lacks(run: sa.Connection) -> str:
+    """Return a table or column of the newest schema that a database has not, "" where it has all."""
+    if run.dialect.name == "sqlite":
+        query = "SELECT m.name, p.name FROM sqlite_master m, pragma_table_info(m.name) p WHERE m.type = 'table'"
+    else:
+        query = (
+            "SELECT c.relname, a.attname FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid "
+            "WHERE pg_table_is_visible(c.oid) AND a.attnum > 0 AND NOT a.attisdropped"
+        )
+    found = {(str(table), str(column)) for table, column in run.exec_driver_sql(query)}
+    wanted = [(table.name, column.name) for table in tables.meta.sorted_tables for column in table.c]
+    missing = next((one for one in wanted if one not in found), None)
+    return "" if missing is None else ".".join(missing)
+
+
+def lay_aside(run: sa.Connection) -> str:
+    """Move what there is of our tables into a schema of their own in PostgreSQL; return its free name."""
+    inspector = sa.inspect(run)
+    there, schemas = set(inspector.get_table_names()), set(inspector.get_schema_names())
+    names = (f"catalog_damaged{f'_{number}' * (number > 1)}" for number in count(1))
+    name = next(name for name in names if name not in schemas)
+    run.execute(sa.schema.CreateSchema(name))
+    for table in sorted(there & set(tables.meta.tables)):
+        run.exec_driver_sql(f'ALTER TABLE "{table}" SET SCHEMA "{name}"')
+    return name
+
+
 def upgrade(run: sa.Connection, found: str, *, saw: Callable[[str], object]) -> set[str]:
     """Bring the tables from schema `found` to the newest one, after laying a backup beside an SQLite file.
 
@@ -110,7 +153,7 @@ def upgrade(run: sa.Connection, found: str, *, saw: Callable[[str], object]) -> 
     if found not in known:
         raise UnknownSchema(
             f"has schema {found} of a newer version, this one knows schemas up to {tables.NEWEST}; "
-            "update Lamplighter, or name another database (`lamplighter catalog rebuild` fills it from the bucket)"
+            "update Lamplighter, or name another database (an empty one is filled from the bucket)"
         )
     backup = f"; a backup lies in {_back_up(run, found)}" if run.dialect.name == "sqlite" else ""
     saw(f"is brought from schema {found} to {tables.NEWEST}{backup}")
@@ -137,8 +180,10 @@ def _back_up(run: sa.Connection, found: str) -> Path:
             source.backup(copy)
         draft.rename(backup)
     except (OSError, sqlite3.Error) as error:
+        if getattr(error, "sqlite_errorname", "").startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
+            raise sa.exc.DatabaseError("backup", None, error) from error
         raise ConfigError(
             f"catalog.url: no backup of {file} can be laid beside it ({error}); it is left as it was: make room there, "
-            "or name another database (`lamplighter catalog rebuild` fills it from the bucket)"
+            "or name another database (an empty one is filled from the bucket)"
         ) from error
     return backup

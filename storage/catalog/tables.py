@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
-NEWEST: Final = "0017"
+NEWEST: Final = "0014"
 meta: Final = sa.MetaData()
 
 

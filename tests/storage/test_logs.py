@@ -476,17 +476,17 @@ def test_who_is_killed_while_a_chain_is_carried_over_goes_on_where_it_was(tmp_pa
         folder = tmp_path / f"{at}"
         shutil.copytree(tmp_path / "chain", folder / "store")
         archive = open_archive(folder / "store")
-        catalog = Catalog(f"sqlite:///{folder / 'c.sqlite'}", archive)
         real = archive.store
         dying: Any = Dying(real, at, after=after)
         for one in (archive, *archive.shelves):
             setattr(one, "store" if one is archive else "_store", dying)
         try:
+            catalog = Catalog(f"sqlite:///{folder / 'c.sqlite'}", archive)  # which finds the chain, and carries it over
             catalog.logs.append(*lines(1))
+            catalog.close()
             ended = True
         except KeyboardInterrupt:
             ended = False
-        catalog.close()
         archive = Archive(real)
         catalog = Catalog(f"sqlite:///{folder / 'c.sqlite'}", archive)
         catalog.logs.append(*lines(1))

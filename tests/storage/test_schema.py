@@ -219,7 +219,7 @@ def test_without_a_backup_nothing_is_changed(tmp_path: Path, archive: Archive) -
 def _die(url: str, folder: str) -> None:
     """Open an old catalogue and end as a killed process does, after all steps and before they hold."""
     archive = open_archive(Path(folder))
-    archive.owners.all = lambda prefix="": os._exit(9)  # type: ignore[method-assign]  # noqa: ARG005
+    archive.owners.names = lambda prefix="": os._exit(9)  # type: ignore[method-assign]  # noqa: ARG005
     Catalog(url, archive)
 
 
