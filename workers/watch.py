@@ -10,7 +10,7 @@ import time
 from array import array
 from bisect import bisect_left
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Generic, Never, Protocol, TypeVar
 
@@ -18,6 +18,8 @@ import numpy as np
 
 from pipeline.errors import ConfigError, LamplighterError, StoreUnavailable
 from pipeline.media.origin import Naming
+from pipeline.media.whole import is_whole
+from pipeline.span import NS
 from storage.access import Credentials, StoreSettings
 from storage.location import Location
 from storage.s3 import S3Store
@@ -104,20 +106,38 @@ class _Found(Generic[F]):
     found: F = field(compare=False)
 
 
+@dataclass(frozen=True, slots=True)
+class _Changing:
+    """A file that may still be written to: its size and times, since when they are these (s, of a clock that never
+    goes back), and whether it was looked into since: then it does not say that it is whole.
+    """
+
+    facts: tuple[int, int, int]
+    since_s: float
+    judged: bool = False
+
+
+def _says_whole(path: str) -> bool:
+    try:
+        return is_whole(Path(path))
+    except OSError:  # its job will say so, once it lies still
+        return False
+
+
 class WatchedFolder:
     """A folder and all below it, by the rules of `workers.found`.
 
-    A file is taken when two looks found it with the same size and times, or at once when the last thing done to it
-    was no write: a file that was renamed into place (or whose times were set by a finished copy) has been changed
-    later than it was written.
+    A file is looked at closer when two looks found it with the same size and times, or at once when the last thing
+    done to it was no write: one that was renamed into place has been changed later than it was written. It is taken
+    when it says of itself that it is whole, or was left as it is for `still_s` seconds: an upload may stall.
     """
 
-    def __init__(self, folder: Path, naming: Naming) -> None:
+    def __init__(self, folder: Path, naming: Naming, *, still_s: float = 0.0) -> None:
         if not os.path.isdir(folder):  # noqa: PTH112 - which never raises
             raise ConfigError(f"{folder}: wanted a folder to watch, there is none; make it first")
         self._folder, self._naming, self._seen = folder, naming, _Seen()
-        self._changing: dict[str, tuple[int, int, int]] = {}
-        self._began_ns = time.time_ns()
+        self._changing: dict[str, _Changing] = {}
+        self._began_ns, self._still_s = time.time_ns(), still_s
         self.left = LeftOut()
 
     @property
@@ -142,7 +162,7 @@ class WatchedFolder:
         """See Watched: there are none."""
         return iter(())
 
-    def _fresh(self, before: dict[str, tuple[int, int, int]], left: LeftOut) -> Iterator[_Found[FileFound]]:
+    def _fresh(self, before: dict[str, _Changing], left: LeftOut) -> Iterator[_Found[FileFound]]:
         for file in files_below(str(self._folder), left):
             path = file.path
             try:
@@ -154,11 +174,27 @@ class WatchedFolder:
             if (path, version) in self._seen:
                 self._seen.keep(path, version)
                 continue
-            now = (facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns)
-            if before.get(path) == now or (facts.st_size and facts.st_ctime_ns > facts.st_mtime_ns):
-                yield _Found(max(facts.st_ctime_ns, self._began_ns), path, version, file)
-            else:
-                self._changing[path] = now
+            arrived_ns = self._arrived_ns(path, facts, before.get(path))
+            if arrived_ns is not None:
+                yield _Found(max(arrived_ns, self._began_ns), path, version, file)
+
+    def _arrived_ns(self, path: str, facts: os.stat_result, before: _Changing | None) -> int | None:
+        """Return when a file was there as a whole (ns since 1970); None while it may go on: then it is noted."""
+        now = (facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns)
+        same, still_ns = before is not None and before.facts == now, round(self._still_s * NS)
+        begun = before if before is not None and same else _Changing(now, time.monotonic())
+        if same or (facts.st_size and facts.st_ctime_ns > facts.st_mtime_ns):
+            # By the clock that may jump only what lay there before we looked for the first time.
+            if facts.st_ctime_ns <= self._began_ns - still_ns:
+                return facts.st_ctime_ns
+            if time.monotonic() - begun.since_s >= self._still_s:
+                return facts.st_ctime_ns + still_ns
+            if not begun.judged:
+                if _says_whole(path):
+                    return facts.st_ctime_ns
+                begun = replace(begun, judged=True)
+        self._changing[path] = begun
+        return None
 
     def _upload(self, found: _Found[FileFound]) -> New:
         return _upload(found.found.source(), self._naming, arrived_ns=found.written_ns)
@@ -209,10 +245,12 @@ class WatchedBucket:
         return _upload(source, self._naming, arrived_ns=found.written_ns)
 
 
-def open_watched(where: str, store: StoreSettings, naming: Naming) -> Watched:
-    """Watch a folder's path or s3://BUCKET/PREFIX. Raises ConfigError when it is neither."""
+def open_watched(where: str, store: StoreSettings, naming: Naming, *, still_s: float) -> Watched:
+    """Watch a folder's path or s3://BUCKET/PREFIX; see WatchedFolder. Raises ConfigError when it is neither."""
     location = Location.parse(where)
-    return WatchedBucket(location, store, naming) if location.bucket else WatchedFolder(Path(where), naming)
+    if location.bucket:
+        return WatchedBucket(location, store, naming)
+    return WatchedFolder(Path(where), naming, still_s=still_s)
 
 
 def _by_time(found: New) -> tuple[int, str]:

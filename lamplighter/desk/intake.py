@@ -51,7 +51,9 @@ def _taken(
             books.add(receipt)
             books.flush()
 
-        return carry_out(jobs, ingest_clip, holdings, saw=saw, enter=enter, refused=refused)
+        tally = carry_out(jobs, ingest_clip, holdings, saw=saw, enter=enter, refused=refused)
+    tally.replaced = books.replaced
+    return tally
 
 
 def remeasure(holdings: Holdings, camera: str | None, *, everything: bool, saw: Saw) -> Tally:

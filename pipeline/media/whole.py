@@ -15,7 +15,7 @@ _ASF_HEADER: Final = bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c")
 _ASF_FILE: Final = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
 _ASF_LIVE: Final = 1  # the flag of a file whose writer did not come back to its header
 _SEGMENT: Final = 0x18538067
-_TAIL: Final = 512  # bytes at the end that are not all zero in a file that was written to its end
+_TAIL: Final = 16  # bytes at the end that are not all zero in a file that was written to its end
 _PROGRAM_END: Final = bytes.fromhex("000001b9")
 _MOST_INDEX: Final = 64 << 20  # bytes of an index that are looked through
 
