@@ -332,9 +332,8 @@ def test_a_batch_whose_store_stays_away_says_so_and_the_next_one_does_the_rest(
 
 
 def test_what_was_taken_in_is_in_the_audit_log_before_the_run_is_over(
-    desk: Desk, films: Films, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    desk: Desk, films: Films, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr("lamplighter.desk.books._SIGNED_S", 0.0)
     put_film(films.still, tmp_path / "in", "ask-1")
     stop, early = threading.Event(), list[str]()
 
