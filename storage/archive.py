@@ -203,7 +203,6 @@ class Archive:
         )
         self.sources = Shelf(store, Mark, "sources", name=lambda mark: mark.source)
         self.aside = Shelf(store, Aside, "aside", name=lambda aside: short(aside.source), since=(as_it_is,) * 3)
-        self.runs = Shelf(store, Run, "runs", name=lambda run: run.id)
         self.learnt = Shelf(
             store, Learnt, "learnt", name=lambda one: f"{one.camera}/{_stamp(one.learnt_ns)}-{one.digest}"
         )
@@ -240,6 +239,13 @@ class Archive:
             store, Record, "cases", name=lambda one: f"{one.request}/{one.name}", since=(_untold, *(as_it_is,) * 3)
         )
         self.chain = Shelf(store, Link, "audit", name=lambda entry: f"{entry.seq:012d}")
+        self.entries = Shelf(store, Batch, "entries", name=lambda batch: f"{batch.log}/{batch.first:012d}")
+        self.logs = Shelf(store, Identity, "logs", name=lambda one: f"{one.log}")
+        self._of_the_work(store)
+        self._of_the_neighbourhood(store)
+
+    def _of_the_work(self, store: ObjectStore) -> None:
+        self.runs = Shelf(store, Run, "runs", name=lambda run: run.id)
         self.plans = Shelf(store, Plan, "plans", name=lambda plan: plan.owner)
         self.removals = Shelf(store, Removal, "forgetting", name=lambda one: one.id, since=(as_it_is,) * 2)
         self.tombstones = Shelf(
@@ -247,9 +253,6 @@ class Archive:
             name=lambda one: f"{one.camera}/{one.day}/{one.digest}",
             since=(as_it_is,) * 2,
         )
-        self.entries = Shelf(store, Batch, "entries", name=lambda batch: f"{batch.log}/{batch.first:012d}")
-        self.logs = Shelf(store, Identity, "logs", name=lambda one: f"{one.log}")
-        self._of_the_neighbourhood(store)
 
     def _of_the_neighbourhood(self, store: ObjectStore) -> None:
         self.refusals = Shelf(store, Refusal, "refusals", name=lambda one: one.id)

@@ -220,7 +220,9 @@ DOCUMENTS: dict[str, tuple[Any, str]] = {
     "sources": (Mark(short("/a/b.mp4"), "cam-1/x"), "sources/"),
     "aside": (Aside("/a/ü b.mp4", "bug", "KeyError", "Traceback", NOON, "ab" * 10, "/a/ü b.mp4", "cam-1"), "aside/"),
     "runs": (
-        Run("ab" * 10, "watch", "host", 7, NOON, NOON, ended=False, counts={"in": 3}, waits=(Wait("clips", "a", NOON),)),
+        Run(
+            "ab" * 10, "watch", "host", 7, NOON, NOON, ended=False, counts={"in": 3}, waits=(Wait("clips", "a", NOON),)
+        ),
         "runs/",
     ),
     "learnt": (

@@ -9,7 +9,7 @@ import queue
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -213,7 +213,8 @@ class Live(AbstractContextManager["Live"]):
     """One run of live ingest. Add what it watches, then `run` it; `saw` is called from several threads.
 
     `work` is what is done with each clip: `ingest`, or what a test puts in its place. given_up: lets the file of an
-    upload go that was dropped, once that is written down; gave_up: whether one was dropped by an earlier run.
+    upload go that was dropped, once that is written down; gave_up: whether one was dropped by an earlier run. known:
+    which files are in already, by their marks.
     """
 
     def __init__(
@@ -227,7 +228,9 @@ class Live(AbstractContextManager["Live"]):
         ray: ModuleType | None = None,
         given_up: Callable[[Callable[[], None]], None] = lambda released: released(),
         gave_up: Callable[[Upload], bool] = lambda _: False,
+        known: Callable[[Collection[str]], Collection[str]] = lambda _: (),
     ) -> None:
+        self._known = known
         self.settings, self.saw, self.given_up, self._gave_up = settings, saw, given_up, gave_up
         self.shards, self.met = Shards(context.store, settings, ray=ray), Streak()
         self.closed, self.ended, self.more = threading.Event(), threading.Event(), threading.Event()
@@ -258,7 +261,13 @@ class Live(AbstractContextManager["Live"]):
     def watch(self, watched: Watched) -> None:
         """Watch a folder or a bucket prefix."""
         self._sources.append(
-            Patrol(watched, self.enqueue, poll_s=self.settings.poll_s, stop=self.closed, fail=self.fail)
+            Patrol(
+                *(watched, self.enqueue),
+                poll_s=self.settings.poll_s,
+                stop=self.closed,
+                fail=self.fail,
+                known=self._known,
+            )
         )
 
     def record(

@@ -58,7 +58,12 @@ def retry(
 
 @aside_app.command("drop")
 def drop(
-    context: typer.Context, names: Names = None, *, station: Station = "", everything: All = False, as_json: Json = False
+    context: typer.Context,
+    names: Names = None,
+    *,
+    station: Station = "",
+    everything: All = False,
+    as_json: Json = False,
 ) -> None:
     """Remove accounts, and for good what the store keeps of their bytes; what lies where it was uploaded stays."""
     with desk_of(context) as desk:

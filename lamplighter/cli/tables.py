@@ -22,8 +22,8 @@ from workers.receipt import Outcome, Receipt
 if TYPE_CHECKING:
     from lamplighter.desk.cases import Row
     from lamplighter.desk.tally import Tally
-    from pipeline.retention import Removal
     from pipeline.case.released import Record
+    from pipeline.retention import Removal
 
 # A pipe has no width: the 80 columns it would get fold digests and paths that another program reads.
 out = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 200)

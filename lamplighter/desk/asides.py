@@ -98,9 +98,7 @@ def drop(holdings: Holdings, names: Collection[str], *, station: str, everything
     return chosen
 
 
-def _found(
-    holdings: Holdings, aside: Aside
-) -> tuple[list[IngestJob], list[Receipt[IngestJob, Never]]]:
+def _found(holdings: Holdings, aside: Aside) -> tuple[list[IngestJob], list[Receipt[IngestJob, Never]]]:
     """Return the job of what lies where an account says, or its refusal."""
     naming = naming_of(holdings.settings.ingest, Roster(holdings.catalog.cameras()), aside.camera or None)
     gone = IngestJob(aside.source, Location(aside.place or aside.source), aside.mark, aside.camera, None)

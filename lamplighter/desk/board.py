@@ -17,11 +17,12 @@ from pipeline.errors import StoreUnavailable
 from pipeline.retention import Removal
 from pipeline.span import NS
 from storage.archive import Ingested
+from workers.capture import Timekeeper
 from workers.inbox import SPARED, Held
 from workers.live import Accepted, Dropped, Ended, GivenUp, Intake, Live, Repeated
 from workers.names import LeftOut
 from workers.receipt import Outcome, Receipt
-from workers.recorder import Fault, Timekeeper
+from workers.recorder import Fault
 from workers.settings import LiveSettings
 from workers.shard import ShardStatus
 

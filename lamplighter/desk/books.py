@@ -85,9 +85,10 @@ class Books(AbstractContextManager["Books[T]"], Generic[T]):
 
     action: what the log calls it, `note` what it says besides. accounts: whether every clip that was set aside gets an
     account in the store, or only one that met a bug; it is removed once they come in. kept: whether the bytes of what
-    was set aside stay where they are. replaced: clips that were taken short and went, as they go. cleared: given the sources of
-    each batch that is written, so that what was needed only until then can go. most: receipts after which a batch is
-    written; every_s: seconds after which one is. `add` may be called from any thread, all else from one.
+    was set aside stay where they are. replaced: clips that were taken short and went, as they go. cleared: given the
+    sources of each batch that is written and logged, so that what was needed only until then can go. most: receipts
+    after which a batch is written; every_s: seconds after which one is. `add` may be called from any thread, all else
+    from one.
     """
 
     def __init__(

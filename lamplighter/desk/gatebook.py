@@ -1,4 +1,4 @@
-"""What came through the gate of a live run: each clip that was accepted, and each upload given up, goes into the log."""
+"""The gate of a live run: each clip that was accepted, and each upload that was given up, goes into the log."""
 
 from __future__ import annotations
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from lamplighter.desk.habits import learn_due
 from lamplighter.desk.holdings import Holdings
 from lamplighter.desk.metrics import Metrics
 from lamplighter.desk.naming import LiveRoster, naming_of
-from lamplighter.desk.running import running
+from lamplighter.desk.running import Running, running
 from lamplighter.desk.vigil import Vigil
 from pipeline.clip import Clock
 from pipeline.errors import ConfigError
@@ -69,12 +69,9 @@ def run_watch(
         _settled(holdings, board, gate) as settle,
         Live(
             holdings.context, settings=settings.live, batch=settings.batch, saw=saw, work=work or ingest, ray=ray,
-            given_up=gate.given_up, gave_up=gate.gave_up,
+            given_up=gate.given_up, gave_up=gate.gave_up, known=holdings.catalog.known_marks,
         ) as live,
-        running(
-            holdings, " ".join(["watch", *where, *urls]),
-            counts=lambda: _counts(board), waits=lambda: _waits(board, live),
-        ) as run,
+        _seen(holdings, board, live, [*where, *urls]) as run,
     ):  # fmt: skip
         settle.append(live)
         books.append(_books(holdings, live, accounts, board))
@@ -141,6 +138,12 @@ def _settled(holdings: Holdings, board: Board, gate: GateBook) -> Iterator[list[
     if lives:
         board.settle(lives[0].ended_with)
         holdings.log("watch ended", "live ingest", board.account_text)
+
+
+def _seen(holdings: Holdings, board: Board, live: Live, places: Sequence[str]) -> AbstractContextManager[Running]:
+    """Let a run say in the bucket that it works."""
+    what = " ".join(["watch", *places])
+    return running(holdings, what, counts=lambda: _counts(board), waits=lambda: _waits(board, live))
 
 
 def _counts(board: Board) -> dict[str, int]:

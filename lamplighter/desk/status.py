@@ -40,7 +40,8 @@ class Status:
         shown = ("id", "what", "machine", "pid", "began_ns", "seen_ns", "counts")
         return {
             "runs": [
-                {name: getattr(one.run, name) for name in shown} | {"state": one.state, "heard_s": round(one.heard_s, 1)}
+                {name: getattr(one.run, name) for name in shown}
+                | {"state": one.state, "heard_s": round(one.heard_s, 1)}
                 for one in self.runs
             ],
             "waits": [{"what": one.what, "why": one.why, "since_ns": one.since_ns} for one in self.waits],

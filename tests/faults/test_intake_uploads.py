@@ -1,4 +1,4 @@
-"""Uploads that come slowly: none is taken while it may go on, and what was taken short is replaced when it comes whole."""
+"""Uploads that come slowly: none is taken while it may go on, and what was taken short gives way to the whole one."""
 
 import os
 import subprocess
@@ -54,7 +54,9 @@ def uploads(films: Films, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("name", KINDS)
-def test_a_file_says_that_it_is_whole_with_its_last_byte_and_never_before(name: str, uploads: Path, tmp_path: Path) -> None:
+def test_a_file_says_that_it_is_whole_with_its_last_byte_and_never_before(
+    name: str, uploads: Path, tmp_path: Path
+) -> None:
     data, path = (uploads / name).read_bytes(), tmp_path / name
     for sixtieth in range(60):
         path.write_bytes(data[: len(data) * sixtieth // 60])
@@ -137,7 +139,7 @@ def test_a_clock_that_jumps_takes_no_upload_before_its_time_and_keeps_none_from_
 # What was taken short
 
 
-def put(desk: Desk, folder: Path, data: bytes, suffix: str) -> Path:
+def put(folder: Path, data: bytes, suffix: str) -> Path:
     path = folder / "ask-1" / f"20260131T180000Z{suffix}"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(data)
@@ -149,10 +151,10 @@ def test_what_was_taken_short_is_replaced_by_what_comes_whole(
     name: str, desk: Desk, uploads: Path, tmp_path: Path
 ) -> None:
     data, suffix = (uploads / name).read_bytes(), Path(name).suffix
-    put(desk, tmp_path / "in", data[: len(data) // 2], suffix)
+    put(tmp_path / "in", data[: len(data) // 2], suffix)
     desk.ingest([str(tmp_path / "in")])
     (short,) = desk.clips()
-    put(desk, tmp_path / "in", data, suffix)
+    put(tmp_path / "in", data, suffix)
     tally = desk.ingest([str(tmp_path / "in")])
     assert not tally.aside
     (clip,) = desk.clips()
@@ -161,8 +163,10 @@ def test_what_was_taken_short_is_replaced_by_what_comes_whole(
     store = desk._holdings.archive.store
     assert not [key for key in store.keys("") if short.clip.id in key], "nothing of the short one is left"
     assert [clip_name(short.clip)] == [f"{camera}/{name}" for one in tally.replaced for camera, name in one.clips]
-    assert [entry.action for entry in entries(desk._holdings.archive) if "replaced" in entry.action] == ["clips replaced"]
-    put(desk, tmp_path / "in", data[: len(data) // 2], suffix)
+    assert [entry.action for entry in entries(desk._holdings.archive) if "replaced" in entry.action] == [
+        "clips replaced"
+    ]
+    put(tmp_path / "in", data[: len(data) // 2], suffix)
     desk.ingest([str(tmp_path / "in")])
     assert [one.clip.id for one in desk.clips()] == [clip.clip.id], "the short one does not come back"
 
@@ -171,13 +175,13 @@ def test_a_shorter_beginning_that_comes_later_is_known_and_another_film_is_refus
     desk: Desk, uploads: Path, films: Films, tmp_path: Path
 ) -> None:
     data = (uploads / "a.ts").read_bytes()
-    put(desk, tmp_path / "in", data, ".ts")
+    put(tmp_path / "in", data, ".ts")
     desk.ingest([str(tmp_path / "in")])
-    put(desk, tmp_path / "in", data[: len(data) // 2], ".ts")
+    put(tmp_path / "in", data[: len(data) // 2], ".ts")
     assert not desk.ingest([str(tmp_path / "in")]).aside
     (one,) = desk.clips()
     assert one.clip.size == len(data)
-    put(desk, tmp_path / "other", films.other.read_bytes() + bytes(len(data)), ".mp4")
+    put(tmp_path / "other", films.other.read_bytes() + bytes(len(data)), ".mp4")
     (refused,) = desk.ingest([str(tmp_path / "other")]).aside
     assert "two cameras under one name" in refused.reason
     assert [clip.clip.id for clip in desk.clips()] == [one.clip.id]
@@ -188,7 +192,7 @@ def test_a_watched_upload_that_stalls_longer_than_is_waited_for_is_replaced_and_
 ) -> None:
     data = (uploads / "a.ts").read_bytes()
     change(desk, live=LiveSettings(poll_s=0.05, still_s=0))
-    path = put(desk, tmp_path / "in", data[: len(data) // 2], ".ts")
+    path = put(tmp_path / "in", data[: len(data) // 2], ".ts")
     assert desk.watch([str(tmp_path / "in")], for_s=0.5).counts["done"] == 1
     with path.open("ab") as file:
         file.write(data[len(data) // 2 :])

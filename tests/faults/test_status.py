@@ -40,7 +40,18 @@ def test_another_terminal_sees_a_run_what_waits_and_that_it_was_killed(films: Fi
         move_in(desk, CAMERAS)
     (tmp_path / "in").mkdir()
     put_film(films.still, tmp_path / "in", "nobody")
-    command = [sys.executable, "-m", "lamplighter", "--data", str(data), "watch", str(tmp_path / "in"), "-w", "0", "--json"]
+    command = [
+        sys.executable,
+        "-m",
+        "lamplighter",
+        "--data",
+        str(data),
+        "watch",
+        str(tmp_path / "in"),
+        "-w",
+        "0",
+        "--json",
+    ]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, start_new_session=True)
     try:
         deadline = time.monotonic() + 60
