@@ -53,7 +53,7 @@ class Inotify:
         return True
 
     def told(self) -> dict[str, set[str]]:
-        """Return the names that were made, moved, written or removed since it was asked last, by folder. Never waits."""
+        """Return the names that were made, moved, written or removed since it was asked last, by folder."""
         found: dict[str, set[str]] = {}
         while self._fd >= 0:
             try:

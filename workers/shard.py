@@ -81,6 +81,7 @@ class Shard:
         self._bytes_free = max(1, settings.disk_bytes // settings.shards)
         self._held: OrderedDict[str, Held] = OrderedDict()
         self._taken: set[str] = set()
+        self._since_s: dict[str, float] = {}  # when each arrived, by a clock that never goes back
         self._bytes = 0
         self._ready = False
         self._lock = threading.Lock()
@@ -108,9 +109,14 @@ class Shard:
             return full
         held = self._inbox.keep(upload, self._open_bucket)
         with self._lock:
-            self._held[mark] = held
-            self._bytes += held.size
+            self._hold(held)
         return Reply(Answer.ACCEPTED)
+
+    def _hold(self, held: Held) -> None:
+        # How long it waited is told by the clock that may jump this once.
+        self._since_s[held.job.mark] = time.monotonic() - max(0, time.time_ns() - held.arrived_ns) / NS
+        self._held[held.job.mark] = held
+        self._bytes += held.size
 
     def _is_in(self, upload: Upload) -> bool:
         mark, start_ns = upload.job.mark, upload.job.start_ns
@@ -132,15 +138,16 @@ class Shard:
         with self._lock:
             for mark in marks:
                 self._taken.discard(mark)
+                self._since_s.pop(mark, None)
                 held = self._held.pop(mark, None)
                 self._bytes -= held.size if held else 0
 
     def status(self) -> ShardStatus:
         """Tell how full the shard is."""
         self._recover()
-        late_ns = time.time_ns() - int(self._settings.behind_s * NS)
+        late_s = time.monotonic() - self._settings.behind_s
         with self._lock:
-            behind = frozenset(held.job.camera for held in self._held.values() if held.arrived_ns < late_ns)
+            behind = frozenset(held.job.camera for mark, held in self._held.items() if self._since_s[mark] < late_s)
             return ShardStatus(self._index, os.getpid(), len(self._held), self._bytes, behind)
 
     def knows(self, upload: Upload) -> bool:
@@ -171,8 +178,7 @@ class Shard:
             for held in sorted(self._inbox.held(), key=lambda held: (held.arrived_ns, held.key)):
                 mine = shard_of(held.job.camera, self._settings.shards) == self._index
                 if mine and not (short(held.job.name) in accounts and self._is_aside(held)):
-                    self._held[held.job.mark] = held
-                    self._bytes += held.size
+                    self._hold(held)
             self._ready = True
 
     def _is_aside(self, held: Held) -> bool:

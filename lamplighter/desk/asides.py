@@ -77,7 +77,7 @@ def retry(holdings: Holdings, names: Collection[str], *, station: str, everythin
             cleared=cleared,
             every_s=0.5,
         ) as books:
-            tally = carry_out(jobs, ingest, holdings, saw=saw, enter=enter, refused=refused)
+            tally = carry_out(jobs, ingest, holdings, saw=saw, enter=enter, refused=refused, what="aside retry")
         for name in again:
             holdings.archive.aside.remove(name)
     tally.replaced = books.replaced

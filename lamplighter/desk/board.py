@@ -28,6 +28,7 @@ from workers.shard import ShardStatus
 
 _LAGS = 10_000  # latest lags the table's median and percentile are made of
 _SLOWEST = 5
+_JUMP_S = 2.0  # between two looks at the clock; less is how NTP sets it right
 _RECORDED = frozenset({Timekeeper.STREAM.value, Timekeeper.ARRIVAL.value})
 
 
@@ -87,6 +88,9 @@ class Board:
         self.spared: set[str] = set()  # marks of what was set aside and whose bytes stay in the inbox
         self.replaced: list[Removal] = []
         self.account: dict[str, int | bool | None] = {}
+        self.clock_jumps: list[int] = []  # seconds, forward or back
+        self._offset_s = time.time() - time.monotonic()
+        self._arrived_s: dict[str, float] = {}
         self._lock = threading.Lock()
 
     def saw(self, event: Intake) -> None:
@@ -95,6 +99,7 @@ class Board:
         with self._lock:
             if isinstance(event, Accepted):
                 self.counts["in"] += 1
+                self._arrived_s[event.upload.job.mark] = self._steady_s(event.upload.arrived_ns)
                 metrics.clips_in.inc()
                 metrics.bytes_in.inc(event.upload.size)
             elif isinstance(event, Repeated):
@@ -117,9 +122,9 @@ class Board:
 
     def finished(self, held: Held, receipt: Receipt[Any, Any]) -> None:
         """Count what came of an accepted clip."""
-        # The clock of a store that said when it arrived may be ahead of ours.
-        metrics, lag_s = self.metrics, max(0, time.time_ns() - held.arrived_ns) / NS
+        metrics, now_s = self.metrics, time.monotonic()
         with self._lock:
+            lag_s = now_s - self._arrived_s.pop(held.job.mark, self._steady_s(held.arrived_ns, before=True))
             for station, seconds in receipt.seconds.items():
                 self.seconds[station] = self.seconds.get(station, 0.0) + seconds
                 if station != "total":  # the sum of the others
@@ -143,6 +148,22 @@ class Board:
             self.camera_lag[held.job.camera] = lag_s
             self._done_at.append(time.monotonic())
             metrics.lag.observe(lag_s)
+
+    def _steady_s(self, arrived_ns: int, *, before: bool = False) -> float:
+        """Return by a clock that never goes back (s) when something arrived, in this run or `before` it.
+
+        The clock of a store that said so may be ahead of ours, and ours may have jumped since.
+        """
+        now_s = time.monotonic()
+        waited_s = max(0, time.time_ns() - arrived_ns) / NS
+        return now_s - (waited_s if before else min(waited_s, now_s - self.began))
+
+    def _watch_clock(self) -> None:
+        """Note by how much the clock jumped since it was looked at last (s)."""
+        offset_s = time.time() - time.monotonic()
+        if abs(jump_s := offset_s - self._offset_s) > _JUMP_S:
+            self.clock_jumps.append(round(jump_s))
+        self._offset_s = offset_s
 
     @staticmethod
     def kept(receipt: Receipt[Any, Any], held: Held | None) -> bool:
@@ -181,9 +202,10 @@ class Board:
             shards = live.shards.status()
         except StoreUnavailable as error:
             away = str(error)
-        late_ns = time.time_ns() - int(self._behind_s * NS)
-        late = {upload.job.camera for upload in uploads if upload.arrived_ns < late_ns}
+        late_s = time.monotonic() - self._behind_s
+        late = {upload.job.camera for upload in uploads if self._steady_s(upload.arrived_ns) < late_s}
         with self._lock:
+            self._watch_clock()
             self.behind = sorted(late.union(*(shard.behind for shard in shards)))
             if away and not self.away:
                 self.away_since_ns = time.time_ns()
@@ -213,6 +235,7 @@ class Board:
                 ],
                 "dropped_before": self.counts["dropped before"],
                 "account": dict(self.account),
+                "clock_jumps_s": list(self.clock_jumps),
                 "replaced": [f"{camera}/{name}" for one in self.replaced for camera, name in one.clips],
                 "not_whole": self.counts["not whole"],
                 "left_out": self.left.document(),

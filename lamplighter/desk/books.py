@@ -14,6 +14,7 @@ from typing import Generic, Never, TypeVar
 
 from lamplighter.desk.holdings import Holdings
 from lamplighter.desk.retention import end_replaced
+from lamplighter.desk.running import running
 from lamplighter.desk.tally import Saw, Tally, tallied
 from pipeline.errors import StoreUnavailable
 from pipeline.retention import Removal
@@ -38,15 +39,32 @@ def carry_out(
     saw: Saw,
     enter: Callable[[Receipt[J, R]], None],
     refused: Iterable[Receipt[J, Never]] = (),
+    what: str = "",
 ) -> Tally:
     """Do `work` for every job; give each receipt to `enter`, those `refused` before any work first; return the tally.
 
-    Raises what the batch raises, once what was done until then is entered.
+    what: how the run is called that says in the bucket that it works; one without says nothing. Raises what the batch
+    raises, once what was done until then is entered.
     """
     first = list(refused)
     # No Ray is started for nothing.
     done: Iterable[Receipt[J, R]] = run(jobs, work, holdings.context, settings=holdings.settings.batch) if jobs else ()
-    return tallied(chain(first, done), planned=len(jobs) + len(first), saw=saw, enter=enter)
+    if not (what and jobs):
+        return tallied(chain(first, done), planned=len(jobs) + len(first), saw=saw, enter=enter)
+    tallies: list[Tally] = []
+
+    def counts() -> dict[str, int]:
+        found = {outcome.value: count for one in tallies for outcome, count in one.outcomes.items()}
+        return {"planned": len(jobs) + len(first), **found}
+
+    with running(holdings, what, counts=counts) as word:
+
+        def told(tally: Tally) -> None:
+            tallies[:] = [tally]
+            word.flush()
+            saw(tally)
+
+        return tallied(chain(first, done), planned=len(jobs) + len(first), saw=told, enter=enter)
 
 
 class Accounts:

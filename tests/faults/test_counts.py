@@ -105,6 +105,30 @@ def test_a_run_that_is_stopped_counts_what_it_leaves(desk: Desk, films: Films, t
     assert len(desk.clips()) == 40
 
 
+@pytest.mark.parametrize("hours", [24, -24])
+def test_a_clock_that_jumps_makes_no_clip_late_and_is_told(
+    hours: int, desk: Desk, films: Films, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(tmp_path / "in", films.still, 6)
+    change(desk, live=LiveSettings(poll_s=0.1, shards=1))
+    real_ns, real, done = time.time_ns, time.time, 0
+
+    def work(job: IngestJob, context: Context, watch: Stopwatch) -> tuple[Outcome, Ingested | None]:
+        nonlocal done
+        done += 1
+        if done == 3:
+            monkeypatch.setattr("time.time_ns", lambda: real_ns() + hours * 3600 * 10**9)
+            monkeypatch.setattr("time.time", lambda: real() + hours * 3600)
+        return ingest(job, replace(context, future_slack_s=1e6), watch)
+
+    board = desk.watch([str(tmp_path / "in")], for_s=2, work=work)
+    told = board.document()
+    assert account(board) == {"in": 6, "done": 6, "aside": 0, "dropped": 0, "waiting": 0, "adds_up": True}
+    assert told["lag_s"]["most"] < 600
+    assert told["cameras_behind"] == []
+    assert [round(jump / 3600) for jump in told["clock_jumps_s"]] == [hours]
+
+
 # Killed and started again
 
 

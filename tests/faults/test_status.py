@@ -95,3 +95,12 @@ def test_what_was_accepted_waits_and_says_since_when(desk: Desk, films: Films, t
     assert (waits.what, waits.why) == ("1 accepted clips", "workers are busy")
     (run,) = seen[0].runs
     assert run.state == "runs"
+
+
+def test_a_batch_is_seen_while_it_runs_and_leaves_nothing(desk: Desk, films: Films, tmp_path: Path) -> None:
+    for number in range(2):
+        put_film(films.still, tmp_path / "in", "ask-1", after_s=number * 10)
+    seen: list[tuple[str, str]] = []
+    desk.ingest([str(tmp_path / "in")], saw=lambda _: seen.extend((r.run.what, r.state) for r in desk.status().runs))
+    assert set(seen) == {(f"ingest {tmp_path / 'in'}", "runs")}
+    assert desk.status().runs == ()
