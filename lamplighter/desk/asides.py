@@ -49,6 +49,7 @@ def retry(holdings: Holdings, names: Collection[str], *, station: str, everythin
     chosen, kept = _chosen(holdings, names, station=station, everything=everything), _kept(holdings)
     jobs: list[IngestJob] = []
     refused: list[Receipt[IngestJob, Never]] = []
+    whose: dict[str, str] = {}
     for one in chosen:
         if (held := kept.get(one.aside.mark)) is not None:
             jobs.append(held.job)
@@ -56,11 +57,12 @@ def retry(holdings: Holdings, names: Collection[str], *, station: str, everythin
         found, against = _found(holdings, one.aside)
         jobs += found
         refused += against
+        whose |= {job.mark: one.name for job in found}
 
     def enter(receipt: Receipt[IngestJob, Ingested | None]) -> None:
         held = kept.get(receipt.job.mark)
-        if receipt.outcome is not Outcome.ASIDE:  # under whatever name it came now
-            again.update(short(one.aside.source) for one in chosen if one.aside.place == str(receipt.job.location))
+        if receipt.outcome is not Outcome.ASIDE and receipt.job.mark in whose:
+            again.add(whose[receipt.job.mark])  # under whatever name it came now
         books.add(receipt, None if receipt.outcome is Outcome.ASIDE else held)
         books.flush()
 
@@ -101,11 +103,10 @@ def drop(holdings: Holdings, names: Collection[str], *, station: str, everything
 def _found(holdings: Holdings, aside: Aside) -> tuple[list[IngestJob], list[Receipt[IngestJob, Never]]]:
     """Return the job of what lies where an account says, or its refusal."""
     naming = naming_of(holdings.settings.ingest, Roster(holdings.catalog.cameras()), aside.camera or None)
-    gone = IngestJob(aside.source, Location(aside.place or aside.source), aside.mark, aside.camera, None)
-    if not aside.place:
-        return [], [set_aside(gone, "fetch", _GONE)]
+    place = aside.place or aside.source  # what was read from the inbox may lie where it was uploaded still
+    gone = IngestJob(aside.source, Location(place), aside.mark, aside.camera, None)
     try:
-        jobs, refused = ingest_jobs([aside.place], naming, open_bucket=holdings.context.open_bucket, left=LeftOut())
+        jobs, refused = ingest_jobs([place], naming, open_bucket=holdings.context.open_bucket, left=LeftOut())
     except (ConfigError, NotFound):
         return [], [set_aside(gone, "fetch", _GONE)]
     return (jobs, refused) if jobs or refused else ([], [set_aside(gone, "fetch", _GONE)])

@@ -104,9 +104,9 @@ class Books(AbstractContextManager["Books[T]"], Generic[T]):
     action: what the log calls it, `note` what it says besides. accounts: whether every clip that was set aside gets an
     account in the store, or only one that met a bug; it is removed once they come in. kept: whether the bytes of what
     was set aside stay where they are. replaced: clips that were taken short and went, as they go. cleared: given the
-    sources of each batch that is written and logged, so that what was needed only until then can go. most: receipts
-    after which a batch is written; every_s: seconds after which one is. `add` may be called from any thread, all else
-    from one.
+    sources of each batch that is written, so that what was needed only until then can go; log_first: once it is logged
+    too. most: receipts after which a batch is written; every_s: seconds after which one is. `add` may be called from
+    any thread, all else from one.
     """
 
     def __init__(
@@ -120,6 +120,7 @@ class Books(AbstractContextManager["Books[T]"], Generic[T]):
         cleared: Callable[[Sequence[T]], None] = lambda _: None,
         book: Accounts | None = None,
         replaced: list[Removal] | None = None,
+        log_first: bool = True,
         most: int = _BATCH,
         every_s: float = math.inf,
     ) -> None:
@@ -127,6 +128,7 @@ class Books(AbstractContextManager["Books[T]"], Generic[T]):
         self._note, self._most, self._every_s = note, most, every_s
         self._accounts, self._asides, self._kept = book or Accounts(holdings), accounts, kept
         self._pending: list[tuple[Receipt[Job, Ingested | None], T | None]] = []
+        self._log_first = log_first
         self._written: list[T] = []  # and not cleared yet
         self.replaced: list[Removal] = [] if replaced is None else replaced
         self._away = False
@@ -171,11 +173,15 @@ class Books(AbstractContextManager["Books[T]"], Generic[T]):
             if marks:
                 self.replaced += end_replaced(self._holdings)
         # What was accepted leaves the inbox only once the log tells of it: who is killed before tells it again.
-        self._sign(batch, results)
-        del self._pending[: len(batch)]
+        if self._log_first:
+            self._sign(batch, results)
+            del self._pending[: len(batch)]
         self._written += [source for _, source in batch if source is not None]
         self._cleared(self._written)
         self._written.clear()
+        if not self._log_first:
+            self._sign(batch, results)
+            del self._pending[: len(batch)]
 
     def _sign(self, batch: Sequence[tuple[Receipt[Job, Ingested | None], T | None]], results: list[Ingested]) -> None:
         if not batch:

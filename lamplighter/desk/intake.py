@@ -83,7 +83,9 @@ def remeasure(holdings: Holdings, camera: str | None, *, everything: bool, saw: 
                 holdings.archive.store.delete(old.activity)
 
     # A clip that cannot be measured again is in the store all the same: it gets no account, unless it met a bug.
-    books = Books(holdings, "clips remeasured", note=f"by {version}", accounts=False, cleared=delete_old)
+    books = Books(
+        holdings, "clips remeasured", note=f"by {version}", accounts=False, cleared=delete_old, log_first=False
+    )
     anew: set[str] = set()
 
     def enter(receipt: Receipt[RemeasureJob, Ingested]) -> None:

@@ -281,3 +281,15 @@ def test_a_file_that_no_camera_had_is_taken_in_once_it_has_one(desk: Desk, films
     assert tally.outcomes == {Outcome.DONE: 1}
     assert desk.asides() == []
     assert short(one.aside.source) == one.name
+
+
+def test_what_was_refused_live_is_taken_from_where_it_was_uploaded(desk: Desk, films: Films, tmp_path: Path) -> None:
+    put_film(films.moving, tmp_path / "in", "ask-1")
+    small = desk.settings.ingest.model_copy(update={"max_pixels": 100})
+    change(desk, live=LiveSettings(poll_s=0.1), ingest=small)
+    desk.watch([str(tmp_path / "in")], for_s=0.5)
+    (one,) = desk.asides()
+    assert (one.aside.station, one.kept) == ("probe", False)
+    change(desk, ingest=small.model_copy(update={"max_pixels": 10**6}))
+    assert desk.retry_aside([one.aside.source]).outcomes == {Outcome.DONE: 1}
+    assert desk.asides() == []

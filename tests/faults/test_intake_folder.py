@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -84,15 +83,10 @@ class Cost:
         return found, self.listed, self.looked
 
 
-def test_a_look_at_a_full_folder_costs_what_is_new(
-    full: Path, many: int, monkeypatch: pytest.MonkeyPatch, record_property: Any
-) -> None:
+def test_a_look_at_a_full_folder_costs_what_is_new(full: Path, many: int, monkeypatch: pytest.MonkeyPatch) -> None:
     place = WatchedFolder(full, NAMING, dear_s=0)
-    began = time.monotonic()
     assert drained(place) == many
-    record_property("first_s", round(time.monotonic() - began, 2))
     cost = Cost(monkeypatch)
-    began = time.monotonic()
     for number in range(20):
         found, listed, looked = cost.of(place)
         assert (found, listed) == ([], 0)
@@ -104,7 +98,6 @@ def test_a_look_at_a_full_folder_costs_what_is_new(
         found, listed, looked = cost.of(place)
         assert (found, listed) == ([path.name], 0), "told by the system, not by a list"
         assert looked < 20
-    record_property("look_ms", round((time.monotonic() - began) / 40 * 1000, 2))
 
 
 @pytest.mark.parametrize("told", [True, False])
