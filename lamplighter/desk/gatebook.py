@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 DROPPED: Final = "dropped"
 """The station of what was given up before it was accepted."""
+_DROPPED: Final = "clips dropped"
 _LINE: Final = 200  # clips that one line names
 _EVERY_S: Final = 0.4  # between two lines
 _KEEP_S: Final = 0.1  # between two looks whether a book is due
@@ -44,6 +45,7 @@ class GateBook:
         self._holdings, self._accounts = holdings, accounts
         self._pending, self._lock = _Pending(), threading.Lock()
         self._next = 0.0
+        self._logged = set[int]()  # of those that are being written
 
     def saw(self, event: Intake) -> None:
         """Take up what happened on a clip's way in."""
@@ -80,36 +82,52 @@ class GateBook:
         if not (pending.accepted or pending.dropped):
             return
         try:
-            for one in pending.dropped:
-                self._accounts.give_up(_account(one))
-            self._holdings.catalog.logs.append(*self._lines(pending))
+            for at in range(0, len(pending.dropped), _LINE):
+                part, at_ns = pending.dropped[at : at + _LINE], time.time_ns()
+                accounts = [_account(one, at_ns) for one in part]
+                for account in accounts:
+                    self._accounts.give_up(account)
+                self._log_dropped(accounts, at_ns)
+                self._logged.update(id(one) for one in part)
+            if pending.accepted:
+                self._holdings.catalog.logs.append(*self._accepted(pending.accepted))
         except StoreUnavailable:
             with self._lock:
                 later, self._pending = self._pending, pending
                 pending.accepted += later.accepted
-                pending.dropped += later.dropped
+                pending.dropped = [one for one in pending.dropped if id(one) not in self._logged] + later.dropped
                 pending.released += later.released
             raise
+        self._logged.clear()
         for released in pending.released:
             released()
 
-    def _lines(self, pending: _Pending) -> Iterator[Line]:
+    def catch_up(self) -> None:
+        """Log what a run that was killed gave up and had no time to log: the last accounts it wrote."""
+        dropped = [one for one in self._holdings.archive.aside.all() if one.station == DROPPED]
+        last_ns = max((one.at_ns for one in dropped), default=0)
+        if last_ns and not self._holdings.catalog.logs.tells(_DROPPED, last_ns):
+            self._log_dropped([one for one in dropped if one.at_ns == last_ns], last_ns)
+
+    def _accepted(self, marks: Sequence[str]) -> Iterator[Line]:
         """Yield the lines that name each clip by its mark, which is that of its file in the bucket."""
-        for at in range(0, len(pending.accepted), _LINE):
-            part = pending.accepted[at : at + _LINE]
+        for at in range(0, len(marks), _LINE):
+            part = marks[at : at + _LINE]
             yield self._holdings.line("clips accepted", f"{len(part)} clips", f"marks {' '.join(part)}")
-        for at in range(0, len(pending.dropped), _LINE):
-            some = pending.dropped[at : at + _LINE]
-            full = Counter(one.reason for one in some)
-            told = ", ".join(f"{count} for want of {reason}" for reason, count in sorted(full.items()))
-            marks = " ".join(one.upload.job.mark for one in some)
-            yield self._holdings.line("clips dropped", f"{len(some)} clips", f"{told}; marks {marks}")
+
+    def _log_dropped(self, accounts: Sequence[Aside], at_ns: int) -> None:
+        """Log what was given up; its instant is that of the accounts, by which it is found who is killed in between."""
+        full = Counter(one.reason.rpartition(": ")[2] for one in accounts)
+        told = ", ".join(f"{count} for want of {reason}" for reason, count in sorted(full.items()))
+        marks = " ".join(one.mark for one in accounts)
+        line = self._holdings.line(_DROPPED, f"{len(accounts)} clips", f"{told}; marks {marks}", at_ns=at_ns)
+        self._holdings.catalog.logs.append(line)
 
 
-def _account(dropped: Dropped) -> Aside:
+def _account(dropped: Dropped, at_ns: int) -> Aside:
     job = dropped.upload.job
     reason = f"given up before it was accepted, since newer ones waited; full was: {dropped.reason}"
-    return Aside(job.name, DROPPED, reason, "", time.time_ns(), job.mark, str(job.location), job.camera)
+    return Aside(job.name, DROPPED, reason, "", at_ns, job.mark, str(job.location), job.camera)
 
 
 @contextmanager

@@ -55,6 +55,7 @@ def run_watch(
     books: list[Books[Held]] = []
     accounts = Accounts(holdings)
     gate = GateBook(holdings, accounts)
+    gate.catch_up()
 
     def saw(event: Intake) -> None:
         board.saw(event)

@@ -176,7 +176,7 @@ def test_drops_are_counted_once_and_every_accepted_clip_is_in_the_log_though_the
             process.send_signal(signal.SIGKILL)
             process.wait(timeout=30)
         accepted = {Path(key).parts[2] for key in archive.store.keys("inbox/")} | set(archive.sources.names())
-        told_before = set(marks_logged(desk, "clips dropped"))
+        given_up = len(desk.asides())  # which the killed run may have had no time to log
         fill(folder, films.still, clips, first=clips)
         board = desk.watch([str(folder)], for_s=1)
         told = account(board)
@@ -186,7 +186,7 @@ def test_drops_are_counted_once_and_every_accepted_clip_is_in_the_log_though_the
         in_ = set(archive.sources.names())
         assert not in_ & set(dropped), "what is in was not dropped"
         assert len(in_) + len(dropped) + told["waiting"] == 2 * clips, "what stood at the gate still waits there"
-        assert len(dropped) - len(told_before) == sum(board.dropped.values())
+        assert len(dropped) - given_up == sum(board.dropped.values())
         assert ingested_logged(desk) >= len(in_)
         assert accepted <= in_
         assert {one.aside.mark for one in desk.asides()} == set(dropped)
@@ -199,24 +199,29 @@ def test_drops_are_counted_once_and_every_accepted_clip_is_in_the_log_though_the
 
 
 @pytest.mark.whole
-def test_what_is_acknowledged_is_in_the_log_within_a_second_of_the_kill(films: Films, tmp_path: Path) -> None:
+def test_what_is_acknowledged_is_in_the_log_however_often_the_run_is_killed(
+    films: Films, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
     data, folder = tmp_path / "data", tmp_path / "in"
+    clips = 1000 if request.config.getoption("--faults", default=False) else 60
     with open_desk(load(flags={"data": data, "batch": {"workers": 0}})) as desk:
         move_in(desk, CAMERAS)
         archive = desk._holdings.archive
-        fill(folder, films.still, 60)
+        fill(folder, films.still, clips)
         kills = 0
-        while len(list(archive.clips.names())) < 60 and kills < 20:
+        while len(list(archive.clips.names())) < clips and kills < 20:
             with watching(data, folder) as process:
                 before = len(list(archive.clips.names()))
-                until(lambda n=before: len(list(archive.clips.names())) >= min(60, n + 12), process)  # type: ignore[misc]
+                until(lambda n=before: len(list(archive.clips.names())) >= min(clips, n + clips // 5), process)  # type: ignore[misc]
                 process.send_signal(signal.SIGKILL)
                 process.wait(timeout=30)
                 kills += 1
         board = desk.watch([str(folder)], for_s=0.5)
         assert account(board)["adds_up"] is True
-        assert ingested_logged(desk) >= 60
-        assert len(desk.clips()) == 60
+        assert kills
+        assert ingested_logged(desk) >= clips
+        assert set(archive.sources.names()) <= set(marks_logged(desk, "clips accepted"))
+        assert len(desk.clips()) == clips
         whole(desk)
 
 
