@@ -163,7 +163,7 @@ def until(holds: Callable[[], bool], process: subprocess.Popen[str]) -> None:
 def test_drops_are_counted_once_and_every_accepted_clip_is_in_the_log_though_the_run_was_killed(
     films: Films, tmp_path: Path
 ) -> None:
-    data, folder, clips = tmp_path / "data", tmp_path / "in", 120
+    data, folder, clips = tmp_path / "data", tmp_path / "in", 80
     live = {"poll_s": 0.1, "queue": 4, "backlog": 4, "policy": "drop-oldest", "shards": 1}
     config = tmp_path / "lamplighter.toml"
     config.write_text("[live]\n" + "\n".join(f"{name} = {json.dumps(value)}" for name, value in live.items()) + "\n")
@@ -203,7 +203,7 @@ def test_what_is_acknowledged_is_in_the_log_however_often_the_run_is_killed(
     films: Films, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
     data, folder = tmp_path / "data", tmp_path / "in"
-    clips = 1000 if request.config.getoption("--faults", default=False) else 60
+    clips = 1000 if request.config.getoption("--faults") else 60
     with open_desk(load(flags={"data": data, "batch": {"workers": 0}})) as desk:
         move_in(desk, CAMERAS)
         archive = desk._holdings.archive

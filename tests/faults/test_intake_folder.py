@@ -21,7 +21,7 @@ NAMING = naming("ask-1", "ask-2", template="{camera}/{start:%Y%m%dT%H%M%SZ}.{ext
 @pytest.fixture
 def many(request: pytest.FixtureRequest) -> int:
     """How many files lie there: few in `make test`, a million in `make faults`."""
-    return 1_000_000 if request.config.getoption("--faults", default=False) else 3000
+    return 1_000_000 if request.config.getoption("--faults") else 3000
 
 
 @pytest.fixture
