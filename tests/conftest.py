@@ -58,7 +58,7 @@ _WHOLE_PARAMETERS = {"minio", "versitygw", "postgresql"}
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--fast", action="store_true", help="only tests without Ray, servers and real footage")
-    parser.addoption("--faults", action="store_true", help="tests/faults/ in its long form: a million files, more kills")
+    parser.addoption("--faults", action="store_true", help="tests/faults/ in its long form: a million files")
     parser.addoption("--races", type=int, default=20, metavar="N", help="races of each kind (20; `make races`: 1000)")
     parser.addoption(
         "--steps", type=int, default=1200, metavar="N", help="steps of a random walk (`make races`: 100000)"

@@ -34,7 +34,7 @@ from workers.receipt import Receipt
 from workers.sources import IngestJob, job_of
 
 _LOOK = 1000  # uploads one look gives at most: the oldest; the next look gives more
-_FOUND = 50_000  # files of a folder that are held at most until they are given
+_FOUND = 100_000  # files of a folder that are held at most until they are given
 _SWEEP_S, _SWEEP_SHARE = 60.0, 20  # a dear sweep is made so seldom, and takes one part of so many of the time
 _AWAY_MOST_S = 30.0  # the longest pause while a store is away
 _HINTS_S = 1.0  # the first pause before its hints are asked for again
