@@ -77,6 +77,7 @@ class Ground(StrEnum):
 
     EXPIRED = "expired"
     FORGOTTEN = "forgotten"
+    REPLACED = "replaced"
 
 
 @dataclass(frozen=True, slots=True)

@@ -78,17 +78,55 @@ class Mark:
 
 @dataclass(frozen=True, slots=True)
 class Aside:
-    """The account of a clip that was refused: the station that refused it, and why; the traceback of a bug."""
+    """The account of a clip that was refused or given up: the station that did, and why; the traceback of a bug.
+
+    at_ns: when; 0 where an earlier version did not say. mark: stands for that version of the file. place: where its
+    bytes lie, as a path or s3://BUCKET/KEY; empty where nobody has them any more. camera: where it was told.
+    """
 
     source: str
     station: str
     reason: str
     trace: str = ""
+    at_ns: int = 0
+    mark: str = ""
+    place: str = ""
+    camera: str = ""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "source", _printable(self.source))
         object.__setattr__(self, "reason", _printable(self.reason))
         object.__setattr__(self, "trace", _printable(self.trace))
+        object.__setattr__(self, "place", _printable(self.place))
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """One thing that waits, why, and since when (ns since 1970)."""
+
+    what: str
+    why: str
+    since_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """That a run works, as it last said itself: what it does, on which machine, since when, and how far it is.
+
+    id: stands for the command, the machine and its data folder, so that one that was killed is found in its successor.
+    seen_ns: when it said so; ended: whether it will say no more. counts: by what they count. waits: what waits, why and
+    since when (ns since 1970).
+    """
+
+    id: str
+    what: str
+    machine: str
+    pid: int
+    began_ns: int
+    seen_ns: int
+    ended: bool
+    counts: dict[str, int]
+    waits: tuple[Wait, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +212,7 @@ class Archive:
             store, Ingested, "ingested", name=lambda ingested: clip_name(ingested.clip), since=(as_it_is, as_it_is)
         )
         self.sources = Shelf(store, Mark, "sources", name=lambda mark: mark.source)
-        self.aside = Shelf(store, Aside, "aside", name=lambda aside: short(aside.source), since=(as_it_is, as_it_is))
+        self.aside = Shelf(store, Aside, "aside", name=lambda aside: short(aside.source), since=(as_it_is,) * 3)
         self.learnt = Shelf(
             store, Learnt, "learnt", name=lambda one: f"{one.camera}/{_stamp(one.learnt_ns)}-{one.digest}"
         )
@@ -211,13 +249,21 @@ class Archive:
             store, Record, "cases", name=lambda one: f"{one.request}/{one.name}", since=(_untold, *(as_it_is,) * 3)
         )
         self.chain = Shelf(store, Link, "audit", name=lambda entry: f"{entry.seq:012d}")
-        self.plans = Shelf(store, Plan, "plans", name=lambda plan: plan.owner)
-        self.removals = Shelf(store, Removal, "forgetting", name=lambda one: one.id)
-        self.tombstones = Shelf(store, Tombstone, "forgotten", name=lambda one: f"{one.camera}/{one.day}/{one.digest}")
         self.entries = Shelf(store, Batch, "entries", name=lambda batch: f"{batch.log}/{batch.first:012d}")
         self.behind = Shelf(store, Arrears, "behind", name=lambda one: one.run)
         self.logs = Shelf(store, Identity, "logs", name=lambda one: f"{one.log}")
+        self._of_the_work(store)
         self._of_the_neighbourhood(store)
+
+    def _of_the_work(self, store: ObjectStore) -> None:
+        self.runs = Shelf(store, Run, "runs", name=lambda run: run.id)
+        self.plans = Shelf(store, Plan, "plans", name=lambda plan: plan.owner)
+        self.removals = Shelf(store, Removal, "forgetting", name=lambda one: one.id, since=(as_it_is,) * 2)
+        self.tombstones = Shelf(
+            *(store, Tombstone, "forgotten"),
+            name=lambda one: f"{one.camera}/{one.day}/{one.digest}",
+            since=(as_it_is,) * 2,
+        )
 
     def _of_the_neighbourhood(self, store: ObjectStore) -> None:
         self.refusals = Shelf(store, Refusal, "refusals", name=lambda one: one.id)

@@ -62,6 +62,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--pictures", metavar="FOLDER", help="keep what the pages look like (docs/pictures/pages)")
     parser.addoption("--locked-s", type=float, default=0, metavar="S", help="how much longer a catalogue is locked (0)")
     parser.addoption("--flips", type=int, default=24, metavar="N", help="catalogues with random bits flipped (24)")
+    parser.addoption("--faults", action="store_true", help="tests/faults/ in its long form: a million files")
     parser.addoption("--races", type=int, default=20, metavar="N", help="races of each kind (20; `make races`: 1000)")
     parser.addoption(
         "--asked", type=int, default=3, metavar="S", help="seconds the API is asked as each role (3; `make asked`: 300)"

@@ -49,5 +49,9 @@ CALLS: dict[str, Callable[[Desk, Stage], Any]] = {
     "expire": lambda desk, _: desk.expire(),
     "forget": lambda desk, _: desk.forget(camera="ask-1", reason="asked for", dry_run=True),
     "rounds": lambda desk, _: desk.rounds(),
+    "status": lambda desk, _: desk.status(),
+    "asides": lambda desk, _: desk.asides(),
+    "retry_aside": lambda desk, _: desk.retry_aside(everything=True),
+    "drop_aside": lambda desk, _: desk.drop_aside(everything=True),
 }
 """A call of every operation of the docket that does something, by its name."""

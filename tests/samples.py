@@ -40,7 +40,20 @@ from pipeline.people import Agency, Person
 from pipeline.retention import Ground, Plan, Removal, Tombstone
 from pipeline.roster import Roster
 from pipeline.span import NS, Span, parse_iso
-from storage.archive import Arrears, Aside, Batch, Identity, Ingested, Learnt, Mark, clip_name, released_key, short
+from storage.archive import (
+    Arrears,
+    Aside,
+    Batch,
+    Identity,
+    Ingested,
+    Learnt,
+    Mark,
+    Run,
+    Wait,
+    clip_name,
+    released_key,
+    short,
+)
 from storage.chain import GENESIS, Entry
 
 NOON = parse_iso("2026-03-01T12:00:00Z")
@@ -220,7 +233,13 @@ DOCUMENTS: dict[str, tuple[Any, str]] = {
         "ingested/cam-1/20260301T120000.000000000Z-",
     ),
     "sources": (Mark(short("/a/b.mp4"), "cam-1/x"), "sources/"),
-    "aside": (Aside("/a/ü b.mp4", "bug", "KeyError", "Traceback"), "aside/"),
+    "aside": (Aside("/a/ü b.mp4", "bug", "KeyError", "Traceback", NOON, "ab" * 10, "/a/ü b.mp4", "cam-1"), "aside/"),
+    "runs": (
+        Run(
+            "ab" * 10, "watch", "host", 7, NOON, NOON, ended=False, counts={"in": 3}, waits=(Wait("clips", "a", NOON),)
+        ),
+        "runs/",
+    ),
     "learnt": (
         Learnt("cam-1", NOON + DAY, DIGEST, Span(NOON, NOON + MINUTE), MINUTE, 3, 1),
         "learnt/cam-1/20260302T120000.000000000Z-",

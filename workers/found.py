@@ -90,17 +90,25 @@ Walked = dict[tuple[int, int], Rule | None]
 
 
 def files_below(
-    folder: str, left: LeftOut, *, walked: Walked | None = None, rule: Rule | None = None
+    folder: str,
+    left: LeftOut,
+    *,
+    walked: Walked | None = None,
+    rule: Rule | None = None,
+    entered: Callable[[str], object] = lambda _: None,
 ) -> Iterator[FileFound]:
     """Yield the clips' files below a folder, which may be a link itself; links to folders below it are not followed.
 
     Never raises: a folder that cannot be listed is counted as one. Those `walked` before are passed over, and this
-    one's come to them. With a `rule` all is left by that.
+    one's come to them. With a `rule` all is left by that. entered: told of each folder just before it is listed, but of
+    those that are left.
     """
     walked = {} if walked is None else walked
     folders = [(folder, rule)]
     while folders:
         path, inherited = folders.pop()
+        if inherited is None:
+            entered(path)
         try:
             kinds = _kinds(path, walked, inherited)
         except OSError:

@@ -53,6 +53,16 @@ class Holds:
                 kept.add(id_of(name))
         return kept
 
+    def names(self, removal: Removal) -> set[str]:
+        """Return the ids of the clips of a removal that something names.
+
+        Of two that hold one recording the longer one keeps all that lies in a span.
+        """
+        clips = [(id_of(name), start_of(name)) for _, name in removal.clips]
+        starts = [start_ns for _, start_ns in clips]
+        found = self._now(Span(min(starts), max(starts) + self._longest_ns)) if clips else []
+        return {clip for hold in found for clip in hold.clips} & {clip for clip, _ in clips}
+
     def _near(self, hold: Hold, camera: str, span: Span) -> bool:
         if hold.span is None or hold.span & span is None:
             return False

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import Final
 from urllib.parse import quote
 
 from pipeline.clip import Clock
@@ -16,6 +17,8 @@ from workers.found import OpenBucket
 from workers.sources import IngestJob, fetch
 
 _PREFIX = "inbox/"
+SPARED: Final = frozenset({"process", "deadline"})
+"""Stations at which a clip need not be to blame: its bytes stay, and it is tried again when somebody asks for it."""
 # Of an upload's own name, and of how its clock is known, percent-encoded: S3 takes 2048 bytes of metadata in all.
 _NAME_BYTES, _KNOWN_BYTES = 1000, 300
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -25,6 +25,8 @@ from storage.contract import MissingObject, ObjectStore
 from workers.patience import open_once
 from workers.receipt import Outcome, Stopwatch
 from workers.sources import IngestJob, fetch, latest_start, sha256_of, source_faults
+from workers.taken_short import Claim, Rivals, rivals
+from workers.taken_short import replace as replace_short
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,11 +81,12 @@ def ingest(job: IngestJob, context: Context, watch: Stopwatch) -> tuple[Outcome,
     with _fetched(job, context, watch) as source, _opened(source.path, context) as video:
         start_ns = _created(video, job.clock, context) if job.start_ns is None else job.start_ns
         with watch("record"):
-            known = _same_start(archive, job, start_ns, source.sha256)
+            claim = Claim(job.camera, start_ns, source.sha256, source.size, source.path)
+            found = rivals(archive, claim)
             name = clip_id(job.camera, start_ns, source.sha256)
-            forgotten = known is None and archive.is_forgotten(job.camera, start_ns, clip=name)
-        if known is not None:
-            return Outcome.ALREADY, known
+            forgotten = found.known is None and archive.is_forgotten(job.camera, start_ns, clip=name)
+        if found.known is not None:
+            return Outcome.ALREADY, _settled(archive, job, found.known, found.short)
         if forgotten:
             return Outcome.FORGOTTEN, None
         activity = measured(video, context.measure, watch)
@@ -94,8 +97,30 @@ def ingest(job: IngestJob, context: Context, watch: Stopwatch) -> tuple[Outcome,
             _put_clip(job, source, clip, archive.store)
             archive.store.put(record.activity, activity.to_bytes())
             archive.clips.put(record)
-            archive.sources.put(Mark(job.mark, clip_name(clip)))
+            # Once more, with the record there: another worker may have had a shorter or a longer one in hand.
+            longer, short = _since(archive, claim, found)
+            if longer is not None:
+                return Outcome.ALREADY, _settled(archive, job, longer, [record])
+            _settled(archive, job, record, short)
     return Outcome.DONE, record
+
+
+def _since(archive: Archive, claim: Claim, found: Rivals) -> tuple[Ingested | None, Sequence[Ingested]]:
+    """Return the record of a longer clip that came meanwhile, if any, and those of shorter ones."""
+    try:
+        later = rivals(archive, claim)
+    except ClipError:  # another recording that came meanwhile: both are in, as two of one name ever were
+        return None, found.short
+    if later.known is not None and later.known.clip.sha256 != claim.sha256:
+        return later.known, ()
+    return None, later.short
+
+
+def _settled(archive: Archive, job: IngestJob, record: Ingested, short: Sequence[Ingested]) -> Ingested:
+    """Return the record by which a file is in, having said so, and that it takes the place of shorter ones."""
+    replace_short(archive, record, short)
+    archive.sources.put(Mark(job.mark, clip_name(record.clip)))
+    return record
 
 
 def _forgotten(archive: Archive, job: IngestJob, mark: Mark | None) -> bool:
@@ -246,17 +271,9 @@ def _activity_key(clip: Clip, activity: Activity) -> str:
 
 
 def _same_start(archive: Archive, job: IngestJob, start_ns: int, sha256: str) -> Ingested | None:
-    """Return the record of this very clip, if there is one, and mark its source as taken in.
-
-    Raises ClipError when another clip has its start.
-    """
-    for record in archive.clips.all(clip_prefix(job.camera, start_ns)):
-        if record.clip.sha256 == sha256:
-            archive.sources.put(Mark(job.mark, clip_name(record.clip)))
-            return record
-        raise ClipError(
-            "name",
-            f"camera {job.camera} already has a clip that starts at {iso(start_ns)} with other content "
-            f"({record.source}); two cameras under one name?",
-        )
-    return None
+    """Return the record of this very clip, if it alone has its start, and mark its source as taken in."""
+    records = list(archive.clips.all(clip_prefix(job.camera, start_ns)))
+    if len(records) != 1 or records[0].clip.sha256 != sha256:
+        return None  # its bytes will tell
+    archive.sources.put(Mark(job.mark, clip_name(records[0].clip)))
+    return records[0]

@@ -9,7 +9,7 @@ import queue
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +17,7 @@ from types import ModuleType, TracebackType
 from typing import Never
 
 from pipeline.clip import Clock
-from pipeline.errors import StoreUnavailable
+from pipeline.errors import LamplighterError, StoreUnavailable
 from storage.archive import Ingested
 from workers.batch import run
 from workers.blame import Streak
@@ -65,7 +65,27 @@ class Dropped:
     reason: str
 
 
-Intake = Accepted | Repeated | Dropped | Fault | Receipt[IngestJob, Never]
+@dataclass(frozen=True, slots=True)
+class GivenUp:
+    """The upload was dropped by an earlier run and is not looked at again; `lamplighter aside retry` takes it in."""
+
+    upload: Upload
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a run ended: what came to it, what of that nobody answered, what its shards hold (None: nobody can say).
+
+    recovered: what an earlier run had accepted.
+    """
+
+    came: int
+    waiting: int | None
+    recovered: int
+    undecided: int
+
+
+Intake = Accepted | Repeated | Dropped | GivenUp | Fault | Receipt[IngestJob, Never]
 """What happens before the work; a Receipt is of a clip that was set aside on its way in."""
 
 
@@ -76,7 +96,9 @@ class _Lane(threading.Thread):
         super().__init__(name=f"lane {index}", daemon=True)
         self._live, self._waiting = live, deque[tuple[Upload, Callable[[], None]]]()
         self._changed = threading.Condition()
-        self._full, self.offering, self.away = "backlog", False, ""
+        self.full, self.offering, self.away = "backlog", False, ""
+        self._left: list[Upload] = []
+        self._in_hand: Upload | None = None
 
     def add(self, upload: Upload, released: Callable[[], None]) -> None:
         """Add an upload; when the lane is full, wait or drop the oldest, as the operator chose."""
@@ -87,14 +109,27 @@ class _Lane(threading.Thread):
                     break
                 self._changed.wait(0.2)
             if self._live.ended.is_set():
-                return  # it stays where it is, for the next run
+                self._left.append(upload)  # it stays where it is, for the next run
+                return
             if len(self._waiting) >= settings.backlog:
                 dropped = self._waiting.popleft()
             self._waiting.append((upload, released))
             self._changed.notify_all()
         if dropped is not None:
-            self._live.saw(Dropped(dropped[0], "store" if self.away else self._full))
-            dropped[1]()
+            self._drop(*dropped)
+
+    def _drop(self, upload: Upload, released: Callable[[], None]) -> None:
+        """Give an upload up, unless it is in already: a run that starts again finds all files of before."""
+        live, known = self._live, False
+        if not self.away:
+            with suppress(StoreUnavailable):
+                known = live.shards.knows(upload)
+        if known:
+            live.saw(Repeated(upload))
+            released()
+        else:
+            live.saw(Dropped(upload, "store" if self.away else self.full))
+            live.given_up(released)
 
     @property
     def idle(self) -> bool:
@@ -104,6 +139,12 @@ class _Lane(threading.Thread):
     def waiting(self) -> list[Upload]:
         with self._changed:
             return [upload for upload, _ in self._waiting]
+
+    @property
+    def undecided(self) -> int:
+        """How many uploads came and nobody answered: they are where they were."""
+        with self._changed:
+            return len(self._waiting) + len(self._left) + (self._in_hand is not None)
 
     def run(self) -> None:
         try:
@@ -117,13 +158,16 @@ class _Lane(threading.Thread):
             if not self._waiting and not self._changed.wait_for(lambda: self._waiting, 0.2):
                 return
             upload, released = self._waiting.popleft()
-            self.offering = True
+            self.offering, self._in_hand = True, upload
         try:
             answer = self._offer(upload)
             if answer is Answer.BUSY:
                 with self._changed:
                     self._waiting.appendleft((upload, released))
+                    self._in_hand = None
             else:
+                with self._changed:
+                    self._in_hand = None
                 released()
         finally:
             with self._changed:
@@ -135,7 +179,7 @@ class _Lane(threading.Thread):
     def _offer(self, upload: Upload) -> Answer:
         live, reply = self._live, self._reply(upload)
         if reply.answer is Answer.BUSY:
-            self._full = reply.reason
+            self.full = reply.reason
         elif reply.answer is Answer.ACCEPTED:
             live.saw(Accepted(upload))
             live.met.done()
@@ -168,7 +212,9 @@ class _Lane(threading.Thread):
 class Live(AbstractContextManager["Live"]):
     """One run of live ingest. Add what it watches, then `run` it; `saw` is called from several threads.
 
-    `work` is what is done with each clip: `ingest`, or what a test puts in its place.
+    `work` is what is done with each clip: `ingest`, or what a test puts in its place. given_up: lets the file of an
+    upload go that was dropped, once that is written down; gave_up: whether one was dropped by an earlier run. known:
+    which files are in already, by their marks.
     """
 
     def __init__(
@@ -180,14 +226,19 @@ class Live(AbstractContextManager["Live"]):
         saw: Callable[[Intake], None],
         work: Work[IngestJob, Context, Ingested | None] = ingest,
         ray: ModuleType | None = None,
+        given_up: Callable[[Callable[[], None]], None] = lambda released: released(),
+        gave_up: Callable[[Upload], bool] = lambda _: False,
+        known: Callable[[Collection[str]], Collection[str]] = lambda _: (),
     ) -> None:
-        self.settings, self.saw = settings, saw
+        self._known = known
+        self.settings, self.saw, self.given_up, self._gave_up = settings, saw, given_up, gave_up
         self.shards, self.met = Shards(context.store, settings, ray=ray), Streak()
         self.closed, self.ended, self.more = threading.Event(), threading.Event(), threading.Event()
         self._context, self._batch, self._work = context, batch, work
         self._lanes = [_Lane(self, index) for index in range(settings.shards)]
         self._sources: list[Patrol | Recorder] = []
         self._failures: queue.SimpleQueue[BaseException] = queue.SimpleQueue()
+        self._counting, self._came, self.ended_with = threading.Lock(), 0, Ended(0, None, 0, 0)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -199,12 +250,24 @@ class Live(AbstractContextManager["Live"]):
         for thread in (*self._sources, *self._lanes):
             if thread.ident is not None:
                 thread.join(max(0.0, until - time.monotonic()))
+        held = None
+        with suppress(LamplighterError):  # what else is told of the store is told by who met it first
+            held = self.shards.held() if kind is None or issubclass(kind, LamplighterError) else None
+        undecided = sum(lane.undecided for lane in self._lanes)
+        recovered = 0 if held is None else held.recovered
+        self.ended_with = Ended(self._came, None if held is None else held.waiting, recovered, undecided)
         self.shards.close()
 
     def watch(self, watched: Watched) -> None:
         """Watch a folder or a bucket prefix."""
         self._sources.append(
-            Patrol(watched, self.enqueue, poll_s=self.settings.poll_s, stop=self.closed, fail=self.fail)
+            Patrol(
+                *(watched, self.enqueue),
+                poll_s=self.settings.poll_s,
+                stop=self.closed,
+                fail=self.fail,
+                known=self._known,
+            )
         )
 
     def record(
@@ -230,14 +293,24 @@ class Live(AbstractContextManager["Live"]):
 
     def enqueue(self, found: Upload | Receipt[IngestJob, Never], released: Callable[[], None] = lambda: None) -> None:
         """Let an upload wait for its shard. `released` is called once it is accepted, done before, or given up."""
+        with self._counting:
+            self._came += 1
         if isinstance(found, Receipt):
             self.saw(found)
+        elif self.settings.policy != "block" and self._gave_up(found):
+            self.saw(GivenUp(found))
+            released()
         else:
             self._lanes[shard_of(found.job.camera, self.settings.shards)].add(found, released)
 
     def waiting(self) -> list[Upload]:
         """Return the uploads that wait to be accepted."""
         return [upload for lane in self._lanes for upload in lane.waiting()]
+
+    @property
+    def full(self) -> str:
+        """What of the shards was full when an upload was offered last, if anything."""
+        return next((f"full: {lane.full}" for lane in self._lanes if lane.full != "backlog" and not lane.idle), "")
 
     @property
     def away(self) -> str:
@@ -269,6 +342,7 @@ class Live(AbstractContextManager["Live"]):
         for thread in (*self._lanes, *self._sources):
             thread.start()
         for receipt in run(self._jobs(stop, tick, for_s), self._work, self._context, settings=self._batch):
+            self.shards.answered(receipt.job.mark)
             yield self.shards.taken(receipt.job.mark), receipt
 
     def _jobs(self, stop: threading.Event, tick: Callable[[], None], for_s: float | None) -> Iterator[IngestJob | None]:

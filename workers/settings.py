@@ -43,6 +43,10 @@ class LiveSettings(BaseModel):
         "block", description="when all is full: let sources wait, or drop the upload that has waited longest"
     )
     poll_s: float = Field(1.0, gt=0, le=3600, description="pause between two looks at a folder or bucket (seconds)")
+    still_s: float = Field(
+        10.0, ge=0, le=3600,
+        description="how long a file that does not say that it is whole, such as a TS, lies unchanged first (seconds)",
+    )  # fmt: skip
     behind_s: float = Field(10.0, gt=0, description="a camera is behind when a clip of it waits longer (seconds)")
     drain_s: float = Field(
         60.0, ge=0, description="at the end of a timed run, how long what was accepted is worked off (seconds)"

@@ -19,15 +19,16 @@ from typing import Concatenate, ParamSpec, Protocol, TypeVar
 
 from pipeline.span import NS
 from storage.access import StoreSettings
-from storage.archive import Archive
+from storage.archive import Archive, short
 from storage.contract import ObjectStore
 from workers.blame import blame
-from workers.inbox import Held, Inbox, Upload
+from workers.inbox import SPARED, Held, Inbox, Upload
 from workers.patience import Patient, open_once, pauses
 from workers.settings import LiveSettings
 
 P = ParamSpec("P")
 T = TypeVar("T")
+_LAST_S = 10.0  # how long a shard that is starting again is waited for at the end
 _AGAIN_S, _AGAIN_MOST_S = 0.2, 2.0  # between two calls of a shard whose process is starting again
 
 
@@ -80,6 +81,7 @@ class Shard:
         self._bytes_free = max(1, settings.disk_bytes // settings.shards)
         self._held: OrderedDict[str, Held] = OrderedDict()
         self._taken: set[str] = set()
+        self._since_s: dict[str, float] = {}  # when each arrived, by a clock that never goes back
         self._bytes = 0
         self._ready = False
         self._lock = threading.Lock()
@@ -101,19 +103,27 @@ class Shard:
         mark = upload.job.mark
         if mark in self._held:
             return Reply(Answer.HELD)
-        known = self._archive.sources.get(mark)
-        if known is not None and self._archive.clips.get(known.clip) is not None:
-            return Reply(Answer.ALREADY)
-        start_ns = upload.job.start_ns
-        if start_ns is not None and self._archive.is_forgotten(upload.job.camera, start_ns, mark=mark):
+        if self._is_in(upload):
             return Reply(Answer.ALREADY)
         if full := self._full(upload.size):
             return full
         held = self._inbox.keep(upload, self._open_bucket)
         with self._lock:
-            self._held[mark] = held
-            self._bytes += held.size
+            self._hold(held)
         return Reply(Answer.ACCEPTED)
+
+    def _hold(self, held: Held) -> None:
+        # How long it waited is told by the clock that may jump this once.
+        self._since_s[held.job.mark] = time.monotonic() - max(0, time.time_ns() - held.arrived_ns) / NS
+        self._held[held.job.mark] = held
+        self._bytes += held.size
+
+    def _is_in(self, upload: Upload) -> bool:
+        mark, start_ns = upload.job.mark, upload.job.start_ns
+        known = self._archive.sources.get(mark)
+        if known is not None and self._archive.clips.get(known.clip) is not None:
+            return True
+        return start_ns is not None and self._archive.is_forgotten(upload.job.camera, start_ns, mark=mark)
 
     def take(self, most: int) -> list[Held]:
         """Hand out up to `most` clips, the one that has waited longest first; none is handed out twice."""
@@ -128,16 +138,31 @@ class Shard:
         with self._lock:
             for mark in marks:
                 self._taken.discard(mark)
+                self._since_s.pop(mark, None)
                 held = self._held.pop(mark, None)
                 self._bytes -= held.size if held else 0
 
     def status(self) -> ShardStatus:
         """Tell how full the shard is."""
         self._recover()
-        late_ns = time.time_ns() - int(self._settings.behind_s * NS)
+        late_s = time.monotonic() - self._settings.behind_s
         with self._lock:
-            behind = frozenset(held.job.camera for held in self._held.values() if held.arrived_ns < late_ns)
+            behind = frozenset(held.job.camera for mark, held in self._held.items() if self._since_s[mark] < late_s)
             return ShardStatus(self._index, os.getpid(), len(self._held), self._bytes, behind)
+
+    def knows(self, upload: Upload) -> bool:
+        """Tell whether an upload is held or in already, or was removed for good."""
+        self._recover()
+        with self._lock:
+            if upload.job.mark in self._held:
+                return True
+        return self._is_in(upload)
+
+    def held(self) -> list[str]:
+        """Return the marks of what is held."""
+        self._recover()
+        with self._lock:
+            return list(self._held)
 
     def close(self) -> None:
         """Nothing to do: what is held is in the store."""
@@ -149,11 +174,17 @@ class Shard:
                 return
             store = Patient.open(self._store)
             self._archive, self._inbox = Archive(store), Inbox(store, self._store)
+            accounts = set(self._archive.aside.names())
             for held in sorted(self._inbox.held(), key=lambda held: (held.arrived_ns, held.key)):
-                if shard_of(held.job.camera, self._settings.shards) == self._index:
-                    self._held[held.job.mark] = held
-                    self._bytes += held.size
+                mine = shard_of(held.job.camera, self._settings.shards) == self._index
+                if mine and not (short(held.job.name) in accounts and self._is_aside(held)):
+                    self._hold(held)
             self._ready = True
+
+    def _is_aside(self, held: Held) -> bool:
+        """Tell whether a clip brought down its processes before: it would do so at every start."""
+        account = self._archive.aside.get(short(held.job.name))
+        return account is not None and account.mark == held.job.mark and account.station in SPARED
 
     def _full(self, size: int) -> Reply | None:
         with self._lock:
@@ -170,11 +201,21 @@ class Shard:
         return open_once(self._store.of_bucket(bucket))
 
 
+@dataclass(frozen=True, slots=True)
+class InHand:
+    """How many clips wait that were accepted, and how many of all that were worked on an earlier run had accepted."""
+
+    waiting: int
+    recovered: int
+
+
 class _AnyShard(Protocol):
     def offer(self, upload: Upload) -> Reply: ...
     def take(self, most: int) -> list[Held]: ...
     def forget(self, marks: list[str]) -> None: ...
     def status(self) -> ShardStatus: ...
+    def knows(self, upload: Upload) -> bool: ...
+    def held(self) -> list[str]: ...
     def close(self) -> None: ...
 
 
@@ -212,6 +253,12 @@ class _ShardProcess:
     def status(self) -> ShardStatus:
         return self._call(Shard.status, "work")
 
+    def knows(self, upload: Upload) -> bool:
+        return self._call(Shard.knows, "work", upload)
+
+    def held(self) -> list[str]:
+        return self._call(Shard.held, "work")
+
     def close(self) -> None:
         self._ray.kill(self._actor)
 
@@ -243,6 +290,8 @@ class Shards:
         self._taken: dict[str, Held] = {}
         self._offered: set[str] = set()
         self.recovered = 0  # clips an earlier run had accepted and not done
+        self._answered: set[str] = set()  # what has its receipt
+        self._unsaid: set[str] = set()  # what may be held though its offer was never answered
         self._unforgotten: dict[int, set[str]] = {index: set() for index in range(settings.shards)}
 
     def offer(self, upload: Upload) -> Reply:
@@ -258,6 +307,7 @@ class Shards:
                 reply = shard.offer(upload)
             except ShardLost:
                 if self._closed.wait(next(again_s)):
+                    self._unsaid.add(mark)
                     return Reply(Answer.BUSY, reason="closed")
                 lost = True
                 continue
@@ -289,6 +339,35 @@ class Shards:
         """Return the clip that was taken under that mark."""
         return self._taken[mark]
 
+    def answered(self, mark: str) -> None:
+        """Note that a clip that was taken has its receipt."""
+        self._answered.add(mark)
+
+    def knows(self, upload: Upload) -> bool:
+        """Tell whether an upload is held or in already; a shard that is starting again is waited for, until `close`."""
+        again_s = pauses(_AGAIN_S, _AGAIN_MOST_S)
+        while True:
+            try:
+                return self._shards[shard_of(upload.job.camera, self.count)].knows(upload)
+            except ShardLost:
+                if self._closed.wait(next(again_s)):
+                    return False
+
+    def held(self) -> InHand | None:
+        """Return what the shards hold that has no receipt; None where one cannot be asked."""
+        marks, again_s, until = set[str](), pauses(_AGAIN_S, _AGAIN_MOST_S), time.monotonic() + _LAST_S
+        for shard in self._shards:
+            while True:
+                try:
+                    marks.update(shard.held())
+                    break
+                except ShardLost:
+                    if time.monotonic() > until:
+                        return None
+                    time.sleep(next(again_s))
+        untaken = marks - self._taken.keys() - self._offered
+        return InHand(len(marks - self._answered - self._unsaid), self.recovered + len(untaken))
+
     def forget(self, marks: Iterable[str]) -> None:
         """Tell the shards that clips are done and their bytes gone; told again later to one that is starting again."""
         for mark in marks:
@@ -301,6 +380,7 @@ class Shards:
                     continue
                 for mark in waiting:
                     del self._taken[mark]
+                self._answered -= waiting
                 waiting.clear()
 
     def close(self) -> None:

@@ -15,6 +15,7 @@ from lamplighter.cli import lives
 from lamplighter.cli.agencies import agencies_app
 from lamplighter.cli.alerts import alerts_app
 from lamplighter.cli.answer import answer
+from lamplighter.cli.aside import aside_app
 from lamplighter.cli.asked import asked
 from lamplighter.cli.audit import audit_app
 from lamplighter.cli.bench import bench
@@ -47,6 +48,7 @@ from lamplighter.cli.retention import forget, retention_app
 from lamplighter.cli.rounds import rounds
 from lamplighter.cli.scan import scan
 from lamplighter.cli.show import show
+from lamplighter.cli.status import status
 from lamplighter.cli.transparency import transparency
 from lamplighter.cli.tune import tune
 from lamplighter.cli.verify import verify
@@ -67,7 +69,7 @@ app = typer.Typer(
 for command in (
     *(scan, ingest, watch, match, asked, decide, deliver),
     *(post, answer, bounce, rounds, verify, transparency, forget),
-    *(measure, show, tune, picture, doctor, bench, demo),
+    *(measure, show, tune, picture, status, doctor, bench, demo),
 ):
     app.command()(command)
 app.command("explain")(explain_clip)
@@ -82,6 +84,7 @@ request_app.command("hold")(lives.hold)
 request_app.command("lift")(lives.lift)
 request_app.command("resolve")(lives.resolve)
 for name, group in {
+    "aside": aside_app,
     "cameras": cameras_app,
     "owners": owners_app,
     "alerts": alerts_app,

@@ -29,6 +29,7 @@ class Screen:
             ("set aside", f"{now.set_aside}"),
             ("dropped", f"{now.dropped}"),
             ("left out", f"{now.left_out}"),
+            ("not whole / replaced", f"{now.not_whole} / {now.replaced}"),
             ("wait in shards / to be accepted", f"{now.waiting} / {now.uploads_waiting}"),
             ("lag, median / 99 % (s)", f"{median} / {high}"),
             ("cameras behind", f"{now.behind}"),

@@ -81,6 +81,7 @@ def _print(store: str, tally: Tally, *, remeasure: bool, as_json: bool) -> None:
         clips = sorted(map(clip_document, tally.results), key=lambda clip: str(clip["source"]))
         counts: dict[str, Any] = {"not_whole": len(tally.not_whole)}
         if not remeasure:
+            counts["replaced"] = [f"{camera}/{name}" for one in tally.replaced for camera, name in one.clips]
             counts |= {"found": tally.found, "left_out": tally.left.document(), "habits_learnt": tally.learnt}
         if tally.alerts is not None:
             counts["alerts"] = tally.alerts

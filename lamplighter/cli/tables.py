@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from lamplighter.desk.cases import Row
     from lamplighter.desk.tally import Tally
     from pipeline.case.released import Record
+    from pipeline.retention import Removal
 
 # A pipe has no width: the 80 columns it would get fold digests and paths that another program reads.
 out = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 200)
@@ -155,6 +156,13 @@ def _print_not_whole(tally: Tally) -> None:
         say(f"\n{told}; see {see}")
 
 
+def tell_replaced(removals: Sequence[Removal]) -> None:
+    """Tell which clips had been taken before they were whole, and what is in their place."""
+    for one in removals:
+        for camera, name in one.clips:
+            tell(f"Replaced {camera}/{name}: {one.note}")
+
+
 def _print_aside(title: str, tally: Tally) -> None:
     rows = [(receipt.job.name, receipt.station, receipt.reason) for receipt in _sorted(tally.aside)]
     table(title, "clip", "station", "reason", rows=rows)
@@ -173,6 +181,7 @@ def print_found(title: str, tally: Tally) -> None:
     rows += _left_rows(tally)
     gap = "\n" * bool(tally.aside)
     table(gap + title, "files", "outcome", "which", rows=[*rows, (tally.found, "found", "")], right=("files",))
+    tell_replaced(tally.replaced)
     _print_not_whole(tally)
     if lacking := tally.left.footage:
         warn(

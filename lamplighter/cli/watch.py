@@ -72,6 +72,9 @@ def _print(board: Board, *, as_json: bool) -> None:
         return
     tables.out.print(Screen(board))
     tables.tell_bugs(board.bugs)
+    tables.tell_replaced(board.replaced)
+    if board.account.get("adds_up") is False:
+        tables.warn(f"what came is not what came of it: {board.account_text}; please report it")
     if left := board.glance().waiting:
         tables.tell(f"{left} clips are accepted and not done; the next run takes them up")
 

@@ -12,10 +12,14 @@ from typing import Any
 
 from lamplighter.desk.alert_counts import AlertCounts
 from lamplighter.desk.metrics import Metrics
+from pipeline.clip import WHOLE
 from pipeline.errors import StoreUnavailable
+from pipeline.retention import Removal
 from pipeline.span import NS
-from workers.inbox import Held
-from workers.live import Accepted, Dropped, Intake, Live, Repeated
+from storage.archive import Ingested
+from workers.capture import Timekeeper
+from workers.inbox import SPARED, Held
+from workers.live import Accepted, Dropped, Ended, GivenUp, Intake, Live, Repeated
 from workers.names import LeftOut
 from workers.receipt import Outcome, Receipt
 from workers.recorder import Fault
@@ -24,6 +28,8 @@ from workers.shard import ShardStatus
 
 _LAGS = 10_000  # latest lags the table's median and percentile are made of
 _SLOWEST = 5
+_JUMP_S = 2.0  # between two looks at the clock; less is how NTP sets it right
+_RECORDED = frozenset({Timekeeper.STREAM.value, Timekeeper.ARRIVAL.value})
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +47,8 @@ class Glance:
     set_aside: int
     dropped: int
     left_out: int
+    not_whole: int
+    replaced: int
     waiting: int
     uploads_waiting: int
     lags: tuple[float | None, float | None]
@@ -76,6 +84,13 @@ class Board:
         self.shards: list[ShardStatus] = []
         self.uploads_waiting = 0
         self.left = LeftOut()
+        self.away_since_ns = 0
+        self.spared: set[str] = set()  # marks of what was set aside and whose bytes stay in the inbox
+        self.replaced: list[Removal] = []
+        self.account: dict[str, int | bool | None] = {}
+        self.clock_jumps: list[int] = []  # seconds, forward or back
+        self._offset_s = time.time() - time.monotonic()
+        self._arrived_s: dict[str, float] = {}
         self._lock = threading.Lock()
 
     def saw(self, event: Intake) -> None:
@@ -84,6 +99,7 @@ class Board:
         with self._lock:
             if isinstance(event, Accepted):
                 self.counts["in"] += 1
+                self._arrived_s[event.upload.job.mark] = self._steady_s(event.upload.arrived_ns)
                 metrics.clips_in.inc()
                 metrics.bytes_in.inc(event.upload.size)
             elif isinstance(event, Repeated):
@@ -92,6 +108,8 @@ class Board:
             elif isinstance(event, Dropped):
                 self.dropped[event.upload.job.camera, event.reason] += 1
                 metrics.clips_dropped.labels(event.reason).inc()
+            elif isinstance(event, GivenUp):
+                self.counts["dropped before"] += 1
             elif isinstance(event, Fault):
                 self.faults[event.camera, event.station] += 1
                 self.last_fault[event.camera] = event.reason
@@ -104,16 +122,21 @@ class Board:
 
     def finished(self, held: Held, receipt: Receipt[Any, Any]) -> None:
         """Count what came of an accepted clip."""
-        # The clock of a store that said when it arrived may be ahead of ours.
-        metrics, lag_s = self.metrics, max(0, time.time_ns() - held.arrived_ns) / NS
+        metrics, now_s = self.metrics, time.monotonic()
         with self._lock:
+            lag_s = now_s - self._arrived_s.pop(held.job.mark, self._steady_s(held.arrived_ns, before=True))
             for station, seconds in receipt.seconds.items():
                 self.seconds[station] = self.seconds.get(station, 0.0) + seconds
                 if station != "total":  # the sum of the others
                     metrics.station_seconds.labels(station).inc(seconds)
             if receipt.outcome is Outcome.ASIDE:
                 self._set_aside(receipt)
+                if self.kept(receipt, held):
+                    self.spared.add(held.job.mark)
                 return
+            if isinstance(receipt.result, Ingested) and receipt.result.clip.stream.condition != WHOLE:
+                self.counts["not whole"] += 1
+                metrics.clips_not_whole.inc()
             if receipt.outcome is Outcome.DONE:
                 self.counts["done"] += 1
                 metrics.clips_done.inc()
@@ -126,6 +149,52 @@ class Board:
             self._done_at.append(time.monotonic())
             metrics.lag.observe(lag_s)
 
+    def _steady_s(self, arrived_ns: int, *, before: bool = False) -> float:
+        """Return by a clock that never goes back (s) when something arrived, in this run or `before` it.
+
+        The clock of a store that said so may be ahead of ours, and ours may have jumped since.
+        """
+        now_s = time.monotonic()
+        waited_s = max(0, time.time_ns() - arrived_ns) / NS
+        return now_s - (waited_s if before else min(waited_s, now_s - self.began))
+
+    def _watch_clock(self) -> None:
+        """Note by how much the clock jumped since it was looked at last (s)."""
+        offset_s = time.time() - time.monotonic()
+        if abs(jump_s := offset_s - self._offset_s) > _JUMP_S:
+            self.clock_jumps.append(round(jump_s))
+        self._offset_s = offset_s
+
+    @staticmethod
+    def kept(receipt: Receipt[Any, Any], held: Held | None) -> bool:
+        """Tell whether the bytes of what was set aside stay: they may be all there is of it, or not be to blame."""
+        if receipt.outcome is not Outcome.ASIDE or held is None:
+            return False
+        recorded = held.job.clock is not None and held.job.clock.source in _RECORDED
+        return bool(receipt.trace) or receipt.station in SPARED or recorded
+
+    def settle(self, ended: Ended) -> None:
+        """Check once all has ended that what came is what came of it."""
+        with self._lock:
+            counted = self.counts
+            found = {
+                "in": ended.came + ended.recovered,
+                "done": counted["done"] + counted["done before"] + counted["repeated"],
+                "aside": sum(self.aside.values()),
+                "dropped": sum(self.dropped.values()) + counted["dropped before"],
+                "waiting": (ended.waiting or 0) + ended.undecided,
+            }
+            told = found["done"] + found["aside"] + found["dropped"] + found["waiting"]
+            adds_up = None if ended.waiting is None else found["in"] == told
+            self.account = {**found, "adds_up": adds_up}
+
+    @property
+    def account_text(self) -> str:
+        """What came and what came of it, on one line."""
+        told = ", ".join(f"{count} {name}" for name, count in self.account.items() if name != "adds_up")
+        adds_up = self.account.get("adds_up")
+        return told + ("" if adds_up else "; a shard could not be asked" if adds_up is None else "; does not add up")
+
     def look(self, live: Live) -> None:
         """Look how much waits, and whose; while a store is away, the shards as they were."""
         uploads, shards, away = live.waiting(), self.shards, live.away
@@ -133,10 +202,13 @@ class Board:
             shards = live.shards.status()
         except StoreUnavailable as error:
             away = str(error)
-        late_ns = time.time_ns() - int(self._behind_s * NS)
-        late = {upload.job.camera for upload in uploads if upload.arrived_ns < late_ns}
+        late_s = time.monotonic() - self._behind_s
+        late = {upload.job.camera for upload in uploads if self._steady_s(upload.arrived_ns) < late_s}
         with self._lock:
+            self._watch_clock()
             self.behind = sorted(late.union(*(shard.behind for shard in shards)))
+            if away and not self.away:
+                self.away_since_ns = time.time_ns()
             self.shards, self.uploads_waiting, self.away = shards, len(uploads), away
             self.left = live.left
             fresh = live.shards.recovered - self.counts["recovered"]
@@ -161,6 +233,11 @@ class Board:
                     {"camera": camera, "reason": reason, "clips": count}
                     for (camera, reason), count in sorted(self.dropped.items())
                 ],
+                "dropped_before": self.counts["dropped before"],
+                "account": dict(self.account),
+                "clock_jumps_s": list(self.clock_jumps),
+                "replaced": [f"{camera}/{name}" for one in self.replaced for camera, name in one.clips],
+                "not_whole": self.counts["not whole"],
                 "left_out": self.left.document(),
                 "waiting": sum(shard.waiting for shard in self.shards),
                 "uploads_waiting": self.uploads_waiting,
@@ -193,6 +270,8 @@ class Board:
                 set_aside=sum(self.aside.values()),
                 dropped=sum(self.dropped.values()),
                 left_out=self.left.total,
+                not_whole=self.counts["not whole"],
+                replaced=len(self.replaced),
                 waiting=sum(shard.waiting for shard in self.shards),
                 uploads_waiting=self.uploads_waiting,
                 lags=(_at(lags, 0.5), _at(lags, 0.99)),
@@ -208,8 +287,8 @@ class Board:
 
     @property
     def imperfect(self) -> bool:
-        """Whether anything was set aside or dropped, or left out that may hold footage."""
-        return bool(self.aside or self.dropped or self.left.footage)
+        """Whether anything was set aside or dropped, or left out that may hold footage, or the counts do not add up."""
+        return bool(self.aside or self.dropped or self.left.footage or self.account.get("adds_up") is False)
 
     def _set_aside(self, receipt: Receipt[Any, Any]) -> None:
         self.aside[receipt.station] += 1

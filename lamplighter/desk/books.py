@@ -13,8 +13,11 @@ from types import TracebackType
 from typing import Generic, Never, TypeVar
 
 from lamplighter.desk.holdings import Holdings
+from lamplighter.desk.retention import end_replaced
+from lamplighter.desk.running import running
 from lamplighter.desk.tally import Saw, Tally, tallied
 from pipeline.errors import StoreUnavailable
+from pipeline.retention import Removal
 from storage.archive import Aside, Ingested, short
 from storage.catalog.arrears import Mark
 from workers.batch import run
@@ -27,7 +30,6 @@ J = TypeVar("J", bound=Job)
 R = TypeVar("R")
 _BATCH = 200  # clips the catalogue learns of in one transaction
 _BEHIND_S = 0.5  # at most, before the catalogue is told of what is done; with what that takes it is a second
-_SIGNED, _SIGNED_S = 1000, 60.0  # clips in one line of the log at most, and how long one waits for it
 _AGAIN_S = 5.0  # after which a store or catalogue that was away is tried again
 
 
@@ -39,15 +41,32 @@ def carry_out(
     saw: Saw,
     enter: Callable[[Receipt[J, R]], None],
     refused: Iterable[Receipt[J, Never]] = (),
+    what: str = "",
 ) -> Tally:
     """Do `work` for every job; give each receipt to `enter`, those `refused` before any work first; return the tally.
 
-    Raises what the batch raises, once what was done until then is entered.
+    what: how the run is called that says in the bucket that it works; one without says nothing. Raises what the batch
+    raises, once what was done until then is entered.
     """
     first = list(refused)
     # No Ray is started for nothing.
     done: Iterable[Receipt[J, R]] = run(jobs, work, holdings.context, settings=holdings.settings.batch) if jobs else ()
-    return tallied(chain(first, done), planned=len(jobs) + len(first), saw=saw, enter=enter)
+    if not (what and jobs):
+        return tallied(chain(first, done), planned=len(jobs) + len(first), saw=saw, enter=enter)
+    tallies: list[Tally] = []
+
+    def counts() -> dict[str, int]:
+        found = {outcome.value: count for one in tallies for outcome, count in one.outcomes.items()}
+        return {"planned": len(jobs) + len(first), **found}
+
+    with running(holdings, what, counts=counts) as word:
+
+        def told(tally: Tally) -> None:
+            tallies[:] = [tally]
+            word.flush()
+            saw(tally)
+
+        return tallied(chain(first, done), planned=len(jobs) + len(first), saw=told, enter=enter)
 
 
 class Accounts:
@@ -57,26 +76,40 @@ class Accounts:
         self._shelf = holdings.archive.aside
         self._there = set(self._shelf.names())
 
-    def put(self, receipt: Receipt[Job, object]) -> None:
-        """Write what a clip was set aside for, or remove what an earlier run wrote of it."""
-        name = short(receipt.job.name)
+    def put(self, receipt: Receipt[Job, object], *, kept: bool = False) -> None:
+        """Write what a clip was set aside for, or remove what an earlier run wrote of it; kept: in the inbox."""
+        job, name = receipt.job, short(receipt.job.name)
         if receipt.outcome is Outcome.ASIDE:
-            self._shelf.put(Aside(receipt.job.name, receipt.station, receipt.reason, receipt.trace))
+            told = (receipt.station, receipt.reason, receipt.trace, time.time_ns())
+            of_file: tuple[str, ...] = ()
+            if isinstance(job, IngestJob):
+                of_file = job.mark, str(job.location) if kept or not job.inbox_key else "", job.camera
+            self._shelf.put(Aside(job.name, *told, *of_file))
             self._there.add(name)
         elif name in self._there:
             self._shelf.remove(name)
             self._there.discard(name)
+
+    def has(self, source: str) -> bool:
+        """Tell whether there is an account of what was called so."""
+        return short(source) in self._there
+
+    def give_up(self, account: Aside) -> None:
+        """Write the account of what was given up."""
+        self._shelf.put(account)
+        self._there.add(short(account.source))
 
 
 class Books(AbstractContextManager["Books[T]"], Generic[T]):
     """Keeps the books of one run over clips; what is `add`ed is written in batches, and the rest at the end.
 
     action: what the log calls it, `note` what it says besides. accounts: whether every clip that was set aside gets an
-    account in the store, or only one that met a bug; it is removed once they come in. cleared: given the sources of
-    each batch that is written, so that what was needed only until then can go. most: receipts after which a batch is
-    written; every_s: seconds after which one is. While the block lasts a thread writes what is due, and a mark in the
-    bucket says that the catalogue may be behind, of `cameras` or of any; it goes once all is written. Any thread may
-    call.
+    account in the store, or only one that met a bug; it is removed once they come in. kept: whether the bytes of what
+    was set aside stay where they are. replaced: clips that were taken short and went, as they go. cleared: given the
+    sources of each batch that is written, so that what was needed only until then can go; log_first: once it is logged
+    too. most: receipts after which a batch is written; every_s: seconds after which one is. While the block lasts a
+    thread writes what is due, and a mark in the bucket says that the catalogue may be behind, of `cameras` or of any;
+    it goes once all is written. Any thread may call.
     """
 
     def __init__(
@@ -86,25 +119,28 @@ class Books(AbstractContextManager["Books[T]"], Generic[T]):
         *,
         note: str = "",
         accounts: bool = True,
+        kept: Callable[[Receipt[Job, Ingested | None], T | None], bool] = lambda *_: False,
         cleared: Callable[[Sequence[T]], None] = lambda _: None,
+        book: Accounts | None = None,
+        replaced: list[Removal] | None = None,
+        log_first: bool = True,
         most: int = _BATCH,
         every_s: float = _BEHIND_S,
         cameras: Iterable[str] | None = None,
     ) -> None:
         self._holdings, self._action, self._cleared = holdings, action, cleared
         self._note, self._most, self._every_s = note, most, every_s
-        self._accounts, self._asides = Accounts(holdings), accounts
+        self._accounts, self._asides, self._kept = book or Accounts(holdings), accounts, kept
         self._pending: list[tuple[Receipt[Job, Ingested | None], T | None]] = []
-        self._counts: Counter[Outcome] = Counter()
-        self._bugs: Counter[str] = Counter()
-        self._ids: list[str] = []
+        self._log_first = log_first
+        self._written: list[T] = []  # and not cleared yet
+        self.replaced: list[Removal] = [] if replaced is None else replaced
         self._away = False
         self._cameras, self._block = cameras, ExitStack()
         self._mark: Mark | None = None
         self._writing, self._over = threading.RLock(), threading.Event()
         self._met: BaseException | None = None
-        now = time.monotonic()
-        self._next, self._next_line = now + every_s, now + _SIGNED_S
+        self._next = time.monotonic() + every_s
 
     def add(self, receipt: Receipt[Job, Ingested | None], source: T | None = None) -> None:
         """Take up what came of one clip."""
@@ -141,12 +177,10 @@ class Books(AbstractContextManager["Books[T]"], Generic[T]):
     def _flush(self) -> None:
         now = time.monotonic()
         due = now >= self._next or (len(self._pending) >= self._most and not self._away)
-        if not due or not (self._pending or self._counts):
+        if not due or not (self._pending or self._written):
             return
         try:
             self._write()
-            if len(self._ids) >= _SIGNED or now >= self._next_line:
-                self._sign()
             self._away, self._next = False, time.monotonic() + self._every_s
             if self._mark is not None:
                 self._mark.keep()
@@ -162,13 +196,12 @@ class Books(AbstractContextManager["Books[T]"], Generic[T]):
             self._holdings.catalog.again(self._write)
             if self._mark is not None:
                 self._mark.clear()
-            self._sign()
 
     def _write(self) -> None:
         batch = list(self._pending)
-        for receipt, _ in batch:
+        for receipt, source in batch:
             if receipt.outcome is not Outcome.ASIDE or self._asides or receipt.trace:
-                self._accounts.put(receipt)
+                self._accounts.put(receipt, kept=self._kept(receipt, source))
         results = [receipt.result for receipt, _ in batch if receipt.result is not None]
         if results:
             marks = {
@@ -177,21 +210,26 @@ class Books(AbstractContextManager["Books[T]"], Generic[T]):
                 if receipt.result is not None and isinstance(receipt.job, IngestJob)
             }
             self._holdings.catalog.put_clips(results, marks=marks)
-        self._cleared([source for _, source in batch if source is not None])
-        del self._pending[: len(batch)]
-        self._counts.update(receipt.outcome for receipt, _ in batch)
-        self._bugs.update(receipt.place for receipt, _ in batch if receipt.place)
-        self._ids += [result.clip.id for result in results]
+            if marks:
+                self.replaced += end_replaced(self._holdings)
+        # What was accepted leaves the inbox only once the log tells of it: who is killed before tells it again.
+        if self._log_first:
+            self._sign(batch, results)
+            del self._pending[: len(batch)]
+        self._written += [source for _, source in batch if source is not None]
+        self._cleared(self._written)
+        self._written.clear()
+        if not self._log_first:
+            self._sign(batch, results)
+            del self._pending[: len(batch)]
 
-    def _sign(self) -> None:
-        if not self._counts:
+    def _sign(self, batch: Sequence[tuple[Receipt[Job, Ingested | None], T | None]], results: list[Ingested]) -> None:
+        if not batch:
             return
-        counts = ", ".join(f"{self._counts[outcome]} {outcome.value}" for outcome in Outcome if self._counts[outcome])
-        counts += "".join(f"; {count} met {place}" for place, count in sorted(self._bugs.items()))
-        digest = hashlib.sha256("\n".join(sorted(self._ids)).encode()).hexdigest()
+        counted = Counter(receipt.outcome for receipt, _ in batch)
+        bugs = Counter(receipt.place for receipt, _ in batch if receipt.place)
+        counts = ", ".join(f"{counted[outcome]} {outcome.value}" for outcome in Outcome if counted[outcome])
+        counts += "".join(f"; {count} met {place}" for place, count in sorted(bugs.items()))
+        digest = hashlib.sha256("\n".join(sorted(one.clip.id for one in results)).encode()).hexdigest()
         note = f"{self._note}; " if self._note else ""
-        self._holdings.log(self._action, f"{len(self._ids)} clips", f"{note}{counts}; sha256 of ids {digest}")
-        self._counts.clear()
-        self._bugs.clear()
-        self._ids.clear()
-        self._next_line = time.monotonic() + _SIGNED_S
+        self._holdings.log(self._action, f"{len(results)} clips", f"{note}{counts}; sha256 of ids {digest}")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from lamplighter.desk.overview import Overview
 from lamplighter.desk.roles import operation
-from lamplighter.desk.switchboard import Switchboard
 
 if TYPE_CHECKING:
     from lamplighter.desk.viewing import Asking, Inbox, OwnClip
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from workers.film import Film
 
 
-class Household(Switchboard):
+class Household(Overview):
     """What an owner sees of their own; what each operation is for stands here."""
 
     @operation

@@ -32,7 +32,7 @@ def ingest(holdings: Holdings, where: Sequence[str], *, camera: str | None, aler
     left, open_bucket = LeftOut(), holdings.context.open_bucket
     jobs, refused = ingest_jobs(where, naming, open_bucket=open_bucket, left=left)
     with session(holdings.settings.batch) if jobs else nullcontext():
-        tally = _taken(holdings, jobs, refused, saw)
+        tally = _taken(holdings, jobs, refused, saw, where=where)
         tally.habits = learn_due(holdings, {one.clip.camera for one in tally.results})
     tally.left = left
     if alert_s is not None:
@@ -43,7 +43,12 @@ def ingest(holdings: Holdings, where: Sequence[str], *, camera: str | None, aler
 
 
 def _taken(
-    holdings: Holdings, jobs: Sequence[IngestJob], refused: Iterable[Receipt[IngestJob, Never]], saw: Saw
+    holdings: Holdings,
+    jobs: Sequence[IngestJob],
+    refused: Iterable[Receipt[IngestJob, Never]],
+    saw: Saw,
+    *,
+    where: Sequence[str],
 ) -> Tally:
     with Books[None](holdings, "clips ingested", cameras={job.camera for job in jobs}) as books:
 
@@ -51,7 +56,10 @@ def _taken(
             books.add(receipt)
             books.flush()
 
-        return carry_out(jobs, ingest_clip, holdings, saw=saw, enter=enter, refused=refused)
+        what = " ".join(["ingest", *where[:3], *(["..."] if len(where) > 3 else [])])
+        tally = carry_out(jobs, ingest_clip, holdings, saw=saw, enter=enter, refused=refused, what=what)
+    tally.replaced = books.replaced
+    return tally
 
 
 def remeasure(holdings: Holdings, camera: str | None, *, everything: bool, saw: Saw) -> Tally:
@@ -82,6 +90,7 @@ def remeasure(holdings: Holdings, camera: str | None, *, everything: bool, saw: 
         accounts=False,
         cleared=delete_old,
         cameras={job.known.clip.camera for job in jobs},
+        log_first=False,
     )
     anew: set[str] = set()
 
@@ -93,6 +102,6 @@ def remeasure(holdings: Holdings, camera: str | None, *, everything: bool, saw: 
 
     with session(holdings.settings.batch) if jobs else nullcontext():
         with books:
-            tally = carry_out(jobs, remeasure_clip, holdings, saw=saw, enter=enter)
+            tally = carry_out(jobs, remeasure_clip, holdings, saw=saw, enter=enter, what="ingest --remeasure")
         tally.habits = learn_due(holdings, anew, remeasured=True)
     return tally

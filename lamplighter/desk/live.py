@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import fcntl
 import threading
-from collections.abc import Callable, Container, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 from lamplighter.desk.board import Board
-from lamplighter.desk.books import Books
+from lamplighter.desk.books import Accounts, Books
+from lamplighter.desk.gatebook import GateBook, keeping
 from lamplighter.desk.habits import learn_due
 from lamplighter.desk.holdings import Holdings
 from lamplighter.desk.metrics import Metrics
 from lamplighter.desk.naming import LiveRoster, naming_of
+from lamplighter.desk.running import Running, running
 from lamplighter.desk.vigil import Vigil
 from pipeline.clip import Clock
 from pipeline.errors import ConfigError
-from storage.archive import Ingested
+from storage.archive import Ingested, Wait
 from workers.batch import session
 from workers.capture import check_url
 from workers.inbox import Held
@@ -51,10 +53,13 @@ def run_watch(
     places = _places(holdings, where, urls=urls, camera=camera)
     board = Board(settings.live)
     books: list[Books[Held]] = []
-    spared: set[str] = set()
+    accounts = Accounts(holdings)
+    gate = GateBook(holdings, accounts)
+    gate.catch_up()
 
     def saw(event: Intake) -> None:
         board.saw(event)
+        gate.saw(event)
         if isinstance(event, Receipt):
             books[0].add(event)
 
@@ -62,11 +67,15 @@ def run_watch(
         _alone(settings.data),
         session(settings.batch) as ray,
         _served(board.metrics, settings.live),
+        _settled(holdings, board, gate) as settle,
         Live(
-            holdings.context, settings=settings.live, batch=settings.batch, saw=saw, work=work or ingest, ray=ray
+            holdings.context, settings=settings.live, batch=settings.batch, saw=saw, work=work or ingest, ray=ray,
+            given_up=gate.given_up, gave_up=gate.gave_up, known=holdings.catalog.known_marks,
         ) as live,
-    ):
-        books.append(_books(holdings, live, spared))
+        _seen(holdings, board, live, [*where, *urls]) as run,
+    ):  # fmt: skip
+        settle.append(live)
+        books.append(_books(holdings, live, accounts, board))
         for place in places:
             live.watch(place)
         spool = settings.data / "spool"
@@ -78,12 +87,11 @@ def run_watch(
             _looking(board, live),
             _learning(holdings),
             books[0],
+            keeping(books[0].flush, gate.flush, run.flush, fail=live.fail),
             _alerting(holdings, board, live, books[0], stop) as vigil,
         ):
-            for held, receipt in live.run(stop=stop, tick=books[0].flush, for_s=for_s):
+            for held, receipt in live.run(stop=stop, tick=lambda: None, for_s=for_s):
                 board.finished(held, receipt)
-                if receipt.trace:
-                    spared.add(held.key)
                 vigil.add(receipt, held)
         if not stop.is_set():  # who ends it by hand wants it to end
             learn_due(holdings)
@@ -96,22 +104,72 @@ def _ahead(holdings: Holdings, camera: str) -> Clock:
     return Clock("stream") if known is None else Clock("stream", "", known.clock_offset_s, known.clock_known)
 
 
-def _books(holdings: Holdings, live: Live, spared: Container[str]) -> Books[Held]:
-    """Return books that clear the inbox of what is written, and then tell its shard.
-
-    spared: keys of clips that met a bug. They may be all there is of a recording, so they stay: the next run takes them
-    up.
-    """
+def _books(holdings: Holdings, live: Live, accounts: Accounts, board: Board) -> Books[Held]:
+    """Return books that clear the inbox of what is written, and then tell its shard."""
 
     def cleared(batch: Sequence[Held]) -> None:
         for held in batch:
-            if held.key not in spared:
+            if held.job.mark not in board.spared:
                 holdings.archive.store.delete(held.key)
         live.shards.forget(held.job.mark for held in batch)
 
     # What is done counts as waiting until it is written: a small queue must not stand still for that.
     most = max(1, min(_FLUSH, live.settings.shards * live.settings.queue // 4))
-    return Books(holdings, "clips ingested", note="live", cleared=cleared, most=most, every_s=_FLUSH_S)
+    return Books(
+        *(holdings, "clips ingested"),
+        note="live",
+        kept=board.kept,
+        cleared=cleared,
+        most=most,
+        every_s=_FLUSH_S,
+        book=accounts,
+        replaced=board.replaced,
+    )
+
+
+@contextmanager
+def _settled(holdings: Holdings, board: Board, gate: GateBook) -> Iterator[list[Live]]:
+    """Once all threads have ended, check that what came is what came of it, and say so in the log.
+
+    A run that ended for an error says that alone.
+    """
+    lives: list[Live] = []
+    yield lives
+    gate.close()
+    if lives:
+        board.settle(lives[0].ended_with)
+        holdings.log("watch ended", "live ingest", board.account_text)
+
+
+def _seen(holdings: Holdings, board: Board, live: Live, places: Sequence[str]) -> AbstractContextManager[Running]:
+    """Let a run say in the bucket that it works."""
+    what = " ".join(["watch", *places])
+    return running(holdings, what, counts=lambda: _counts(board), waits=lambda: _waits(board, live))
+
+
+def _counts(board: Board) -> dict[str, int]:
+    now = board.glance()
+    return {
+        "accepted": now.accepted,
+        "done": now.done,
+        "known before": now.known,
+        "set aside": now.set_aside,
+        "dropped": now.dropped,
+        "accepted and not done": now.waiting,
+        "wait to be accepted": now.uploads_waiting,
+    }
+
+
+def _waits(board: Board, live: Live) -> list[Wait]:
+    """Return what waits in a run, why, and since when."""
+    found = []
+    uploads = live.waiting()
+    if board.away:
+        found.append(Wait("the run", f"a store does not answer: {board.away}", board.away_since_ns))
+    if uploads:
+        since_ns = min(upload.arrived_ns for upload in uploads)
+        found.append(Wait(f"{len(uploads)} uploads to be accepted", live.full or "their turn", since_ns))
+    return found
 
 
 def _alerting(holdings: Holdings, board: Board, live: Live, books: Books[Held], stop: threading.Event) -> Vigil:
@@ -203,7 +261,7 @@ def _places(holdings: Holdings, where: Sequence[str], *, urls: Mapping[str, str]
     if not where and not urls:
         raise ConfigError("there is nothing to watch: wanted folders, s3://BUCKET/PREFIX, or --camera-url ID=URL")
     naming = naming_of(holdings.settings.ingest, LiveRoster(holdings), camera)
-    places = [open_watched(place, holdings.store, naming) for place in where]
+    places = [open_watched(place, holdings.store, naming, still_s=holdings.settings.live.still_s) for place in where]
     if not known:
         raise ConfigError("the catalogue holds no camera, so every clip would be refused; lamplighter cameras import")
     return places

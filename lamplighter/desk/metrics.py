@@ -39,6 +39,7 @@ class Metrics:
         self.clips_done = counter("clips_done", "Clips that were taken in")
         self.clips_repeated = counter("clips_repeated", "Uploads that were held or done already")
         self.clips_aside = counter("clips_set_aside", "Clips that were set aside", "station")
+        self.clips_not_whole = counter("clips_not_whole", "Clips that were taken in and lack something, or are damaged")
         self.clips_dropped = counter("clips_dropped", "Uploads that were given up before they were accepted", "reason")
         self.bytes_in = counter("bytes_in", "Bytes of the clips that were accepted")
         self.bytes_done = counter("bytes_done", "Bytes of the clips that were taken in")

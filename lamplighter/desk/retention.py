@@ -235,10 +235,35 @@ def _removal(holdings: Holdings, batch: Sequence[Stored], *, why: Ground, note: 
 def _end_others(holdings: Holdings, holds: Holds, swept: Swept, *, step: Callable[[str], object]) -> None:
     """End what runs that were killed began: settled in the log or not, nothing stays half."""
     for begun in list(holdings.archive.removals.all()):
-        going = holdings.catalog.removals.settle(begun, holds.keeps, begun=True)
-        if going is not None:
-            swept.ended += 1
-            swept.locked += remove(holdings.archive, going, of_removal(holdings.archive, going), step=step)
+        _end(holdings, holds, begun, swept, step=step)
+
+
+def _end(
+    holdings: Holdings, holds: Holds, begun: Removal, swept: Swept, *, step: Callable[[str], object]
+) -> Removal | None:
+    keeps = holds.names if begun.why is Ground.REPLACED else holds.keeps
+    going = holdings.catalog.removals.settle(begun, keeps, begun=True)
+    if going is not None:
+        swept.ended += 1
+        swept.locked += remove(holdings.archive, going, of_removal(holdings.archive, going), step=step)
+    return going
+
+
+def end_replaced(holdings: Holdings) -> list[Removal]:
+    """Remove the clips that were taken short and whose place a longer one took; return what went.
+
+    What a case names stays beside it. While another process removes clips nothing goes: whoever removes next ends it.
+    """
+    names = list(holdings.archive.removals.names())
+    begun = [one for one in map(holdings.archive.removals.get, names) if one and one.why is Ground.REPLACED]
+    if not begun:
+        return []
+    with holdings.catalog.removals.alone() as mine:
+        if not mine:
+            return []
+        holds, swept = _holds(holdings), Swept()
+        gone = [_end(holdings, holds, one, swept, step=_nothing) for one in begun]
+    return [one for one in gone if one is not None]
 
 
 def _holds(holdings: Holdings) -> Holds:

@@ -127,6 +127,11 @@ MAY: Final[Mapping[str, frozenset[Role]]] = {
     "watch_dispatch": _OPERATOR,
     "incidents": frozenset({Role.OPERATOR, Role.OFFICER, Role.REVIEWER}),
     "confirm_incident": frozenset({Role.OFFICER, Role.REVIEWER}),
+    # What runs
+    "status": _OPERATOR,
+    "asides": _OPERATOR,
+    "retry_aside": _OPERATOR,
+    "drop_aside": _OPERATOR,
     # The books
     "rebuild": _OPERATOR,
     "check_catalog": frozenset({Role.OPERATOR, Role.AUDITOR}),
@@ -193,6 +198,10 @@ _SAID: Final[Mapping[str, str]] = {
     "passkeys": "have passkeys",
     "passkey_offered": "add a passkey",
     "seal_logs": "seal the logs",
+    "status": "see what runs and waits",
+    "asides": "see what was set aside",
+    "retry_aside": "take in what was set aside",
+    "drop_aside": "drop what was set aside",
     "acting_as": "act for others",
     "acting_for": "act for others",
 }

@@ -8,6 +8,7 @@ from typing import Any, TypeAlias, TypeVar
 
 from pipeline.case.delivery import Delivery
 from pipeline.clip import WHOLE
+from pipeline.retention import Removal
 from storage.archive import Ingested
 from workers.names import LeftOut
 from workers.receipt import Job, Outcome, Receipt, set_aside
@@ -30,7 +31,8 @@ class Tally:
     aside: the receipts of what was set aside; results: what the others hold. left: what was found and is no clip.
     habits: of the run that learnt cameras' habits from what came in, if any did. waits: cut, and not released yet.
     lacks: what the list of a case's releases lacks, in words.
-    alerts: the counts of those that came of it, where owners were to be told.
+    alerts: the counts of those that came of it, where owners were to be told. replaced: the clips it removed, which had
+    been taken in before they were whole.
     """
 
     planned: int = 0
@@ -43,6 +45,7 @@ class Tally:
     waits: int = 0
     lacks: tuple[str, ...] = ()
     alerts: dict[str, Any] | None = None
+    replaced: list[Removal] = field(default_factory=list)
 
     def add(self, receipt: Receipt[Any, Any]) -> None:
         """Count one receipt."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import struct
 from contextlib import suppress
 from typing import IO, TYPE_CHECKING, Final
@@ -14,6 +15,9 @@ _ASF_HEADER: Final = bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c")
 _ASF_FILE: Final = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
 _ASF_LIVE: Final = 1  # the flag of a file whose writer did not come back to its header
 _SEGMENT: Final = 0x18538067
+_TAIL: Final = 16  # bytes at the end that are not all zero in a file that was written to its end
+_PROGRAM_END: Final = bytes.fromhex("000001b9")
+_MOST_INDEX: Final = 64 << 20  # bytes of an index that are looked through
 
 
 def missing_bytes(path: Path, kind: str) -> int:
@@ -28,6 +32,85 @@ def missing_bytes(path: Path, kind: str) -> int:
     with path.open("rb") as file, suppress(struct.error, IndexError):  # a header that is cut off announces nothing
         return max(0, find(file, size) - size)
     return 0
+
+
+def is_whole(path: Path) -> bool:
+    """Tell whether a file says of itself that nothing of it is to come: by its index, its sizes or its end code.
+
+    False for one that is still being written, whose size was set before its bytes came, or that cannot say: a transport
+    or raw stream, fragments without the index that ends them, live Matroska. Raises OSError.
+    """
+    with path.open("rb") as file, suppress(struct.error, IndexError):
+        size = os.fstat(file.fileno()).st_size
+        head = file.read(12)
+        ends = next((one for fits, one in _ENDS if fits(head)), None)
+        return ends is not None and _written(file, size) and ends(file, size)
+    return False
+
+
+def _written(file: IO[bytes], size: int) -> bool:
+    """Tell whether a file has bytes from its beginning to its end, not only the room for them."""
+    if hasattr(os, "SEEK_HOLE"):
+        with suppress(OSError):  # a file system that does not know
+            if os.lseek(file.fileno(), 0, os.SEEK_HOLE) < size:
+                return False
+    file.seek(max(0, size - _TAIL))
+    return any(file.read(_TAIL))
+
+
+def _ends_boxes(file: IO[bytes], size: int) -> bool:
+    """Tell whether an MP4 has its film and its whole index, that of its fragments at its end where it has any."""
+    kinds, at, fragments = [], 0, False
+    while at + 8 <= size:
+        file.seek(at)
+        length, kind = struct.unpack(">I4s", file.read(8))
+        if length == 1:
+            (length,) = struct.unpack(">Q", file.read(8))
+        if length < 8 or at + length > size or not all(32 <= byte < 127 for byte in kind):
+            return False
+        if kind == b"moov":
+            fragments = b"mvex" in file.read(min(length, _MOST_INDEX))
+        kinds.append(kind)
+        at += length
+    done = at == size and b"moov" in kinds and b"mdat" in kinds
+    return done and (kinds[-1] == b"mfra" or not (fragments or b"moof" in kinds))
+
+
+def _ends_segment(file: IO[bytes], size: int) -> bool:
+    file.seek(0)
+    return 0 < _segment(file, size) <= size
+
+
+def _ends_riff(file: IO[bytes], size: int) -> bool:
+    """Tell whether the chunks of an AVI, of which a long one has several, end where it does."""
+    at = 0
+    while at + 8 <= size:
+        file.seek(at)
+        kind, length = struct.unpack("<4sI", file.read(8))
+        if kind != b"RIFF" or not 4 < length < 0xFFFFFFFF - 8:
+            return False
+        at += 8 + length + length % 2
+    return at - 1 <= size <= at
+
+
+def _ends_asf(file: IO[bytes], size: int) -> bool:
+    file.seek(0)
+    return 0 < _asf(file, size) <= size
+
+
+def _ends_program(file: IO[bytes], size: int) -> bool:
+    file.seek(max(0, size - 4))
+    return file.read(4) == _PROGRAM_END
+
+
+_BOXES: Final = frozenset({b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"pnot"})
+_ENDS: Final[tuple[tuple[Callable[[bytes], bool], Callable[[IO[bytes], int], bool]], ...]] = (
+    (lambda head: head[4:8] in _BOXES, _ends_boxes),
+    (lambda head: head.startswith(bytes.fromhex("1a45dfa3")), _ends_segment),
+    (lambda head: head.startswith(b"RIFF") and head[8:12] == b"AVI ", _ends_riff),
+    (lambda head: head.startswith(_ASF_HEADER[:12]), _ends_asf),
+    (lambda head: head.startswith(bytes.fromhex("000001ba")), _ends_program),
+)
 
 
 def _riff(file: IO[bytes], _size: int) -> int:

@@ -167,6 +167,11 @@ class Catalog:
             upsert(run, tables.clips, rows)
             upsert(run, tables.marks, [{"mark": mark, "clip": clip} for mark, clip in marks.items()])
 
+    def known_marks(self, marks: Collection[str]) -> set[str]:
+        """Return which of these marks are of files that are in; a new catalogue may know fewer than the bucket."""
+        with self._database.transaction() as run:
+            return {mark for query in search.marked(marks) for mark in run.scalars(query)}
+
     def clips(self, camera: str | None = None, span: Span | None = None) -> list[Ingested]:
         """Return the clips of one camera or of all, those that overlap `span` or all, by camera and time."""
         query = search.clips(None if camera is None else asked_for(camera), span)

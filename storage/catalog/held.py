@@ -59,6 +59,7 @@ NOT_HELD: Final[Mapping[str, str]] = {
     "clips": "a record's name is made of its camera, its start and the SHA-256 of its bytes; there are millions",
     "sources": "only keeps a file from being taken in twice",
     "aside": "an account of a file that was refused; nothing follows from it",
+    "runs": "what a run says of itself while it works; nothing follows from it",
     "looks": "repeats an entry of the kept log, and an audit compares the two",
     "drafts": "an officer's own, until it is submitted",
     "letters": "says what was sent; the log counts letters, and whoever got one has it",

@@ -89,6 +89,12 @@ class Logs:
                     return None
             return audit.append(run, self._archive, line)[0]
 
+    def tells(self, action: str, at_ns: int, *, log: LogName = LogName.KEPT) -> bool:
+        """Tell whether a log holds an entry of that action and instant (ns since 1970)."""
+        with self._database.turn() as run:
+            found = audit.since(run, self._archive, at_ns, log=log)
+            return any((entry.action, entry.at_ns) == (action, at_ns) for entry in found)
+
     def origin(self, name: LogName, *, drawn: Callable[[], str]) -> str:
         """Return what a log is called, for good; what is `drawn` when it is asked for the first time."""
         shelf = self._archive.logs

@@ -21,7 +21,7 @@ from storage.catalog import audit, tables
 from storage.catalog.audit import Line
 from storage.catalog.database import Database
 
-ACTIONS: Final = {"expired": "clips expired", "forgotten": "clips forgotten"}
+ACTIONS: Final = {"expired": "clips expired", "forgotten": "clips forgotten", "replaced": "clips replaced"}
 """What the log calls a removal, by why it was."""
 _SLACK_NS: Final = 3600 * NS  # between the clocks of those who write the log
 _ASKED: Final = 500  # ids in one question to the database

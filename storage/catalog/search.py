@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Collection, Iterator
+from typing import Any, Final
 
 import sqlalchemy as sa
 
@@ -11,6 +12,7 @@ from pipeline.span import Span
 from storage.catalog import tables
 from storage.catalog.rows import CAMERA, INGESTED
 
+_ASKED: Final = 500  # marks in one question
 _cameras, _clips = tables.cameras, tables.clips
 
 
@@ -107,3 +109,10 @@ def _near(query: sa.Select[Any], table: sa.Table, area: Area, span: Span) -> sa.
         .where(in_bounds(area))
         .where(table.c.start_ns > span.start_ns - longest, table.c.start_ns < span.end_ns)
     )
+
+
+def marked(marks: Collection[str]) -> Iterator[sa.Select[Any]]:
+    """Yield what asks which of these marks are known."""
+    asked = sorted(set(marks))
+    for at in range(0, len(asked), _ASKED):
+        yield sa.select(tables.marks.c.mark).where(tables.marks.c.mark.in_(asked[at : at + _ASKED]))

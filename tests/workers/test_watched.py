@@ -128,6 +128,7 @@ def test_a_look_that_broke_off_neither_forgets_nor_piles_up_what_was_given(tmp_p
         assert list(place._fresh({}, LeftOut())) == []
     assert len(place._seen._still) == 1
     assert names(place) == []
+    assert not place._seen._since
     assert place._seen._seen.itemsize * len(place._seen._seen) == 8
 
 
