@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import ssl
 import threading
 import time
@@ -15,10 +16,12 @@ import urllib3
 
 from pipeline.errors import ConfigError
 from storage.access import StoreSettings
+from storage.moving import Plain, Tls
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+_ADDRESS = re.compile(r"\[.*|[0-9.]+(:[0-9]+)?")
 _IDLE_CONNECTIONS = 32  # kept open for the next request, however many threads share a store
 _RECONNECT_S = 2.0  # between two connections for notifications
 _TOO_LATE, _TOO_EARLY, _OTHER_NAME, _OTHER_ADDRESS = 10, 9, 62, 64  # X509_V_ERR_* of OpenSSL
@@ -48,6 +51,7 @@ class Transport(urllib3.PoolManager):
             maxsize=_IDLE_CONNECTIONS,
             ssl_context=_trusting(settings.ca_file) if settings.ca_file and settings.https else None,
         )
+        self.pool_classes_by_scheme = {"http": Plain, "https": Tls}
         self._here = threading.local()
         self._dated: tuple[str, float] | None = None
 
@@ -84,6 +88,20 @@ class Transport(urllib3.PoolManager):
             return parsedate_to_datetime(date).timestamp() + 0.5 - at_s  # it tells whole seconds
         except ValueError:
             return None
+
+
+def address(settings: StoreSettings) -> str:
+    """Return the URL of endpoint and bucket. Raises ConfigError where a bucket cannot stand before the host."""
+    virtual = settings.addressing == "virtual"
+    if virtual and _ADDRESS.fullmatch(settings.host):
+        raise ConfigError(f"addressing virtual needs a host name before which a bucket can stand, got {settings.host}")
+    if virtual and settings.https and "." in settings.bucket:
+        raise ConfigError(
+            f"addressing virtual: no certificate is for {settings.bucket}.{settings.host}, since * stands for no "
+            'dot: use addressing = "path", or a bucket without dots'
+        )
+    where = f"{settings.bucket}.{settings.host}" if virtual else f"{settings.host}/{settings.bucket}"
+    return f"{'https' if settings.https else 'http'}://{where}"
 
 
 def as_it_is(method: str, query: str, headers: Any) -> None:  # noqa: ANN401 - urllib3's own

@@ -44,21 +44,34 @@ _again = stamina.RetryingCaller(
 def patiently(call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     """Call what may find a server away, up to `TRIES` times over three to four seconds, and return what it returns.
 
-    Raises the last StoreUnavailable or MailUnavailable, and whatever else the call raises at once.
+    A try in which something arrived that is not sent again begins the count anew. Raises the last StoreUnavailable or
+    MailUnavailable, and whatever else the call raises at once.
     `stamina.set_testing` takes the pauses out of a test.
     """
     try:
         return call(*args, **kwargs)
     except (StoreUnavailable, MailUnavailable) as error:
         told = [error]
+    moved = False
 
     def next_try() -> T:
+        nonlocal moved
         # The library starts only now, with what the first try found: entering it costs as much as reading a small file.
         if told:
             raise told.pop()
-        return call(*args, **kwargs)
+        try:
+            return call(*args, **kwargs)
+        except StoreUnavailable as error:
+            moved = moved or error.moved
+            raise
 
-    return _again(next_try)
+    while True:
+        try:
+            return _again(next_try)
+        except StoreUnavailable as error:
+            if not moved:
+                raise
+            told, moved = [error], False
 
 
 def pauses(first_s: float, most_s: float) -> Iterator[float]:
@@ -92,9 +105,13 @@ class Patient:
         """Where the store is, for messages."""
         return self._store.url
 
-    def ensure_bucket(self) -> None:
+    def ensure_bucket(self, *, make: bool = True) -> None:
         """See ObjectStore."""
-        patiently(self._store.ensure_bucket)
+        patiently(self._store.ensure_bucket, make=make)
+
+    def clean(self, *, older_s: float = 0.0) -> list[str]:
+        """See ObjectStore."""
+        return patiently(self._store.clean, older_s=older_s)
 
     def put(
         self, key: str, data: bytes | Path, *, meta: Mapping[str, str] | None = None, if_absent: bool = False

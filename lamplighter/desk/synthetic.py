@@ -224,7 +224,7 @@ def _sink(into: str, settings: Settings) -> Iterator[tuple[Sink, Path]]:
     if location.bucket:
         with opened(settings, operator()) as holdings:
             store = holdings.context.open_bucket(location.bucket)
-            store.ensure_bucket()
+            store.ensure_bucket(make=settings.store.create)
             yield BucketSink(store, location.path), settings.data / "uploads.jsonl"
         return
     folder = Path(into)

@@ -17,7 +17,8 @@ from lamplighter.desk.desk import Desk, open_desk
 from lamplighter.settings import load
 from pipeline.errors import ConfigError, MachineError, StoreUnavailable
 from storage.directory import DirectoryStore
-from storage.disk import lacking, of_machine, scratch, written
+from storage.disk import lacking, of_machine, written
+from storage.scratch import scratch
 from workers.receipt import Outcome
 
 KIB = 1024
