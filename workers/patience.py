@@ -7,7 +7,9 @@ back together.
 from __future__ import annotations
 
 import os
+import platform
 import random
+import sys
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import AbstractContextManager
 from functools import lru_cache
@@ -18,7 +20,7 @@ from typing import Final, ParamSpec, TypeVar
 import stamina
 import stamina.instrumentation
 
-from pipeline.errors import MailUnavailable, StoreUnavailable
+from pipeline.errors import ConfigError, MailUnavailable, StoreUnavailable
 from storage.access import Credentials, StoreSettings
 from storage.contract import Head, ObjectStore
 from storage.objects import open_store
@@ -186,5 +188,24 @@ def _taken_up(listed: Callable[[str], Iterator[T]], key: Callable[[T], str], aft
 
 @lru_cache(maxsize=8)
 def open_once(settings: StoreSettings) -> Patient:
-    """Open a store, once in each process: threads may share it."""
-    return Patient.open(settings)
+    """Open a store, once in each process: threads may share it.
+
+    Raises ConfigError, which names the node where this is a worker of Ray: its environment is not the driver's.
+    """
+    try:
+        return Patient.open(settings)
+    except ConfigError as error:
+        if where := _node():
+            raise ConfigError(f"on node {where}: {error}; each node needs it in its own environment") from error
+        raise
+
+
+def _node() -> str:
+    """Return name and address of the node where this is a worker of Ray; nothing in any other process."""
+    ray = sys.modules.get("ray")
+    if ray is None or not ray.is_initialized():
+        return ""
+    context = ray.get_runtime_context()
+    if context.get_task_id() is None and context.get_actor_id() is None:
+        return ""
+    return f"{platform.node()} ({ray.util.get_node_ip_address()})"
