@@ -157,9 +157,11 @@ class S3Store:
     def _send(
         self, key: str, source: BinaryIO, upload: Upload, *, size: int, headers: dict[str, Any], if_absent: bool
     ) -> bool:
-        client = self._client
-        before = self._transport.before_each(_absent if if_absent else as_it_is)
-        with self._reasons.sorted(key), before, client.going_on(self._bucket, key, upload, least=self._part_bytes):
+        with contextlib.ExitStack() as held:
+            held.enter_context(self._reasons.sorted(key))
+            client = self._client
+            held.enter_context(self._transport.before_each(_absent if if_absent else as_it_is))
+            held.enter_context(client.going_on(self._bucket, key, upload, least=self._part_bytes))
             try:
                 result = client.put_object(
                     self._bucket,
@@ -365,12 +367,11 @@ class _Client(Minio):
         try:
             super()._abort_multipart_upload(bucket, key, name)
         except minio.error.S3Error as error:
-            if error.code not in {"NoSuchUpload", "NoSuchBucket"}:
+            if error.code != "NoSuchUpload":
                 raise
 
     def _arrived(self, bucket: str, key: str, name: str) -> dict[int, str]:
-        found: dict[int, str] = {}
-        after = None
+        found, after = dict[int, str](), None
         while True:
             try:
                 page = self._list_parts(bucket, key, name, part_number_marker=after)

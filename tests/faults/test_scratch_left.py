@@ -13,11 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.errors import ClipError, MachineError, ScratchFull
+from pipeline.errors import ClipError, ConfigError, MachineError, ScratchFull
 from storage import scratch
 from storage.access import StoreSettings
 from storage.directory import DirectoryStore
-from workers.batch import run
+from workers.batch import check_reach, run
 from workers.receipt import Outcome, Stopwatch
 from workers.settings import BatchSettings
 
@@ -142,13 +142,18 @@ def test_a_full_disk_is_waited_for_also_where_it_was_taken_for_the_clips_fault(
     small_disk: Path, monkeypatch: pytest.MonkeyPatch, taken: bool
 ) -> None:
     monkeypatch.setenv("TMPDIR", str(small_disk))
-    with pytest.raises(ScratchFull, match="small: No space left on device"), scratch.scratch() as folder:
-        try:
-            (folder / "cut.mp4").write_bytes(bytes(2**20))
-        except OSError as error:
-            if taken:
-                raise ClipError("cut", "cannot be written") from error
-            raise
+
+    def work() -> None:
+        with scratch.scratch() as folder:
+            try:
+                (folder / "cut.mp4").write_bytes(bytes(2**20))
+            except OSError as error:
+                if taken:
+                    raise ClipError("cut", "cannot be written") from error
+                raise
+
+    with pytest.raises(ScratchFull, match="small: No space left on device"):
+        work()
     assert [path for path in small_disk.iterdir() if "scratch" in path.name] == []
 
 
@@ -201,9 +206,6 @@ class Fleet:
 
 
 def test_a_folder_is_no_store_of_several_nodes() -> None:
-    from pipeline.errors import ConfigError
-    from workers.batch import check_reach
-
     folder, s3 = StoreSettings(path="/objects"), StoreSettings(kind="s3", endpoint="h")
     check_reach(Fleet(("10.0.0.1",)), folder)
     check_reach(Fleet(("10.0.0.1", "10.0.0.2")), s3)

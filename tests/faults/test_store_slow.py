@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import stamina
+from faults.throttled import Line, line_to
 from minio import time as its_time
 
-from faults.throttled import Line, line_to
 from pipeline.errors import StoreRefused, StoreUnavailable
 from storage import transport
 from storage.access import ACCESS_KEY, SECRET_KEY, StoreSettings
@@ -60,9 +60,7 @@ def test_an_upload_that_moves_outlasts_every_time_out(
     line: Line, minio_settings: StoreSettings, minio_server: Server
 ) -> None:
     line.bytes_s = 100_000
-    store = S3Store(
-        through(line, minio_settings, connect_timeout_s=1, read_timeout_s=1), minio_server.credentials
-    )
+    store = S3Store(through(line, minio_settings, connect_timeout_s=1, read_timeout_s=1), minio_server.credentials)
     data = secrets.token_bytes(400_000)  # four times longer than either lasts
     store.put("clips/slow.mp4", data)
     assert store.get("clips/slow.mp4") == data
@@ -114,7 +112,11 @@ def test_another_file_in_its_place_is_sent_whole(
 
 @pytest.mark.whole
 def test_a_line_that_breaks_after_each_part_is_waited_for_as_long_as_parts_arrive(
-    line: Line, minio_settings: StoreSettings, minio_server: Server, monkeypatch: pytest.MonkeyPatch, scratch_place: Path
+    line: Line,
+    minio_settings: StoreSettings,
+    minio_server: Server,
+    monkeypatch: pytest.MonkeyPatch,
+    scratch_place: Path,
 ) -> None:
     data = secrets.token_bytes(9 * PART)
     line.breaks_after, line.breaks = PART + MIB // 2, 8
@@ -140,7 +142,8 @@ def part(self, number, data, send):
         os.kill(os.getpid(), signal.SIGKILL)
     return real(self, number, data, send)
 uploads.Upload.part = part
-S3Store(settings, Credentials.from_env(os.environ), part_bytes=5 * 2**20).put("clips/film", open(sys.argv[2], "rb").read())
+store = S3Store(settings, Credentials.from_env(os.environ), part_bytes=5 * 2**20)
+store.put("clips/film", open(sys.argv[2], "rb").read())
 """
 
 
@@ -173,7 +176,7 @@ def test_an_upload_of_a_killed_process_is_gone_on_with_or_removed(
 
 def test_a_bucket_is_made_on_request_alone(minio_settings: StoreSettings, minio_server: Server) -> None:
     mistyped = S3Store(minio_settings.model_copy(update={"bucket": "tset-mistyped"}), minio_server.credentials)
-    with pytest.raises(MissingBucket, match="tset-mistyped.*--create"):
+    with pytest.raises(MissingBucket, match=r"tset-mistyped.*--create"):
         mistyped.ensure_bucket(make=False)
     with pytest.raises(MissingBucket):
         mistyped.head("a")
