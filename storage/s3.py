@@ -9,7 +9,7 @@ import threading
 from functools import cached_property, partial
 from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, BinaryIO, Final
 from urllib.parse import parse_qs, unquote, unquote_plus, urlsplit
 from xml.etree.ElementTree import ParseError
 
@@ -45,7 +45,6 @@ from storage.uploads import KEPT_S, Upload, Uploads
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
-    from typing import BinaryIO
 
     from minio.datatypes import Object
 
@@ -86,7 +85,7 @@ class S3Store:
     def region(self) -> str:
         """The region that requests are signed for; found by asking the store where no setting says it."""
         with self._reasons.sorted():
-            self._connection.client()
+            _ = self._client
         return self._connection.region
 
     @property

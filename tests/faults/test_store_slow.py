@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import stamina
-from faults.throttled import Line, line_to
 from minio import time as its_time
+from throttled import Line, line_to
 
 from pipeline.errors import StoreRefused, StoreUnavailable
 from storage import transport
