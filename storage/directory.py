@@ -89,15 +89,8 @@ class DirectoryStore:
 
     def clean(self, *, older_s: float = 0.0) -> list[str]:  # noqa: ARG002 - whoever lives is seen to
         """See ObjectStore. What a killed process left goes, of an earlier version only after a day."""
-        uploads = self._own / "uploads"
         with self._disk():
-            gone = sweep(uploads)
-            for leftover in uploads.iterdir() if uploads.is_dir() else ():
-                with contextlib.suppress(FileNotFoundError, IsADirectoryError):
-                    if not leftover.is_dir() and leftover.stat().st_mtime < time.time() - _LEFTOVER_AGE_S:
-                        leftover.unlink()
-                        gone.append(str(leftover))
-        return gone
+            return _swept(self._own / "uploads")
 
     def put(self, key: str, data: bytes | Path, *, meta: Mapping[str, str] = NO_META, if_absent: bool = False) -> bool:
         """See ObjectStore."""
@@ -243,23 +236,15 @@ class DirectoryStore:
             new_record = {"inode": upload.stat().st_ino, "meta": dict(meta)}
             kept = [] if old is None else [{"inode": old.st_ino, "meta": _meta_of(recorded, old.st_ino)}]
             if meta or recorded:
-                self._write_sidecar(sidecar, [*kept, new_record])
+                _write_sidecar(self._own / "uploads", sidecar, [*kept, new_record])
                 _sync_folder(target.parent)
             upload.rename(target)
             _sync_folder(target.parent)
             if meta and kept:
-                self._write_sidecar(sidecar, [new_record])
+                _write_sidecar(self._own / "uploads", sidecar, [new_record])
             elif recorded and not meta:
                 sidecar.unlink()
         return True
-
-    def _write_sidecar(self, sidecar: Path, records: list[dict[str, Any]]) -> None:
-        draft = self._own / "uploads" / secrets.token_hex(16)
-        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as out:
-            json.dump(records, out)
-            out.flush()
-            os.fsync(out.fileno())
-        draft.rename(sidecar)
 
     def _make_folder(self, folder: Path, key: str) -> None:
         missing = []
@@ -331,6 +316,26 @@ def _conflict(root: Path, key: str, path: Path) -> StoreRefused:
         f"{root}: cannot write {key!r}, since {str(path.relative_to(root))!r} is there already and a "
         "directory cannot hold a file and a folder of one name; use another key, or an S3 store"
     )
+
+
+def _write_sidecar(uploads: Path, sidecar: Path, records: list[dict[str, Any]]) -> None:
+    draft = uploads / secrets.token_hex(16)
+    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as out:
+        json.dump(records, out)
+        out.flush()
+        os.fsync(out.fileno())
+    draft.rename(sidecar)
+
+
+def _swept(uploads: Path) -> list[str]:
+    """Remove what killed uploads left, and return it; what no process says to be its own only after a day."""
+    gone = sweep(uploads)
+    for leftover in uploads.iterdir() if uploads.is_dir() else ():
+        with contextlib.suppress(FileNotFoundError):
+            if not leftover.is_dir() and leftover.stat().st_mtime < time.time() - _LEFTOVER_AGE_S:
+                leftover.unlink()
+                gone.append(str(leftover))
+    return gone
 
 
 def _write(upload: Path, source: BinaryIO) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import mimetypes
 import re
 import threading
 from functools import cached_property, partial
@@ -31,7 +30,6 @@ from storage.contract import (
     check_key,
     check_prefix,
     check_range,
-    encode_meta,
     open_source,
     replacing,
     write_hashed,
@@ -39,7 +37,7 @@ from storage.contract import (
 from storage.reasons import BeyondEnd, Reasons, told_region
 from storage.refusals import ADVICE, KEYS, TOKENS, VAGUE, locked, passes
 from storage.scratch import check_fits, scratch
-from storage.transport import NoS3Answer, Transport, address, as_it_is, paced
+from storage.transport import META_PREFIX, NoS3Answer, Transport, address, as_it_is, content_type, meta_headers, paced
 from storage.transport import if_absent as _absent
 from storage.uploads import KEPT_S, Upload, Uploads
 
@@ -54,18 +52,11 @@ LEAST_PART_BYTES: Final = 5 * 1024 * 1024  # S3 takes no smaller one before the 
 _MOST_PARTS = 10_000
 _ANY_REGION = "us-east-1"  # where S3 looks for what was put nowhere else, and what other servers call themselves
 _REGION = re.compile(r"[A-Za-z0-9_-]+")
-_META_PREFIX, _PAGE = "x-amz-meta-", 1000  # objects that a server lists at once
+_PAGE = 1000  # objects that a server lists at once
 
 
-class S3Store:
-    """An ObjectStore in a bucket of any S3 endpoint.
-
-    Threads may share one; a process of its own opens its own. Nothing is tried twice here: whoever runs the work
-    decides how to back off. A put of more than 16 MiB goes in parts, so its memory is bounded by 16 MiB times
-    `concurrency`; of more than 5 MiB, once one broke off. Put again, on the same machine, it sends only the parts
-    that had not arrived. Needs the right to list the bucket, without which S3 does not tell a missing object from a
-    forbidden one.
-    """
+class _Puts:
+    """The half of S3Store that opens it and writes to it."""
 
     def __init__(self, settings: StoreSettings, credentials: Credentials, *, part_bytes: int = PART_BYTES) -> None:
         if not settings.endpoint:
@@ -131,7 +122,7 @@ class S3Store:
     def put(self, key: str, data: bytes | Path, *, meta: Mapping[str, str] = NO_META, if_absent: bool = False) -> bool:
         """See ObjectStore."""
         check_key(key)
-        headers = _headers(meta)
+        headers = meta_headers(meta)
         size = len(data) if isinstance(data, bytes) else data.stat().st_size
         # The server would say so too, but only after the whole file was sent.
         if if_absent and size > self._part_bytes and self.head(key) is not None:
@@ -167,7 +158,7 @@ class S3Store:
                     key,
                     source,
                     size,
-                    content_type=_content_type(key),
+                    content_type=content_type(key),
                     metadata=headers,
                     part_size=upload.part_bytes,
                     num_parallel_uploads=self._concurrency,
@@ -183,6 +174,17 @@ class S3Store:
         upload.over()
         return True
 
+
+class S3Store(_Puts):
+    """An ObjectStore in a bucket of any S3 endpoint.
+
+    Threads may share one; a process of its own opens its own. Nothing is tried twice here: whoever runs the work
+    decides how to back off. A put of more than 16 MiB goes in parts, so its memory is bounded by 16 MiB times
+    `concurrency`; of more than 5 MiB, once one broke off. Put again, on the same machine, it sends only the parts
+    that had not arrived. Needs the right to list the bucket, without which S3 does not tell a missing object from a
+    forbidden one.
+    """
+
     @contextlib.contextmanager
     def draft(self, suffix: str = "") -> Iterator[Path]:
         """See ObjectStore. A file on this machine's own disk."""
@@ -197,7 +199,7 @@ class S3Store:
         """See ObjectStore."""
         check_key(source)
         check_key(key)
-        headers = _headers(meta) | {"Content-Type": _content_type(key)}
+        headers = meta_headers(meta) | {"Content-Type": content_type(key)}
         with self._reasons.sorted(source):
             self._client.copy_object(
                 self._bucket, key, CopySource(self._bucket, source), metadata=headers, metadata_directive=REPLACE
@@ -239,9 +241,9 @@ class S3Store:
             return None
         self._bucket_seen = True
         meta = {
-            name.lower().removeprefix(_META_PREFIX): unquote(value)
+            name.lower().removeprefix(META_PREFIX): unquote(value)
             for name, value in (found.metadata or {}).items()
-            if name.lower().startswith(_META_PREFIX)
+            if name.lower().startswith(META_PREFIX)
         }
         return Head(found.size or 0, meta, found.etag or "")
 
@@ -490,11 +492,3 @@ def _versions(client: Minio, bucket: str, keys: Collection[str]) -> Iterator[Del
                 break
             if name in wanted:
                 yield DeleteObject(name, one.version_id)
-
-
-def _headers(meta: Mapping[str, str]) -> dict[str, Any]:
-    return {_META_PREFIX + name: value for name, value in encode_meta(meta).items()}
-
-
-def _content_type(key: str) -> str:
-    return mimetypes.guess_type(key)[0] or "application/octet-stream"

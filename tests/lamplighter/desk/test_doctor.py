@@ -164,8 +164,8 @@ def test_a_way_of_its_own_is_told_and_its_secrets_are_not(
             f'[store]\nkind = "s3"\nendpoint = "{server.url}/"\nbucket = "footage"\n'
             'ca_file = "server/certs/public.crt"\n'
         )
-        code, printed = doctor("--config", "mine.toml", "show")
-        assert code == 0, printed  # a run makes the bucket
+        code, printed = doctor("--config", "mine.toml", "--create", "show")
+        assert code == 0, printed
         code, printed = doctor("--config", "mine.toml", "doctor", "--json")
     assert code == 0
     found = {finding["what"]: finding for finding in json.loads(printed)}
