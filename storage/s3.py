@@ -56,7 +56,7 @@ _PAGE = 1000  # objects that a server lists at once
 
 
 class _Puts:
-    """The half of S3Store that opens it and writes to it."""
+    """The half of S3Store that opens it, looks at what is there and writes."""
 
     def __init__(self, settings: StoreSettings, credentials: Credentials, *, part_bytes: int = PART_BYTES) -> None:
         if not settings.endpoint:
@@ -174,6 +174,35 @@ class _Puts:
         upload.over()
         return True
 
+    def head(self, key: str) -> Head | None:
+        """See ObjectStore."""
+        check_foreign_key(key)
+        try:
+            with self._reasons.sorted(key):
+                found = self._client.stat_object(self._bucket, key)
+        except MissingObject:
+            # The answer to a HEAD has no body: "no such bucket" looks the same as "no such key".
+            self._check_bucket()
+            return None
+        self._bucket_seen = True
+        meta = {
+            name.lower().removeprefix(META_PREFIX): unquote(value)
+            for name, value in (found.metadata or {}).items()
+            if name.lower().startswith(META_PREFIX)
+        }
+        return Head(found.size or 0, meta, found.etag or "")
+
+    def _objects(self, prefix: str, after: str) -> Iterator[Object]:
+        with self._reasons.sorted(prefix):
+            yield from self._client.list_objects(self._bucket, prefix=prefix, recursive=True, start_after=after or None)
+
+    def _check_bucket(self) -> None:
+        if not self._bucket_seen:
+            with self._reasons.sorted():
+                if not self._client.bucket_exists(self._bucket):
+                    raise self._reasons.missing_bucket()
+            self._bucket_seen = True
+
 
 class S3Store(_Puts):
     """An ObjectStore in a bucket of any S3 endpoint.
@@ -228,24 +257,6 @@ class S3Store(_Puts):
                 return response.read()
         except BeyondEnd:
             return b""
-
-    def head(self, key: str) -> Head | None:
-        """See ObjectStore."""
-        check_foreign_key(key)
-        try:
-            with self._reasons.sorted(key):
-                found = self._client.stat_object(self._bucket, key)
-        except MissingObject:
-            # The answer to a HEAD has no body: "no such bucket" looks the same as "no such key".
-            self._check_bucket()
-            return None
-        self._bucket_seen = True
-        meta = {
-            name.lower().removeprefix(META_PREFIX): unquote(value)
-            for name, value in (found.metadata or {}).items()
-            if name.lower().startswith(META_PREFIX)
-        }
-        return Head(found.size or 0, meta, found.etag or "")
 
     def keys(self, prefix: str = "", *, after: str = "") -> Iterator[str]:
         """See ObjectStore. Left out are the markers of empty folders that some tools leave: keys that end in "/"."""
@@ -312,10 +323,6 @@ class S3Store(_Puts):
                     for record in message.get("Records") or []:
                         yield unquote_plus(record["s3"]["object"]["key"])
 
-    def _objects(self, prefix: str, after: str) -> Iterator[Object]:
-        with self._reasons.sorted(prefix):
-            yield from self._client.list_objects(self._bucket, prefix=prefix, recursive=True, start_after=after or None)
-
     @contextlib.contextmanager
     def _response(self, key: str, *, offset: int = 0, length: int = 0) -> Iterator[urllib3.BaseHTTPResponse]:
         check_foreign_key(key)
@@ -326,13 +333,6 @@ class S3Store(_Puts):
             finally:
                 response.close()
                 response.release_conn()
-
-    def _check_bucket(self) -> None:
-        if not self._bucket_seen:
-            with self._reasons.sorted():
-                if not self._client.bucket_exists(self._bucket):
-                    raise self._reasons.missing_bucket()
-            self._bucket_seen = True
 
 
 class _Client(Minio):
