@@ -71,8 +71,7 @@ class DirectoryStore:
     """
 
     def __init__(self, path: Path) -> None:
-        self._root = path.absolute()
-        self._own = self._root / ".lamplighter"
+        self._root, self._own = path.absolute(), path.absolute() / ".lamplighter"
 
     @property
     def url(self) -> str:
@@ -283,8 +282,8 @@ class DirectoryStore:
         with contextlib.ExitStack() as left:
             with self._disk():
                 uploads.mkdir(parents=True, exist_ok=True)
-                folder = left.enter_context(own_folder(uploads)) if large else uploads
-            upload = folder / f"{secrets.token_hex(16)}{suffix}"
+                upload = (left.enter_context(own_folder(uploads)) if large else uploads) / secrets.token_hex(16)
+            upload = upload.with_name(f"{upload.name}{suffix}")
             try:
                 yield upload
             finally:
