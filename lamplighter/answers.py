@@ -20,6 +20,7 @@ from pipeline.errors import (
     NotFound,
     RepeatedBug,
     RequestRefused,
+    ScratchFull,
     StoreRefused,
     StoreUnavailable,
 )
@@ -48,6 +49,7 @@ ANSWERS: Final[Mapping[type[LamplighterError], Answer]] = {
     AuthorityUnavailable: Answer(3, 503),
     DamagedDocument: Answer(1, 500),
     MachineError: Answer(4, 507),
+    ScratchFull: Answer(4, 507),
     RepeatedBug: Answer(5, 500),
     LamplighterError: Answer(1, 500),  # raised as it is: something in the store is damaged
 }

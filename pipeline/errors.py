@@ -33,6 +33,9 @@ class ClipError(LamplighterError):
 class StoreUnavailable(LamplighterError):  # noqa: N818 - named for the state of the store, as in the design
     """The store does not answer: back off, then pause."""
 
+    moved = False
+    """Whether part of what was sent arrived, and will not be sent again: whoever tries again gets on."""
+
 
 class StoreRefused(LamplighterError):  # noqa: N818
     """The store answered no (credentials, policy): stop, trying again changes nothing."""
@@ -80,6 +83,10 @@ class DamagedDocument(LamplighterError):  # noqa: N818
 
 class MachineError(LamplighterError):
     """Room on a disk, open files or memory are lacking for any clip: mend that, run again; what was done is kept."""
+
+
+class ScratchFull(StoreUnavailable, MachineError):  # noqa: N818 - named for its state, as the store is
+    """The disk for work in progress is full on this machine: wait as for a store, and free what it names."""
 
 
 class RepeatedBug(LamplighterError):  # noqa: N818 - named for what happened, as the others are

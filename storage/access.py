@@ -37,6 +37,7 @@ class StoreSettings(BaseModel):
         "", description="HOST, HOST:PORT or URL of an S3 store; empty = the server of `lamplighter minio start`"
     )
     bucket: str = Field("lamplighter", description="bucket of an S3 store")
+    create: bool = Field(False, description="make the bucket where there is none, as --create does (S3)")
     secure: bool | None = Field(
         None, description="use https (S3); unset = as the URL in `endpoint` says, https where it is none"
     )

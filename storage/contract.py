@@ -103,8 +103,15 @@ class ObjectStore(Protocol):
         """Where the store is, for messages; holds no secret."""
         ...
 
-    def ensure_bucket(self) -> None:
-        """Make the bucket or the folder if it is missing."""
+    def ensure_bucket(self, *, make: bool = True) -> None:
+        """Make the bucket or the folder if it is missing, or raise MissingBucket where it is not to be made.
+
+        Also removes what uploads left that broke off and that nobody goes on with.
+        """
+        ...
+
+    def clean(self, *, older_s: float = 0.0) -> list[str]:
+        """Remove what uploads of this machine left that broke off so long ago (s) and that nobody is at; return it."""
         ...
 
     def put(self, key: str, data: bytes | Path, *, meta: Mapping[str, str] = NO_META, if_absent: bool = False) -> bool:

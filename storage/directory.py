@@ -30,6 +30,7 @@ from storage.contract import (
     write_hashed,
 )
 from storage.disk import lacking, of_machine, written
+from storage.scratch import own_folder, sweep
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
@@ -70,22 +71,25 @@ class DirectoryStore:
     """
 
     def __init__(self, path: Path) -> None:
-        self._root = path.absolute()
-        self._own = self._root / ".lamplighter"
+        self._root, self._own = path.absolute(), path.absolute() / ".lamplighter"
 
     @property
     def url(self) -> str:
         """The folder."""
         return str(self._root)
 
-    def ensure_bucket(self) -> None:
-        """Make the folder; also remove what uploads killed more than a day ago left behind."""
+    def ensure_bucket(self, *, make: bool = True) -> None:
+        """See ObjectStore. Whatever the user's umask, nobody else can read the objects."""
+        if not make:
+            self._check_root()
         with self._disk():
             (self._own / "uploads").mkdir(parents=True, exist_ok=True)
-            for leftover in (self._own / "uploads").iterdir():
-                with contextlib.suppress(FileNotFoundError):
-                    if leftover.stat().st_mtime < time.time() - _LEFTOVER_AGE_S:
-                        leftover.unlink()
+        self.clean()
+
+    def clean(self, *, older_s: float = 0.0) -> list[str]:  # noqa: ARG002 - whoever lives is seen to
+        """See ObjectStore. What a killed process left goes, of an earlier version only after a day."""
+        with self._disk():
+            return _swept(self._own / "uploads")
 
     def put(self, key: str, data: bytes | Path, *, meta: Mapping[str, str] = NO_META, if_absent: bool = False) -> bool:
         """See ObjectStore."""
@@ -94,7 +98,7 @@ class DirectoryStore:
         self._check_root()
         if if_absent and self.head(key) is not None:
             return False
-        with open_source(data) as source, self._disk(), self._upload() as upload:
+        with open_source(data) as source, self._disk(), self._upload(large=not isinstance(data, bytes)) as upload:
             _write(upload, source)
             return self._commit(upload, key, meta, if_absent=if_absent)
 
@@ -110,7 +114,7 @@ class DirectoryStore:
         """See ObjectStore."""
         self._check_root()
         # What the caller raises is theirs, but for a disk that is full: it is ours.
-        with written(self._root, choose=_CHOOSE), self._upload(suffix) as draft:
+        with written(self._root, choose=_CHOOSE), self._upload(suffix, large=True) as draft:
             yield draft
 
     def adopt(self, path: Path, key: str, *, meta: Mapping[str, str] = NO_META) -> None:
@@ -206,7 +210,7 @@ class DirectoryStore:
 
         fresh: its time is then that of now, as with any store, and not when those bytes were written.
         """
-        with self._disk(), self._upload() as upload:
+        with self._disk(), self._upload(large=True) as upload:
             os.fsync(stream.fileno())  # whoever wrote it may not have done so
             try:
                 upload.hardlink_to(path)
@@ -227,26 +231,19 @@ class DirectoryStore:
             if old is not None and if_absent:
                 return False
             recorded = _records(sidecar)
+            upload.chmod(0o600)  # footage, and what is said of it, is no other user's business
             new_record = {"inode": upload.stat().st_ino, "meta": dict(meta)}
             kept = [] if old is None else [{"inode": old.st_ino, "meta": _meta_of(recorded, old.st_ino)}]
             if meta or recorded:
-                self._write_sidecar(sidecar, [*kept, new_record])
+                _write_sidecar(self._own / "uploads", sidecar, [*kept, new_record])
                 _sync_folder(target.parent)
             upload.rename(target)
             _sync_folder(target.parent)
             if meta and kept:
-                self._write_sidecar(sidecar, [new_record])
+                _write_sidecar(self._own / "uploads", sidecar, [new_record])
             elif recorded and not meta:
                 sidecar.unlink()
         return True
-
-    def _write_sidecar(self, sidecar: Path, records: list[dict[str, Any]]) -> None:
-        draft = self._own / "uploads" / secrets.token_hex(16)
-        with draft.open("x", encoding="utf-8") as out:
-            json.dump(records, out)
-            out.flush()
-            os.fsync(out.fileno())
-        draft.rename(sidecar)
 
     def _make_folder(self, folder: Path, key: str) -> None:
         missing = []
@@ -276,16 +273,22 @@ class DirectoryStore:
             )
 
     @contextlib.contextmanager
-    def _upload(self, suffix: str = "") -> Iterator[Path]:
-        """Give a name for what is not finished; what lies there at the end is removed."""
-        upload = self._own / "uploads" / f"{secrets.token_hex(16)}{suffix}"
-        with self._disk():
-            upload.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            yield upload
-        finally:
+    def _upload(self, suffix: str = "", *, large: bool = False) -> Iterator[Path]:
+        """Give a name for what is not finished; what lies there at the end is removed.
+
+        large: it may be footage, and takes its time, so that it goes at once with a process that is killed.
+        """
+        uploads = self._own / "uploads"
+        with contextlib.ExitStack() as left:
             with self._disk():
-                upload.unlink(missing_ok=True)
+                uploads.mkdir(parents=True, exist_ok=True)
+                upload = (left.enter_context(own_folder(uploads)) if large else uploads) / secrets.token_hex(16)
+            upload = upload.with_name(f"{upload.name}{suffix}")
+            try:
+                yield upload
+            finally:
+                with self._disk():
+                    upload.unlink(missing_ok=True)
 
     @contextlib.contextmanager
     def _lock(self) -> Iterator[None]:
@@ -312,6 +315,26 @@ def _conflict(root: Path, key: str, path: Path) -> StoreRefused:
         f"{root}: cannot write {key!r}, since {str(path.relative_to(root))!r} is there already and a "
         "directory cannot hold a file and a folder of one name; use another key, or an S3 store"
     )
+
+
+def _write_sidecar(uploads: Path, sidecar: Path, records: list[dict[str, Any]]) -> None:
+    draft = uploads / secrets.token_hex(16)
+    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as out:
+        json.dump(records, out)
+        out.flush()
+        os.fsync(out.fileno())
+    draft.rename(sidecar)
+
+
+def _swept(uploads: Path) -> list[str]:
+    """Remove what killed uploads left, and return it; what no process says to be its own only after a day."""
+    gone = sweep(uploads)
+    for leftover in uploads.iterdir() if uploads.is_dir() else ():
+        with contextlib.suppress(FileNotFoundError):
+            if not leftover.is_dir() and leftover.stat().st_mtime < time.time() - _LEFTOVER_AGE_S:
+                leftover.unlink()
+                gone.append(str(leftover))
+    return gone
 
 
 def _write(upload: Path, source: BinaryIO) -> None:

@@ -19,7 +19,7 @@ _OPEN_FILES: Final = frozenset({errno.EMFILE, errno.ENFILE})
 _FAILING: Final = frozenset({errno.EIO, errno.ESTALE, errno.ENODEV, errno.ENXIO})
 _MACHINE: Final = LACKING | _FAILING | {errno.EFBIG, errno.ENOMEM}
 
-_SCRATCH: Final = "let TMPDIR name a folder on a larger disk"
+SCRATCH: Final = "let TMPDIR name a folder on a larger disk"
 
 
 def of_machine(error: OSError) -> bool:
@@ -35,7 +35,7 @@ def lacking(error: OSError, folder: Path | None = None, *, choose: str = "choose
     if folder is None and error.filename:
         scratch_folder, folder = Path(tempfile.gettempdir()), Path(os.fsdecode(error.filename)).parent
         if folder.is_relative_to(scratch_folder):
-            folder, choose = scratch_folder, _SCRATCH
+            folder, choose = scratch_folder, SCRATCH
     said = error.strerror or os.strerror(error.errno or 0)
     met = said if folder is None else f"{folder}: {said}"
     again = "and run it again: what was done is kept"
@@ -65,24 +65,24 @@ def written(folder: Path, *, choose: str = "choose a larger disk") -> Iterator[N
         raise
 
 
-@contextmanager
-def scratch() -> Iterator[Path]:
-    """Give a folder of its own for what is not kept, gone at the end. Raises MachineError when none can be made."""
-    place = Path(os.environ.get("TMPDIR") or tempfile.gettempdir())
-    try:
-        folder = tempfile.TemporaryDirectory(prefix="lamplighter-", dir=place, ignore_cleanup_errors=True)
-    except OSError as error:
-        if of_machine(error):
-            raise lacking(error, place, choose=_SCRATCH) from error
-        raise MachineError(f"{place}: {error.strerror}: {_SCRATCH}") from error
-    with folder as made, written(place, choose=_SCRATCH):
-        yield Path(made)
+def is_full(error: OSError) -> bool:
+    """Whether it says that a disk, or what a user may have of it, is full."""
+    return error.errno in {errno.ENOSPC, errno.EDQUOT}
+
+
+def room_of(folder: Path) -> int:
+    """Return how many bytes this user may still write where a folder lies, or would lie."""
+    state = _state(folder)
+    return state.f_bavail * state.f_frsize
+
+
+def _state(folder: Path) -> os.statvfs_result:
+    return os.statvfs(next(place for place in (folder.absolute(), *folder.absolute().parents) if place.exists()))
 
 
 def _room(folder: Path) -> str:
     """Say how much room there is where a folder lies, or would lie."""
-    there = next(place for place in (folder.absolute(), *folder.absolute().parents) if place.exists())
-    state = os.statvfs(there)
+    state = _state(folder)
     free, whole = (count * state.f_frsize / 2**20 for count in (state.f_bavail, state.f_blocks))
     files = "" if state.f_favail or not state.f_files else ", room for no file more"
     return f"{free:,.1f} of {whole:,.0f} MiB free{files}"

@@ -31,7 +31,8 @@ TEMPORARY = (
     f"{SECRET_KEY} and {SESSION_TOKEN}, for the workers too, and run it again; what was done is kept"
 )
 TOKENS = {"ExpiredToken", "ExpiredTokenException", "InvalidToken", "InvalidTokenId", "TokenRefreshRequired"}
-KEYS = {"InvalidAccessKeyId", "SignatureDoesNotMatch", "RequestTimeTooSkewed"}
+SKEWED = "RequestTimeTooSkewed"
+KEYS = {"InvalidAccessKeyId", "SignatureDoesNotMatch", SKEWED}
 # What OpenSSL calls an answer that is not encrypted; the last is its name since 3.2.
 NO_TLS = {"HTTP_REQUEST", "UNKNOWN_PROTOCOL", "WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE"}
 VAGUE = {"AccessDenied", "BadRequest"}  # what the client makes of a refusal without a text, as each to a HEAD is
@@ -40,7 +41,6 @@ ADVICE = {
     "AccessDenied": f"check the policy of these credentials, or that {ACCESS_KEY} and {SECRET_KEY} are right",
     "InvalidAccessKeyId": f"the server does not know this access key: check {ACCESS_KEY}",
     "SignatureDoesNotMatch": f"the secret does not belong to the access key: check {SECRET_KEY}",
-    "RequestTimeTooSkewed": "set the clock of this machine",
     "AuthorizationHeaderMalformed": "check the setting `region`",
     "InvalidRegionName": "check the setting `region`",
     "BadRequest": "check the settings `region` and `secure`",

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import mimetypes
 import re
-import ssl
-from functools import cached_property
+import threading
+from functools import cached_property, partial
 from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, BinaryIO, Final
 from urllib.parse import parse_qs, unquote, unquote_plus, urlsplit
 from xml.etree.ElementTree import ParseError
 
@@ -19,41 +18,28 @@ from minio import Minio
 from minio.commonconfig import REPLACE, CopySource
 from minio.deleteobjects import DeleteObject
 
-from pipeline.errors import ConfigError, StoreRefused, StoreUnavailable
+from pipeline.errors import ConfigError, StoreUnavailable
 from pipeline.span import from_datetime
-from storage.access import SESSION_TOKEN, Credentials, StoreSettings
+from storage.access import Credentials, StoreSettings
 from storage.contract import (
     CHUNK_BYTES,
     NO_META,
     Head,
-    MissingBucket,
     MissingObject,
-    NotAKey,
-    ObjectRefused,
     check_foreign_key,
     check_key,
     check_prefix,
     check_range,
-    encode_meta,
     open_source,
     replacing,
     write_hashed,
 )
-from storage.disk import scratch
-from storage.refusals import (
-    ADVICE,
-    ELSEWHERE,
-    KEYS,
-    NO_TLS,
-    OF_ONE_OBJECT,
-    TEMPORARY,
-    TOKENS,
-    VAGUE,
-    locked,
-    passes,
-)
-from storage.transport import NoS3Answer, Transport, as_it_is, paced, untrusted
+from storage.reasons import BeyondEnd, Reasons, told_region
+from storage.refusals import ADVICE, KEYS, TOKENS, VAGUE, locked, passes
+from storage.scratch import check_fits, scratch
+from storage.transport import META_PREFIX, NoS3Answer, Transport, address, as_it_is, content_type, meta_headers, paced
 from storage.transport import if_absent as _absent
+from storage.uploads import KEPT_S, Upload, Uploads
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
@@ -62,40 +48,35 @@ if TYPE_CHECKING:
 
 # One request up to this size, parts of this size above it; it bounds the memory of a put from a file.
 PART_BYTES: Final = 16 * 1024 * 1024
+LEAST_PART_BYTES: Final = 5 * 1024 * 1024  # S3 takes no smaller one before the last
+_MOST_PARTS = 10_000
 _ANY_REGION = "us-east-1"  # where S3 looks for what was put nowhere else, and what other servers call themselves
 _REGION = re.compile(r"[A-Za-z0-9_-]+")
-_ADDRESS = re.compile(r"\[.*|[0-9.]+(:[0-9]+)?")
-_META_PREFIX, _PAGE = "x-amz-meta-", 1000  # objects that a server lists at once
+_PAGE = 1000  # objects that a server lists at once
 
 
-class S3Store:
-    """An ObjectStore in a bucket of any S3 endpoint.
-
-    Threads may share one; a process of its own opens its own. Nothing is tried twice here: whoever runs the work
-    decides how to back off. A put of more than 16 MiB goes in parts, so its memory is bounded by 16 MiB times
-    `concurrency`. Needs the right to list the bucket, without which S3 does not tell a missing object from a forbidden
-    one.
-    """
+class _Puts:
+    """The half of S3Store that opens it, looks at what is there and writes."""
 
     def __init__(self, settings: StoreSettings, credentials: Credentials, *, part_bytes: int = PART_BYTES) -> None:
         if not settings.endpoint:
             raise ConfigError(f"an S3 store needs endpoint and bucket, got settings of kind {settings.kind!r}")
         self._bucket, self._concurrency, self._part_bytes = settings.bucket, settings.concurrency, part_bytes
         self._connection = _Connection(settings, credentials)
-        self._transport = self._connection.transport
-        self._url = self._connection.url
+        self._transport, self._url = self._connection.transport, self._connection.url
         self._bucket_seen = False
         self._reasons = _Reasons(self._connection, settings, temporary=bool(credentials.session_token))
+        self._uploads = Uploads(self._url)
 
     @property
-    def _client(self) -> Minio:
+    def _client(self) -> _Client:
         return self._connection.client()
 
     @property
     def region(self) -> str:
         """The region that requests are signed for; found by asking the store where no setting says it."""
         with self._reasons.sorted():
-            self._connection.client()
+            _ = self._client
         return self._connection.region
 
     @property
@@ -108,8 +89,8 @@ class S3Store:
         """Endpoint and bucket."""
         return self._url
 
-    def ensure_bucket(self) -> None:
-        """Make the bucket if it is missing."""
+    def ensure_bucket(self, *, make: bool = True) -> None:
+        """See ObjectStore."""
         with self._reasons.sorted():
             try:
                 there = self._client.bucket_exists(self._bucket)
@@ -119,42 +100,119 @@ class S3Store:
                 next(self._objects("", ""), None)  # the same question, and its refusal gives a reason
                 there = True
             if not there:
+                if not make:
+                    raise self._reasons.missing_bucket()
                 try:
                     self._client.make_bucket(self._bucket)
                 except minio.error.S3Error as error:
                     if error.code not in {"BucketAlreadyOwnedByYou", "BucketAlreadyExists"}:
                         raise
         self._bucket_seen = True
+        self.clean(older_s=KEPT_S)
+
+    def clean(self, *, older_s: float = 0.0) -> list[str]:
+        """See ObjectStore. Uploads in parts that broke off on this machine, and of a day ago on any other."""
+        gone = []
+        with self._reasons.sorted():
+            for key, name in self._uploads.given_up(older_s=older_s):
+                self._client.abort(self._bucket, key, name)
+                gone.append(key)
+        return gone
 
     def put(self, key: str, data: bytes | Path, *, meta: Mapping[str, str] = NO_META, if_absent: bool = False) -> bool:
         """See ObjectStore."""
         check_key(key)
-        headers = _headers(meta)
+        headers = meta_headers(meta)
         size = len(data) if isinstance(data, bytes) else data.stat().st_size
         # The server would say so too, but only after the whole file was sent.
         if if_absent and size > self._part_bytes and self.head(key) is not None:
             return False
-        condition = self._transport.before_each(_absent if if_absent else as_it_is)
-        with open_source(data) as source, self._reasons.sorted(key), condition:
+        part_bytes = max(self._part_bytes, -(-size // _MOST_PARTS))
+        taken = contextlib.nullcontext(Upload(part_bytes))
+        if size > part_bytes:
+            taken = self._uploads.taken(key, headers, size=size, part_bytes=part_bytes)  # type: ignore[assignment]
+        with open_source(data) as source, taken as upload:
             try:
-                result = self._client.put_object(
+                return self._send(key, source, upload, size=size, headers=headers, if_absent=if_absent)
+            except StoreUnavailable as error:
+                if size > LEAST_PART_BYTES:  # smaller pieces have less to be sent again
+                    self._part_bytes = min(self._part_bytes, LEAST_PART_BYTES)
+                error.moved = upload.moved
+                raise
+            except Exception:
+                with contextlib.suppress(Exception):
+                    self._client.drop(self._bucket, key, upload)
+                raise
+
+    def _send(
+        self, key: str, source: BinaryIO, upload: Upload, *, size: int, headers: dict[str, Any], if_absent: bool
+    ) -> bool:
+        with contextlib.ExitStack() as held:
+            held.enter_context(self._reasons.sorted(key))
+            client = self._client
+            held.enter_context(self._transport.before_each(_absent if if_absent else as_it_is))
+            held.enter_context(client.going_on(self._bucket, key, upload, least=self._part_bytes))
+            try:
+                result = client.put_object(
                     self._bucket,
                     key,
                     source,
                     size,
-                    content_type=_content_type(key),
+                    content_type=content_type(key),
                     metadata=headers,
-                    part_size=self._part_bytes,
+                    part_size=upload.part_bytes,
                     num_parallel_uploads=self._concurrency,
                 )
             except minio.error.S3Error as error:
                 if if_absent and error.code == "PreconditionFailed":
+                    client.drop(self._bucket, key, upload)
                     return False
                 raise
-        # S3 may answer 200 to the last step of a large file and report an error in the body; the client lets it pass.
+        # S3 may answer 200 to the last step and report an error in the body; the client lets it pass.
         if not result.etag:
             raise StoreUnavailable(f"{self.url}: the server did not confirm the put of {key!r}")
+        upload.over()
         return True
+
+    def head(self, key: str) -> Head | None:
+        """See ObjectStore."""
+        check_foreign_key(key)
+        try:
+            with self._reasons.sorted(key):
+                found = self._client.stat_object(self._bucket, key)
+        except MissingObject:
+            # The answer to a HEAD has no body: "no such bucket" looks the same as "no such key".
+            self._check_bucket()
+            return None
+        self._bucket_seen = True
+        meta = {
+            name.lower().removeprefix(META_PREFIX): unquote(value)
+            for name, value in (found.metadata or {}).items()
+            if name.lower().startswith(META_PREFIX)
+        }
+        return Head(found.size or 0, meta, found.etag or "")
+
+    def _objects(self, prefix: str, after: str) -> Iterator[Object]:
+        with self._reasons.sorted(prefix):
+            yield from self._client.list_objects(self._bucket, prefix=prefix, recursive=True, start_after=after or None)
+
+    def _check_bucket(self) -> None:
+        if not self._bucket_seen:
+            with self._reasons.sorted():
+                if not self._client.bucket_exists(self._bucket):
+                    raise self._reasons.missing_bucket()
+            self._bucket_seen = True
+
+
+class S3Store(_Puts):
+    """An ObjectStore in a bucket of any S3 endpoint.
+
+    Threads may share one; a process of its own opens its own. Nothing is tried twice here: whoever runs the work
+    decides how to back off. A put of more than 16 MiB goes in parts, so its memory is bounded by 16 MiB times
+    `concurrency`; of more than 5 MiB, once one broke off. Put again, on the same machine, it sends only the parts
+    that had not arrived. Needs the right to list the bucket, without which S3 does not tell a missing object from a
+    forbidden one.
+    """
 
     @contextlib.contextmanager
     def draft(self, suffix: str = "") -> Iterator[Path]:
@@ -170,7 +228,7 @@ class S3Store:
         """See ObjectStore."""
         check_key(source)
         check_key(key)
-        headers = _headers(meta) | {"Content-Type": _content_type(key)}
+        headers = meta_headers(meta) | {"Content-Type": content_type(key)}
         with self._reasons.sorted(source):
             self._client.copy_object(
                 self._bucket, key, CopySource(self._bucket, source), metadata=headers, metadata_directive=REPLACE
@@ -184,6 +242,7 @@ class S3Store:
     def fetch(self, key: str, path: Path) -> str:
         """See ObjectStore."""
         with self._response(key) as response, replacing(path) as out:
+            check_fits(path, int(response.headers.get("content-length") or 0))
             return write_hashed(out, response.stream(CHUNK_BYTES))
 
     def read(self, key: str, *, start: int, length: int) -> bytes:
@@ -196,26 +255,8 @@ class S3Store:
         try:
             with self._response(key, offset=start, length=length) as response:
                 return response.read()
-        except _BeyondEnd:
+        except BeyondEnd:
             return b""
-
-    def head(self, key: str) -> Head | None:
-        """See ObjectStore."""
-        check_foreign_key(key)
-        try:
-            with self._reasons.sorted(key):
-                found = self._client.stat_object(self._bucket, key)
-        except MissingObject:
-            # The answer to a HEAD has no body: "no such bucket" looks the same as "no such key".
-            self._check_bucket()
-            return None
-        self._bucket_seen = True
-        meta = {
-            name.lower().removeprefix(_META_PREFIX): unquote(value)
-            for name, value in (found.metadata or {}).items()
-            if name.lower().startswith(_META_PREFIX)
-        }
-        return Head(found.size or 0, meta, found.etag or "")
 
     def keys(self, prefix: str = "", *, after: str = "") -> Iterator[str]:
         """See ObjectStore. Left out are the markers of empty folders that some tools leave: keys that end in "/"."""
@@ -282,10 +323,6 @@ class S3Store:
                     for record in message.get("Records") or []:
                         yield unquote_plus(record["s3"]["object"]["key"])
 
-    def _objects(self, prefix: str, after: str) -> Iterator[Object]:
-        with self._reasons.sorted(prefix):
-            yield from self._client.list_objects(self._bucket, prefix=prefix, recursive=True, start_after=after or None)
-
     @contextlib.contextmanager
     def _response(self, key: str, *, offset: int = 0, length: int = 0) -> Iterator[urllib3.BaseHTTPResponse]:
         check_foreign_key(key)
@@ -297,12 +334,69 @@ class S3Store:
                 response.close()
                 response.release_conn()
 
-    def _check_bucket(self) -> None:
-        if not self._bucket_seen:
-            with self._reasons.sorted():
-                if not self._client.bucket_exists(self._bucket):
-                    raise self._reasons.missing_bucket()
-            self._bucket_seen = True
+
+class _Client(Minio):
+    """The client, which goes on with an object in parts where an earlier try broke off, and leaves what arrived."""
+
+    def __init__(self, *words: Any, **named: Any) -> None:  # noqa: ANN401 - the client's own
+        super().__init__(*words, **named)
+        self._here, self._flying = threading.local(), dict[str, Upload]()
+
+    @contextlib.contextmanager
+    def going_on(self, bucket: str, key: str, upload: Upload, *, least: int) -> Iterator[None]:
+        """Let this thread's put in the block be that of `upload`; anew where none of it has arrived."""
+        if upload.id:
+            upload.done = self._arrived(bucket, key, upload.id)
+            if not upload.done:
+                self.abort(bucket, key, upload.id)
+                upload.id, upload.part_bytes = "", least
+        self._here.upload = upload
+        try:
+            yield
+        finally:
+            del self._here.upload
+            self._flying.pop(upload.id, None)
+
+    def drop(self, bucket: str, key: str, upload: Upload) -> None:
+        """Give up an upload."""
+        if upload.id:
+            self.abort(bucket, key, upload.id)
+        upload.over()
+
+    def abort(self, bucket: str, key: str, name: str) -> None:
+        """Remove what has arrived of an upload; no error where there is nothing."""
+        try:
+            super()._abort_multipart_upload(bucket, key, name)
+        except minio.error.S3Error as error:
+            if error.code != "NoSuchUpload":
+                raise
+
+    def _arrived(self, bucket: str, key: str, name: str) -> dict[int, str]:
+        found, after = dict[int, str](), None
+        while True:
+            try:
+                page = self._list_parts(bucket, key, name, part_number_marker=after)
+            except minio.error.S3Error as error:
+                if error.code == "NoSuchUpload":
+                    return {}
+                raise
+            found |= {part.part_number: part.etag.strip('"') for part in page.parts}
+            after = page.next_part_number_marker
+            if not page.is_truncated or not after:
+                return found
+
+    def _create_multipart_upload(self, bucket_name: str, object_name: str, headers: Any) -> str:  # noqa: ANN401
+        upload: Upload = self._here.upload
+        name = upload.id or upload.began(super()._create_multipart_upload(bucket_name, object_name, headers))
+        self._flying[name] = upload
+        return name
+
+    def _upload_part(self, *words: Any) -> str:  # noqa: ANN401 - the client's own
+        _, _, data, _, name, number = words
+        return self._flying[name].part(number, data, partial(super()._upload_part, *words))
+
+    def _abort_multipart_upload(self, bucket_name: str, object_name: str, upload_id: str) -> None:
+        """Leave it: whoever puts knows whether it may be gone on with."""
 
 
 class _Connection:
@@ -312,28 +406,17 @@ class _Connection:
     """
 
     def __init__(self, settings: StoreSettings, credentials: Credentials) -> None:
-        virtual = settings.addressing == "virtual"
-        if virtual and _ADDRESS.fullmatch(settings.host):
-            raise ConfigError(
-                f"addressing virtual needs a host name before which a bucket can stand, got {settings.host}"
-            )
-        if virtual and settings.https and "." in settings.bucket:
-            raise ConfigError(
-                f"addressing virtual: no certificate is for {settings.bucket}.{settings.host}, since * stands for no "
-                'dot: use addressing = "path", or a bucket without dots'
-            )
         self._settings, self._credentials = settings, credentials
-        where = f"{settings.bucket}.{settings.host}" if virtual else f"{settings.host}/{settings.bucket}"
-        self.url = f"{'https' if settings.https else 'http'}://{where}"
+        self.url = address(settings)
         self.region = settings.region
         self.transport = Transport(settings)
         client = self._connect(settings.region)
         self._found = client if settings.region else None
 
-    def _connect(self, region: str) -> Minio:
+    def _connect(self, region: str) -> _Client:
         settings, keys = self._settings, self._credentials
         try:
-            client = Minio(
+            client = _Client(
                 settings.host,
                 access_key=keys.access_key,
                 secret_key=keys.secret_key,
@@ -353,7 +436,7 @@ class _Connection:
             client.disable_virtual_style_endpoint()  # type: ignore[no-untyped-call]
         return client
 
-    def client(self) -> Minio:
+    def client(self) -> _Client:
         """Return the client, which signs for the bucket's region: where that is not set, the first call asks for it.
 
         Threads that come at once each ask, and learn the same.
@@ -368,7 +451,7 @@ class _Connection:
                 if passes(error.response.status, error.code or "") or error.code in KEYS | TOKENS:
                     raise
                 # Who may not ask is told along with the refusal. A bucket that is missing may yet be made.
-                region = _told_region(error)
+                region = told_region(error)
                 if error.code == "NoSuchBucket":
                     return self._connect(region or _ANY_REGION)
             except NoS3Answer as error:
@@ -379,19 +462,8 @@ class _Connection:
         return self._found
 
 
-class _Reasons:
-    """Turns what the client and its transport raise into what a run does about it."""
-
-    def __init__(self, connection: _Connection, settings: StoreSettings, *, temporary: bool) -> None:
-        self._connection, self._settings, self._temporary = connection, settings, temporary
-        self._url = connection.url
-
-    def missing_bucket(self) -> MissingBucket:
-        bucket = self._settings.bucket
-        return MissingBucket(
-            f"no bucket {bucket!r} at {self._url}: check the setting `bucket`, or make it "
-            f"(mc mb ALIAS/{bucket}, or aws s3api create-bucket --bucket {bucket})"
-        )
+class _Reasons(Reasons):
+    """Reasons, of what the client raises too."""
 
     @contextlib.contextmanager
     def sorted(self, key: str | None = None) -> Iterator[None]:
@@ -399,69 +471,11 @@ class _Reasons:
         try:
             yield
         except minio.error.S3Error as error:
-            raise self._from_s3(error, key) from error
+            raise self.from_s3(error, key) from error
         except minio.error.ServerError as error:
             raise self.from_status(error.status_code, "", "no explanation") from error
-        except NoS3Answer as error:
-            plain = not self._settings.https and (error.status in {400, 426} or 300 <= error.status < 400)
-            asked = "does it want https? see `endpoint` and `secure`" if plain else "is this an S3 endpoint?"
-            raise self.from_status(error.status, "", f"no S3 answer; {asked}") from error
-        except ParseError as error:
-            raise StoreRefused(f"{self._url}: no S3 answer ({error}); check the setting `endpoint`") from error
-        except urllib3.exceptions.SSLError as error:
-            for told in error.args:
-                if isinstance(told, ssl.SSLCertVerificationError):
-                    what = f"{self._url}: {told.verify_message}: {untrusted(told, self._settings)}"
-                    raise StoreRefused(what) from error
-                if isinstance(told, ssl.SSLError) and told.reason in NO_TLS:
-                    what = f"{self._url}: what answers speaks no https ({told.reason}); does it want http? see"
-                    raise StoreRefused(f"{what} `endpoint` and `secure`") from error
-            raise StoreUnavailable(f"{self._url}: {error}; check the settings `endpoint` and `secure`") from error
-        except (urllib3.exceptions.HTTPError, minio.error.InvalidResponseError) as error:
-            unknown = isinstance(error, urllib3.exceptions.NameResolutionError)
-            virtual = unknown and self._settings.addressing == "virtual"
-            hint = '; does the store want addressing = "path"?' if virtual else ""
-            raise StoreUnavailable(f"{self._url}: the store does not answer: {error}{hint}") from error
-
-    def _from_s3(self, error: minio.error.S3Error, key: str | None) -> Exception:
-        code = error.code or ""
-        if code == "NoSuchBucket":
-            return self.missing_bucket()
-        if code == "NoSuchKey" and key is not None:
-            return MissingObject(key, self._url)
-        if code == "InvalidRange":
-            return _BeyondEnd()
-        # The answer to a HEAD has no body; of a name that is not one of ours it is the name that is bad.
-        odd = code in OF_ONE_OBJECT or (code == "BadRequest" and not _is_ours(key or ""))
-        if odd and key:
-            return ObjectRefused(f"{self._url}: {code}: {error.message or 'no explanation'}".rstrip("."))
-        advice = ADVICE.get(code, "")
-        there, asked = _told_region(error), self._connection.region
-        if there and there != asked and (code in ELSEWHERE or error.response.status == 301):
-            advice = (
-                f"the bucket is in region {there!r}, and the setting `region` is {asked!r}: set that to "
-                f"{there!r}, or to nothing to have it found"
-            )
-        elif code in TOKENS:
-            advice = TEMPORARY if self._temporary else f"these credentials are temporary: set {SESSION_TOKEN} too"
-        elif self._temporary and code in {*VAGUE, "InvalidAccessKeyId"}:
-            advice += f"; or {TEMPORARY}"
-        elif code == "InvalidAccessKeyId":
-            advice += f"; a temporary one also needs {SESSION_TOKEN}"
-        return self.from_status(error.response.status, code, error.message or "no explanation", advice)
-
-    def from_status(self, status: int, code: str, message: str, advice: str = "") -> StoreUnavailable | StoreRefused:
-        said = f"{self._url}: {code or 'HTTP'} {status}: {message}".rstrip(".")
-        if passes(status, code):
-            return StoreUnavailable(said)
-        return StoreRefused(f"{said}; {advice}" if advice else said)
-
-
-def _told_region(error: minio.error.S3Error) -> str:
-    """Return the region that a refusal names, in its header or its text; empty where it names none."""
-    told = error.response.headers.get("x-amz-bucket-region", "")
-    found = re.search(rb"<Region>([A-Za-z0-9_-]+)</Region>", error.response.data or b"")
-    return told or (found[1].decode() if found else "")
+        except (NoS3Answer, ParseError, urllib3.exceptions.HTTPError, minio.error.InvalidResponseError) as error:
+            raise self.from_transport(error) from error
 
 
 def _versions(client: Minio, bucket: str, keys: Collection[str]) -> Iterator[DeleteObject]:
@@ -478,23 +492,3 @@ def _versions(client: Minio, bucket: str, keys: Collection[str]) -> Iterator[Del
                 break
             if name in wanted:
                 yield DeleteObject(name, one.version_id)
-
-
-def _headers(meta: Mapping[str, str]) -> dict[str, str | list[str] | tuple[str]]:
-    return {_META_PREFIX + name: value for name, value in encode_meta(meta).items()}
-
-
-def _is_ours(key: str) -> bool:
-    try:
-        check_key(key)
-    except NotAKey:
-        return False
-    return True
-
-
-def _content_type(key: str) -> str:
-    return mimetypes.guess_type(key)[0] or "application/octet-stream"
-
-
-class _BeyondEnd(Exception):  # noqa: N818 - never leaves this module
-    """A range starts at or after the end of the object."""

@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 import contextlib
+import mimetypes
+import re
 import ssl
 import threading
 import time
 from email.utils import parsedate_to_datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 import urllib3
 
 from pipeline.errors import ConfigError
 from storage.access import StoreSettings
+from storage.contract import encode_meta
+from storage.moving import Plain, Tls
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
+_ADDRESS = re.compile(r"\[.*|[0-9.]+(:[0-9]+)?")
+META_PREFIX: Final = "x-amz-meta-"
 _IDLE_CONNECTIONS = 32  # kept open for the next request, however many threads share a store
 _RECONNECT_S = 2.0  # between two connections for notifications
 _TOO_LATE, _TOO_EARLY, _OTHER_NAME, _OTHER_ADDRESS = 10, 9, 62, 64  # X509_V_ERR_* of OpenSSL
@@ -48,6 +54,7 @@ class Transport(urllib3.PoolManager):
             maxsize=_IDLE_CONNECTIONS,
             ssl_context=_trusting(settings.ca_file) if settings.ca_file and settings.https else None,
         )
+        self.pool_classes_by_scheme = {"http": Plain, "https": Tls}
         self._here = threading.local()
         self._dated: tuple[str, float] | None = None
 
@@ -84,6 +91,30 @@ class Transport(urllib3.PoolManager):
             return parsedate_to_datetime(date).timestamp() + 0.5 - at_s  # it tells whole seconds
         except ValueError:
             return None
+
+
+def address(settings: StoreSettings) -> str:
+    """Return the URL of endpoint and bucket. Raises ConfigError where a bucket cannot stand before the host."""
+    virtual = settings.addressing == "virtual"
+    if virtual and _ADDRESS.fullmatch(settings.host):
+        raise ConfigError(f"addressing virtual needs a host name before which a bucket can stand, got {settings.host}")
+    if virtual and settings.https and "." in settings.bucket:
+        raise ConfigError(
+            f"addressing virtual: no certificate is for {settings.bucket}.{settings.host}, since * stands for no "
+            'dot: use addressing = "path", or a bucket without dots'
+        )
+    where = f"{settings.bucket}.{settings.host}" if virtual else f"{settings.host}/{settings.bucket}"
+    return f"{'https' if settings.https else 'http'}://{where}"
+
+
+def meta_headers(meta: Mapping[str, str]) -> dict[str, Any]:
+    """Return the headers of an object's metadata; raises ValueError as `encode_meta` does."""
+    return {META_PREFIX + name: value for name, value in encode_meta(meta).items()}
+
+
+def content_type(key: str) -> str:
+    """Return the media type that a key's ending means."""
+    return mimetypes.guess_type(key)[0] or "application/octet-stream"
 
 
 def as_it_is(method: str, query: str, headers: Any) -> None:  # noqa: ANN401 - urllib3's own

@@ -21,15 +21,17 @@ from itertools import islice
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Generic, Protocol
 
-from pipeline.errors import ConfigError, StoreRefused, StoreUnavailable
+from pipeline.errors import ConfigError, ScratchFull, StoreRefused, StoreUnavailable
+from storage.access import StoreSettings
 from workers.blame import Streak
 from workers.patience import pauses
-from workers.receipt import C, J, Outcome, R, Receipt, Work, attempt, set_aside
+from workers.receipt import SCRATCH, C, J, Outcome, R, Receipt, Work, attempt, set_aside
 from workers.settings import BatchSettings
 
 if TYPE_CHECKING:
     from ray import ObjectRef
 
+_log = logging.getLogger(__name__)
 _TICK_S = 0.05  # how soon jobs that had none to give are asked again
 _PAUSES_S = (0.5, 30.0)  # the first and the longest while a store is away
 _ENVIRONMENT = {
@@ -83,7 +85,7 @@ def _last_words(
         if receipt.outcome is Outcome.REFUSED:
             raise StoreRefused(receipt.reason)
         if receipt.outcome is Outcome.NO_STORE:
-            breaker.open(receipt.reason)
+            breaker.open(receipt.reason, ScratchFull if receipt.station == SCRATCH else StoreUnavailable)
             queue.again(receipt.job, receipt.attempts)
         elif receipt.station == "process" and receipt.attempts < attempts:
             queue.again(receipt.job, receipt.attempts + 1)
@@ -136,13 +138,15 @@ class _Breaker:
         """Seconds until something may be started again, or None when nothing holds it up."""
         return None if self.closed else self._until - time.monotonic()
 
-    def open(self, reason: str) -> None:
+    def open(self, reason: str, kind: type[StoreUnavailable]) -> None:
         now = time.monotonic()
         if self._pauses is None:
+            if self._patience_s > 0:
+                _log.warning("waiting up to %.0f s: %s", self._patience_s, reason)
             self._since, self._pauses = now, pauses(*_PAUSES_S)
         if now - self._since > self._patience_s:
-            raise StoreUnavailable(
-                f"{reason} (for {now - self._since:.0f} s now); what was done is kept, run again when the store is back"
+            raise kind(
+                f"{reason} (for {now - self._since:.0f} s now); what was done is kept, run again when it is mended"
             )
         if self.closed:  # several units in flight meet one outage: it counts once
             self._until = now + next(self._pauses)
@@ -268,7 +272,21 @@ def _pool(work: Work[J, C, R], context: C, settings: BatchSettings) -> Iterator[
         return attempt(work, job, context)
 
     with session(settings) as ray:
+        if ray is not None:
+            check_reach(ray, getattr(context, "store", None))
         yield _Here(unit) if ray is None else _OnRay(ray, unit, settings)
+
+
+def check_reach(ray: Any, store: StoreSettings | None) -> None:  # noqa: ANN401 - a module without types
+    """Raise ConfigError where a store is a folder of this machine and workers may run on others."""
+    nodes = sorted({str(node["NodeManagerAddress"]) for node in ray.nodes() if node["Alive"]})
+    alive = sum(1 for node in ray.nodes() if node["Alive"])
+    if store is not None and store.kind == "directory" and alive > 1:
+        raise ConfigError(
+            f"the store is a folder ({store.path}), and the Ray cluster has {alive} nodes ({', '.join(nodes)}): each "
+            'would write to its own disk. Set store.kind = "s3" and an endpoint that all of them reach, or run on one '
+            "machine"
+        )
 
 
 @contextmanager

@@ -23,7 +23,7 @@ from pipeline.media.profile import Profile
 from pipeline.span import Span
 from storage.archive import Archive, prepared_key, released_key
 from storage.contract import Head, MissingObject
-from storage.disk import scratch
+from storage.scratch import scratch
 from workers.ingest import Context, fetch_clip
 from workers.receipt import Outcome, Stopwatch
 from workers.wall import Wall, believed, clip_of
@@ -76,7 +76,7 @@ def prepare(job: DeliverJob, context: Context, watch: Stopwatch) -> tuple[Outcom
         key = archive.case_keys.get(cut.request)
     if key is None:
         raise ClipError("consent", f"request {cut.request} has no key to make names with; deliver it by the desk")
-    with scratch() as folder:
+    with scratch(need=cut.clip.size) as folder:
         source, target = folder / f"source{Path(cut.clip.key).suffix}", folder / "cut.mp4"
         with watch("fetch"):
             fetch_clip(archive, cut.clip, source)

@@ -7,7 +7,9 @@ back together.
 from __future__ import annotations
 
 import os
+import platform
 import random
+import sys
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import AbstractContextManager
 from functools import lru_cache
@@ -18,7 +20,7 @@ from typing import Final, ParamSpec, TypeVar
 import stamina
 import stamina.instrumentation
 
-from pipeline.errors import MailUnavailable, StoreUnavailable
+from pipeline.errors import ConfigError, MailUnavailable, StoreUnavailable
 from storage.access import Credentials, StoreSettings
 from storage.contract import Head, ObjectStore
 from storage.objects import open_store
@@ -44,21 +46,34 @@ _again = stamina.RetryingCaller(
 def patiently(call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     """Call what may find a server away, up to `TRIES` times over three to four seconds, and return what it returns.
 
-    Raises the last StoreUnavailable or MailUnavailable, and whatever else the call raises at once.
+    A try in which something arrived that is not sent again begins the count anew. Raises the last StoreUnavailable or
+    MailUnavailable, and whatever else the call raises at once.
     `stamina.set_testing` takes the pauses out of a test.
     """
     try:
         return call(*args, **kwargs)
     except (StoreUnavailable, MailUnavailable) as error:
         told = [error]
+    moved = False
 
     def next_try() -> T:
+        nonlocal moved
         # The library starts only now, with what the first try found: entering it costs as much as reading a small file.
         if told:
             raise told.pop()
-        return call(*args, **kwargs)
+        try:
+            return call(*args, **kwargs)
+        except StoreUnavailable as error:
+            moved = moved or error.moved
+            raise
 
-    return _again(next_try)
+    while True:
+        try:
+            return _again(next_try)
+        except StoreUnavailable as error:
+            if not moved:
+                raise
+            told, moved = [error], False
 
 
 def pauses(first_s: float, most_s: float) -> Iterator[float]:
@@ -92,9 +107,13 @@ class Patient:
         """Where the store is, for messages."""
         return self._store.url
 
-    def ensure_bucket(self) -> None:
+    def ensure_bucket(self, *, make: bool = True) -> None:
         """See ObjectStore."""
-        patiently(self._store.ensure_bucket)
+        patiently(self._store.ensure_bucket, make=make)
+
+    def clean(self, *, older_s: float = 0.0) -> list[str]:
+        """See ObjectStore."""
+        return patiently(self._store.clean, older_s=older_s)
 
     def put(
         self, key: str, data: bytes | Path, *, meta: Mapping[str, str] | None = None, if_absent: bool = False
@@ -169,5 +188,24 @@ def _taken_up(listed: Callable[[str], Iterator[T]], key: Callable[[T], str], aft
 
 @lru_cache(maxsize=8)
 def open_once(settings: StoreSettings) -> Patient:
-    """Open a store, once in each process: threads may share it."""
-    return Patient.open(settings)
+    """Open a store, once in each process: threads may share it.
+
+    Raises ConfigError, which names the node where this is a worker of Ray: its environment is not the driver's.
+    """
+    try:
+        return Patient.open(settings)
+    except ConfigError as error:
+        if where := _node():
+            raise ConfigError(f"on node {where}: {error}; each node needs it in its own environment") from error
+        raise
+
+
+def _node() -> str:
+    """Return name and address of the node where this is a worker of Ray; nothing in any other process."""
+    ray = sys.modules.get("ray")
+    if ray is None or not ray.is_initialized():
+        return ""
+    context = ray.get_runtime_context()
+    if context.get_task_id() is None and context.get_actor_id() is None:
+        return ""
+    return f"{platform.node()} ({ray.util.get_node_ip_address()})"

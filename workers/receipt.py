@@ -8,12 +8,16 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Generic, Never, Protocol, TypeVar
+from typing import Final, Generic, Never, Protocol, TypeVar
 
-from pipeline.errors import StoreRefused, StoreUnavailable
+from pipeline.errors import ScratchFull, StoreRefused, StoreUnavailable
 from workers.blame import Blame, blame
 
 T = TypeVar("T")
+
+
+SCRATCH: Final = "scratch"
+"""The station of a unit that found no room on the disk for work in progress, which is waited for as a store is."""
 
 
 class Outcome(StrEnum):
@@ -127,7 +131,7 @@ def attempt(work: Work[J, C, R], job: J, context: C) -> Receipt[J, R]:
         with watch("total"):
             outcome, result = work(job, context, watch)
     except StoreUnavailable as error:
-        outcome, said = Outcome.NO_STORE, Blame("store", str(error))
+        outcome, said = Outcome.NO_STORE, Blame(SCRATCH if isinstance(error, ScratchFull) else "store", str(error))
     except StoreRefused as error:
         outcome, said = Outcome.REFUSED, Blame("store", str(error))
     except Exception as error:  # noqa: BLE001 - one clip's bug must not cost the others

@@ -23,8 +23,8 @@ from pipeline.media.profile import Profile
 from pipeline.media.tracks import Track
 from pipeline.text import is_text
 from storage.contract import drafted, replacing
-from storage.disk import scratch
 from storage.location import Location
+from storage.scratch import scratch
 from workers.blame import blame
 from workers.found import FileFound
 from workers.ingest import measured

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
@@ -19,6 +18,7 @@ from pipeline.media.veil import Veil, product_size
 from pipeline.zone import Zone
 from storage.archive import Archive
 from storage.contract import MissingObject
+from storage.scratch import scratch
 
 _HEIGHT: Final = 360  # pixels at most
 _QUALITY: Final = 75
@@ -31,8 +31,8 @@ def still(
 
     height: of the picture at most, in pixels.
     """
-    with tempfile.TemporaryDirectory(prefix="lamplighter-") as scratch:
-        path = Path(scratch) / f"clip{Path(clip.key).suffix}"
+    with scratch(need=clip.size) as folder:
+        path = folder / f"clip{Path(clip.key).suffix}"
         try:
             archive.store.fetch(clip.key, path)
             with open_video(path, max_pixels=most_pixels, start_pts=pts, known=clip.stream) as video:

@@ -6,7 +6,7 @@ import io
 import sys
 import traceback
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -122,10 +122,12 @@ def common(
     context: typer.Context,
     config: Annotated[Path | None, typer.Option(help="Settings file (TOML) over configs/default.toml.")] = None,
     data: Annotated[Path | None, typer.Option(help="Folder of store, catalogue and MinIO.")] = None,
+    create: Annotated[bool, typer.Option(help="Make the store's bucket where there is none (S3).")] = False,
     _show_version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True)] = False,
 ) -> None:
     """Keep the options every command shares."""
-    context.obj = (config, {} if data is None else {"data": data})
+    flags: dict[str, Any] = {} if data is None else {"data": data}
+    context.obj = (config, flags | ({"store": {"create": True}} if create else {}))
 
 
 def main() -> None:

@@ -56,7 +56,7 @@ def settings_of(context: typer.Context, **sections: Mapping[str, Any]) -> Settin
     given = {
         name: {key: value for key, value in section.items() if value is not None} for name, section in sections.items()
     }
-    return settings_in(config, flags | {name: section for name, section in given.items() if section})
+    return settings_in(config, flags | {name: flags.get(name, {}) | one for name, one in given.items() if one})
 
 
 def settings_in(config: Path | None, flags: Mapping[str, Any]) -> Settings:

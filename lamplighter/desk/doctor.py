@@ -16,13 +16,15 @@ from lamplighter.settings import Settings
 from pipeline.errors import ConfigError, LamplighterError
 from pipeline.media import decode as video
 from pipeline.media import transcode
-from storage import minio_server, probe
+from storage import minio_server, probe, scratch
 from storage.access import SESSION_TOKEN, Credentials, StoreSettings
 from storage.contract import MissingBucket, ObjectStore
 from storage.objects import open_store
 
 _DISK_BYTES = 5 * 10**9
 _SHARED_BYTES = 256 * 2**20
+_SCRATCH_BYTES = 10**9
+_RAY_BYTES, _WORKER_BYTES = 500 * 2**20, 250 * 2**20  # of a Ray of our own, and of one worker with a clip of 1080p
 _SKEW_S = 5.0  # a store tells whole seconds, and an answer takes its time
 
 
@@ -46,6 +48,8 @@ def examine(settings: Settings) -> list[Finding]:
         Finding("decoder", True, video.LIBAV),
         _ray(),
         _folder(settings.data),
+        _scratch(),
+        _memory(settings),
         _shared_memory(),
         _minio(settings),
     ]
@@ -59,12 +63,15 @@ def examine_store(settings: Settings) -> list[Finding]:
     try:
         meant = store_of(settings)
         with _opened(meant) as (store, where):
+            gone = store.clean()
             answers = list(_asked(store))
+            if gone:
+                answers.append(Finding("uploads", True, f"removed what {len(gone)} broken uploads left", needed=False))
             return [Finding("store", True, where or _address(meant, store)), *answers]
     except MissingBucket as error:
         if meant.kind == "directory":
             return [Finding("store", False, str(error), "choose a folder", lost="nothing can be kept until then")]
-        found = f"{meant.bucket} is not there yet: the first run makes it, and it can be asked what it means then"
+        found = f"{meant.bucket} is not there: check the name, or make it with `lamplighter --create ...`"
         return [Finding("store", True, found, needed=False)]
     except LamplighterError as error:
         return [Finding("store", False, str(error), "mend what it names", lost="nothing can be kept until then")]
@@ -136,6 +143,31 @@ def _folder(data: Path) -> Finding:
     return Finding(
         "data folder", ok, f"{data} ({free / 1e9:.0f} GB free)", "choose a writable one with 5 GB free: --data"
     )
+
+
+def _scratch() -> Finding:
+    """Remove what killed runs left of their work in progress, and tell whether there is room for more."""
+    where = scratch.place()
+    gone = scratch.sweep(where)
+    free = shutil.disk_usage(where).free if where.exists() else 0
+    swept = f"; removed what {len(gone)} killed runs left" if gone else ""
+    remedy = f"each worker needs room for a clip and its cut: {scratch.freeing(where)}"
+    lost = "runs wait until there is room"
+    return Finding("scratch", free > _SCRATCH_BYTES, f"{where} ({free / 1e9:.1f} GB free){swept}", remedy, lost=lost)
+
+
+def _memory(settings: Settings) -> Finding:
+    """Tell whether the memory there is suffices for the workers that a run would start."""
+    try:
+        told = dict(line.split(":", 1) for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines())
+        free = int(told["MemAvailable"].split()[0]) * 1024
+    except (OSError, ValueError, KeyError):
+        return Finding("memory", True, "this system does not say how much there is", needed=False)
+    workers = settings.batch.workers if settings.batch.workers is not None else os.cpu_count() or 1
+    need = _RAY_BYTES * (workers > 0) + _WORKER_BYTES * max(1, workers)
+    found = f"{free / 2**30:.1f} GiB available, about {need / 2**30:.1f} are needed by {workers or 'no'} workers"
+    remedy = "free memory, or use fewer workers (--workers, batch.workers)"
+    return Finding("memory", free >= need, found, remedy, needed=False, lost="the system may kill workers")
 
 
 def _shared_memory() -> Finding:

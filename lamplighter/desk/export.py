@@ -39,9 +39,9 @@ from pipeline.evidence.stamp import written as written_roots
 from pipeline.evidence.verdict import Verdict
 from pipeline.evidence.verify import Trust, check
 from pipeline.span import iso
-from storage.disk import scratch
 from storage.disk import written as written_in
 from storage.location import Location
+from storage.scratch import scratch
 from workers.stamp import NoStamp, fetch_stamp
 
 Pages = Callable[[Manifest, Mapping[str, bytes], Sequence[Mapping[str, Any]]], Mapping[str, bytes]]

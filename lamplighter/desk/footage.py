@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from pipeline.errors import ClipError
 from pipeline.media.decode import open_video
 from pipeline.span import iso
 from storage.contract import MissingObject
+from storage.scratch import scratch
 
 
 def still(holdings: Holdings, clip: Clip, pts: int, *, missed: Callable[[str], None]) -> NDArray[np.uint8] | None:
@@ -27,8 +27,8 @@ def still(holdings: Holdings, clip: Clip, pts: int, *, missed: Callable[[str], N
     if camera := holdings.catalog.camera(clip.camera):
         look = Look(camera.owner, camera.id, clip.id, frame_ns, entry.actor, entry.at_ns, logged.index)
         holdings.archive.looks.put(look)
-    with tempfile.TemporaryDirectory(prefix="lamplighter-") as scratch:
-        path = Path(scratch) / f"clip{Path(clip.key).suffix}"
+    with scratch(need=clip.size) as folder:
+        path = folder / f"clip{Path(clip.key).suffix}"
         try:
             holdings.archive.store.fetch(clip.key, path)
             most = holdings.settings.ingest.max_pixels

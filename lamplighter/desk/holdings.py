@@ -80,10 +80,15 @@ class Holdings:
 
 @contextmanager
 def opened(settings: Settings, actor: Actor) -> Iterator[Holdings]:
-    """Open store and catalogue, and the bucket when it is missing; a MinIO of our own is found by its data folder."""
+    """Open store and catalogue; a MinIO of our own is found by its data folder.
+
+    A bucket that is missing is made on request alone (`store.create`), but for the one of our own server that a run
+    names nowhere: a mistyped one must not become an empty one. A folder is made.
+    """
     store = store_of(settings)
     objects = Patient.open(store)
-    objects.ensure_bucket()
+    ours = not settings.store.endpoint and settings.store.bucket == StoreSettings().bucket
+    objects.ensure_bucket(make=store.kind == "directory" or store.create or ours)
     archive = Archive(objects)
     archive.remembered = remembered_of(settings, archive)
     catalog = Catalog(settings.catalog_url, archive, patience_s=settings.batch.store_patience_s)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from lamplighter.desk.files import file_at, write_file
-from lamplighter.desk.holdings import opened, operator
+from lamplighter.desk.holdings import store_of
 from lamplighter.settings import Settings
 from pipeline.errors import ConfigError
 from pipeline.span import NS, Span, parse_iso
@@ -22,6 +22,7 @@ from simulation.fleet import HOUR_NS, MAKES, Fleet, Mix, dump_fleet, load_fleet,
 from simulation.traffic import dump_truth, sights
 from storage.go_program import cache_folder
 from storage.location import Location
+from workers.patience import open_once
 from workers.receipt import Outcome
 
 START = "2026-01-31T00:00:00Z"  # fixed: the same command makes the same bytes on any day
@@ -222,10 +223,9 @@ def _sink(into: str, settings: Settings) -> Iterator[tuple[Sink, Path]]:
     """Give where clips go, and where to write what was uploaded: beside it, not in it."""
     location = Location.parse(into)
     if location.bucket:
-        with opened(settings, operator()) as holdings:
-            store = holdings.context.open_bucket(location.bucket)
-            store.ensure_bucket()
-            yield BucketSink(store, location.path), settings.data / "uploads.jsonl"
+        store = open_once(store_of(settings).of_bucket(location.bucket))
+        store.ensure_bucket(make=settings.store.create)
+        yield BucketSink(store, location.path), settings.data / "uploads.jsonl"
         return
     folder = Path(into)
     try:

@@ -13,7 +13,7 @@ from pipeline.evidence.stamp import roots_of
 from pipeline.evidence.verdict import Verdict
 from pipeline.evidence.verify import Further, Trust, check
 from pipeline.finding import Finding
-from storage.disk import scratch
+from storage.scratch import scratch
 
 
 def verify_package(place: Path, trust: Trust, *, further: Iterable[Further] = ()) -> Verdict:

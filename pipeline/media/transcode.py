@@ -182,7 +182,7 @@ def transcode(
     lasts = _until(until, usual, stated=feed is None)
     last = "" if profile.fps else f"setts=pts=PTS:dts=DTS:duration='{lasts}'"
     clip = _input(source, excerpt, {"noautorotate": None} if like else None)
-    with tempfile.TemporaryDirectory(prefix="lamplighter-") as folder:
+    with tempfile.TemporaryDirectory(prefix="parts-", dir=target.parent) as folder:
         if feed is None:
             picture = clip[str(excerpt.track)].filter("trim", start_pts=excerpt.start_pts, end_pts=excerpt.stop_pts)
             picture = picture.filter("setpts", f"PTS-({excerpt.first_pts})")

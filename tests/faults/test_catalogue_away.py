@@ -144,7 +144,12 @@ def test_a_killed_server_is_waited_for_and_nothing_is_written_twice(server: Serv
     catalog = Catalog(server.url, archive, saw=said.append, patience_s=2 * _PATIENCE_S)
     catalog.put_cameras([camera("a")])
     server.kill()
-    back = threading.Thread(target=lambda: (_until(said), server.start()))
+
+    def start() -> None:
+        _until(said)
+        server.start()
+
+    back = threading.Thread(target=start)
     back.start()
     catalog.put_cameras([camera("b")])
     catalog.logs.append(Line(NOON, "a", "b", "c"))

@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -71,8 +72,8 @@ def test_what_a_killed_run_wrote_is_read_when_the_catalogue_is_opened(
     last = Catalog(url, archive, saw=said.append)
     assert last.clips() == catalog.clips()
     assert len(said) == 2
-    for one in (catalog, opened, last):
-        one.close()
+    for kept in (catalog, opened, last):
+        kept.close()
 
 
 def test_a_run_that_goes_on_is_not_disturbed_and_its_mark_stays(url: str, archive: Archive) -> None:
@@ -142,7 +143,7 @@ def test_books_tell_the_catalogue_by_themselves_of_the_only_clip_that_is_done(de
 
     with Books[None](holdings, "clips ingested", cameras=["a"]) as books:
         holdings.archive.clips.put(record)
-        books.add(Receipt(Job(), Outcome.DONE, result=record))  # type: ignore[type-var]
+        books.add(Receipt(Job(), Outcome.DONE, result=record))
         await_(holdings.catalog.clips)
         assert list(holdings.archive.behind.names()) != []
     assert list(holdings.archive.behind.names()) == []
@@ -153,6 +154,10 @@ def lamplighter(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
         [sys.executable, "-m", "lamplighter", *words],
         cwd=folder, env=environment(), capture_output=True, text=True, timeout=120, check=False,
     )  # fmt: skip
+
+
+def _more(bucket: Path, than: int) -> bool:
+    return len(list(bucket.glob("*.json"))) > than
 
 
 def environment() -> dict[str, str]:
@@ -181,7 +186,7 @@ def test_a_driver_that_is_killed_again_and_again_leaves_nothing_out_of_any_answe
             cwd=tmp_path, env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         )  # fmt: skip
         try:
-            await_(lambda more=known + 3: len(list(bucket.glob("*.json"))) > more)
+            await_(partial(_more, bucket, known + 3))
         finally:
             os.kill(process.pid, signal.SIGKILL)
             process.wait()

@@ -75,7 +75,9 @@ def test_a_document_that_cannot_be_read_is_named_too(kept: Catalog, archive: Arc
 def test_rows_are_told_by_table(kept: Catalog) -> None:
     rows = kept.check().rows
     assert (rows["cameras"], rows["clips"], rows["decisions"]) == (3, 3, 1)
-    assert set(rows) == {name for name in tables.meta.tables if name not in {"turn", "kept_events", "passes", "catalog_version"}}
+    assert set(rows) == {
+        name for name in tables.meta.tables if name not in {"turn", "kept_events", "passes", "catalog_version"}
+    }
 
 
 def test_a_value_that_is_none_of_its_column_is_named_and_stops_nothing(kept: Catalog) -> None:

@@ -233,7 +233,14 @@ def test_what_is_too_old_when_they_are_back_is_dropped_and_counted_and_never_sen
 @pytest.fixture
 def far(dying: Dying, hook: Hook, tmp_path: Path) -> Iterator[Desk]:
     """A desk over a MinIO that may die, whose owner piet is told by a webhook."""
-    store = {"kind": "s3", "endpoint": dying.endpoint, "secure": False, "connect_timeout_s": 1, "read_timeout_s": 5}
+    store = {
+        "kind": "s3",
+        "endpoint": dying.endpoint,
+        "secure": False,
+        "create": True,
+        "connect_timeout_s": 1,
+        "read_timeout_s": 5,
+    }
     flags = {"data": tmp_path / "data", "store": store, "batch": {"workers": 0}, "live": {"poll_s": 0.2}}
     with open_desk(load(flags=flags | {"alert": alert_settings().model_dump(mode="json")})) as desk:
         move_in(desk, CAMERAS)

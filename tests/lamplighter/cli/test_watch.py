@@ -249,7 +249,14 @@ def test_what_a_camera_left_in_the_spool_is_taken_in_also_without_its_url(
 
 def films_before(dying: Dying, films: Films, folder: Path, **batch: Any) -> tuple[Settings, list[Path]]:
     """Return the settings of a run over the dying store, and the clips that wait for it in `folder`/in."""
-    store = {"kind": "s3", "endpoint": dying.endpoint, "secure": False, "connect_timeout_s": 1, "read_timeout_s": 5}
+    store = {
+        "kind": "s3",
+        "endpoint": dying.endpoint,
+        "secure": False,
+        "create": True,
+        "connect_timeout_s": 1,
+        "read_timeout_s": 5,
+    }
     flags: dict[str, Any] = {
         "data": folder / "data",
         "store": store,
