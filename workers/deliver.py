@@ -20,7 +20,7 @@ from pipeline.cover import BARE, Cover
 from pipeline.errors import ClipError, DamagedDocument
 from pipeline.media.cut import Cut, Product, make_cut
 from pipeline.media.profile import Profile
-from pipeline.span import Span
+from pipeline.span import NS, Span
 from storage.archive import Archive, prepared_key, released_key
 from storage.contract import Head, MissingObject
 from storage.disk import scratch
@@ -58,6 +58,7 @@ def prepare(job: DeliverJob, context: Context, watch: Stopwatch) -> tuple[Outcom
     archive = context.archive
     with watch("record"), believed():
         clip, clock = clip_of(archive, job.clip)
+        watch.footage_s = clip.footage_ns / NS
         if job.span & clip.span is None:
             raise ClipError("consent", "the cut is not inside the request's time and area")
         if len(clip.recorded(job.span)) != 1:
