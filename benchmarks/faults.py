@@ -54,7 +54,7 @@ _START_NS = parse_iso("2026-01-31T00:00:00Z")
 _CAMERAS = 10
 AWAY = ("is frozen", "is killed", *WAYS)
 """How a store may be away."""
-_KEPT = ("clips/", "activity/")
+_KEPT = ("clips/", "activity/", "ingested/")
 """What an ingest has to leave, byte for byte, however often it was disturbed."""
 _PATIENCE_S = 900.0
 
@@ -73,7 +73,7 @@ class Form:
     seed: int = 1
 
 
-WHOLE, QUICK = Form(), Form(clips=60, every_s=1.0, drivers=4, away_s=6.0, silence_s=4.0, frames=60)
+WHOLE, QUICK = Form(), Form(clips=60, every_s=4.0, drivers=4, away_s=6.0, silence_s=4.0, frames=60)
 
 
 @dataclass
@@ -171,7 +171,7 @@ class Town:
 
     def recorded(self, bucket: str) -> int:
         """Return how many clips are recorded."""
-        return sum(key.endswith(".json") for key in self.server.store(bucket).keys("clips/"))
+        return sum(key.endswith(".json") for key in self.server.store(bucket).keys("ingested/"))
 
     def account(self, bucket: str, row: report.Row) -> report.Row:
         """Add to a row what was lost and what is other than after an undisturbed run."""
@@ -374,8 +374,7 @@ def _works(pid: int) -> bool:
 
 def _busy(pid: int) -> list[int]:
     """Return the workers below a process that are at a clip now."""
-    idle = ("ray::IDLE",)
-    return [one for one, name in descendants(pid).items() if name.startswith("ray::") and not name.startswith(idle)]
+    return [one for one, name in descendants(pid).items() if name.startswith("ray::unit")]
 
 
 def _costs(began: float, tree: Tree) -> report.Row:

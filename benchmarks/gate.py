@@ -117,7 +117,7 @@ class Gate:
         """Be shut in one of WAYS for a while: connections that are open meet it too."""
         self._way = way
         if way == "refuses":
-            self._listener.close()
+            self._stop_listening()
         if way != "is silent":
             self._drop()
         try:
@@ -132,8 +132,13 @@ class Gate:
     def close(self) -> None:
         """Take no connection any more."""
         self._closed = True
-        self._listener.close()
+        self._stop_listening()
         self._drop()
+
+    def _stop_listening(self) -> None:
+        with suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)  # whoever waits for a connection would keep the port
+        self._listener.close()
 
     def _drop(self) -> None:
         with self._lock:

@@ -134,11 +134,6 @@ def tally_rows(tally: Tally) -> list[tuple[str, int]]:
     return [(outcome.value, count) for outcome in Outcome if (count := tally.outcomes.get(outcome, 0))]
 
 
-def made_rows(tally: Tally) -> list[tuple[str, int]]:
-    """Return how many units were made now or before."""
-    return [(name, count) for name, count in tally_rows(tally) if name != Outcome.ASIDE.value]
-
-
 def print_tally(title: str, tally: Tally) -> None:
     """Print what a run came to, and every unit that was set aside with its reason."""
     table(title, "clips", "outcome", rows=[(count, outcome) for outcome, count in tally_rows(tally)] or [(0, "found")])

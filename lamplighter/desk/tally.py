@@ -29,7 +29,7 @@ class Tally:
 
     aside: the receipts of what was set aside; results: what the others hold. left: what was found and is no clip.
     habits: of the run that learnt cameras' habits from what came in, if any did. waits: cut, and not released yet.
-    lacks: what the list of a case's releases lacks, in words.
+    lacks: what the list of a case's releases lacks, in words. released: all of a case, now or before.
     alerts: the counts of those that came of it, where owners were to be told.
     """
 
@@ -42,6 +42,8 @@ class Tally:
     habits: Tally | None = None
     waits: int = 0
     lacks: tuple[str, ...] = ()
+    released: tuple[Delivery, ...] = ()
+    released_now: int = 0
     alerts: dict[str, Any] | None = None
 
     def add(self, receipt: Receipt[Any, Any]) -> None:
@@ -74,6 +76,8 @@ class Tally:
 
         What was cut and is not released yet is counted as waiting: no number tells that somebody shared before it does.
         """
+        self.released = tuple(sorted(known.values(), key=lambda one: one.record.key))
+        self.released_now = sum(one.cut in now for one in self.released)
         released = [known[one.cut] for one in self.results if one.cut in known]
         self.waits, self.results = len(self.results) - len(released), released
         new = sum(one.cut in now for one in released)
