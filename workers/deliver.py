@@ -70,7 +70,8 @@ def prepare(job: DeliverJob, context: Context, watch: Stopwatch) -> tuple[Outcom
         if known is not None and handed_over(archive, known):
             return Outcome.ALREADY, known
         waits = archive.prepared.get(name)
-        if waits is not None and there(archive, waits.record, prepared_key(waits)):
+        # What was replaced before it left is made again.
+        if waits is not None and wrong_at(archive, waits.record, prepared_key(waits)) == "":
             return Outcome.ALREADY, waits
     with watch("consent"), believed():
         _check(archive, cut)
@@ -241,29 +242,43 @@ def _check_place(waits: Delivery) -> None:
 
 
 def handed_over(archive: Archive, delivery: Delivery) -> bool:
-    """Tell whether a released clip and its record lie in its case. Raises ClipError where others do."""
-    record, name = delivery.record, f"{delivery.request}/{delivery.record.name}"
-    try:
-        if not there(archive, record, record.key) or (found := archive.records.get(name)) is None:
-            return False
-    except DamagedDocument as error:
-        raise ClipError("deliver", f"{error}; {_MOVE}") from error
-    if found != record:
-        raise ClipError("deliver", f"{archive.records.key(name)} is not the record that was released; {_MOVE}")
-    return True
+    """Tell whether a released clip and its record lie in its case, byte for byte. Raises ClipError where others do."""
+    wrong = wrong_with(archive, delivery)
+    if wrong:
+        raise ClipError("deliver", f"{wrong}; {_MOVE}")
+    return wrong is not None
 
 
-def there(archive: Archive, record: Record, key: str) -> bool:
-    """Tell whether the bytes of a record lie under a key. Raises ClipError where other bytes do.
+def wrong_with(archive: Archive, delivery: Delivery) -> str | None:
+    """Return what is wrong with a released clip or its record in its case, "" for nothing, None where one is gone.
 
-    By their size and what the store says of them: whether it is right an audit asks (`lamplighter log audit`).
+    The clip's bytes are read and hashed: what a store says of them whoever replaced them can say too.
     """
+    record, name = delivery.record, f"{delivery.request}/{delivery.record.name}"
+    if wrong := wrong_at(archive, record, record.key):
+        return f"{record.key} is not what was made: {wrong}"
+    try:
+        found = archive.records.as_written(name)
+    except DamagedDocument as error:
+        return str(error)
+    if found is not None and found != record:
+        return f"{archive.records.key(name)} is not the record that was released"
+    return None if wrong is None or found is None else ""
+
+
+def wrong_at(archive: Archive, record: Record, key: str) -> str | None:
+    """Return how the bytes under a key differ from those of a record, "" for not at all, None where there are none."""
     head = archive.store.head(key)
     if head is None:
-        return False
+        return None
     if wrong := _wrong_in(head, record):
-        raise ClipError("deliver", f"{key} is not what was made: {wrong}; {_MOVE}")
-    return True
+        return wrong
+    with scratch() as folder:
+        try:
+            found = archive.store.fetch(key, folder / "clip")
+        except MissingObject:
+            return None
+    return "" if found == record.sha256 else f"wanted SHA-256 {record.sha256}, got {found}"
 
 
 _MOVE = "somebody replaced it: move it away and keep it, and deliver again"

@@ -46,6 +46,7 @@ from lamplighter.cli.request import request_app
 from lamplighter.cli.retention import forget, retention_app
 from lamplighter.cli.rounds import rounds
 from lamplighter.cli.scan import scan
+from lamplighter.cli.scrub import scrub
 from lamplighter.cli.show import show
 from lamplighter.cli.transparency import transparency
 from lamplighter.cli.tune import tune
@@ -66,7 +67,7 @@ app = typer.Typer(
 for command in (
     *(scan, ingest, watch, match, asked, decide, deliver),
     *(post, answer, bounce, rounds, verify, transparency, forget),
-    *(measure, show, tune, picture, doctor, bench, demo),
+    *(measure, show, tune, picture, scrub, doctor, bench, demo),
 ):
     app.command()(command)
 app.command("explain")(explain_clip)

@@ -119,6 +119,7 @@ MAY: Final[Mapping[str, frozenset[Role]]] = {
     "confirm_incident": frozenset({Role.OFFICER, Role.REVIEWER}),
     # The books
     "rebuild": _OPERATOR,
+    "scrub": _OPERATOR,
     "log_checkpoint": frozenset({Role.OPERATOR, Role.AUDITOR}),
     "log_prove": frozenset({Role.OPERATOR, Role.AUDITOR}),
     "log_consistency": frozenset({Role.OPERATOR, Role.AUDITOR}),

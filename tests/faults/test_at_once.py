@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+import workers.deliver
 from fleet_fixtures import CAMERAS, Films, a_request, answer, ask, put_film
-from lamplighter.desk import delivery
 from lamplighter.desk.desk import Desk, open_desk
 from lamplighter.desk.tally import Tally
 from logged import entries, whole
@@ -42,7 +42,7 @@ def both_deliver(desk: Desk, request: Request) -> list[Tally]:
 
 def test_two_deliveries_at_once_log_each_clip_once(desk: Desk, asked: Request, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each has handed a clip over before either logs it, wherever both have it to hand over."""
-    real, met = delivery.hand_over, threading.Barrier(2)
+    real, met = workers.deliver.hand_over, threading.Barrier(2)
 
     def hand_over(*args: Any, **named: Any) -> bool:
         done = real(*args, **named)
@@ -50,7 +50,7 @@ def test_two_deliveries_at_once_log_each_clip_once(desk: Desk, asked: Request, m
             met.wait(5)
         return done
 
-    monkeypatch.setattr(delivery, "hand_over", hand_over)
+    monkeypatch.setattr("lamplighter.desk.delivery.hand_over", hand_over)
     both_deliver(desk, asked)
     said = Counter((one.action, one.subject) for one in entries(desk._holdings.archive))
     told = {subject: count for (action, subject), count in said.items() if action == "delivered"}

@@ -174,6 +174,7 @@ CALLS: dict[str, Callable[[Desk, Stage], Any]] = {
     "opt_out_by_link": lambda desk, _: told(NotFound, lambda: desk.opt_out_by_link("nobody's")),
     # The books, and for whom
     "rebuild": lambda desk, _: desk.rebuild(),
+    "scrub": lambda desk, _: desk.scrub(),
     "log_checkpoint": lambda desk, _: desk.log_checkpoint(),
     "log_prove": lambda desk, _: desk.log_prove(0),
     "log_consistency": lambda desk, _: told(ConfigError, lambda: desk.log_consistency("none")),
