@@ -8,13 +8,15 @@ anything to whoever waits for a task there.
 from __future__ import annotations
 
 import logging
+import os
 import queue
 import resource
+import signal
 import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from types import ModuleType
 from typing import TYPE_CHECKING, Final, Generic, TypeAlias, cast
@@ -45,6 +47,7 @@ class Word:
     """What a unit says while it works: where it runs, and whether it has worked for longer than it may (seconds)."""
 
     node: str
+    pid: int
     allowed_s: float = 0.0
     over: bool = False
 
@@ -79,7 +82,7 @@ def unit_of(work: Work[J, C, R], context: C, settings: BatchSettings) -> Unit[J,
         import ray  # noqa: PLC0415 - in a worker, which has it
 
         node = ray.get_runtime_context().get_node_id()
-        yield Word(node)
+        yield Word(node, os.getpid())
         watch, said = Stopwatch(), queue.SimpleQueue[Receipt[J, R] | BaseException]()
 
         def do() -> None:
@@ -113,7 +116,7 @@ def _words(
             if watch.station not in _MOVING:
                 worked_s += min(now_s - last_s, pause_s)
             last_s, allowed_s = now_s, settings.allowed_s(watch.footage_s)
-            yield Word(node, allowed_s, over=worked_s >= allowed_s)
+            yield Word(node, os.getpid(), allowed_s, over=worked_s >= allowed_s)
             continue
         if isinstance(one, BaseException):
             raise one
@@ -159,6 +162,7 @@ class OnRay(Generic[J, R]):
 
     def __init__(self, ray: ModuleType, unit: Unit[J, R], settings: BatchSettings) -> None:
         self._ray, self._settings, self._gone = ray, settings, _Gone(ray)
+        self._here = ray.get_runtime_context().get_node_id()
         self._unit = ray.remote(num_cpus=1, max_retries=0, max_calls=settings.clips_per_process)(unit)
         self._flying: dict[ObjectRefGenerator[object], _Flight[J]] = {}
         self._number = 0
@@ -260,6 +264,9 @@ class OnRay(Generic[J, R]):
     def _lost(self, one: ObjectRefGenerator[object], how: str) -> Receipt[J, R] | None:
         """Begin a unit again whose process is gone; return its receipt where it brought down too many."""
         flight = self._stop(one) if how == _SILENT else self._flying.pop(one)
+        if how == _SILENT and flight.word is not None and flight.word.node == self._here:
+            with suppress(OSError):  # a frozen process obeys nobody else, and would keep its worker's place
+                os.kill(flight.word.pid, signal.SIGKILL)
         node = flight.word.node if flight.word else ""
         if how == _SILENT and not node:  # it had not begun, so it lost nothing
             self._hand_over(flight.job, flight.attempts, flight.losses)
