@@ -32,6 +32,7 @@ from pydantic_settings import (
 )
 
 from lamplighter.former import carried
+from lamplighter.messages import MessageSettings
 from pipeline.case.rules import CaseSettings, Limits
 from pipeline.clip import check_id, check_zone
 from pipeline.detection.gates import Detection
@@ -168,6 +169,7 @@ class Settings(BaseSettings):
     notice: NoticeSettings = NoticeSettings()
     dispatch: DispatchSettings = DispatchSettings()
     transparency: TransparencySettings = TransparencySettings()
+    messages: MessageSettings = MessageSettings()
     profile: Profile = Profile()
     fleet: FleetSettings = FleetSettings()
 

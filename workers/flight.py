@@ -278,7 +278,9 @@ class OnRay(Generic[J, R]):
         # That a machine is frozen is known for certain only later, so the first silence is on the house.
         if tries - min(silent, 1) < self._settings.attempts and len(lost.losses) < _MOST_LOSSES:
             level = logging.INFO if how in _CLIPS_OWN else logging.WARNING
-            _log.log(level, "clip %s %s on node %s; it is begun again", lost.job.name, how, node or "unknown")
+            known = {"clip": lost.job.name, "request": getattr(lost.job, "request", "")}
+            what = f"clip {lost.job.name} {how} on node {node or 'unknown'}; it is begun again"
+            _log.log(level, "%s", what, extra=known)
             self._hand_over(lost.job, lost.attempts, lost.losses)
             return None
         same = sum(loss.how == how for loss in lost.losses)

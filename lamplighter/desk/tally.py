@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias, TypeVar
@@ -12,6 +13,7 @@ from storage.archive import Ingested
 from workers.names import LeftOut
 from workers.receipt import Job, Outcome, Receipt, set_aside
 
+_log = logging.getLogger(__name__)
 J = TypeVar("J", bound=Job)
 R = TypeVar("R")
 
@@ -123,10 +125,25 @@ def tallied(
     tally = Tally(planned=planned)
     saw(tally)
     for receipt in receipts:
+        tell(receipt)
         tally.add(receipt)
         enter(receipt)
         saw(tally)
     return tally
+
+
+def tell(receipt: Receipt[Any, Any]) -> None:
+    """Tell whoever collects messages what came of one unit: which clip, for which request, and how long it took."""
+    known = {
+        "clip": receipt.job.name,
+        "request": getattr(receipt.job, "request", ""),
+        "outcome": receipt.outcome.value,
+        "station": receipt.station,
+        "reason": receipt.reason,
+        "seconds": round(receipt.seconds.get("total", 0.0), 3),
+        "attempts": receipt.attempts,
+    }
+    _log.info("%s: %s", receipt.job.name, receipt.outcome.value, extra=known)
 
 
 def nobody(_tally: Tally) -> None:

@@ -13,7 +13,7 @@ pytestmark = [pytest.mark.whole, pytest.mark.timeout(600)]
 
 @pytest.fixture(scope="module")
 def made(minio_binary: None) -> Iterator[Town]:  # noqa: ARG001
-    form = replace(QUICK, clips=30, drivers=3, away_s=0.5, silence_s=3.0, frames=40)
+    form = replace(QUICK, clips=30, drivers=2, away_s=0.5, silence_s=3.0, frames=40)
     with town(form) as one:
         yield one
 
@@ -21,7 +21,7 @@ def made(minio_binary: None) -> Iterator[Town]:  # noqa: ARG001
 def test_a_driver_that_is_killed_at_random_loses_and_doubles_nothing(made: Town) -> None:
     (row,) = faults.killed_drivers(made)
     assert failed([row]) == []
-    assert row["faults"] == 3
+    assert row["faults"] == 2
 
 
 def test_a_store_that_is_away_in_any_of_six_ways_costs_no_clip(made: Town) -> None:
