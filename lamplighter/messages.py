@@ -29,10 +29,10 @@ class MessageSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     format: Literal["text", "json"] = Field(
-        "text", description="text = warnings, for people; json = one object a line on standard error, for a collector"
+        "text", description="who reads them: people (text), or a collector one object a line on standard error (json)"
     )
     level: Literal["debug", "info", "warning", "error"] = Field(
-        "info", description="what json tells: info = every clip with its outcome; warning = what somebody should know"
+        "info", description="what a collector is told: every clip with its outcome (info), or what somebody should know"
     )
 
 

@@ -166,6 +166,7 @@ def to_release(
     at_once_ns: int,
     cell_m: float,
     always_ns: int,
+    fresh: bool = False,
     refused: Callable[[Delivery, str], None] = lambda _, __: None,
 ) -> list[Delivery]:
     """Return what of the cuts set aside for a request is released now, each with its record's last facts.
@@ -173,7 +174,8 @@ def to_release(
     To be called where nobody else can say anything until its answer is written. What an owner said after the last
     tick, or a request sent after it, waits for the next one; a legal order, and who asks for their own footage, wait
     for none: theirs are released at `at_once_ns`, when the run began, for how long it took tells what else was cut.
-    `always_ns`: how long before its end an "always" was said. `refused` is told of the cuts that no word lets out any
+    `always_ns`: how long before its end an "always" was said. `fresh`: what another run has just released, and hands
+    over, is left to it: what it said of it stands. `refused` is told of the cuts that no word lets out any
     more, and why.
     """
     wall, released = Wall(archive, request, always_ns=always_ns), []
@@ -182,8 +184,8 @@ def to_release(
             with believed():
                 _check_place(waits)
                 known = archive.deliveries.get(f"{request}/{waits.cut}")  # one that cannot be read is not written over
-                if known is not None and not waits.word and known.record.sha256 == waits.record.sha256:
-                    continue  # another run has just released it, and hands it over; what it said of it stands
+                if fresh and known is not None and not waits.word and known.record.sha256 == waits.record.sha256:
+                    continue
                 standing = wall.check(
                     *(waits.camera, waits.clip, waits.record.asked),
                     sound=waits.record.audio is not None,

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
+from itertools import count
 from pathlib import PurePosixPath
 from typing import Any, Final, Never
 
@@ -96,6 +97,7 @@ def release(
     archive, case = holdings.archive, holdings.settings.case
     start_ns = time.time_ns() if start_ns is None else start_ns
     refused: list[tuple[Delivery, str]] = []
+    asked = count()  # the second time, what this run has just written is what it asks about
 
     def settle() -> list[Delivery]:
         refused.clear()
@@ -107,6 +109,7 @@ def release(
             at_once_ns=start_ns,
             cell_m=request.area.cell_m or holdings.settings.request.cell_m,
             always_ns=case.always_ns,
+            fresh=next(asked) == 0,
             refused=lambda delivery, why: refused.append((delivery, why)),
         )
 
