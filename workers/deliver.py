@@ -207,13 +207,11 @@ def to_release(
             continue
         owner = wall.owner(camera.owner)
         what = said.discloses if standing is Standing.SHARED and said is not None else ()
-        told = disclosed(camera, owner, owner.discloses if standing is Standing.ALWAYS else what, cell_m)
-        note = said.note if standing is Standing.SHARED and said is not None else ""
         record = replace(
             waits.record,
             released_ns=at_once_ns if at_once else tick_ns,
-            disclosed=told,
-            note=note,
+            disclosed=disclosed(camera, owner, owner.discloses if standing is Standing.ALWAYS else what, cell_m),
+            note=said.note if standing is Standing.SHARED and said is not None else "",
             timing=_unnamed(waits.record.timing, camera, owner),
             basis=_basis(standing, wall.consent(camera), camera, waits.record.asked),
         )
