@@ -19,7 +19,8 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gen
 SYSTEM_PYTHON := /usr/bin/python3
 RTSP := gir1.2-gst-rtsp-server-1.0 python3-gi gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad
 
-.PHONY: demo test test-fast lint types tests minio mailpit witness rtsp broker proxy races asked bench bench-quick fuzz tamper worlds docs lock clean
+.PHONY: demo test test-fast lint types tests minio mailpit witness rtsp broker proxy races asked bench bench-quick fuzz faults tamper \
+	worlds docs lock clean
 
 demo: .venv/run
 	$(BIN)/lamplighter demo --store $(STORE) $(if $(WEB),--web) $(DEMO)
@@ -107,6 +108,10 @@ bench: .venv/dev minio mailpit
 # Broken clips by the thousand, some ten minutes on one core: make fuzz N=20000 SEED=1 JOBS=2. Ends with 1 when it finds a bug.
 fuzz: .venv/dev
 	$(BIN)/python -m benchmarks.fuzz --mutants $(N) --seed $(SEED) --jobs $(JOBS)
+
+# Workers, drivers, machines and stores killed, frozen and shut away, within an hour. Ends with 1 when anything was lost or doubled.
+faults: .venv/dev minio
+	$(BIN)/python -m benchmarks.faults
 
 # A bucket and a package, changed at random and judged, some twenty minutes on two cores: make tamper CHANGES=10000 SEED=1 JOBS=2.
 # Ends with 1 when a change was not found, or not with its place.

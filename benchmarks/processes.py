@@ -33,8 +33,8 @@ class Tree:
         self.cpu_s: float | None = None
 
     @contextmanager
-    def sampling(self) -> Iterator[None]:
-        """Watch the tree while the block runs."""
+    def sampling(self) -> Iterator[Tree]:
+        """Watch the tree while the block runs; gives itself."""
         over, before, began = threading.Event(), self._ticks(), time.monotonic()
 
         def sample() -> None:
@@ -46,7 +46,7 @@ class Tree:
         if _PROC.is_dir():
             thread.start()
         try:
-            yield
+            yield self
         finally:
             over.set()
             if thread.ident is not None:
@@ -55,7 +55,7 @@ class Tree:
 
     def _ticks(self) -> int:
         # A process's own ticks, and those of its children that it waited for: together nobody is counted twice.
-        members = self._members()
+        members = self.members()
         ticks = {pid: sum(int(n) for n in fields[11:15]) for pid, fields in members.items()}
         careless = {parent for parent in {int(fields[1]) for fields in members.values()} if _ignores_children(parent)}
         self._unwaited |= {pid: ticks[pid] for pid, fields in members.items() if int(fields[1]) in careless}
@@ -63,13 +63,13 @@ class Tree:
 
     def _memory_mb(self) -> float:
         total = 0
-        for pid in self._members():
+        for pid in self.members():
             with suppress(OSError):
                 found = re.search(r"^Pss:\s+(\d+) kB", (_PROC / str(pid) / "smaps_rollup").read_text(), re.MULTILINE)
                 total += int(found[1]) if found else 0
         return total * 1024 / 1e6
 
-    def _members(self) -> dict[int, list[str]]:
+    def members(self) -> dict[int, list[str]]:
         """Return the fields of /proc/PID/stat from the state on, for every process of the tree."""
         stats = {}
         for entry in _PROC.glob("[0-9]*"):

@@ -33,6 +33,7 @@ from pydantic_settings import (
 )
 
 from lamplighter.former import carried
+from lamplighter.messages import MessageSettings
 from pipeline.case.rules import CaseSettings, Limits
 from pipeline.clip import check_id, check_zone
 from pipeline.detection.gates import Detection
@@ -202,6 +203,7 @@ class Settings(BaseSettings):
     dispatch: DispatchSettings = DispatchSettings()
     transparency: TransparencySettings = TransparencySettings()
     web: WebSettings = WebSettings()
+    messages: MessageSettings = MessageSettings()
     profile: Profile = Profile()
     fleet: FleetSettings = FleetSettings()
 

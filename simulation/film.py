@@ -34,6 +34,7 @@ def film(job: FilmJob, context: object, watch: Stopwatch) -> tuple[Outcome, Path
     """Write the clip, whole or not at all; a clip that is there already is left as it is."""
     if job.path.exists():
         return Outcome.ALREADY, job.path
+    watch.footage_s = float(job.scene.frames / job.scene.rate)
     frames = watch.each("render", render(job.scene))
     with drafted(job.path, job.path.suffix) as draft, watch("encode"):  # the container follows the suffix
         encode(draft, frames, rate=job.scene.rate, codec=job.codec, gop=job.gop, options=job.options)

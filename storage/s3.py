@@ -111,7 +111,7 @@ class _Puts:
         self.clean(older_s=KEPT_S)
 
     def clean(self, *, older_s: float = 0.0) -> list[str]:
-        """See ObjectStore. Uploads in parts that broke off on this machine, and of a day ago on any other."""
+        """See ObjectStore. Uploads in parts that broke off on this machine; those of others are theirs."""
         gone = []
         with self._reasons.sorted():
             for key, name in self._uploads.given_up(older_s=older_s):

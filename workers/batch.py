@@ -1,7 +1,8 @@
 """The dispatcher: a bounded window of units in flight, on Ray or in this process, and what is done when one fails.
 
 Ray's own retries are off: it cannot tell a clip that kills its process from a machine that went away, and it retries
-for ever what ran out of memory. Here every lost process is charged to the one unit that ran in it.
+for ever what ran out of memory. Here every lost process is charged to the one unit that ran in it, unless its machine
+went away with it.
 """
 
 from __future__ import annotations
@@ -17,19 +18,16 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
-from itertools import islice
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, Generic, Protocol
+from typing import Any, Generic, Protocol
 
 from pipeline.errors import ConfigError, ScratchFull, StoreRefused, StoreUnavailable
 from storage.access import StoreSettings
 from workers.blame import Streak
+from workers.flight import OnRay, unit_of
 from workers.patience import pauses
-from workers.receipt import SCRATCH, C, J, Outcome, R, Receipt, Work, attempt, set_aside
+from workers.receipt import SCRATCH, C, J, Outcome, R, Receipt, Work, attempt
 from workers.settings import BatchSettings
-
-if TYPE_CHECKING:
-    from ray import ObjectRef
 
 _log = logging.getLogger(__name__)
 _TICK_S = 0.05  # how soon jobs that had none to give are asked again
@@ -64,7 +62,7 @@ def run(
             if pool.busy:
                 asking = pool.idle and breaker.closed and not queue.ended
                 receipts = pool.finished(timeout_s=_TICK_S if asking else breaker.remaining_s)
-                for receipt in _last_words(receipts, queue, breaker, settings.attempts):
+                for receipt in _last_words(receipts, queue, breaker):
                     yield receipt
                     if receipt.outcome is Outcome.DONE:
                         streak.done()
@@ -77,9 +75,7 @@ def run(
                 time.sleep(_TICK_S)
 
 
-def _last_words(
-    receipts: Iterable[Receipt[J, R]], queue: _Queue[J], breaker: _Breaker, attempts: int
-) -> Iterator[Receipt[J, R]]:
+def _last_words(receipts: Iterable[Receipt[J, R]], queue: _Queue[J], breaker: _Breaker) -> Iterator[Receipt[J, R]]:
     """Yield the receipts that are the last word on their jobs; let the others' jobs be done again."""
     for receipt in receipts:
         if receipt.outcome is Outcome.REFUSED:
@@ -87,8 +83,6 @@ def _last_words(
         if receipt.outcome is Outcome.NO_STORE:
             breaker.open(receipt.reason, ScratchFull if receipt.station == SCRATCH else StoreUnavailable)
             queue.again(receipt.job, receipt.attempts)
-        elif receipt.station == "process" and receipt.attempts < attempts:
-            queue.again(receipt.job, receipt.attempts + 1)
         else:
             if receipt.station != "process":
                 breaker.reset()
@@ -198,83 +192,14 @@ class _Here(Generic[J, R]):
         return [replace(self._unit(job), attempts=attempts)]
 
 
-class _OnRay(Generic[J, R]):
-    """One unit for every worker and one more to follow it.
-
-    A worker that has nothing to follow is given back to Ray and asked for again, which costs as much as all else. Those
-    that wait are begun in the order they were handed over; when a worker dies, they go elsewhere. So only the oldest,
-    one for each worker, can have begun, and only their deadlines run.
-    """
-
-    def __init__(self, ray: ModuleType, unit: Callable[[J], Receipt[J, R]], settings: BatchSettings) -> None:
-        self._ray, self._deadline_s = ray, settings.deadline_s
-        cpus = int(ray.cluster_resources().get("CPU", 1))
-        self._workers = min(cpus, settings.workers or cpus)
-        # Where more CPUs are there than were asked for, the next unit would not wait but run.
-        self._window = self._workers if self._workers < cpus else 2 * self._workers
-        self._unit = ray.remote(num_cpus=1, max_retries=0, max_calls=settings.clips_per_process)(unit)
-        self._flying: dict[ObjectRef[Receipt[J, R]], tuple[J, int]] = {}
-        self._deadlines: dict[ObjectRef[Receipt[J, R]], float] = {}
-
-    @property
-    def free(self) -> bool:
-        return len(self._flying) < self._window
-
-    @property
-    def idle(self) -> bool:
-        return len(self._flying) < self._workers
-
-    @property
-    def busy(self) -> bool:
-        return bool(self._flying)
-
-    def start(self, job: J, attempts: int) -> None:
-        self._flying[self._unit.remote(job)] = job, attempts
-
-    def finished(self, *, timeout_s: float | None) -> list[Receipt[J, R]]:
-        now = time.monotonic()
-        for ref in islice(self._flying, self._workers):
-            self._deadlines.setdefault(ref, now + self._deadline_s)
-        wait_s = max(0.0, min(self._deadlines.values()) - now)
-        if timeout_s is not None:
-            wait_s = min(wait_s, max(0.0, timeout_s))
-        ready, _ = self._ray.wait(list(self._flying), num_returns=1, timeout=wait_s)
-        receipts = [self._receipt(ref) for ref in ready]
-        now = time.monotonic()
-        for ref in [ref for ref, deadline in self._deadlines.items() if deadline <= now]:
-            job, attempts = self._landed(ref)
-            self._ray.cancel(ref, force=True)
-            reason = f"took longer than {self._deadline_s:g} s and was stopped"
-            receipts.append(set_aside(job, "deadline", reason, attempts=attempts))
-        return receipts
-
-    def _landed(self, ref: ObjectRef[Receipt[J, R]]) -> tuple[J, int]:
-        self._deadlines.pop(ref, None)
-        return self._flying.pop(ref)
-
-    def _receipt(self, ref: ObjectRef[Receipt[J, R]]) -> Receipt[J, R]:
-        job, attempts = self._landed(ref)
-        gone = self._ray.exceptions
-        try:
-            receipt: Receipt[J, R] = self._ray.get(ref)
-        except gone.RayTaskError as error:
-            raise error.cause from error  # what ends the run, as it is
-        except (gone.WorkerCrashedError, gone.OutOfMemoryError, gone.NodeDiedError, gone.LocalRayletDiedError) as error:
-            what = "ran out of memory" if isinstance(error, gone.OutOfMemoryError) else "brought down its process"
-            reason = f"{what} {attempts} times in {attempts} attempts"
-            return set_aside(job, "process", reason, attempts=attempts)
-        return replace(receipt, attempts=attempts)
-
-
 @contextmanager
 def _pool(work: Work[J, C, R], context: C, settings: BatchSettings) -> Iterator[_Pool[J, R]]:
-    def unit(job: J) -> Receipt[J, R]:  # to Ray, what else it needs travels once a process, not with every job
-        return attempt(work, job, context)
-
     with session(settings) as ray:
-        if ray is not None:
+        if ray is None:
+            yield _Here(lambda job: attempt(work, job, context))
+        else:  # what a unit needs besides its job travels once a process, not with every job
             check_reach(ray, getattr(context, "store", None))
-        yield _Here(unit) if ray is None else _OnRay(ray, unit, settings)
+            yield OnRay(ray, unit_of(work, context, settings), settings)
 
 
 def check_reach(ray: Any, store: StoreSettings | None) -> None:  # noqa: ANN401 - a module without types

@@ -20,7 +20,7 @@ from pipeline.cover import BARE, Cover
 from pipeline.errors import ClipError, DamagedDocument
 from pipeline.media.cut import Cut, Product, make_cut
 from pipeline.media.profile import Profile
-from pipeline.span import Span
+from pipeline.span import NS, Span
 from storage.archive import Archive, prepared_key, released_key
 from storage.contract import Head, MissingObject
 from storage.scratch import scratch
@@ -58,6 +58,7 @@ def prepare(job: DeliverJob, context: Context, watch: Stopwatch) -> tuple[Outcom
     archive = context.archive
     with watch("record"), believed():
         clip, clock = clip_of(archive, job.clip)
+        watch.footage_s = clip.footage_ns / NS
         if job.span & clip.span is None:
             raise ClipError("consent", "the cut is not inside the request's time and area")
         if len(clip.recorded(job.span)) != 1:
@@ -69,7 +70,8 @@ def prepare(job: DeliverJob, context: Context, watch: Stopwatch) -> tuple[Outcom
         if known is not None and handed_over(archive, known):
             return Outcome.ALREADY, known
         waits = archive.prepared.get(name)
-        if waits is not None and there(archive, waits.record, prepared_key(waits)):
+        # What was replaced before it left is made again.
+        if waits is not None and wrong_at(archive, waits.record, prepared_key(waits)) == "":
             return Outcome.ALREADY, waits
     with watch("consent"), believed():
         _check(archive, cut)
@@ -89,6 +91,9 @@ def prepare(job: DeliverJob, context: Context, watch: Stopwatch) -> tuple[Outcom
         with watch("consent"), believed():
             _check(archive, cut)
         with watch("put"):
+            meanwhile = archive.deliveries.get(name)  # another run may have cut and released it in that time
+            if known is None and meanwhile is not None and handed_over(archive, meanwhile):
+                return Outcome.ALREADY, meanwhile
             archive.store.put(prepared_key(delivery), target, meta={"sha256": product.sha256})
             archive.prepared.put(delivery)
     return Outcome.DONE, delivery
@@ -161,6 +166,7 @@ def to_release(
     at_once_ns: int,
     cell_m: float,
     always_ns: int,
+    fresh: bool = False,
     refused: Callable[[Delivery, str], None] = lambda _, __: None,
 ) -> list[Delivery]:
     """Return what of the cuts set aside for a request is released now, each with its record's last facts.
@@ -168,7 +174,8 @@ def to_release(
     To be called where nobody else can say anything until its answer is written. What an owner said after the last
     tick, or a request sent after it, waits for the next one; a legal order, and who asks for their own footage, wait
     for none: theirs are released at `at_once_ns`, when the run began, for how long it took tells what else was cut.
-    `always_ns`: how long before its end an "always" was said. `refused` is told of the cuts that no word lets out any
+    `always_ns`: how long before its end an "always" was said. `fresh`: what another run has just released, and hands
+    over, is left to it: what it said of it stands. `refused` is told of the cuts that no word lets out any
     more, and why.
     """
     wall, released = Wall(archive, request, always_ns=always_ns), []
@@ -176,7 +183,9 @@ def to_release(
         try:
             with believed():
                 _check_place(waits)
-                archive.deliveries.get(f"{request}/{waits.cut}")  # one that cannot be read is not written over
+                known = archive.deliveries.get(f"{request}/{waits.cut}")  # one that cannot be read is not written over
+                if fresh and known is not None and not waits.word and known.record.sha256 == waits.record.sha256:
+                    continue
                 standing = wall.check(
                     *(waits.camera, waits.clip, waits.record.asked),
                     sound=waits.record.audio is not None,
@@ -198,13 +207,11 @@ def to_release(
             continue
         owner = wall.owner(camera.owner)
         what = said.discloses if standing is Standing.SHARED and said is not None else ()
-        told = disclosed(camera, owner, owner.discloses if standing is Standing.ALWAYS else what, cell_m)
-        note = said.note if standing is Standing.SHARED and said is not None else ""
         record = replace(
             waits.record,
             released_ns=at_once_ns if at_once else tick_ns,
-            disclosed=told,
-            note=note,
+            disclosed=disclosed(camera, owner, owner.discloses if standing is Standing.ALWAYS else what, cell_m),
+            note=said.note if standing is Standing.SHARED and said is not None else "",
             timing=_unnamed(waits.record.timing, camera, owner),
             basis=_basis(standing, wall.consent(camera), camera, waits.record.asked),
         )
@@ -240,29 +247,43 @@ def _check_place(waits: Delivery) -> None:
 
 
 def handed_over(archive: Archive, delivery: Delivery) -> bool:
-    """Tell whether a released clip and its record lie in its case. Raises ClipError where others do."""
-    record, name = delivery.record, f"{delivery.request}/{delivery.record.name}"
-    try:
-        if not there(archive, record, record.key) or (found := archive.records.get(name)) is None:
-            return False
-    except DamagedDocument as error:
-        raise ClipError("deliver", f"{error}; {_MOVE}") from error
-    if found != record:
-        raise ClipError("deliver", f"{archive.records.key(name)} is not the record that was released; {_MOVE}")
-    return True
+    """Tell whether a released clip and its record lie in its case, byte for byte. Raises ClipError where others do."""
+    wrong = wrong_with(archive, delivery)
+    if wrong:
+        raise ClipError("deliver", f"{wrong}; {_MOVE}")
+    return wrong is not None
 
 
-def there(archive: Archive, record: Record, key: str) -> bool:
-    """Tell whether the bytes of a record lie under a key. Raises ClipError where other bytes do.
+def wrong_with(archive: Archive, delivery: Delivery) -> str | None:
+    """Return what is wrong with a released clip or its record in its case, "" for nothing, None where one is gone.
 
-    By their size and what the store says of them: whether it is right an audit asks (`lamplighter log audit`).
+    The clip's bytes are read and hashed: what a store says of them whoever replaced them can say too.
     """
+    record, name = delivery.record, f"{delivery.request}/{delivery.record.name}"
+    if wrong := wrong_at(archive, record, record.key):
+        return f"{record.key} is not what was made: {wrong}"
+    try:
+        found = archive.records.as_written(name)
+    except DamagedDocument as error:
+        return str(error)
+    if found is not None and found != record:
+        return f"{archive.records.key(name)} is not the record that was released"
+    return None if wrong is None or found is None else ""
+
+
+def wrong_at(archive: Archive, record: Record, key: str) -> str | None:
+    """Return how the bytes under a key differ from those of a record, "" for not at all, None where there are none."""
     head = archive.store.head(key)
     if head is None:
-        return False
+        return None
     if wrong := _wrong_in(head, record):
-        raise ClipError("deliver", f"{key} is not what was made: {wrong}; {_MOVE}")
-    return True
+        return wrong
+    with scratch() as folder:
+        try:
+            found = archive.store.fetch(key, folder / "clip")
+        except MissingObject:
+            return None
+    return "" if found == record.sha256 else f"wanted SHA-256 {record.sha256}, got {found}"
 
 
 _MOVE = "somebody replaced it: move it away and keep it, and deliver again"

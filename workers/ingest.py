@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
 
 from pipeline.activity import Activity
 from pipeline.clip import Clip, Clock, clip_id
@@ -27,6 +28,10 @@ from workers.receipt import Outcome, Stopwatch
 from workers.sources import IngestJob, fetch, latest_start, sha256_of, source_faults
 from workers.taken_short import Claim, Rivals, rivals
 from workers.taken_short import replace as replace_short
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,10 +264,19 @@ def fetch_clip(archive: Archive, clip: Clip, path: Path) -> None:
 def measured(video: Video, settings: MeasureSettings, watch: Stopwatch) -> Activity:
     """Return the activity of an opened clip, the time for it parted into the stations "decode" and "measure"."""
     with watch("measure"):
-        frames = watch.each("decode", video.luma())
+        frames = watch.each("decode", _counted(video, watch))
         activity = measure(frames, time_base=video.time_base, settings=settings)
     watch.seconds["measure"] -= watch.seconds["decode"]
     return activity
+
+
+def _counted(video: Video, watch: Stopwatch) -> Iterator[tuple[int, NDArray[np.uint8]]]:
+    """Yield the frames, and say how much footage has passed: what a header states of it may be wrong."""
+    first: int | None = None
+    for pts, luma in video.luma():
+        first = pts if first is None else first
+        watch.footage_s = float((pts - first) * video.time_base)
+        yield pts, luma
 
 
 def _activity_key(clip: Clip, activity: Activity) -> str:

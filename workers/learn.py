@@ -13,7 +13,7 @@ from pipeline.detection.habits import Learner, Past
 from pipeline.detection.night import Darkness, is_night
 from pipeline.errors import ClipError, DamagedDocument
 from pipeline.layout import Layout
-from pipeline.span import Span
+from pipeline.span import NS, Span
 from storage.archive import Archive, Ingested, Learnt, habits_key
 from workers.ingest import Context
 from workers.prefetch import activities
@@ -56,6 +56,7 @@ def learn(job: LearnJob, context: Context, watch: Stopwatch) -> tuple[Outcome, L
     that lie as the newest clip's. Raises ClipError when the activity of no clip can be read.
     """
     archive = context.archive
+    watch.footage_s = job.footage_ns / NS
     with watch("learn"):
         layout = _newest(archive, job)
         learner = Learner(layout)

@@ -50,19 +50,26 @@ C_contra = TypeVar("C_contra", contravariant=True)
 
 
 class Stopwatch:
-    """Seconds spent at each station of one unit of work, by a clock that never goes back (seconds)."""
+    """Seconds spent at each station of one unit of work, by a clock that never goes back (seconds).
+
+    station: where the work is now; footage_s: how much footage it has gone through, or has to, which its deadline
+    follows (seconds). Another thread may read both.
+    """
 
     def __init__(self, clock: Callable[[], float] = time.perf_counter) -> None:
         self.seconds: dict[str, float] = {}
+        self.station, self.footage_s = "", 0.0
         self._clock = clock
 
     @contextmanager
     def __call__(self, station: str) -> Iterator[None]:
         """Add the time of the block to `station`."""
-        start = self._clock()
+        start, before = self._clock(), self.station
+        self.station = station
         try:
             yield
         finally:
+            self.station = before
             self._add(station, start)
 
     def each(self, station: str, items: Iterable[T]) -> Iterator[T]:
@@ -119,12 +126,13 @@ class Work(Protocol[J_contra, C_contra, R_co]):
         ...
 
 
-def attempt(work: Work[J, C, R], job: J, context: C) -> Receipt[J, R]:
+def attempt(work: Work[J, C, R], job: J, context: C, watch: Stopwatch | None = None) -> Receipt[J, R]:
     """Do one unit of work in this process and write its receipt; errors the run can act on become outcomes.
 
-    What nobody foresaw costs the unit alone. Raises what ends the run for all units (see blame).
+    What nobody foresaw costs the unit alone. `watch` may be read meanwhile. Raises what ends the run for all units (see
+    blame).
     """
-    watch = Stopwatch()
+    watch = watch or Stopwatch()
     result: R | None = None
     said = Blame("", "")
     try:

@@ -22,10 +22,27 @@ class BatchSettings(BaseModel):
         None, ge=0, le=4096, description="worker processes; 0 = in this process without Ray; unset = one per CPU"
     )
     ray_address: str = Field("", description="address of a Ray cluster; empty = a Ray of its own on this machine")
-    deadline_s: float = Field(1800.0, gt=0, description="longest one clip may take on Ray (seconds)")
+    deadline_s: float = Field(
+        300.0,
+        gt=0,
+        description="longest work on one clip on Ray, besides moving its bytes and deadline_times (seconds)",
+    )
+    deadline_times: float = Field(
+        10.0, ge=0, description="how much longer a clip may take for each second of footage in it (seconds)"
+    )
+    silence_s: float = Field(
+        60.0, ge=1, le=3600, description="a clip of which its worker says nothing is begun again elsewhere (seconds)"
+    )
+    memory_bytes: int | None = Field(
+        None, ge=2**24, description="memory one clip's work may take on Ray; unset = whatever there is (bytes)"
+    )
     attempts: int = Field(3, ge=1, le=20, description="processes one clip may bring down before it is set aside")
     store_patience_s: float = Field(300.0, ge=0, description="how long a run waits for a store that is away (seconds)")
     clips_per_process: int = Field(5000, ge=1, description="clips after which a worker process is replaced")
+
+    def allowed_s(self, footage_s: float) -> float:
+        """Return how long one may work on so much footage, both in seconds."""
+        return self.deadline_s + self.deadline_times * footage_s
 
 
 class LiveSettings(BaseModel):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import logging
 import sys
 import traceback
 from pathlib import Path
@@ -47,6 +48,7 @@ from lamplighter.cli.request import request_app
 from lamplighter.cli.retention import forget, retention_app
 from lamplighter.cli.rounds import rounds
 from lamplighter.cli.scan import scan
+from lamplighter.cli.scrub import scrub
 from lamplighter.cli.show import show
 from lamplighter.cli.status import status
 from lamplighter.cli.transparency import transparency
@@ -69,7 +71,7 @@ app = typer.Typer(
 for command in (
     *(scan, ingest, watch, match, asked, decide, deliver),
     *(post, answer, bounce, rounds, verify, transparency, forget),
-    *(measure, show, tune, picture, status, doctor, bench, demo),
+    *(measure, show, tune, picture, status, scrub, doctor, bench, demo),
 ):
     app.command()(command)
 app.command("explain")(explain_clip)
@@ -140,11 +142,21 @@ def main() -> None:
     except LamplighterError as error:
         answer = answer_to(error)
         if isinstance(error, RepeatedBug):  # ends with a traceback
-            typer.echo("lamplighter: " + shown_lines(error), err=True)
+            _tell("lamplighter: " + shown_lines(error))
         else:
-            typer.echo(f"lamplighter: {answer.prefix}{shown(error)}", err=True)
+            _tell(f"lamplighter: {answer.prefix}{shown(error)}")
         raise SystemExit(answer.exit_code) from None
     except Exception:  # noqa: BLE001 - else its exit code would be that of a clip that was set aside
-        typer.echo(shown_lines(traceback.format_exc()), err=True, nl=False)
-        typer.echo("lamplighter: this is a bug, please report the lines above", err=True)
+        _tell(shown_lines(traceback.format_exc()) + "lamplighter: this is a bug, please report the lines above")
         raise SystemExit(BUG) from None
+
+
+def _tell(text: str) -> None:
+    """Say on standard error why a command ended, in JSON where that is what the settings say."""
+    if "lamplighter.messages" in sys.modules:
+        from lamplighter.messages import in_json
+
+        if in_json():
+            logging.getLogger(__name__).error("%s", text)
+            return
+    typer.echo(text, err=True)

@@ -61,10 +61,12 @@ def settings_of(context: typer.Context, **sections: Mapping[str, Any]) -> Settin
 
 def settings_in(config: Path | None, flags: Mapping[str, Any]) -> Settings:
     """Return the settings in force with a file and flags, having said what in them no longer means the same."""
+    from lamplighter import messages
     from lamplighter.cli import tables
     from lamplighter.settings import load
 
     settings = load(config, flags=flags)
+    messages.install(settings.messages)
     for warning in settings.warnings:
         tables.warn(warning)
     return settings

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -13,6 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
+from lamplighter.messages import in_json
 from lamplighter.report.wording import not_whole, short_span, short_spans
 from pipeline.case.consent import Standing
 from pipeline.detection.labels import listed
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
 # A pipe has no width: the 80 columns it would get fold digests and paths that another program reads.
 out = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 200)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
+_log = logging.getLogger(__name__)
 _ROWS = 2000  # of a table that is laid out as a whole, which of many more takes minutes
 _ENDINGS = 12  # that one rule tells of by name; --json tells all
 
@@ -64,7 +67,10 @@ def say(text: str = "") -> None:
 
 
 def tell(text: str, *, style: str = "") -> None:
-    """Print to standard error what is not the result, as `say` does."""
+    """Print to standard error what is not the result, as `say` does; in JSON where messages are."""
+    if in_json():
+        _log.info("%s", shown_lines(text))
+        return
     err.print(_plain(text), style=style)
 
 
@@ -78,7 +84,10 @@ def _plain(text: str) -> Text:
 
 
 def warn(text: str) -> None:
-    """Print a warning to standard error; in a terminal it is broken between words."""
+    """Print a warning to standard error; in a terminal it is broken between words, and in JSON where messages are."""
+    if in_json():
+        _log.warning("%s", shown(text))
+        return
     err.print(cell(f"warning: {text}"), soft_wrap=not err.is_terminal)
 
 
@@ -86,7 +95,7 @@ def warn(text: str) -> None:
 def progress(*, quiet: bool) -> Iterator[Progress]:
     """Give a progress display on standard error, gone when it is done."""
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=err, transient=True, disable=quiet or not err.is_terminal) as bars:
+    with Progress(*columns, console=err, transient=True, disable=quiet or in_json() or not err.is_terminal) as bars:
         yield bars
 
 
@@ -133,11 +142,6 @@ def _padded(text: Text, width: int, *, left: bool) -> Text:
 def tally_rows(tally: Tally) -> list[tuple[str, int]]:
     """Return how many units came to which outcome, those with none left out."""
     return [(outcome.value, count) for outcome in Outcome if (count := tally.outcomes.get(outcome, 0))]
-
-
-def made_rows(tally: Tally) -> list[tuple[str, int]]:
-    """Return how many units were made now or before."""
-    return [(name, count) for name, count in tally_rows(tally) if name != Outcome.ASIDE.value]
 
 
 def print_tally(title: str, tally: Tally) -> None:
@@ -206,14 +210,18 @@ def _left_rows(tally: Tally) -> list[tuple[int, str, str]]:
 def tell_aside(tally: Tally) -> None:
     """Tell the operator, on standard error, what was set aside: it names cameras, which a requester must not see."""
     for receipt in _sorted(tally.aside):
-        err.print(cell(f"set aside: {receipt.job.name}: {receipt.station}: {receipt.reason}"))
+        text = f"set aside: {receipt.job.name}: {receipt.station}: {receipt.reason}"
+        if in_json():
+            _log.warning("%s", shown(text), extra={"clip": receipt.job.name, "station": receipt.station})
+        else:
+            err.print(cell(text))
     tell_bugs({receipt.place: receipt.trace for receipt in reversed(tally.bugs)})
 
 
 def tell_bugs(bugs: Mapping[str, str]) -> None:
     """Show on standard error the traceback of each bug that was met, by where it is: what there is to report."""
     for place, trace in bugs.items():
-        err.print(_plain(f"\n{trace.rstrip()}\nThis is a bug, please report it: {place}"))
+        tell(f"\n{trace.rstrip()}\nThis is a bug, please report it: {place}")
 
 
 def tell_learnt(tally: Tally) -> None:

@@ -49,7 +49,6 @@ class Wanted:
     topic: str = "lamplighter"
     password: str | None = field(default=None, repr=False)
     url: str = field(default="", repr=False)
-    keeps_url: bool = False
     secret: str | None = field(default=None, repr=False)
     zones: tuple[Zone, ...] = ()
     quiet: tuple[str, ...] = ()
@@ -58,6 +57,7 @@ class Wanted:
     min_score: float | None = None
     max_age_s: int | None = None
     still: bool = False
+    keeps_url: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
+from itertools import count
 from pathlib import PurePosixPath
 from typing import Any, Final, Never
 
@@ -34,6 +35,8 @@ from pipeline.media.profile import Profile
 from pipeline.span import Span
 from storage.archive import clip_name
 from storage.catalog import held
+from storage.catalog.audit import Line
+from storage.contract import ObjectStore
 from workers.deliver import DeliverJob, drop_prepared, hand_over, prepare, prepared_for, to_release
 from workers.receipt import Outcome, Receipt, set_aside
 from workers.wall import OTHER_COVER
@@ -94,6 +97,7 @@ def release(
     archive, case = holdings.archive, holdings.settings.case
     start_ns = time.time_ns() if start_ns is None else start_ns
     refused: list[tuple[Delivery, str]] = []
+    asked = count()  # the second time, what this run has just written is what it asks about
 
     def settle() -> list[Delivery]:
         refused.clear()
@@ -105,6 +109,7 @@ def release(
             at_once_ns=start_ns,
             cell_m=request.area.cell_m or holdings.settings.request.cell_m,
             always_ns=case.always_ns,
+            fresh=next(asked) == 0,
             refused=lambda delivery, why: refused.append((delivery, why)),
         )
 
@@ -113,8 +118,8 @@ def release(
     for delivery in released:
         _hand_over(holdings, request, delivery)
     for delivery, why in refused:
-        holdings.log("kept back", request.id, f"clip {delivery.clip}: {why}")
-        drop_prepared(archive, [delivery])
+        line = holdings.line("kept back", request.id, f"clip {delivery.clip}: {why}")
+        _settle(holdings, delivery, line)
         if tally is not None:
             tally.keep_back(delivery, why)
     return released
@@ -158,9 +163,10 @@ def _hand_over(holdings: Holdings, request: Request, delivery: Delivery) -> None
         holdings.log("found replaced", record.key, what)
     told = sha256(holdings.archive.records.dump(record).encode())
     account = held.first(holdings.archive, holdings.archive.deliveries, delivery)
-    # Logged before what was set aside goes: who is killed in between logs it a second time, and never not at all. At
-    # the instant of the release: how long cutting took is nobody's to know. Clip and owner stand in the kept log alone.
-    holdings.catalog.logs.append(
+    # At the instant of the release: how long cutting took is nobody's to know. Clip and owner stand in the kept log
+    # alone.
+    _settle(
+        *(holdings, delivery),
         holdings.line(
             *("delivered", record.key, record.basis),
             request=request,
@@ -169,7 +175,18 @@ def _hand_over(holdings: Holdings, request: Request, delivery: Delivery) -> None
         ),
         holdings.line("delivered of", record.key, f"clip {delivery.clip}, {delivery.word}", sha256=account),
     )
-    drop_prepared(holdings.archive, [delivery])
+
+
+def _settle(holdings: Holdings, delivery: Delivery, *lines: Line) -> None:
+    """Log what became of a cut that was set aside, and let it go; whoever else comes to the same does nothing.
+
+    Logged before it goes: who is killed in between logs it a second time, and never not at all.
+    """
+    archive = holdings.archive
+    key = archive.prepared.key(f"{delivery.request}/{delivery.cut}")
+    holdings.catalog.logs.append_while(
+        partial(_lies, archive.store, key), *lines, done=lambda: drop_prepared(archive, [delivery])
+    )
 
 
 def told(deliveries: Iterable[Delivery]) -> list[dict[str, Any]]:
@@ -315,5 +332,9 @@ def _sweep_case(holdings: Holdings, request: Request) -> None:
             if not names:  # of nothing there is no list
                 store.delete(key)
         elif path.stem not in kept:
-            holdings.log("removed from case", key, "no account of it", request=request)
-            store.delete(key)
+            line = holdings.line("removed from case", key, "no account of it", request=request)
+            holdings.catalog.logs.append_while(partial(_lies, store, key), line, done=partial(store.delete, key))
+
+
+def _lies(store: ObjectStore, key: str) -> bool:
+    return store.head(key) is not None

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from lamplighter.desk.board import Board
     from lamplighter.desk.habits import Known
+    from lamplighter.desk.scrub import Scrubbed
     from pipeline.activity import Activity
     from pipeline.detection.layers import Resolved
     from storage.catalog.compare import Compared
@@ -209,3 +210,21 @@ class Desk(Workshop):
     def check_catalog(self) -> Compared:
         """Compare the catalogue with the bucket, row by row; it changes nothing."""
         return self._holdings.catalog.check()
+
+    @operation
+    def scrub(
+        self,
+        *,
+        rate: float = 0.0,
+        for_s: float | None = None,
+        anew: bool = False,
+        saw: Callable[[Scrubbed], None] = lambda _: None,
+    ) -> Scrubbed:
+        """Compare the bytes of all released clips, of all clips and of their activity with their records.
+
+        rate: bytes a second at most, 0 for no limit; for_s: how long at most (seconds). Goes on where the last one on
+        this machine stopped, unless `anew`. What differs is logged, and nothing is changed.
+        """
+        from lamplighter.desk.scrub import scrub
+
+        return scrub(self._holdings, rate=rate, for_s=for_s, anew=anew, saw=saw)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 from lamplighter.desk.export import Exported, Pages, export_case
 from lamplighter.desk.holdings import Holdings
 from pipeline.span import NS
-from storage.disk import scratch
+from storage.scratch import scratch
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer as Buffer

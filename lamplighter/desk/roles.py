@@ -135,6 +135,7 @@ MAY: Final[Mapping[str, frozenset[Role]]] = {
     # The books
     "rebuild": _OPERATOR,
     "check_catalog": frozenset({Role.OPERATOR, Role.AUDITOR}),
+    "scrub": _OPERATOR,
     "log_checkpoint": frozenset({Role.OPERATOR, Role.AUDITOR}),
     "log_prove": frozenset({Role.OPERATOR, Role.AUDITOR}),
     "log_consistency": frozenset({Role.OPERATOR, Role.AUDITOR}),

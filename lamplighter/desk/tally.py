@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias, TypeVar
@@ -13,6 +14,7 @@ from storage.archive import Ingested
 from workers.names import LeftOut
 from workers.receipt import Job, Outcome, Receipt, set_aside
 
+_log = logging.getLogger(__name__)
 J = TypeVar("J", bound=Job)
 R = TypeVar("R")
 
@@ -30,7 +32,7 @@ class Tally:
 
     aside: the receipts of what was set aside; results: what the others hold. left: what was found and is no clip.
     habits: of the run that learnt cameras' habits from what came in, if any did. waits: cut, and not released yet.
-    lacks: what the list of a case's releases lacks, in words.
+    lacks: what the list of a case's releases lacks, in words. released: all of a case, now or before.
     alerts: the counts of those that came of it, where owners were to be told. replaced: the clips it removed, which had
     been taken in before they were whole.
     """
@@ -44,6 +46,8 @@ class Tally:
     habits: Tally | None = None
     waits: int = 0
     lacks: tuple[str, ...] = ()
+    released: tuple[Delivery, ...] = ()
+    released_now: int = 0
     alerts: dict[str, Any] | None = None
     replaced: list[Removal] = field(default_factory=list)
 
@@ -77,6 +81,8 @@ class Tally:
 
         What was cut and is not released yet is counted as waiting: no number tells that somebody shared before it does.
         """
+        self.released = tuple(sorted(known.values(), key=lambda one: one.record.key))
+        self.released_now = sum(one.cut in now for one in self.released)
         released = [known[one.cut] for one in self.results if one.cut in known]
         self.waits, self.results = len(self.results) - len(released), released
         new = sum(one.cut in now for one in released)
@@ -122,10 +128,25 @@ def tallied(
     tally = Tally(planned=planned)
     saw(tally)
     for receipt in receipts:
+        tell(receipt)
         tally.add(receipt)
         enter(receipt)
         saw(tally)
     return tally
+
+
+def tell(receipt: Receipt[Any, Any]) -> None:
+    """Tell whoever collects messages what came of one unit: which clip, for which request, and how long it took."""
+    known = {
+        "clip": receipt.job.name,
+        "request": getattr(receipt.job, "request", ""),
+        "outcome": receipt.outcome.value,
+        "station": receipt.station,
+        "reason": receipt.reason,
+        "seconds": round(receipt.seconds.get("total", 0.0), 3),
+        "attempts": receipt.attempts,
+    }
+    _log.info("%s: %s", receipt.job.name, receipt.outcome.value, extra=known)
 
 
 def nobody(_tally: Tally) -> None:

@@ -69,6 +69,18 @@ class Logs:
             write()
         return logged
 
+    def append_while(self, waits: Callable[[], bool], *lines: Line, done: Callable[[], object]) -> list[Logged]:
+        """Append lines while what they tell of `waits`, then end that by `done`, in one turn; [] once it is over.
+
+        Of several who come to the same, one logs it. Who is killed after the lines and before `done` logs them again.
+        """
+        with self._database.turn() as run:
+            if not waits():
+                return []
+            logged = audit.append(run, self._archive, *lines)
+            done()
+        return logged
+
     def hold(self, shelf: Shelf[T], document: T, line: Line) -> Logged:
         """Write a document and the line that tells of it, in one turn."""
         with self._database.turn() as run:

@@ -386,7 +386,7 @@ def test_a_delivery_is_logged_also_when_its_run_was_killed_before_the_log(desk: 
 
     holdings = desk._holdings
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Logs, "append", kill)
+        patch.setattr(Logs, "append_while", kill)
         with pytest.raises(Killed):
             desk.deliver(asked)
     assert desk.deliver(asked).outcomes == {Outcome.ALREADY: 1}

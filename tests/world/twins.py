@@ -840,6 +840,7 @@ class Twins:
                 *(("case", "list", "--as", officer), ("case", "list", "--as", officer, "--json")),
                 *(("notices", "list", "--as", officer, "--json"), ("posts", "list", "--as", officer, "--json")),
                 ("case", "fetch", name, "--as", officer, "--to", "out", "--json"),
+                *(("deliver", self._one(self.requests)), ("deliver", self._one(self.requests), "--json")),
             ]
         )
 
@@ -850,6 +851,8 @@ class Twins:
             with pytest.MonkeyPatch.context() as patch:
                 patch.chdir(world.folder)
                 answer = run("--config", "settings.toml", "--data", ".", *words)
+            if words[0] == "deliver":  # how it ends, and what it says beside, is the operator's
+                answer = (0, answer[1].replace(str(world.folder), ""), "")
             return answer, _files(world.folder / "out")
 
         return self._both(call)

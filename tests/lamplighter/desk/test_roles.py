@@ -193,6 +193,7 @@ CALLS: dict[str, Callable[[Desk, Stage], Any]] = {
     # The books, and for whom
     "rebuild": lambda desk, _: desk.rebuild(),
     "check_catalog": lambda desk, _: desk.check_catalog(),
+    "scrub": lambda desk, _: desk.scrub(),
     "log_checkpoint": lambda desk, _: desk.log_checkpoint(),
     "log_prove": lambda desk, _: desk.log_prove(0),
     "log_consistency": lambda desk, _: told(ConfigError, lambda: desk.log_consistency("none")),
