@@ -35,7 +35,7 @@ types: .venv/dev
 test-fast: .venv/dev
 	$(BIN)/pytest --fast --numprocesses auto --quiet
 
-tests: .venv/dev minio mailpit witness rtsp broker
+tests: .venv/dev minio mailpit witness rtsp broker .venv/cluster/there
 	@date +'%T the tests begin'
 	$(BIN)/pytest
 
@@ -122,9 +122,19 @@ bench-quick: .venv/dev minio mailpit
 	$(BIN)/python -m pip install --quiet --require-hashes --requirement requirements-dev.txt
 	@touch $@
 
-# Needs uv; writes the two files every installation comes from.
+# What a node of a cluster needs besides, apart from all else: the other tests run on what most have. Without it those of a real
+# cluster are skipped, or fail where CI=true.
+.venv/cluster/there: requirements-cluster.txt .venv/dev
+	@rm -rf .venv/cluster && $(BIN)/python -m venv --without-pip .venv/cluster
+	@$(BIN)/python -c 'import glob, pathlib, sysconfig; (site,) = glob.glob(".venv/cluster/lib/python*/site-packages"); \
+		pathlib.Path(site, "dependencies.pth").write_text(sysconfig.get_path("purelib") + "\n")'
+	@$(BIN)/python -m pip --python .venv/cluster/bin/python install --quiet --require-hashes --requirement $< && touch $@ \
+		|| echo "Ray's dashboard cannot be installed; the tests of a real cluster cannot run"
+
+# Needs uv; writes the three files every installation comes from.
 lock: .venv/dev
 	$(COMPILE) --output-file requirements.txt
+	$(subst --group build,,$(COMPILE)) --extra cluster --constraint requirements.txt --output-file requirements-cluster.txt
 	$(COMPILE) --group dev --group bench --group docs --constraint requirements.txt --output-file requirements-dev.txt
 
 clean:
