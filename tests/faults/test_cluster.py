@@ -29,7 +29,8 @@ from fractions import Fraction
 from pathlib import Path
 import numpy as np
 from pipeline.media.encode import encode
-from storage.access import Credentials, StoreSettings
+from lamplighter.settings import load
+from storage.access import Credentials
 from storage.s3 import S3Store
 
 def pictures():
@@ -40,8 +41,7 @@ def pictures():
         yield picture
 
 encode(Path("film.mp4"), pictures(), rate=Fraction(15), gop=30)
-settings = StoreSettings(kind="s3", endpoint=os.environ["LAMPLIGHTER_STORE__ENDPOINT"], bucket="uploads")
-store = S3Store(settings, Credentials.from_env(os.environ))
+store = S3Store(load(None).store.of_bucket("uploads"), Credentials.from_env(os.environ))
 for month, count in (("january", {CLIPS}), ("february", {EARLIER})):
     for number in range(count):
         store.put(f"{{month}}/cam{{number % {CAMERAS}}}/20260{{2 if month == 'february' else 1}}28T18{{number // {CAMERAS}:02d}}00Z.mp4",
