@@ -83,7 +83,7 @@ class Cluster:
 
     def records(self) -> set[str]:
         """Return the clips that have a record, as they lie on the store's disk."""
-        folder = Path(f"/proc/{self.store.init}/root/opt/data/footage/records")
+        folder = Path(f"/proc/{self.store.init}/root/opt/data/footage/ingested")
         return {str(path.parent.relative_to(folder)) for path in folder.rglob("xl.meta")}
 
     def wait_for(self, what: Callable[[], bool], *, within_s: float, told: Callable[[], str] = str) -> None:
