@@ -16,8 +16,8 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gen
 SYSTEM_PYTHON := /usr/bin/python3
 RTSP := gir1.2-gst-rtsp-server-1.0 python3-gi gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad
 
-.PHONY: demo test test-fast lint types tests minio mailpit witness rtsp broker races bench bench-quick fuzz faults tamper worlds docs \
-	lock clean
+.PHONY: demo test test-fast lint types tests minio mailpit witness rtsp broker prometheus races bench bench-quick fuzz faults tamper \
+	worlds docs lock clean
 
 demo: .venv/run
 	$(BIN)/lamplighter demo --store $(STORE) $(DEMO)
@@ -35,7 +35,7 @@ types: .venv/dev
 test-fast: .venv/dev
 	$(BIN)/pytest --fast --numprocesses auto --quiet
 
-tests: .venv/dev minio mailpit witness rtsp broker .venv/cluster/there
+tests: .venv/dev minio mailpit witness rtsp broker prometheus .venv/cluster/there
 	@date +'%T the tests begin'
 	$(BIN)/pytest
 
@@ -76,6 +76,14 @@ broker:
 	else \
 		echo "No mosquitto, so the tests of alerts by MQTT cannot run; on Debian or Ubuntu: sudo apt-get install mosquitto"; \
 	fi
+
+# The Prometheus of the tests, unpacked from Debian's package, which starts no service. Without it those of the dashboard are
+# skipped, or fail where CI=true.
+prometheus:
+	@into="$${XDG_CACHE_HOME:-$$HOME/.cache}/lamplighter"; command -v prometheus >/dev/null || test -x "$$into/prometheus/usr/bin/prometheus" || { \
+		echo "Getting Prometheus for the tests (once)"; mkdir -p "$$into/prometheus.deb" && cd "$$into/prometheus.deb" \
+		&& apt-get -qq update && apt-get -qq download prometheus && dpkg -x prometheus_*.deb "$$into/prometheus"; } \
+		|| echo "No Prometheus, so the tests of the dashboard cannot run; on Debian or Ubuntu: sudo apt-get install prometheus"
 
 # The lists and the picture of the imports are made anew; a dead link ends it.
 docs: .venv/dev

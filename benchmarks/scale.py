@@ -1,4 +1,4 @@
-"""How far one driver reaches: its CPU for a unit, its memory and its start, against workers and keys that are pretended.
+"""How far one driver reaches: its CPU for a unit, its memory, its start; against workers and keys that are pretended.
 
 `python -m benchmarks.scale` (some ten minutes), `--quick` (some twenty seconds). The dispatcher is the real one; the
 cluster it talks to has thousands of CPUs whose units sleep, and the bucket lists millions of keys of which none is
@@ -142,7 +142,7 @@ class _Bucket:
 
 
 def plan(keys: int) -> report.Row:
-    """Return what it takes until the first unit of a run over so many keys begins: the same when all were done before."""
+    """Return what it takes until the first unit of a run over so many keys begins, also when all were done before."""
     from lamplighter.settings import load  # noqa: PLC0415 - in a process of its own
 
     cameras = [Camera(f"cam-{number:04d}", 4.8, 52.0, "bench") for number in range(_CAMERAS)]
@@ -197,7 +197,9 @@ def main() -> None:
         (100, 1.0, 10_000), (1000, 5.0, 20_000), (10_000, 5.0, 60_000), (10_000, 60.0, 60_000)
     )  # fmt: skip
     plans = (20_000, 100_000) if chosen.quick else (100_000, chosen.keys)
-    results = [_apart(["driver", *map(str, fleet)]) for fleet in fleets] + [_apart(["plan", str(keys)]) for keys in plans]
+    results = [_apart(["driver", *map(str, fleet)]) for fleet in fleets] + [
+        _apart(["plan", str(keys)]) for keys in plans
+    ]
     report.draw(report.write("scale", results, folder=chosen.out, quick=chosen.quick, columns=COLUMNS))
 
 

@@ -42,7 +42,7 @@ def site_packages() -> list[Path]:
 
 
 def build_wheel(out: Path, *, commit: str = "") -> Path:
-    """Build the wheel of this tree, or of a commit, into an empty folder. Raises CalledProcessError for no such commit."""
+    """Build the wheel of this tree, or of a commit, into an empty folder. CalledProcessError: none such."""
     source = out / "source"
     source.mkdir(parents=True)
     if commit:
@@ -116,7 +116,9 @@ def cluster(wheel: Path, folder: Path) -> Iterator[Cluster]:
 
 def _environment() -> tuple[str, dict[str, str]]:
     """Return the page's file of a node with secrets made up, and its variables."""
-    text = re.sub(r"=\.\.\.$", lambda _: f"={secrets.token_hex(16)}", block_with("RAY_AUTH_TOKEN").text, flags=re.MULTILINE)
+    text = re.sub(
+        r"=\.\.\.$", lambda _: f"={secrets.token_hex(16)}", block_with("RAY_AUTH_TOKEN").text, flags=re.MULTILINE
+    )
     return text, dict(line.split("=", 1) for line in text.splitlines())
 
 

@@ -19,7 +19,20 @@ from pathlib import Path
 
 # Lives for as long as the namespaces, takes the ended ones out of the table as an init does, and does nothing else.
 _INIT = "while :; do sleep 1000; done"
-_UNSHARE = ("setpriv", "--pdeathsig", "KILL", "unshare", "--net", "--mount", "--pid", "--uts", "--ipc", "--fork", "--kill-child", "--mount-proc")
+_UNSHARE = (
+    "setpriv",
+    "--pdeathsig",
+    "KILL",
+    "unshare",
+    "--net",
+    "--mount",
+    "--pid",
+    "--uts",
+    "--ipc",
+    "--fork",
+    "--kill-child",
+    "--mount-proc",
+)
 _NETWORK, _GATEWAY = "10.77.0", 254
 
 
@@ -147,9 +160,7 @@ def switch() -> Iterator[Switch]:
 
 
 def _boot(name: str, address: str) -> Machine:
-    holder = subprocess.Popen(
-        [*_UNSHARE, "bash", "-c", _INIT], stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
+    holder = subprocess.Popen([*_UNSHARE, "bash", "-c", _INIT], stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     children = Path(f"/proc/{holder.pid}/task/{holder.pid}/children")
     until = time.monotonic() + 20
     while not (init := children.read_text(encoding="ascii").split()):

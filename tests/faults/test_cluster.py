@@ -1,4 +1,4 @@
-"""A real cluster, set up and used as docs/how-to/cluster.md tells: a node killed, one silent, one added, two versions."""
+"""A real cluster, used as docs/how-to/cluster.md tells: a node killed, one silent, one added, two versions."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from clusters import PAGE, Cluster, block_with, build_wheel, cluster
-from machines import why_not
 
+from clusters import PAGE, Cluster, block_with, build_wheel, cluster
 from conftest import cannot_run
 from docs.blocks import blocks
+from machines import why_not
 
 pytestmark = [pytest.mark.whole, pytest.mark.timeout(600)]
 
@@ -44,8 +44,8 @@ encode(Path("film.mp4"), pictures(), rate=Fraction(15), gop=30)
 store = S3Store(load(None).store.of_bucket("uploads"), Credentials.from_env(os.environ))
 for month, count in (("january", {CLIPS}), ("february", {EARLIER})):
     for number in range(count):
-        store.put(f"{{month}}/cam{{number % {CAMERAS}}}/20260{{2 if month == 'february' else 1}}28T18{{number // {CAMERAS}:02d}}00Z.mp4",
-                  Path("film.mp4"))
+        start = f"20260{{1 + (month == 'february')}}28T18{{number // {CAMERAS}:02d}}00Z"
+        store.put(f"{{month}}/cam{{number % {CAMERAS}}}/{{start}}.mp4", Path("film.mp4"))
 Path("cameras.csv").write_text("id,lon,lat,owner,sharing\\n" + "".join(
     f"cam{{number}},4.800{{number}},52.0,olga,ask\\n" for number in range({CAMERAS})))
 END"""
@@ -98,7 +98,9 @@ def test_nothing_is_lost_or_doubled_while_nodes_die_fall_silent_and_join_and_ver
 
     def wait_for(done: int, within_s: float) -> None:
         running.wait_for(
-            lambda: len(running.records()) >= EARLIER + done or job.poll() is not None, within_s=within_s, told=head.said
+            lambda: len(running.records()) >= EARLIER + done or job.poll() is not None,
+            within_s=within_s,
+            told=head.said,
         )
         assert job.poll() is None or done == CLIPS, head.said()
 

@@ -61,9 +61,8 @@ def strict(schema: Any) -> Any:
 
 def crd(kind: str) -> dict[str, Any]:
     """The strict schema of a kind, as KubeRay publishes it."""
-    definition = yaml.load(
-        lzma.decompress((VENDORED / f"{kind.lower()}s.yaml.xz").read_bytes()), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    )
+    published = lzma.decompress((VENDORED / f"{kind.lower()}s.yaml.xz").read_bytes())
+    definition = yaml.load(published, Loader=yaml.CSafeLoader)  # a megabyte: the loader in Python takes a minute
     (served,) = [one for one in definition["spec"]["versions"] if one["name"] == "v1"]
     schema = strict(served["schema"]["openAPIV3Schema"])
     schema["properties"]["metadata"] = {"type": "object"}
@@ -164,7 +163,9 @@ def test_services_name_each_other_and_files_that_are_there() -> None:
             assert source in volumes or (DEPLOY / source).exists(), f"{name}: {source}"
         for port in service.get("ports", []):
             assert port.startswith("127.0.0.1:"), f"{name}: {port} is open to the outside"
-    named = re.findall(r"(?:http|postgresql)://(?:\w+@)?([a-z]+)[:/]", (DEPLOY / "compose.yaml").read_text(encoding="utf-8"))
+    named = re.findall(
+        r"(?:http|postgresql)://(?:\w+@)?([a-z]+)[:/]", (DEPLOY / "compose.yaml").read_text(encoding="utf-8")
+    )
     assert set(named) <= set(services)
     (target,) = read("prometheus.yml")["scrape_configs"][0]["static_configs"][0]["targets"]
     assert target == f"watch:{services['watch']['environment']['LAMPLIGHTER_LIVE__METRICS_PORT']}"
@@ -175,7 +176,9 @@ def test_services_name_each_other_and_files_that_are_there() -> None:
 def test_no_secret_stands_in_a_file() -> None:
     for path in documents():
         for name, value in re.findall(
-            r"^\s*(\w*(?:PASSWORD|SECRET|TOKEN|ACCESS_KEY)\w*): *(\S.*)$", path.read_text(encoding="utf-8"), re.MULTILINE
+            r"^\s*(\w*(?:PASSWORD|SECRET|TOKEN|ACCESS_KEY)\w*): *(\S.*)$",
+            path.read_text(encoding="utf-8"),
+            re.MULTILINE,
         ):
             assert value.startswith("${"), f"{path.name}: {name}"
     ignored = subprocess.run(["git", "check-ignore", "deploy/.env"], cwd=ROOT, capture_output=True, check=False)
@@ -224,10 +227,16 @@ def test_the_steps_of_the_image_build_the_wheel_it_installs(tmp_path: Path) -> N
             for name in names:
                 into = source / target / Path(name).name if target.endswith("/") else source / target
                 ignore = shutil.ignore_patterns("__pycache__", "results")
-                shutil.copytree(ROOT / name, into, ignore=ignore) if (ROOT / name).is_dir() else shutil.copy(ROOT / name, into)
+                shutil.copytree(ROOT / name, into, ignore=ignore) if (ROOT / name).is_dir() else shutil.copy(
+                    ROOT / name, into
+                )
         elif word == "RUN":
             script = rest.replace("/wheel", f"{tmp_path}/wheel").replace("python -m", f"{sys.executable} -m")
-            script = re.sub(r"&& \S+ -m pip install .*build.txt$", "&& grep -q setuptools== build.txt && grep -q sha256 build.txt", script)
+            script = re.sub(
+                r"&& \S+ -m pip install .*build.txt$",
+                "&& grep -q setuptools== build.txt && grep -q sha256 build.txt",
+                script,
+            )
             done = subprocess.run(["bash", "-euc", script], cwd=source, capture_output=True, text=True, check=False)
             assert done.returncode == 0, done.stderr + script
     assert len(list((tmp_path / "wheel").glob(f"lamplighter-{version()}-*.whl"))) == 1
