@@ -8,14 +8,18 @@ there. So everything that is measured is spent in the driver, and what Ray itsel
 from __future__ import annotations
 
 import heapq
+import inspect
+import json
 import os
 import resource
 import subprocess
 import sys
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 from types import ModuleType, SimpleNamespace
 from typing import Any, cast
 
@@ -26,7 +30,7 @@ from pipeline.roster import Roster
 from pipeline.span import NS
 from storage.contract import Head, ObjectStore
 from workers.batch import run
-from workers.receipt import Outcome, Stopwatch
+from workers.receipt import Outcome, Stopwatch, attempt
 from workers.settings import BatchSettings
 from workers.sources import ingest_jobs
 
@@ -42,6 +46,17 @@ COLUMNS = {
 _CAMERAS = 1000
 _KEYS = 10_000_000
 _START_NS = 1_767_225_600 * NS  # 2026-01-01
+_WORD_S = 15.0  # a quarter of the silence after which a unit is taken for lost
+
+
+class _Flying:
+    """A unit that sleeps: what it says by and by, and what it has said and nobody heard yet."""
+
+    def __init__(self) -> None:
+        self.said: deque[object] = deque()
+
+    def __next__(self) -> object:
+        return self
 
 
 class PretendRay(ModuleType):
@@ -49,15 +64,19 @@ class PretendRay(ModuleType):
 
     def __init__(self, cpus: int, sleep_s: float) -> None:
         super().__init__("ray")
-        self._sleep_s, self._free = sleep_s, [0.0] * cpus
-        self._done_at: dict[int, float] = {}
-        self._next: list[tuple[float, int]] = []
-        self._receipts: dict[int, Any] = {}
-        self._cpus, self._count = cpus, 0
+        self._sleep_s, self._cpus, self._count = sleep_s, cpus, 0
+        self._free = [0.0] * cpus
+        self._next: list[tuple[float, int, _Flying, object]] = []
+        self._heard: dict[_Flying, None] = {}
         self.exceptions = SimpleNamespace(
-            RayTaskError=KeyError, WorkerCrashedError=KeyError, OutOfMemoryError=KeyError, NodeDiedError=KeyError,
-            LocalRayletDiedError=KeyError,
-        )  # fmt: skip
+            **dict.fromkeys(
+                (
+                    *("RayTaskError", "WorkerCrashedError", "OutOfMemoryError", "NodeDiedError", "ObjectLostError"),
+                    *("LocalRayletDiedError", "GetTimeoutError"),
+                ),
+                KeyError,
+            )
+        )
 
     def is_initialized(self) -> bool:
         """Tell that no other has to be started."""
@@ -67,30 +86,45 @@ class PretendRay(ModuleType):
         """Return the CPUs."""
         return {"CPU": float(self._cpus)}
 
+    def get_runtime_context(self) -> SimpleNamespace:
+        """Return where all of it runs."""
+        return SimpleNamespace(get_node_id=lambda: "pretended")
+
     def remote(self, **_options: object) -> Callable[[Callable[[Any], Any]], Any]:
         """Make a unit of work one that is given to whichever CPU is free first."""
         return lambda unit: SimpleNamespace(remote=partial(self._start, unit))
 
-    def _start(self, unit: Callable[[Any], Any], job: object) -> int:
-        begins = max(time.monotonic(), heapq.heappop(self._free))
+    def _start(self, unit: Callable[[Any], Any], job: _Unit) -> _Flying:
+        begins, flying = max(time.monotonic(), heapq.heappop(self._free)), _Flying()
         heapq.heappush(self._free, begins + self._sleep_s)
+        if inspect.isgeneratorfunction(unit):  # one that says that it began, and now and then that it goes on
+            word, at_s = next(unit(job)), begins
+            while at_s < begins + self._sleep_s:
+                self._say(at_s, flying, word)
+                at_s += _WORD_S
+        self._say(begins + self._sleep_s, flying, attempt(_slept, job, None))
+        return flying
+
+    def _say(self, at_s: float, flying: _Flying, what: object) -> None:
         self._count += 1
-        heapq.heappush(self._next, (begins + self._sleep_s, self._count))
-        self._receipts[self._count] = unit(job)
-        return self._count
+        heapq.heappush(self._next, (at_s, self._count, flying, what))
 
-    def wait(self, refs: Sequence[int], *, num_returns: int, timeout: float) -> tuple[list[int], Sequence[int]]:
-        """Wait until some units have slept, `num_returns` at most, or for `timeout` seconds."""
-        if self._next:
+    def wait(self, refs: Sequence[_Flying], *, num_returns: int, timeout: float) -> tuple[list[_Flying], object]:
+        """Wait until a unit says something, for at most `timeout` seconds; return `num_returns` of them at most."""
+        if self._next and not self._heard:
             time.sleep(max(0.0, min(timeout, self._next[0][0] - time.monotonic())))
-        ready: list[int] = []
-        while self._next and len(ready) < num_returns and self._next[0][0] <= time.monotonic():
-            ready.append(heapq.heappop(self._next)[1])
-        return ready, refs
+        while self._next and self._next[0][0] <= time.monotonic():
+            _, _, flying, what = heapq.heappop(self._next)
+            flying.said.append(what)
+            self._heard[flying] = None
+        return list(islice(self._heard, num_returns)), refs
 
-    def get(self, ref: int) -> object:
-        """Return what a unit that has slept returned."""
-        return self._receipts.pop(ref)
+    def get(self, ref: _Flying, *, timeout: float = 0) -> object:  # noqa: ARG002 - it has been said
+        """Return what a unit said next."""
+        said = ref.said.popleft()
+        if not ref.said:
+            del self._heard[ref]
+        return said
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,8 +207,6 @@ def _peak_mb() -> float:
 
 def _apart(words: Sequence[str]) -> report.Row:
     """Measure one row in a process of its own: memory that one has had would hide that of the next."""
-    import json  # noqa: PLC0415 - beside its one use
-
     command = [sys.executable, "-m", "benchmarks.scale", "--row", *words]
     done = subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ})
     if done.returncode:
@@ -185,8 +217,6 @@ def _apart(words: Sequence[str]) -> report.Row:
 def main() -> None:
     """Measure, write JSON, draw."""
     if sys.argv[1:2] == ["--row"]:
-        import json  # noqa: PLC0415
-
         kind, *numbers = sys.argv[2:]
         row = plan(int(numbers[0])) if kind == "plan" else driver(int(numbers[0]), float(numbers[1]), int(numbers[2]))
         print(json.dumps(row))
