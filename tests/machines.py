@@ -67,13 +67,13 @@ class Machine:
             self.words(f"exec >>/opt/said 2>&1\n{script}"), env=self._environment(), stdin=subprocess.DEVNULL
         )
 
-    def run(self, script: str, *, timeout_s: float = 60) -> str:
+    def run(self, script: str, *, timeout_s: float = 120) -> str:
         """Run a script to its end and return what it printed; an AssertionError tells what went wrong."""
         done = self.asked(script, timeout_s=timeout_s)
         assert done.returncode == 0, f"{self.name}: {script}\n{done.stdout}{done.stderr}"
         return done.stdout
 
-    def asked(self, script: str, *, timeout_s: float = 60) -> subprocess.CompletedProcess[str]:
+    def asked(self, script: str, *, timeout_s: float = 120) -> subprocess.CompletedProcess[str]:
         """Run a script to its end, whatever comes of it."""
         words = self.words(script)
         # Files and no pipes: what a script leaves running holds its end of a pipe open.
