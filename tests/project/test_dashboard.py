@@ -7,13 +7,12 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
-from prometheus import Prometheus, program, running
 
 from docs.house import ROOT
 from lamplighter.desk.metrics import PREFIX, Metrics
+from prometheus import Prometheus, program, running
 
 pytestmark = pytest.mark.whole
 
@@ -36,7 +35,7 @@ def counted(metrics: Metrics) -> None:
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Prometheus, Metrics]]:
-    """A Prometheus with the configuration that is shipped, only quicker, and with the metrics of a run at this machine."""
+    """A Prometheus with the configuration that is shipped, only quicker, and the metrics of a run on this machine."""
     folder, metrics = tmp_path_factory.mktemp("prometheus"), Metrics()
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
