@@ -137,7 +137,7 @@ def _installed(machine: Machine, wheel: Path, *, folder: Path, sites: list[Path]
         printf '#!/opt/lamplighter/bin/python\\nimport sys; from ray.scripts.scripts import main; sys.exit(main())\\n' \
             >/opt/lamplighter/bin/ray
         chmod +x /opt/lamplighter/bin/ray; cp -a /opt/lamplighter {folder}/installed""",
-        timeout_s=120,
+        timeout_s=300,
     )
     return folder / "installed"
 

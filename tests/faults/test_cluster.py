@@ -16,7 +16,7 @@ from conftest import cannot_run
 from docs.blocks import blocks
 from machines import why_not
 
-pytestmark = [pytest.mark.whole, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.whole, pytest.mark.timeout(1200)]
 
 BEFORE = "8d6e89d"
 """The release before, 0.2.0."""
@@ -90,7 +90,7 @@ def test_nothing_is_lost_or_doubled_while_nodes_die_fall_silent_and_join_and_ver
     head = running.head
     head.run(f"{_KNOWN} cp {wheels[1]} /opt; python -m zipfile -e lamplighter-*.whl before; cd before\n"
              "python -m lamplighter cameras import /opt/cameras.csv")  # fmt: skip
-    head.run(f"cd /opt; {block_with('/february').text}", timeout_s=120)
+    head.run(f"cd /opt; {block_with('/february').text}", timeout_s=300)
     assert len(running.records()) == EARLIER
 
     begun = time.monotonic()
@@ -104,16 +104,16 @@ def test_nothing_is_lost_or_doubled_while_nodes_die_fall_silent_and_join_and_ver
         )
         assert job.poll() is None or done == CLIPS, head.said()
 
-    wait_for(4, 90)
+    wait_for(4, 240)
     running.workers["one"].kill()
     with ThreadPoolExecutor() as meanwhile:
         joining = meanwhile.submit(running.join, "three")
-        wait_for(8, 90)
+        wait_for(8, 240)
         running.switch.unplug(running.workers["two"])
         silent, at_that_time = time.monotonic(), len(running.records())
         joining.result()
-    wait_for(CLIPS, 150)
-    assert job.wait(60) == 0, head.said()
+    wait_for(CLIPS, 300)
+    assert job.wait(120) == 0, head.said()
     done = time.monotonic()
     assert len(running.records()) == EARLIER + CLIPS
     told = json.loads(head.run(f"{_KNOWN} lamplighter show --json"))
