@@ -19,7 +19,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gen
 SYSTEM_PYTHON := /usr/bin/python3
 RTSP := gir1.2-gst-rtsp-server-1.0 python3-gi gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad
 
-.PHONY: demo test test-fast lint types tests minio mailpit witness rtsp broker proxy races asked bench bench-quick fuzz faults tamper \
+.PHONY: demo test test-fast lint types tests minio mailpit witness rtsp broker proxy prometheus cluster races asked bench bench-quick fuzz faults tamper \
 	worlds docs lock clean
 
 demo: .venv/run
@@ -38,7 +38,7 @@ types: .venv/dev
 test-fast: .venv/dev
 	$(BIN)/pytest --fast --numprocesses auto --quiet
 
-tests: .venv/dev minio mailpit witness rtsp broker proxy
+tests: .venv/dev minio mailpit witness rtsp broker proxy prometheus
 	@date +'%T the tests begin'
 	$(BIN)/pytest --numprocesses $(TESTERS) --dist loadfile
 
@@ -94,6 +94,14 @@ broker:
 		echo "No mosquitto, so the tests of alerts by MQTT cannot run; on Debian or Ubuntu: sudo apt-get install mosquitto"; \
 	fi
 
+# The Prometheus of the tests, unpacked from Debian's package, which starts no service. Without it those of the dashboard are
+# skipped, or fail where CI=true.
+prometheus:
+	@into="$${XDG_CACHE_HOME:-$$HOME/.cache}/lamplighter"; command -v prometheus >/dev/null || test -x "$$into/prometheus/usr/bin/prometheus" || { \
+		echo "Getting Prometheus for the tests (once)"; mkdir -p "$$into/prometheus.deb" && cd "$$into/prometheus.deb" \
+		&& apt-get -qq update && apt-get -qq download prometheus && dpkg -x prometheus_*.deb "$$into/prometheus"; } \
+		|| echo "No Prometheus, so the tests of the dashboard cannot run; on Debian or Ubuntu: sudo apt-get install prometheus"
+
 # The lists and the picture of the imports are made anew; a dead link ends it.
 docs: .venv/dev
 	$(BIN)/python -m docs.inventory
@@ -139,9 +147,23 @@ bench-quick: .venv/dev minio mailpit
 	$(BIN)/python -m pip install --quiet --require-hashes --requirement requirements-dev.txt
 	@touch $@
 
-# Needs uv; writes the two files every installation comes from.
+# Three machines of their own on this one, as docs/how-to/cluster.md tells; wants root and network namespaces.
+cluster: .venv/dev .venv/cluster/there minio
+	$(BIN)/pytest tests/faults/test_cluster.py --faults --override-ini faulthandler_timeout=0
+
+# What a node of a cluster needs besides, apart from all else: the other tests run on what most have. Without it those of a real
+# cluster are skipped, or fail where CI=true.
+.venv/cluster/there: requirements-cluster.txt .venv/dev
+	@rm -rf .venv/cluster && $(BIN)/python -m venv --without-pip .venv/cluster
+	@$(BIN)/python -c 'import glob, pathlib, sysconfig; (site,) = glob.glob(".venv/cluster/lib/python*/site-packages"); \
+		pathlib.Path(site, "dependencies.pth").write_text(sysconfig.get_path("purelib") + "\n")'
+	@$(BIN)/python -m pip --python .venv/cluster/bin/python install --quiet --require-hashes --requirement $< && touch $@ \
+		|| echo "Ray's dashboard cannot be installed; the tests of a real cluster cannot run"
+
+# Needs uv; writes the three files every installation comes from.
 lock: .venv/dev
 	$(COMPILE) --output-file requirements.txt
+	$(subst --group build,,$(COMPILE)) --extra cluster --constraint requirements.txt --output-file requirements-cluster.txt
 	$(COMPILE) --group dev --group bench --group docs --constraint requirements.txt --output-file requirements-dev.txt
 
 clean:

@@ -17,6 +17,7 @@ NAMES = (
     "seal",
     "peers",
     "scaling",
+    "scale",
     "load",
     "catalogue",
     "log",

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
+from s3_servers import certificate
 
 from lamplighter.settings import load
 from pipeline.errors import ConfigError
-from s3_servers import certificate
 from storage.access import Credentials, StoreSettings
 from storage.objects import open_store
 from storage.s3 import S3Store

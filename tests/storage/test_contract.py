@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-
 from s3_servers import Running, certificate, minio, resolve_localhost
+
 from storage.access import Credentials, StoreSettings
 from storage.contract import Head, MissingObject, NotAKey, ObjectRefused, ObjectStore, check_key, replacing
 from storage.directory import DirectoryStore

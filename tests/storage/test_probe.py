@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote_plus
 
 import pytest
+from s3_servers import Answered, Asked, Bent, bent, refusal
 
 from pipeline.errors import StoreRefused
-from s3_servers import Answered, Asked, Bent, bent, refusal
 from storage import probe
 from storage.access import Credentials, StoreSettings
 from storage.contract import MissingBucket, ObjectStore

@@ -13,11 +13,11 @@ from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from s3_servers import Answered, Asked, Running, aged, bent, certificate, minio, refusal, resolve_localhost, signed
 
 from docs.house import ROOT
 from fleet_fixtures import Films, put_film
 from pipeline.errors import StoreRefused, StoreUnavailable
-from s3_servers import Answered, Asked, Running, aged, bent, certificate, minio, refusal, resolve_localhost, signed
 from storage.access import Credentials, StoreSettings
 from storage.contract import MissingBucket
 from storage.s3 import S3Store

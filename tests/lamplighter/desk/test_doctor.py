@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from s3_servers import Answered, Asked, bent, certificate, minio
 
 from lamplighter.cli.app import main
 from lamplighter.desk.doctor import Finding, examine_store
 from lamplighter.settings import load
 from minio_fixtures import s3_settings
-from s3_servers import Answered, Asked, bent, certificate, minio
 from storage import minio_server as server_module
 from storage.access import StoreSettings
 from storage.s3 import S3Store
