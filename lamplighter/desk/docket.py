@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import MutableMapping, Sequence
+from collections.abc import Mapping, MutableMapping, Sequence
 from typing import TYPE_CHECKING
 
 from lamplighter.desk.custody import Custody
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from lamplighter.desk.account import Account
+    from lamplighter.desk.drafts import Looked
     from lamplighter.desk.rounds import Round
     from pipeline.case.draft import Draft, Typed
     from pipeline.case.order import Basis, Order
@@ -60,6 +61,17 @@ class Docket(Custody):
         from lamplighter.desk.drafts import drop
 
         drop(self._holdings, draft)
+
+    @operation
+    def check_draft(self, typed: Typed, draft: str = "") -> Looked:
+        """Tell an officer what `submit_draft` would refuse of what they typed now, all of it at once.
+
+        Nothing is kept and nothing is logged: whoever draws asks many times. Raises NotFound for a draft that is not
+        theirs.
+        """
+        from lamplighter.desk.drafts import check_draft
+
+        return check_draft(self._holdings, typed, draft)
 
     @operation
     def submit_draft(self, draft: str) -> Request:
@@ -138,6 +150,13 @@ class Docket(Custody):
         from lamplighter.desk.usage import tell
 
         return tell(self._holdings, request, name, use)
+
+    @operation
+    def usages(self, request: str) -> Mapping[str, Usage]:
+        """Return what one's own agency said of the clips released to it, by their names. Raises NotFound as `case`."""
+        from lamplighter.desk.usage import told
+
+        return told(self._holdings, request)
 
     @operation
     def account(self, owner: str) -> Account:

@@ -5,17 +5,22 @@ from __future__ import annotations
 import re
 import secrets
 import time
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from lamplighter.desk.cases import request as request_of
 from lamplighter.desk.holdings import Holdings
-from lamplighter.desk.lives import standing, submit
+from lamplighter.desk.lives import check_new, standing, submit
+from pipeline.case.area import Area
 from pipeline.case.draft import Draft, Typed
 from pipeline.case.life import State
-from pipeline.case.request import Request
-from pipeline.errors import Conflict, NotFound
+from pipeline.case.request import Request, form_faults
+from pipeline.case.rules import area_faults, span_faults, text_faults
+from pipeline.errors import Conflict, NotFound, RequestRefused
 
 _ID = re.compile(r"[0-9a-f]{32}")
+T = TypeVar("T")
 
 
 def save(holdings: Holdings, typed: Typed, name: str) -> Draft:
@@ -64,6 +69,55 @@ def submit_draft(holdings: Holdings, name: str) -> Request:
     settled = known or submit(holdings, draft.request(time.time_ns()))
     holdings.archive.drafts.remove(f"{draft.officer}/{draft.id}")
     return settled
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """What the desk would say to a draft that is submitted now: `faults` by their rules, none where nothing is wrong.
+
+    area: as it would be asked, with its cells; without them where it is refused, None for what is no area.
+    """
+
+    faults: Mapping[str, str]
+    area: Area | None
+
+
+def check_draft(holdings: Holdings, typed: Typed, name: str) -> Looked:
+    """Tell what would be said to a draft; see Desk.check_draft."""
+    known = draft_of(holdings, name) if name else _new(holdings)
+    draft, limits, now_ns = replace(known, typed=typed), holdings.settings.request, time.time_ns()
+    faults: dict[str, str] = {}
+    area, span = _read(typed.where, faults), _read(typed.when, faults)
+    said = {name: getattr(typed, name) for name in ("case_number", "contact", "incident", "note")}
+    _note(faults, form_faults(said | {"agency": draft.agency}))
+    _note(faults, text_faults(said, limits))
+    if span is not None:
+        _note(faults, span_faults(span, now_ns, limits))
+    if area is not None:
+        area = limits.as_asked(area)
+        _note(faults, area_faults(area, limits))
+    if not faults:  # what goes by all of it: the agency's own bounds, and what it asked before
+        try:
+            asked = draft.request(now_ns)
+            check_new(holdings, replace(asked, area=limits.as_asked(asked.area)))
+        except RequestRefused as error:
+            faults[error.rule] = error.reason
+    if area is not None and "area" in faults:  # of one that is too large, the cells would be without number
+        area = replace(area, cell_m=0.0)
+    return Looked(faults, area)
+
+
+def _read(read: Callable[[], T], faults: dict[str, str]) -> T | None:
+    try:
+        return read()
+    except RequestRefused as error:
+        faults[error.rule] = error.reason
+        return None
+
+
+def _note(faults: dict[str, str], found: Iterable[RequestRefused]) -> None:
+    for one in found:
+        faults.setdefault(one.rule, one.reason)
 
 
 def _new(holdings: Holdings) -> Draft:

@@ -91,6 +91,13 @@ def _submit(holdings: Holdings, request: Request) -> Request:
     return request
 
 
+def check_new(holdings: Holdings, request: Request) -> None:
+    """Raise RequestRefused for what would be refused of a whole request of the actor's agency; nothing is logged."""
+    check(request, holdings.settings.request)
+    _check_agency(holdings, request)
+    holdings.catalog.cases.check_request(request, partial(check_bulk, limits=holdings.settings.request))
+
+
 def _check_agency(holdings: Holdings, request: Request) -> None:
     if request.own:
         return

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 
 from lamplighter.desk.cases import request as request_of
 from lamplighter.desk.holdings import Holdings
+from lamplighter.desk.view import own
 from pipeline.case.request import Request
 from pipeline.case.usage import Usage, Use
 from pipeline.errors import Conflict, NotFound
@@ -26,3 +28,8 @@ def tell(holdings: Holdings, request: Request, name: str, use: Use) -> Usage:
     usage = Usage(asked.id, name, use, time.time_ns())
     cases.put_usage(usage, holdings.line("usage told", asked.id, f"{name}: {use}", request=asked))
     return usage
+
+
+def told(holdings: Holdings, name: str) -> Mapping[str, Usage]:
+    """Return what was said of the clips of a case of the actor's own; see Desk.usages."""
+    return holdings.catalog.cases.usage(own(holdings, name).id)

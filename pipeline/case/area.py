@@ -22,6 +22,7 @@ Cell: TypeAlias = tuple[int, int]
 _ROW_M: Final = 110_574.0  # the shortest degree of latitude on the ellipsoid, at the equator
 _HAIR: Final = 1e-9  # degrees: what rounding can do to the edge of a cell is far less
 _LARGEST_M: Final = 1_000_000.0
+_CORNERS: Final = 48
 _COLUMN_M: Final = 111_319.0  # a degree of longitude at the equator; further away it is shorter by the cosine
 
 
@@ -217,6 +218,24 @@ class Area:
         except (LookupError, TypeError) as error:
             raise RequestRefused("area", f"the polygon's coordinates are not rings of [lon, lat]: {error!r}") from error
         return cls(rings)
+
+    @classmethod
+    def around(cls, lon: float, lat: float, radius_m: float) -> Area:
+        """Return the circle around a place, on the WGS84 ellipsoid, as a polygon of as many corners as look round.
+
+        Raises RequestRefused("area", ...) for a place that is none, and for a radius that no area can have.
+        """
+        if not (abs(lon) <= 180 and abs(lat) <= 90):
+            raise RequestRefused("area", f"wanted a place in -180..180, -90..90 degrees, got lon {lon}, lat {lat}")
+        if not 1 <= radius_m <= _LARGEST_M:
+            raise RequestRefused("area", f"wanted a radius of 1 to {_LARGEST_M:,.0f} metres, got {radius_m:g}")
+        import pyproj
+
+        turns = [360.0 * number / _CORNERS for number in range(_CORNERS)]
+        count = len(turns)
+        to = pyproj.Geod(ellps="WGS84").fwd([lon] * count, [lat] * count, turns, [radius_m] * count)
+        ring = [(round(x, 7), round(y, 7)) for x, y in zip(to[0], to[1], strict=True)]
+        return cls(((*ring, ring[0]),))
 
     def to_geojson(self) -> dict[str, Any]:
         """Return the GeoJSON Polygon."""

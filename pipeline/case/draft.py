@@ -53,6 +53,20 @@ class Typed:
             request.note,
         )
 
+    def where(self) -> Area:
+        """Return the area. Raises RequestRefused("area", ...) for what is none."""
+        try:
+            document = json.loads(self.area) if self.area.strip() else None
+        except (ValueError, RecursionError) as error:
+            raise RequestRefused("area", f"wanted a GeoJSON polygon, got what is no JSON: {error}") from error
+        if document is None:
+            raise RequestRefused("area", "is required, got nothing")
+        return Area.from_geojson(document)
+
+    def when(self) -> Span:
+        """Return the span. Raises RequestRefused naming "start", "end" or "span"."""
+        return _span(self.start, self.end)
+
 
 def _kept(text: str) -> str:
     return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()
@@ -84,15 +98,9 @@ class Draft:
     def request(self, made_ns: int) -> Request:
         """Return the request it is. Raises RequestRefused naming the field that is missing or wrong."""
         typed = self.typed
-        try:
-            document = json.loads(typed.area) if typed.area.strip() else None
-        except (ValueError, RecursionError) as error:
-            raise RequestRefused("area", f"wanted a GeoJSON polygon, got what is no JSON: {error}") from error
-        if document is None:
-            raise RequestRefused("area", "is required, got nothing")
         return Request(
-            Area.from_geojson(document),
-            _span(typed.start, typed.end),
+            typed.where(),
+            typed.when(),
             *(typed.case_number, self.agency, typed.contact, typed.incident, made_ns, typed.note),
             officer=self.officer,
             nonce=self.id,

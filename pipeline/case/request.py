@@ -6,13 +6,35 @@ import hashlib
 import json
 import re
 import unicodedata
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Final
 
 from pipeline.case.area import Area
 from pipeline.clip import check_id
 from pipeline.errors import RequestRefused
 from pipeline.span import Span
+
+_LINES: Final = {"case_number": 64, "agency": 128, "contact": 256, "incident": 128}
+_NOTE: Final = 1000
+
+
+def form_faults(said: Mapping[str, str]) -> Iterator[RequestRefused]:
+    """Yield what no request can say, of texts given by the names of its fields: one that is missing, long or odd."""
+    for name, most in _LINES.items():
+        text, rule = said[name], name.replace("_", " ")
+        if not text.strip():
+            yield RequestRefused(rule, "is required, got nothing")
+        elif len(text) > most:
+            yield RequestRefused(rule, f"at most {most} characters, got {len(text)}")
+        elif any(unicodedata.category(char) in {"Cc", "Cs"} for char in text):
+            yield RequestRefused(rule, f"wanted one line of plain text, got {text!r}")
+    note = said["note"]
+    if len(note) > _NOTE:
+        yield RequestRefused("note", f"at most {_NOTE} characters, got {len(note)}")
+    elif any(unicodedata.category(char) in {"Cc", "Cs"} and char not in "\n\t" for char in note):
+        yield RequestRefused("note", f"wanted plain text, got {note!r}")
 
 
 @dataclass(frozen=True)
@@ -51,18 +73,8 @@ class Request:
             raise RequestRefused("made", f"wanted integer nanoseconds since 1970, got {self.made_ns!r}")
 
     def _check_texts(self) -> None:
-        for name, most in (("case_number", 64), ("agency", 128), ("contact", 256), ("incident", 128)):
-            text = getattr(self, name)
-            if not text.strip():
-                raise RequestRefused(name.replace("_", " "), "is required, got nothing")
-            if len(text) > most:
-                raise RequestRefused(name.replace("_", " "), f"at most {most} characters, got {len(text)}")
-            if any(unicodedata.category(char) in {"Cc", "Cs"} for char in text):
-                raise RequestRefused(name.replace("_", " "), f"wanted one line of plain text, got {text!r}")
-        if len(self.note) > 1000:
-            raise RequestRefused("note", f"at most 1000 characters, got {len(self.note)}")
-        if any(unicodedata.category(char) in {"Cc", "Cs"} and char not in "\n\t" for char in self.note):
-            raise RequestRefused("note", f"wanted plain text, got {self.note!r}")
+        for fault in form_faults({name: getattr(self, name) for name in (*_LINES, "note")}):
+            raise fault
 
     @cached_property
     def id(self) -> str:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import chain
 from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -15,7 +16,7 @@ from pipeline.case.request import Request
 from pipeline.case.spelling import plain, same_case
 from pipeline.case.wording import DOUBTFUL, EXCLUDED, HARMLESS, Words, personal, purpose
 from pipeline.errors import RequestRefused
-from pipeline.span import NS
+from pipeline.span import NS, Span
 
 
 class CaseSettings(BaseModel):
@@ -107,47 +108,59 @@ class Limits(BaseModel):
 
 def check(request: Request, limits: Limits) -> None:
     """Raise RequestRefused naming the first rule of `limits` the request breaks, with what was wanted and got."""
-    size = request.area.size_m2
+    said = {name: getattr(request, name) for name in ("case_number", "contact", "incident", "note")}
+    where, when = area_faults(request.area, limits), span_faults(request.span, request.made_ns, limits)
+    for fault in chain(where, when, text_faults(said, limits)):
+        raise fault
+
+
+def area_faults(area: Area, limits: Limits) -> Iterator[RequestRefused]:
+    """Yield the rules of `limits` that an area breaks."""
+    size = area.size_m2
     if not limits.min_area_m2 <= size <= limits.max_area_m2:
-        raise RequestRefused(
+        yield RequestRefused(
             "area", f"wanted {limits.min_area_m2:,.0f} to {limits.max_area_m2:,.0f} square metres, got {size:,.0f}"
         )
-    _check_cells(request.area, limits)
-    seconds = request.span.duration_ns / NS
-    if not limits.min_span_s * NS <= request.span.duration_ns <= limits.max_span_s * NS:
-        raise RequestRefused(
-            "span",
-            f"wanted {limits.min_span_s / 60:g} minutes to {limits.max_span_s / 3600:g} hours, got {seconds:g} s",
-        )
-    if request.span.end_ns > request.made_ns:
-        raise RequestRefused("span", "ends in the future: there is no live view, ask when the time has passed")
-    age_ns = request.made_ns - request.span.start_ns
-    if age_ns > limits.max_age_days * 86_400 * NS:
-        days = age_ns / (86_400 * NS)
-        raise RequestRefused("age", f"footage may be at most {limits.max_age_days} days old, got {days:.1f} days")
-    for name in ("case_number", "contact", "incident"):
-        if not any(char.isalnum() for char in plain(getattr(request, name))):
-            raise RequestRefused(name.replace("_", " "), "is required, got nothing that a reader sees as a word")
-    said = f"{request.incident}\n{request.note}"
-    if found := purpose(said, limits.excluded, limits.harmless):
-        raise RequestRefused(
-            "purpose",
-            f"{found[0]} is an excluded purpose (the text says {found[1]!r}); what means another thing has other words",
-        )
-    if personal(said):
-        raise RequestRefused(
-            "personal data",
-            "the text holds what reads as an e-mail address or telephone number; the contact has a field",
-        )
-
-
-def _check_cells(area: Area, limits: Limits) -> None:
     # A thread of a metre's width is small, and reaches through a whole country.
-    if area.cell_m and len(area.cells(most=limits.max_cells)) > limits.max_cells:
-        raise RequestRefused(
+    elif area.cell_m and len(area.cells(most=limits.max_cells)) > limits.max_cells:
+        yield RequestRefused(
             "area",
             f"touches more than {limits.max_cells} cells of the map ({area.cell_m:g} m), which are answered whole; "
             "draw it less thin or jagged",
+        )
+
+
+def span_faults(span: Span, made_ns: int, limits: Limits) -> Iterator[RequestRefused]:
+    """Yield the rules of `limits` that a span breaks which is asked for at an instant (nanoseconds UTC)."""
+    if not limits.min_span_s * NS <= span.duration_ns <= limits.max_span_s * NS:
+        yield RequestRefused(
+            "span",
+            f"wanted {limits.min_span_s / 60:g} minutes to {limits.max_span_s / 3600:g} hours, "
+            f"got {span.duration_ns / NS:g} s",
+        )
+    if span.end_ns > made_ns:
+        yield RequestRefused("span", "ends in the future: there is no live view, ask when the time has passed")
+    age_ns = made_ns - span.start_ns
+    if age_ns > limits.max_age_days * 86_400 * NS:
+        days = age_ns / (86_400 * NS)
+        yield RequestRefused("age", f"footage may be at most {limits.max_age_days} days old, got {days:.1f} days")
+
+
+def text_faults(said: Mapping[str, str], limits: Limits) -> Iterator[RequestRefused]:
+    """Yield the rules of `limits` that the texts of a request break, given by the names of its fields."""
+    for name in ("case_number", "contact", "incident"):
+        if not any(char.isalnum() for char in plain(said[name])):
+            yield RequestRefused(name.replace("_", " "), "is required, got nothing that a reader sees as a word")
+    told = f"{said['incident']}\n{said['note']}"
+    if found := purpose(told, limits.excluded, limits.harmless):
+        yield RequestRefused(
+            "purpose",
+            f"{found[0]} is an excluded purpose (the text says {found[1]!r}); what means another thing has other words",
+        )
+    if personal(told):
+        yield RequestRefused(
+            "personal data",
+            "the text holds what reads as an e-mail address or telephone number; the contact has a field",
         )
 
 
