@@ -12,6 +12,7 @@ from lamplighter.desk.roles import operation
 if TYPE_CHECKING:
     from lamplighter.desk.export import Exported, Pages
     from lamplighter.desk.keys import Rotated, Standing
+    from lamplighter.desk.parcel import Kind, Parcel
     from pipeline.evidence.keys import Purpose
 
 
@@ -34,6 +35,16 @@ class Exhibits(Reception):
         from lamplighter.desk.export import export_case
 
         return export_case(self._holdings, request, to, pages=pages, saw=saw)
+
+    @operation
+    def pack_case(self, request: str, kind: Kind, *, pages: Pages) -> Parcel:
+        """Return what was released for a case of the actor's own as a sealed package in one file, to be sent.
+
+        It is what `export_case` writes, and raises what that does. Whoever has it closes it.
+        """
+        from lamplighter.desk.parcel import pack
+
+        return pack(self._holdings, request, kind=kind, pages=pages)
 
     @operation
     def complete_package(self, place: Path | str, *, saw: Callable[[str], None] = lambda _: None) -> Exported:

@@ -96,6 +96,7 @@ MAY: Final[Mapping[str, frozenset[Role]]] = {
     "upgrade_cases": _OPERATOR,
     # Evidence. A package tells no more than its case does to the one who asked.
     "export_case": frozenset({Role.OPERATOR, Role.OFFICER, Role.OWNER}),
+    "pack_case": frozenset({Role.OFFICER, Role.OWNER}),
     "complete_package": frozenset({Role.OPERATOR, Role.OFFICER, Role.OWNER}),
     "make_keys": _OPERATOR,
     "published_keys": _OPERATOR,

@@ -17,8 +17,10 @@ from lamplighter.web import (
     api,
     audit,
     entrance,
+    maps,
     neighbours,
     officer,
+    officer_case,
     operator,
     owner,
     public,
@@ -54,7 +56,8 @@ def make_app(desk: Desk, *, hosts: Iterable[str] = (), demo: bool = False) -> Gu
     )
     app.state.desk = desk
     app.state.figures = public.Figures(desk)
-    for part in (static, entrance, public, owner, neighbours, officer, review, audit, operator, tuner):
+    parts = (static, maps, entrance, public, owner, neighbours, officer, officer_case, review, audit, operator, tuner)
+    for part in parts:
         app.include_router(part.router)
     app.include_router(router)
     if demo:
