@@ -15,6 +15,7 @@ import uvicorn
 from lamplighter.desk.desk import Desk
 from lamplighter.settings import WebSettings
 from lamplighter.web.app import make_app
+from lamplighter.web.maps import check_ground
 from pipeline.errors import ConfigError, LamplighterError
 from pipeline.text import shown
 
@@ -25,9 +26,11 @@ _SEAL_S: Final = 5.0
 def listen(settings: WebSettings) -> socket.socket:
     """Return the socket that pages are served at; its port is the free one that was found, where 0 is set.
 
-    Raises ConfigError for an address that cannot be had, and for one beyond this machine without `web.origin`.
+    Raises ConfigError for an address that cannot be had, for one beyond this machine without `web.origin`, and for a
+    map of the town that cannot be shown.
     """
     _check(settings)
+    check_ground(settings)
     try:
         family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
         return socket.create_server((settings.host, settings.port), family=family, backlog=512)

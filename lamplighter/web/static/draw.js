@@ -47,6 +47,7 @@ function begin({map, element}) {
   const tools = form.querySelectorAll("[data-tools]"), list = form.querySelector("[data-corners]");
   const canvas = map.getCanvas();
   let loose = []; // corners that are no area yet
+  let busy = false; // what is drawn follows the field just now, and not the field what is drawn
   const round = value => Math.round(value * 1e7) / 1e7;
   const cross = document.createElement("div");
   cross.className = "cross";
@@ -68,6 +69,7 @@ function begin({map, element}) {
 
   // What the field says is what is drawn.
   function redraw(select) {
+    busy = true;
     draw.clear();
     const found = polygon(field.value);
     const feature = found && found.coordinates.length === 1 && {
@@ -92,6 +94,7 @@ function begin({map, element}) {
       features: shown.filter(one => one.type === "Point" || one.coordinates.length > 1).map(geometry => ({type: "Feature", properties: {}, geometry})),
     });
     listed();
+    busy = false;
   }
 
   function write(ring) {
@@ -136,7 +139,7 @@ function begin({map, element}) {
     else listed();
   });
   draw.on("change", (ids, kind) => {
-    if (kind === "delete" || draw.getMode() !== "select") return;
+    if (busy || kind === "delete" || draw.getMode() !== "select") return;
     const one = draw.getSnapshot().find(feature => feature.geometry.type === "Polygon");
     if (one) taken(one.id);
   });

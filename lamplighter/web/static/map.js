@@ -25,16 +25,17 @@ function townLayers(source, layers) {
     id, type, source, ...(layer ? {"source-layer": layer} : {}), ...(filter ? {filter} : {}),
     layout: type === "line" ? {"line-cap": "round", "line-join": "round"} : {}, paint, metadata: {kind},
   });
-  const wide = metres => ["interpolate", ["exponential", 2], ["zoom"], 10, metres / 90, 20, metres * 10];
+  // So many metres on the ground, and never less than a hair.
+  const wide = metres => ["interpolate", ["exponential", 2], ["zoom"], 10, ["max", 0.4, ["/", metres, 90]], 20, ["*", metres, 10]];
   const polygons = ["==", ["geometry-type"], "Polygon"], lines = ["==", ["geometry-type"], "LineString"];
   if (layers === null) {
     const of = kind => ["all", polygons, ["==", ["get", "kind"], kind]];
     for (const kind of ["park", "water", "building"])
       add(`town-${kind}`, kind, of(kind), "fill", {"fill-color": "#888888"});
-    const known = ["match", ["get", "kind"], "road", 9, "street", 6, "path", 2, "water", 12, 5];
+    const known = ["match", ["get", "kind"], "road", 11, "street", 7, "path", 2.5, "water", 12, 6];
     const road = ["all", lines, ["!=", ["get", "kind"], "water"]];
     add("town-stream", "water", ["all", lines, ["==", ["get", "kind"], "water"]], "line", {"line-width": wide(12)});
-    add("town-edge", "edge", road, "line", {"line-width": wide(["*", 1.35, known])});
+    add("town-edge", "edge", road, "line", {"line-width": wide(["*", 1.3, known])});
     add("town-road", "road", road, "line", {"line-width": wide(known)});
     return found;
   }
