@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
-from lamplighter.desk import drafts
+from lamplighter.desk import drafts, lives
 from lamplighter.web import officer_case
 from lamplighter.web.app import make_app
 from pipeline.case.draft import Typed
@@ -60,7 +60,7 @@ class Pages:
 
     def _all(self, world: World, client: TestClient) -> dict[str, Any]:
         officer = "carl" if self.looks % 5 == 0 else "otto"
-        client.cookies = {"session": world.desk.enter_by_link(world.desk.make_link(officer)).secret}  # type: ignore[assignment]
+        client.cookies = {"session": world.desk.enter_by_link(world.desk.make_link(officer)).secret}
         asked = [*self._twins.requests[-3:], *self._twins.strangers[-2:]]
         told = {path: self._got(client, "GET", path) for path in ("/officer", "/officer/new", "/map/town", "/operator")}
         for name in asked:
@@ -136,7 +136,7 @@ def _count_in_a_header(patch: pytest.MonkeyPatch) -> None:
 
 
 def _a_place_without_cameras(patch: pytest.MonkeyPatch) -> None:
-    known = drafts.check_new
+    known = lives.check_new
 
     def check_new(holdings: Any, request: Any) -> None:
         known(holdings, request)
