@@ -59,8 +59,10 @@ def test_all_that_is_wrong_is_told_at_once(desk: Desk) -> None:
 def test_what_was_asked_often_enough_is_told(desk: Desk) -> None:
     staff(desk)
     change(desk, request=desk.settings.request.model_copy(update={"max_per_incident": 1}))
-    submit(desk, a_request())
+    asked = submit(desk, a_request())
     assert "bulk" in desk.acting_for("otto").check_draft(GOOD).faults
+    desk.acting_for("rita").review(asked, approve=False, reasons=["which doors?"])
+    assert desk.acting_for("otto").check_draft(GOOD).faults == {}, "what was sent back does not count"
 
 
 def test_nothing_is_kept_and_nothing_logged(desk: Desk) -> None:
