@@ -27,6 +27,7 @@ from fleet_fixtures import (
 )
 from lamplighter.desk.alerts import Wanted
 from lamplighter.desk.desk import Desk, open_desk
+from lamplighter.desk.parcel import Kind
 from lamplighter.desk.roles import MAY
 from lamplighter.report.package import pages
 from lamplighter.settings import load
@@ -159,6 +160,7 @@ CALLS: dict[str, Callable[[Desk, Stage], Any]] = {
     "upgrade_cases": lambda desk, _: desk.upgrade_cases(),
     # Evidence
     "export_case": lambda desk, on: desk.export_case(on.case_of(desk), str(on.where / "package"), pages=pages),
+    "pack_case": lambda desk, on: desk.pack_case(on.case_of(desk), Kind.ZIP, pages=pages).close(),
     "complete_package": lambda desk, on: told(ConfigError, lambda: desk.complete_package(on.where / "none")),
     "make_keys": lambda desk, _: desk.make_keys(),
     "published_keys": lambda desk, _: desk.published_keys(),
