@@ -159,8 +159,8 @@ CALLS: dict[str, Callable[[Desk, Stage], Any]] = {
     "deliver": lambda desk, on: desk.deliver(on.sent),
     "upgrade_cases": lambda desk, _: desk.upgrade_cases(),
     # Evidence
-    "export_case": lambda desk, on: desk.export_case(on.case_of(desk), str(on.where / "package"), pages=pages),
     "pack_case": lambda desk, on: desk.pack_case(on.case_of(desk), Kind.ZIP, pages=pages).close(),
+    "export_case": lambda desk, on: desk.export_case(on.case_of(desk), str(on.where / "package"), pages=pages),
     "complete_package": lambda desk, on: told(ConfigError, lambda: desk.complete_package(on.where / "none")),
     "make_keys": lambda desk, _: desk.make_keys(),
     "published_keys": lambda desk, _: desk.published_keys(),
