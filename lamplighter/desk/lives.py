@@ -93,9 +93,14 @@ def _submit(holdings: Holdings, request: Request) -> Request:
 
 def check_new(holdings: Holdings, request: Request) -> None:
     """Raise RequestRefused for what would be refused of a whole request of the actor's agency; nothing is logged."""
-    check(request, holdings.settings.request)
+    limits, cases = holdings.settings.request, holdings.catalog.cases
+    check(request, limits)
     _check_agency(holdings, request)
-    holdings.catalog.cases.check_request(request, partial(check_bulk, limits=holdings.settings.request))
+    mine = [one for one in cases.requests(request.agency) if not one.own]
+    try:
+        check_bulk(request, mine, limits)
+    except RequestRefused:  # those that were sent back do not count; what they are is asked for only then
+        check_bulk(request, [one for one in mine if not cases.life(one).reasons], limits)
 
 
 def _check_agency(holdings: Holdings, request: Request) -> None:

@@ -11,9 +11,9 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from lamplighter.desk.desk import Desk
 from lamplighter.desk.drafts import Looked
 from lamplighter.report.area import drawn
-from lamplighter.web.forms import beside, circle
+from lamplighter.web.forms import beside, circle, reason
 from lamplighter.web.maps import ground, shapes
-from lamplighter.web.render import page, sentence
+from lamplighter.web.render import page
 from lamplighter.web.visitor import Form, Officer, Visitor, text
 from pipeline.case.draft import Draft, Typed
 from pipeline.errors import RequestRefused
@@ -79,7 +79,7 @@ def check(request: Request, who: Officer, form: Form) -> Response:
     """Tell the page, as one draws and types, what would be refused; nothing of it is kept."""
     said, wrong = _read(form)
     looked = who.desk.check_draft(_typed(said), text(form, "draft"))
-    errors = {name: sentence(request, one) for name, one in (_beside(looked, said) | wrong).items()}
+    errors = {name: reason(request, one) for name, one in (_beside(looked, said) | wrong).items()}
     return JSONResponse({"errors": errors, **_measured(looked), "area": said["area"]})
 
 
@@ -124,6 +124,7 @@ def _form(
     checked: bool = False,
 ) -> Response:
     area = looked.area if looked else None
+    found = (_beside(looked, said) if looked else {}) | (wrong or {})
     agency = _agency(who.desk)
     bounds = {"type": "Polygon", "coordinates": agency.area} if agency and agency.area else None
     return page(
@@ -133,7 +134,7 @@ def _form(
         status=status,
         said_before=said,
         draft=draft,
-        errors=(_beside(looked, said) if looked else {}) | (wrong or {}),
+        errors={name: reason(request, one) for name, one in found.items()},
         checked=checked,
         measured=looked.area if looked else None,
         limits=who.desk.settings.request,

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from fastapi import APIRouter, Request
 from starlette.responses import JSONResponse, RedirectResponse, Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from lamplighter.desk.parcel import Kind, Parcel
 from lamplighter.report.area import drawn
-from lamplighter.report.package import pages
 from lamplighter.web.maps import ground, shapes
 from lamplighter.web.render import page
 from lamplighter.web.visitor import Form, Officer, Visitor, text
@@ -18,6 +16,9 @@ from pipeline.case.order import Basis
 from pipeline.case.usage import Use
 from pipeline.errors import Conflict, RequestRefused
 from pipeline.span import Span, iso, parse_iso
+
+if TYPE_CHECKING:
+    from lamplighter.desk.parcel import Parcel
 
 router = APIRouter(include_in_schema=False, prefix="/officer/requests")
 _DONE: Final = {
@@ -41,6 +42,9 @@ def manifest(who: Officer, name: str) -> Response:
 @router.post("/{name}/package")
 def package(who: Officer, name: str, form: Form) -> Response:
     """Send what was released as one sealed package."""
+    from lamplighter.desk.parcel import Kind  # noqa: PLC0415 - with all that makes evidence, which few pages need
+    from lamplighter.report.package import pages  # noqa: PLC0415
+
     kind = Kind.TAR if text(form, "kind") == "tar" else Kind.ZIP
     return ParcelResponse(who.desk.pack_case(name, kind, pages=pages))
 
@@ -136,7 +140,7 @@ class ParcelResponse(StreamingResponse):
     """A package that is sent piece by piece; its folder goes when it was sent, or whoever asked has gone."""
 
     def __init__(self, parcel: Parcel) -> None:
-        kind = "application/zip" if parcel.kind is Kind.ZIP else "application/x-tar"
+        kind = {"zip": "application/zip", "tar": "application/x-tar"}[parcel.kind]
         name = {"Content-Disposition": f'attachment; filename="{parcel.name}.{parcel.kind}"'}
         super().__init__(iter(parcel), media_type=kind, headers=name)
         self._parcel = parcel

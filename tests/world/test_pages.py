@@ -149,8 +149,8 @@ def _a_place_without_cameras(patch: pytest.MonkeyPatch) -> None:
 @pytest.mark.whole
 @pytest.mark.parametrize(
     "leak",
-    [_count_in_a_header, _a_place_without_cameras, LEAKS["the true time of release in the record"]],
-    ids=["a count in a header", "what is near told while drawing", "the time of release"],
+    [_count_in_a_header, _a_place_without_cameras, LEAKS["names found by a dictionary"]],
+    ids=["a count in a header", "what is near told while drawing", "names found by a dictionary"],
 )
 def test_a_leak_of_the_pages_is_found(leak: Leak, stock: Stock, tmp_path: Path) -> None:
     assert any(looked(tmp_path / str(seed), stock, seed=seed, leak=leak)[0] for seed in range(21, 25))

@@ -18,10 +18,12 @@ function modes() {
     new terraDraw.TerraDrawPolygonMode({styles: {...fill, ...corner}, keyEvents: {cancel: "Escape", finish: null}}),
     new terraDraw.TerraDrawRectangleMode({styles: fill, keyEvents: {cancel: "Escape", finish: null}}),
     new terraDraw.TerraDrawCircleMode({styles: fill, keyEvents: {cancel: "Escape", finish: null}}),
+    new terraDraw.TerraDrawPolygonMode({modeName: "round", styles: {...fill, ...corner}, keyEvents: null}),
     new terraDraw.TerraDrawSelectMode({
-      flags: Object.fromEntries(["polygon", "rectangle", "circle"].map(mode => [mode, {
-        feature: {draggable: true, coordinates: {midpoints: true, draggable: true, deletable: true}},
-      }])),
+      flags: {
+        polygon: {feature: {draggable: true, coordinates: {midpoints: true, draggable: true, deletable: true}}},
+        round: {feature: {draggable: true}}, // of many corners no single one is taken hold of
+      },
       styles: {
         selectedPolygonColor: ink, selectedPolygonFillOpacity: 0.2, selectedPolygonOutlineColor: ink, selectedPolygonOutlineWidth: 3,
         selectionPointColor: paper, selectionPointOutlineColor: ink, selectionPointWidth: 7, selectionPointOutlineWidth: 2,
@@ -73,7 +75,7 @@ function begin({map, element}) {
     draw.clear();
     const found = polygon(field.value);
     const feature = found && found.coordinates.length === 1 && {
-      type: "Feature", properties: {mode: "polygon"},
+      type: "Feature", properties: {mode: found.coordinates[0].length > MOST_LISTED + 1 ? "round" : "polygon"},
       geometry: {type: "Polygon", coordinates: found.coordinates.map(ring => ring.map(([lon, lat]) => [round(lon), round(lat)]))},
     };
     let kept = false;

@@ -29,6 +29,7 @@ HEAVY = {
     *("pydantic", "pydantic_settings", "tomlkit", "shapely", "pyproj"),
     *("minio", "urllib3", "sqlalchemy", "psycopg", "alembic", "prometheus_client", "stamina"),
     *("confusable_homoglyphs", "cryptography", "rfc3161_client", "c2pa", "jinja2", "paho", "defusedxml"),
+    *("fastapi", "uvicorn", "python_multipart", "multipart", "webauthn", "babel"),
 }
 SETTINGS = {"pydantic", "pydantic_settings"}
 DESK = SETTINGS | {"sqlalchemy", "numpy", "stamina"}

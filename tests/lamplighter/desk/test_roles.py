@@ -29,6 +29,7 @@ from fleet_fixtures import (
 from lamplighter.desk.adjustment import Scope
 from lamplighter.desk.alerts import Wanted
 from lamplighter.desk.desk import Desk, open_desk
+from lamplighter.desk.parcel import Kind
 from lamplighter.desk.roles import MAY
 from lamplighter.report.package import pages
 from lamplighter.settings import load
@@ -173,6 +174,7 @@ CALLS: dict[str, Callable[[Desk, Stage], Any]] = {
     "deliver": lambda desk, on: desk.deliver(on.sent),
     "upgrade_cases": lambda desk, _: desk.upgrade_cases(),
     # Evidence
+    "pack_case": lambda desk, on: desk.pack_case(on.case_of(desk), Kind.ZIP, pages=pages).close(),
     "export_case": lambda desk, on: desk.export_case(on.case_of(desk), str(on.where / "package"), pages=pages),
     "complete_package": lambda desk, on: told(ConfigError, lambda: desk.complete_package(on.where / "none")),
     "make_keys": lambda desk, _: desk.make_keys(),

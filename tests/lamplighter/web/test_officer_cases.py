@@ -86,7 +86,8 @@ def test_the_package_comes_as_one_file_and_verifies(
                 archive.extract(one, tmp_path / "out")
     else:
         with tarfile.open(fileobj=io.BytesIO(got.content)) as archive:
-            archive.extractall(tmp_path / "out", filter="data")
+            for entry in archive:
+                archive.extract(entry, tmp_path / "out", filter="data")
     (folder,) = (tmp_path / "out").iterdir()
     assert check(folder, Trust()).faults == ()
     subprocess.run(["sha256sum", "-c", "--quiet", "manifest-sha256.txt"], cwd=folder, check=True, timeout=60)

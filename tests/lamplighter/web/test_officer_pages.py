@@ -107,6 +107,29 @@ def test_an_area_is_drawn_with_a_pointer_and_the_server_says_what_it_is(
     well(one)
 
 
+def test_a_circle_is_drawn_and_moved_as_a_whole(town: Village, window: Callable[..., Window]) -> None:
+    one = window(town, OFFICER, viewport={"width": 1024, "height": 1400}, color_scheme="dark")
+    one.open("/officer/new")
+    box = drawn(one).bounding_box()
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    one.page.get_by_role("button", name="Circle", exact=True).click()
+    for dx, dy in ((0, 0), (50, 30)):
+        one.page.mouse.move(x + dx, y + dy, steps=4)
+        one.page.mouse.click(x + dx, y + dy)
+    one.page.locator("[data-size].off, [data-size].ok").wait_for()
+    before = json.loads(one.page.locator("#area").input_value())["coordinates"][0]
+    assert len(before) > 24
+    one.page.wait_for_timeout(500)  # until it is drawn to be taken hold of
+    one.page.mouse.move(x, y)
+    one.page.mouse.down()
+    one.page.mouse.move(x + 60, y, steps=8)
+    one.page.mouse.up()
+    after = json.loads(one.page.locator("#area").input_value())["coordinates"][0]
+    assert len(after) == len(before)
+    assert after[0][0] > before[0][0]
+    well(one)
+
+
 def test_nothing_that_is_told_while_drawing_is_logged_or_kept(town: Village, window: Callable[..., Window]) -> None:
     one = window(town, OFFICER)
     before = town.desk.log_checkpoint(LogName.KEPT)
@@ -157,6 +180,7 @@ def test_a_circle_is_asked_for_without_the_map_kept_and_sent(
         well(one)
     else:
         assert one.page.locator("[data-map] svg").count() == 1, "the server's own drawing"
+        assert not one.page.get_by_role("button", name="Rectangle").count(), "nor tools that do nothing"
         assert "125," in one.page.locator("[data-size]").text_content()
         one.page.get_by_role("button", name="Check it").click()
         if one.page.get_by_text("Nothing of this would be refused").count() == 0:
