@@ -79,16 +79,22 @@ def demo(
 
 def _leave_running(settings: Settings, config: Path | None) -> None:
     """Serve the pages of the street with a page by which one becomes any of its people, until it is ended."""
+    import json
     import threading
 
     from lamplighter.cli import tables
     from lamplighter.desk.desk import open_desk
     from lamplighter.web.server import listen, serve
     from pipeline.actor import Role
+    from simulation.roads import road_map
 
     stop = threading.Event()
-    with listen(settings.web.model_copy(update={"host": "127.0.0.1", "origin": ""})) as listening:
-        web = {"host": "127.0.0.1", "origin": "", "port": listening.getsockname()[1]}
+    town = settings.data / "town.geojson"
+    with open_desk(settings) as desk:
+        town.write_text(json.dumps(road_map(desk.cameras())))
+    local = {"host": "127.0.0.1", "origin": "", "map": str(town)}
+    with listen(settings.web.model_copy(update=local)) as listening:
+        web = local | {"port": listening.getsockname()[1]}
         flags = settings.model_dump(include={"data", "store", "ingest", "request", "case", "batch"})
         with open_desk(settings_in(config, flags | {"web": web})) as desk:
             known = {person.id for person in desk.people()}
