@@ -24,8 +24,13 @@ _HEIGHT: Final = 360  # pixels at most
 _QUALITY: Final = 75
 
 
-def still(archive: Archive, clip: Clip, pts: int, *, private: Sequence[Zone], most_pixels: int) -> bytes | None:
-    """Return the frame at or after `pts` as JPEG, None where the clip's bytes are gone or cannot be read."""
+def still(
+    archive: Archive, clip: Clip, pts: int, *, private: Sequence[Zone], most_pixels: int, height: int = _HEIGHT
+) -> bytes | None:
+    """Return the frame at or after `pts` as JPEG, None where the clip's bytes are gone or cannot be read.
+
+    height: of the picture at most, in pixels.
+    """
     with tempfile.TemporaryDirectory(prefix="lamplighter-") as scratch:
         path = Path(scratch) / f"clip{Path(clip.key).suffix}"
         try:
@@ -36,7 +41,7 @@ def still(archive: Archive, clip: Clip, pts: int, *, private: Sequence[Zone], mo
             return None
     if luma is None:
         return None
-    size = product_size(luma.shape[1], luma.shape[0], _HEIGHT)
+    size = product_size(luma.shape[1], luma.shape[0], height)
     picture = np.asarray(Image.fromarray(luma).resize(size, Image.Resampling.BILINEAR))
     # After it is made smaller: whole blocks of what is coded are black, so that nothing runs over their edges.
     veil = Veil(Cover(private=tuple(private)), size, clip.stream.time_base)

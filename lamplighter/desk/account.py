@@ -84,27 +84,39 @@ def account(holdings: Holdings, owner: str) -> Account:
     """Return an owner's account; see Desk.account."""
     check_own(holdings, owner)
     check_owner(holdings, owner)
-    catalog, now_ns = holdings.catalog, time.time_ns()
-    cameras = tuple(camera for camera in catalog.cameras() if camera.owner == owner)
+    catalog = holdings.catalog
+    return Account(
+        catalog.owner(owner) or Owner(owner),
+        of_owner(holdings, owner),
+        asked_of_owner(holdings, owner),
+        tuple(sorted(holdings.archive.looks.all(f"{owner}/"), key=lambda look: look.at_ns, reverse=True)),
+        keeping=keeping(holdings, owner)[0],
+        expires=tuple(look_ahead(holdings, owner, days=AHEAD_DAYS)),
+    )
+
+
+def of_owner(holdings: Holdings, owner: str) -> tuple[Camera, ...]:
+    """Return an owner's cameras, in order of id."""
+    return tuple(camera for camera in holdings.catalog.cameras() if camera.owner == owner)
+
+
+def asked_of_owner(holdings: Holdings, owner: str, *, only: str = "") -> tuple[Asked, ...]:
+    """Return the requests that concerned an owner, the last first; the one with the id `only`, if it did."""
+    cases, now_ns = holdings.catalog.cases, time.time_ns()
     # One that may not be sent yet is of an order that forbids to tell them.
-    letters = [one for one in catalog.cases.letters(owner=owner) if one.due_ns <= now_ns]
+    letters = [one for one in cases.letters(owner=owner) if one.due_ns <= now_ns]
     concerned = {letter.request for letter in letters}
+    one = cases.request(only) if only else None
+    requests = cases.requests() if not only else [one] if one else []
     asked = []
-    for request in catalog.cases.requests():
+    for request in requests:
         # An earlier version wrote to nobody: of its requests what was said and what left is all there is to find.
         if request.id in concerned or request.own == owner or request.of_earlier_version:
             here = [letter for letter in letters if letter.request == request.id]
             found = _asked(holdings, request, owner, letters=here)
             if here or found.decision or found.left or request.own == owner:
                 asked.append(found)
-    return Account(
-        catalog.owner(owner) or Owner(owner),
-        cameras,
-        tuple(sorted(asked, key=lambda one: one.request.made_ns, reverse=True)),
-        tuple(sorted(holdings.archive.looks.all(f"{owner}/"), key=lambda look: look.at_ns, reverse=True)),
-        keeping=keeping(holdings, owner)[0],
-        expires=tuple(look_ahead(holdings, owner, days=AHEAD_DAYS)),
-    )
+    return tuple(sorted(asked, key=lambda one: one.request.made_ns, reverse=True))
 
 
 def _asked(holdings: Holdings, request: Request, owner: str, *, letters: Sequence[Letter]) -> Asked:

@@ -7,7 +7,7 @@ import secrets
 import time
 from collections.abc import Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote, urlsplit
 
@@ -39,7 +39,7 @@ _PORTS: Final = {"mqtts": 8883, "mqtt": 1883}
 class Wanted:
     """What an owner wants to be told of at a camera, as they typed it; see `Rule`.
 
-    broker: mqtts://[USER@]HOST[:PORT] or mqtt://. url: of a webhook, whole. password, secret: None for those that are
+    broker: mqtts://[USER@]HOST[:PORT] or mqtt://. url: of a webhook, whole; keeps_url: that which is kept. password, secret: None for those that are
     kept of the same broker and webhook; without a secret one is made. zone: "" for the camera's own. cap, max_age_s:
     None for those of the settings.
     """
@@ -49,6 +49,7 @@ class Wanted:
     topic: str = "lamplighter"
     password: str | None = field(default=None, repr=False)
     url: str = field(default="", repr=False)
+    keeps_url: bool = False
     secret: str | None = field(default=None, repr=False)
     zones: tuple[Zone, ...] = ()
     quiet: tuple[str, ...] = ()
@@ -76,6 +77,9 @@ class Standing:
 def set_alert(holdings: Holdings, name: str, wanted: Wanted) -> Standing:
     """Set of what the actor is told at a camera of theirs; see Desk.set_alert."""
     camera, made = _own_camera(holdings, name), ""
+    if wanted.keeps_url and not wanted.url:
+        known = strongbox(holdings).get(name)
+        wanted = replace(wanted, url=known.url if known is not None and known.owner == camera.owner else "")
     with _told(name):
         broker = _broker(wanted)
         quiet = tuple(map(Quiet.parse, wanted.quiet))

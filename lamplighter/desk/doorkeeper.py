@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from lamplighter.desk.roles import operation
-from lamplighter.desk.switchboard import Switchboard
+from lamplighter.desk.household import Household
 
 if TYPE_CHECKING:
     from lamplighter.desk.passes import Admitted
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from pipeline.passkey import Passkey
 
 
-class Doorkeeper(Switchboard):
+class Doorkeeper(Household):
     """Who comes in, by what, and as whom; what each operation is for stands here."""
 
     @operation

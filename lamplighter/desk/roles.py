@@ -48,6 +48,9 @@ MAY: Final[Mapping[str, frozenset[Role]]] = {
     "people": frozenset({Role.OPERATOR, Role.AUDITOR}),
     "allow": frozenset({Role.OWNER}),
     "set_private": frozenset({Role.OWNER}),
+    # What an owner sees of their own, on their pages; each look at footage is logged.
+    **dict.fromkeys(("inbox", "asking", "own_cameras", "own_camera"), frozenset({Role.OWNER})),
+    **dict.fromkeys(("own_clip", "last_clip", "film", "own_still"), frozenset({Role.OWNER})),
     # Alerts. Who runs the machine sends them; whose they are is the owner's alone to say.
     "set_alert": frozenset({Role.OWNER}),
     "alert": frozenset({Role.OWNER}),
@@ -147,6 +150,9 @@ _SEEN: Final = (
 )
 _SAID: Final[Mapping[str, str]] = {
     **{name: f"see {name}" for name in _SEEN},
+    **dict.fromkeys(("inbox", "asking"), "see what an owner is asked for"),
+    **dict.fromkeys(("own_cameras", "own_camera"), "see an owner's cameras"),
+    **dict.fromkeys(("own_clip", "last_clip", "film", "own_still"), "watch an owner's footage"),
     "strangers": "see cameras nobody knows",
     "reported_posts": "see reported posts",
     "cap_notice": "see notices",

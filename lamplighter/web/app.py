@@ -21,6 +21,8 @@ from lamplighter.web import (
     officer,
     operator,
     owner,
+    owner_cameras,
+    owner_footage,
     public,
     review,
     static,
@@ -54,7 +56,21 @@ def make_app(desk: Desk, *, hosts: Iterable[str] = (), demo: bool = False) -> Gu
     )
     app.state.desk = desk
     app.state.figures = public.Figures(desk)
-    for part in (static, entrance, public, owner, neighbours, officer, review, audit, operator, tuner):
+    app.state.films = owner_footage.Films()
+    for part in (
+        static,
+        entrance,
+        public,
+        owner,
+        owner_footage,
+        owner_cameras,
+        neighbours,
+        officer,
+        review,
+        audit,
+        operator,
+        tuner,
+    ):
         app.include_router(part.router)
     app.include_router(router)
     if demo:

@@ -90,6 +90,18 @@ def compose(kind: Kind, facts: Facts, language: str) -> Words:
     return Words(subject, "\n\n".join(text for one in paragraphs if (text := _set(one, told))) + "\n")
 
 
+def compose_unlinked(kind: Kind, facts: Facts, language: str) -> Words:
+    """Return what a letter says without its links and what leads to them, for a page on which one can answer."""
+    language = language_of(language)
+    subject, paragraphs = _template(language, kind)
+    at = {text.strip(): number for number, text in enumerate(paragraphs)}
+    around = {"$link": (-1, 0, 1), "$opt_out": (-1, 0)}  # "your answer", and that the link acts once
+    left_out = {at[name] + step for name, steps in around.items() if name in at for step in steps}
+    told = _told(facts, _words(language))
+    kept = (text for number, text in enumerate(paragraphs) if number not in left_out)
+    return Words(subject, "\n\n".join(said for one in kept if (said := _set(one, told))) + "\n")
+
+
 @lru_cache(maxsize=32)
 def _template(language: str, kind: Kind) -> tuple[str, tuple[str, ...]]:
     subject, _, body = (_FOLDER / language / f"{kind}.txt").read_text(encoding="utf-8").partition("\n\n")
