@@ -39,9 +39,9 @@ _PORTS: Final = {"mqtts": 8883, "mqtt": 1883}
 class Wanted:
     """What an owner wants to be told of at a camera, as they typed it; see `Rule`.
 
-    broker: mqtts://[USER@]HOST[:PORT] or mqtt://. url: of a webhook, whole; keeps_url: that which is kept. password, secret: None for those that are
-    kept of the same broker and webhook; without a secret one is made. zone: "" for the camera's own. cap, max_age_s:
-    None for those of the settings.
+    broker: mqtts://[USER@]HOST[:PORT] or mqtt://. url: of a webhook, whole; keeps_url: that which is kept. password,
+    secret: None for those that are kept of the same broker and webhook; without a secret one is made. zone: "" for the
+    camera's own. cap, max_age_s: None for those of the settings.
     """
 
     mail: bool = False

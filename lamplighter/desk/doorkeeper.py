@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from lamplighter.desk.roles import operation
 from lamplighter.desk.household import Household
+from lamplighter.desk.roles import operation
 
 if TYPE_CHECKING:
     from lamplighter.desk.passes import Admitted

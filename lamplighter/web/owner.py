@@ -167,6 +167,7 @@ def _film(clip: Clip, row: Any) -> dict[str, Any]:  # noqa: ANN401 - a row of th
         "row": row,
         "moved": bool(row.match.events),
         "copies": copies,
+        "copy_offset_s": (row.match.recorded[0].start_ns - clip.start_ns) / NS,
         "offset_s": (begins_ns - clip.start_ns) / NS,
         "at_s": max(0.0, (first_ns - begins_ns) / NS),
         "still_ms": max(0, (first_ns - clip.start_ns) // (NS // 1000)),

@@ -125,7 +125,7 @@ def _span_of(who: Visitor, clip: str, of: str) -> Span | None:
 
 
 @router.api_route("/owner/clips/{clip}/film", methods=["GET", "HEAD"])
-def film(request: Request, who: Owner, clip: str, of: OfRequest, copy: bool = False) -> Response:  # noqa: FBT001, FBT002 - of the address
+def film(request: Request, who: Owner, clip: str, of: OfRequest, copy: bool = False) -> Response:
     """Play a clip of one's own: as it is, or a copy that every browser plays."""
     span = _span_of(who, clip, of)  # asked each time: it may be another's since
     films: Films = request.app.state.films

@@ -8,8 +8,10 @@ for (const video of document.querySelectorAll("video[data-film]")) {
     if (video.src.includes("&copy=1")) {
       video.parentElement.querySelector("[data-broken]").hidden = false;
     } else {
-      const [address, at] = video.src.split("#");
-      video.src = `${address}&copy=1#${at}`;
+      const [address, at] = video.src.split("#t=");
+      const begins = Number(video.dataset.copyOffset);
+      video.src = `${address}&copy=1#t=${Math.max(0, Number(at) - begins)}`;
+      video.dataset.offset = begins;
       video.play();
     }
   });
