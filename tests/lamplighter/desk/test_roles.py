@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from household_calls import CALLS as HOUSEHOLD
 
 from docket_calls import CALLS as DOCKET
 from door_calls import CALLS as DOOR
@@ -122,6 +123,7 @@ CALLS: dict[str, Callable[[Desk, Stage], Any]] = {
     "learn": lambda desk, _: desk.learn(),
     "habits": lambda desk, _: desk.habits("ask-1"),
     "still": lambda desk, on: desk.still(on.clip.clip, 0),
+    **HOUSEHOLD,
     # Alerts
     "set_alert": lambda desk, _: desk.set_alert("ask-1", Wanted(url="https://8.8.8.8/")),
     "alert": lambda desk, _: desk.alert("ask-1"),
