@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from dataclasses import dataclass, replace
 
@@ -109,7 +110,10 @@ def asking(holdings: Holdings, name: str, *, language: str) -> Asking:
         sender=holdings.settings.mail.name,
     )
     rows = asked_of(holdings, found.request, me) if found.asked_ns is not None or found.decision else []
-    return Asking(found, owner, compose_unlinked(Kind.ASK, facts, language or owner.language), tuple(rows))
+    words = compose_unlinked(Kind.ASK, facts, language or owner.language)
+    # A page breaks lines by itself; what is indented or quoted stays lines.
+    text = re.sub(r"(?<!\n)\n(?![\n >-]|$)", " ", words.text)
+    return Asking(found, owner, replace(words, text=text), tuple(rows))
 
 
 def own_clip(holdings: Holdings, name: str, *, of: str = "") -> OwnClip:
