@@ -12,11 +12,11 @@ from typing import Annotated, Final
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import RedirectResponse, Response, StreamingResponse
 
+from lamplighter.desk.viewing import Film
 from lamplighter.web.render import page
 from lamplighter.web.visitor import Owner, Visitor
 from pipeline.errors import NotFound, StoreUnavailable
 from pipeline.span import NS, Span
-from workers.film import Film
 
 router = APIRouter(include_in_schema=False)
 
