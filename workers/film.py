@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 import threading
 from pathlib import Path
-from typing import BinaryIO, Final, Protocol
+from typing import BinaryIO, Final
 
 from pipeline.clip import Clip
 from pipeline.errors import ClipError, NotFound
@@ -22,22 +22,6 @@ _SOUNDS: Final = frozenset({None, "aac", "mp3", "opus", "vorbis", "flac"})
 _HEIGHT: Final = 480
 _WAIT_S: Final = 120.0
 _GONE: Final = "the footage of this clip is gone"
-
-
-class Film(Protocol):
-    """What is played: its media type, how many bytes, and when in UTC (nanoseconds) it begins."""
-
-    media_type: str
-    size: int
-    begins_ns: int
-
-    def read(self, start: int, length: int) -> bytes:
-        """Return at most so many bytes from `start` on. Raises NotFound where they are gone."""
-        ...
-
-    def close(self) -> None:
-        """Give back what it takes of this machine."""
-        ...
 
 
 class Original:

@@ -97,7 +97,7 @@ def account(holdings: Holdings, owner: str) -> Account:
 
 def of_owner(holdings: Holdings, owner: str) -> tuple[Camera, ...]:
     """Return an owner's cameras, in order of id."""
-    return tuple(camera for camera in holdings.catalog.cameras() if camera.owner == owner)
+    return tuple(holdings.catalog.cameras(owner=owner))
 
 
 def asked_of_owner(holdings: Holdings, owner: str, *, only: str = "") -> tuple[Asked, ...]:

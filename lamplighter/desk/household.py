@@ -8,10 +8,9 @@ from lamplighter.desk.overview import Overview
 from lamplighter.desk.roles import operation
 
 if TYPE_CHECKING:
-    from lamplighter.desk.viewing import Asking, Inbox, OwnClip
+    from lamplighter.desk.viewing import Asking, Film, Inbox, OwnClip
     from pipeline.clip import Camera
     from pipeline.span import Span
-    from workers.film import Film
 
 
 class Household(Overview):

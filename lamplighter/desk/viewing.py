@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 from lamplighter.desk.account import Asked, asked_of_owner, of_owner
 from lamplighter.desk.cases import Row, asked_of, request
@@ -17,12 +18,28 @@ from pipeline.clip import Camera, Clip, Owner, recorded_by
 from pipeline.errors import DamagedDocument, NotFound
 from pipeline.span import Span, iso
 from storage.archive import Ingested
-from workers.film import Film, copied, original, plays
+from workers.film import copied, original, plays
 
 # The same words for what is not there and what is another's.
 _NO_CLIP = "there is no such clip of yours"
 _NO_REQUEST = "there is no such request that concerns you"
 _STILL_ROWS = 720
+
+
+class Film(Protocol):
+    """What is played: its media type, how many bytes, and when in UTC (nanoseconds) it begins."""
+
+    media_type: str
+    size: int
+    begins_ns: int
+
+    def read(self, start: int, length: int) -> bytes:
+        """Return at most so many bytes from `start` on. Raises NotFound where they are gone."""
+        ...
+
+    def close(self) -> None:
+        """Give back what it takes of this machine."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +64,10 @@ class Asking:
     def revision(self) -> int:
         """How many answers they gave so far."""
         return 0 if self.asked.decision is None else self.asked.decision.revision
+
+    def plays(self, clip: Clip) -> bool:
+        """Tell whether browsers play a clip's bytes as they are."""
+        return bool(plays(clip))
 
 
 @dataclass(frozen=True, slots=True)

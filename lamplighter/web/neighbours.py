@@ -67,7 +67,7 @@ def write(request: Request, who: Resident, form: Form) -> Response:
     try:
         post = _written(who, typed)
     except (RequestRefused, ValueError) as error:
-        return _form(request, who, typed=typed, errors=_errors(error), status=422)
+        return _form(request, who, typed=typed, errors=told_errors(error), status=422)
     except NotFound:
         return _form(request, who, typed=typed, errors={"clip": "That is no clip of yours."}, status=422)
     return RedirectResponse(f"/neighbours/posts/{post['post']}", 303)
@@ -109,7 +109,7 @@ def _clips(who: Visitor, chosen: str) -> list[Any]:
     return found
 
 
-def _errors(error: Exception) -> dict[str, str]:
+def told_errors(error: Exception) -> dict[str, str]:
     """Return what the rules refuse, beside the field it is about."""
     if isinstance(error, RequestRefused):
         return {_FIELDS.get(error.rule, "text"): error.reason}
@@ -129,7 +129,7 @@ def act(request: Request, who: Resident, post: str, form: Form) -> Response:
     try:
         if what == "answer":
             who.desk.read_post(post)  # a notice has a page of its own
-            _answered(who, form, post)
+            answered(who, form, post)
         elif what == "report":
             who.desk.report_post(text(form, "about") or post, Why(text(form, "why")))
         elif what == "appeal":
@@ -141,7 +141,7 @@ def act(request: Request, who: Resident, post: str, form: Form) -> Response:
     except ValueError:
         return _post(request, who, post, form=form, errors={"why": "Say why."}, status=422)
     except RequestRefused as error:
-        return _post(request, who, post, form=form, errors=_errors(error), status=422)
+        return _post(request, who, post, form=form, errors=told_errors(error), status=422)
     except Conflict as error:
         return _post(request, who, post, form=form, errors={"post": str(error)}, status=409)
     return _done(request, who, post, what)
@@ -156,7 +156,8 @@ def _done(request: Request, who: Visitor, post: str, what: str) -> Response:
     return RedirectResponse(f"/neighbours/posts/{post}", 303)
 
 
-def _answered(who: Visitor, form: FormData, to: str) -> None:
+def answered(who: Visitor, form: FormData, to: str) -> None:
+    """Write an answer to a post or notice as it was typed. Raises RequestRefused, NotFound."""
     typed = {name: text(form, name) for name in ("text", "audience", "clip")}
     _written(who, typed | {"topic": Topic.OTHER.value, "camera": ""}, to=to)
 
@@ -176,17 +177,3 @@ def _post(
     typed = {name: text(form, name) for name in ("text", "audience", "clip", "why", "appeal", "about")} if form else {}
     values = {"post": found, "whys": list(Why), "errors": errors or {}, "typed": typed, "said": said}
     return page(request, "neighbours-post.html", who, status=status, **values)
-
-
-@router.post("/neighbours/notices/{notice}/answer")
-def answer_notice(request: Request, who: Resident, notice: str, form: Form) -> Response:
-    """Answer a notice."""
-    from lamplighter.web.neighbours_notices import show  # noqa: PLC0415 - the two pages show one another's forms
-
-    who.desk.notice(notice)
-    try:
-        _answered(who, form, notice)
-    except RequestRefused as error:
-        typed = {name: text(form, name) for name in ("text", "audience", "clip")}
-        return show(request, who, notice, typed=typed, errors=_errors(error), status=422)
-    return RedirectResponse(f"/neighbours/notices/{notice}", 303)

@@ -12,7 +12,7 @@ from starlette.responses import RedirectResponse, Response
 
 from lamplighter.desk.notices import Said
 from lamplighter.report.area import drawn
-from lamplighter.web.neighbours import Reader, told
+from lamplighter.web.neighbours import Reader, Resident, answered, told, told_errors
 from lamplighter.web.render import page
 from lamplighter.web.visitor import Form, Officer, Visitor, text
 from pipeline.actor import Role
@@ -47,6 +47,18 @@ def issue(request: Request, who: Officer, form: Form) -> Response:
 def read(request: Request, who: Reader, notice: str) -> Response:
     """Show a notice with its answers."""
     return show(request, who, notice)
+
+
+@router.post("/neighbours/notices/{notice}/answer")
+def answer(request: Request, who: Resident, notice: str, form: Form) -> Response:
+    """Answer a notice."""
+    who.desk.notice(notice)
+    try:
+        answered(who, form, notice)
+    except RequestRefused as error:
+        typed = {name: text(form, name) for name in ("text", "audience", "clip")}
+        return show(request, who, notice, typed=typed, errors=told_errors(error), status=422)
+    return RedirectResponse(f"/neighbours/notices/{notice}", 303)
 
 
 @router.get("/neighbours/notices/{notice}/cap.xml")

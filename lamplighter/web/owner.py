@@ -139,7 +139,9 @@ def _shown(
     status: int = 200,
 ) -> Response:
     asked = asking.asked
-    films = [_film(row.match.clip, row) for row in asking.rows if row.match.clip is not None and row.match.recorded]
+    films = [
+        _film(asking, row.match.clip, row) for row in asking.rows if row.match.clip is not None and row.match.recorded
+    ]
     values = {
         "asking": asking,
         "asked": asked,
@@ -154,11 +156,9 @@ def _shown(
     return page(request, "owner-request.html", who, status=status, **values)
 
 
-def _film(clip: Clip, row: Any) -> dict[str, Any]:  # noqa: ANN401 - a row of the desk, as the template reads it
+def _film(asking: Asking, clip: Clip, row: Any) -> dict[str, Any]:  # noqa: ANN401 - a row of the desk, as the template reads it
     """Return what the page tells of a clip: its times on the player, where something moved first."""
-    from workers.film import plays  # noqa: PLC0415 - of a request's page alone
-
-    copies = not plays(clip)
+    copies = not asking.plays(clip)
     begins_ns = row.match.recorded[0].start_ns if copies else clip.start_ns
     first_ns = row.match.events[0].start_ns if row.match.events else row.match.recorded[0].start_ns
     return {

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import APIRouter, Depends, Request
 from starlette.datastructures import FormData
 from starlette.responses import RedirectResponse, Response
 
-from lamplighter.desk.alerts import Standing, Wanted
 from lamplighter.web.owner import Whole
 from lamplighter.web.owner_answer import told_zones, zones
 from lamplighter.web.render import page
@@ -16,6 +15,9 @@ from lamplighter.web.visitor import Form, Visitor, text
 from pipeline.clip import Sharing
 from pipeline.errors import ConfigError, Conflict, NotAllowed, NotFound, RequestRefused
 from pipeline.neighbourhood.alert import Quiet
+
+if TYPE_CHECKING:
+    from lamplighter.desk.alerts import Standing, Wanted
 
 router = APIRouter(include_in_schema=False)
 
@@ -123,6 +125,8 @@ def alerts(request: Request, who: Whole, camera: Own, form: Form) -> Response:
 
 def _wanted(form: FormData) -> tuple[Wanted, dict[str, str]]:
     """Return what is wanted, and what of it cannot be read, by its field."""
+    from lamplighter.desk.alerts import Wanted  # noqa: PLC0415 - with what sends them, which few pages need
+
     errors, numbers = dict[str, str](), dict[str, float | None]()
     for name in ("cap", "score", "age"):
         typed = text(form, name).strip().replace(",", ".")

@@ -12,11 +12,11 @@ from typing import Annotated, Final
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import RedirectResponse, Response, StreamingResponse
 
+from lamplighter.desk.viewing import Film
 from lamplighter.web.render import page
 from lamplighter.web.visitor import Owner, Visitor
 from pipeline.errors import NotFound, StoreUnavailable
 from pipeline.span import NS, Span
-from workers.film import Film
 
 router = APIRouter(include_in_schema=False)
 
@@ -89,7 +89,7 @@ def ranged(request: Request, film: Film) -> Response:
     if request.method == "HEAD":
         return Response(status_code=status, headers=headers, media_type=film.media_type)
     first = film.read(start, min(_PIECE, stop - start))  # before anything is said: it may be gone
-    return StreamingResponse(_pieces(film, first, start, stop), status, headers, media_type=film.media_type)
+    return StreamingResponse(pieces(film, first, start, stop), status, headers, media_type=film.media_type)
 
 
 def _range(wanted: re.Match[str], size: int) -> tuple[int, int]:
@@ -102,7 +102,8 @@ def _range(wanted: re.Match[str], size: int) -> tuple[int, int]:
     return int(first), min(size, int(last) + 1) if last else size
 
 
-def _pieces(film: Film, first: bytes, start: int, stop: int) -> Iterator[bytes]:
+def pieces(film: Film, first: bytes, start: int, stop: int) -> Iterator[bytes]:
+    """Yield the bytes from `start` to `stop`, `first` of which were read; 256 KiB at a time."""
     piece = first
     while piece:
         yield piece

@@ -147,10 +147,13 @@ class Catalog:
             handed=handed,
         )
 
-    def cameras(self, area: Area | None = None) -> list[Camera]:
-        """Return all cameras, or those in the bounds of `area` (a superset of those inside it), in order of id."""
+    def cameras(self, area: Area | None = None, *, owner: str | None = None) -> list[Camera]:
+        """Return all cameras, or those in the bounds of `area` (a superset of those inside it), in order of id.
+
+        owner: those of this one alone.
+        """
         with self._database.transaction() as run:
-            return [read_camera(row) for row in run.execute(search.cameras(area))]
+            return [read_camera(row) for row in run.execute(search.cameras(area, owner and asked_for(owner)))]
 
     def camera(self, camera: str) -> Camera | None:
         """Return the camera of that id, or None."""

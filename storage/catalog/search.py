@@ -30,9 +30,10 @@ def owners() -> sa.Select[Any]:
     return sa.select(tables.owners.c.document).order_by(tables.owners.c.id)
 
 
-def cameras(area: Area | None) -> sa.Select[Any]:
-    """Ask for all cameras, or those in the bounds of `area`, in order of id."""
+def cameras(area: Area | None, owner: str | None = None) -> sa.Select[Any]:
+    """Ask for all cameras, or those in the bounds of `area`, or of one owner, in order of id."""
     query = sa.select(*CAMERA).order_by(_cameras.c.id)
+    query = query if owner is None else query.where(_cameras.c.owner == owner)
     return query if area is None else query.where(in_bounds(area))
 
 
