@@ -62,7 +62,7 @@ from workers.settings import (
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 _PREFIX = "LAMPLIGHTER_"
-_ENVIRONMENT = "the environment"
+_ENVIRONMENT, _FLAGS = "the environment", "the command line"
 _RENAMED = {"stream": "recorder"}  # sections of earlier versions
 _LAYERS = ("day", "night", "camera")  # tables of detection settings over [detection]; they hold no knobs of their own
 # Read from the environment by other parts, and by no section: secrets, and where the tests' footage lies.
@@ -207,6 +207,7 @@ class Settings(BaseSettings):
 
     _sources: list[tuple[str, Mapping[str, Any]]] = PrivateAttr(default_factory=list)
     _warnings: list[str] = PrivateAttr(default_factory=list)
+    _file: Path | None = PrivateAttr(default=None)
 
     @field_serializer("day", "night", "camera", mode="wrap")
     def _as_given(self, value: Any, _handler: Any) -> Any:  # noqa: ANN401 - what pydantic hands over
@@ -218,6 +219,22 @@ class Settings(BaseSettings):
     def warnings(self) -> Sequence[str]:
         """What no longer means the same as where it was written, with what to write instead."""
         return tuple(self._warnings)
+
+    @property
+    def file(self) -> Path | None:
+        """The user's settings file, None where there is none."""
+        return self._file
+
+    def retuned(self) -> Settings:
+        """Return these settings with what the user's file says now of detection; all else stays as it was loaded.
+
+        Raises ConfigError as `load` does.
+        """
+        flags = next((layer for name, layer in self._sources if name == _FLAGS), {})
+        new = load(self._file, flags=flags)
+        settings = self.model_copy(update={name: getattr(new, name) for name in ("detection", *_LAYERS)})
+        settings._sources, settings._warnings = new._sources, new._warnings  # noqa: SLF001 - both are our own
+        return settings
 
     @property
     def layers(self) -> Layers:
@@ -250,7 +267,7 @@ def load(file: Path | None = None, *, flags: Mapping[str, Any] | None = None) ->
     written = [(str(path), _read(path)) for path in files] + [(_ENVIRONMENT, _environment())]
     layers: list[tuple[str, Mapping[str, Any]]] = []
     warnings: list[str] = []
-    for name, layer in [*written, ("the command line", flags or {})]:
+    for name, layer in [*written, (_FLAGS, flags or {})]:
         for key in _keys(layer):
             _check_known(name, key)
         _check_layers(name, layer)
@@ -270,6 +287,7 @@ def load(file: Path | None = None, *, flags: Mapping[str, Any] | None = None) ->
         settings = Layered()
         # Both are our own; what the default file says is the default.
         settings._sources, settings._warnings = layers[1:], warnings  # noqa: SLF001
+        settings._file = files[1] if len(files) > 1 else None  # noqa: SLF001
     except ValidationError as error:
         first = error.errors()[0]
         path = tuple(str(part) for part in first["loc"])

@@ -10,12 +10,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 # What an operation alone needs is imported in it: decoding and measuring cost a second, and most do neither.
-from lamplighter.desk.doorkeeper import Doorkeeper
 from lamplighter.desk.habits import InForce, in_force
 from lamplighter.desk.holdings import opened, operator
 from lamplighter.desk.people import actor_of
 from lamplighter.desk.roles import operation
 from lamplighter.desk.tally import Saw, Tally, nobody
+from lamplighter.desk.workshop import Workshop
 from lamplighter.settings import Settings
 from pipeline.actor import Actor
 from pipeline.clip import Camera, Clip
@@ -53,7 +53,7 @@ def open_desk(settings: Settings, actor: Actor | None = None) -> Iterator[Desk]:
                 seal(holdings, *sorted(holdings.archive.appended))
 
 
-class Desk(Doorkeeper):
+class Desk(Workshop):
     """The operations over one fleet, for one actor. Open it with `open_desk`.
 
     Each raises NotAllowed to a role that may not do it (`lamplighter.desk.roles.MAY`), before anything is done.

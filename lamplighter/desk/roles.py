@@ -33,6 +33,9 @@ MAY: Final[Mapping[str, frozenset[Role]]] = {
     "learn": _OPERATOR,
     "habits": _OPERATOR,
     "still": _OPERATOR,
+    # The tuner, and what runs now
+    **dict.fromkeys(("tryout", "last_clips", "glimpse", "watch_clip", "labels", "set_labels"), _OPERATOR),
+    **dict.fromkeys(("settings_file", "write_detection", "undo_detection", "retuned"), _OPERATOR),
     # How long footage is kept: who pays for it may say, and what goes for good is the operator's work.
     "plans": frozenset({Role.OPERATOR, Role.OWNER}),
     "set_plan": frozenset({Role.OPERATOR, Role.OWNER}),
@@ -147,6 +150,12 @@ _SEEN: Final = (
 )
 _SAID: Final[Mapping[str, str]] = {
     **{name: f"see {name}" for name in _SEEN},
+    **dict.fromkeys(("tryout", "retuned"), "try settings"),
+    "glimpse": "see what runs",
+    "last_clips": "see clips",
+    "watch_clip": "watch footage",
+    "labels": "see labels",
+    "settings_file": "see the settings file",
     "strangers": "see cameras nobody knows",
     "reported_posts": "see reported posts",
     "cap_notice": "see notices",

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
-from pipeline.detection.evidence import Evidence, weigh
+from pipeline.detection.evidence import weigh
 from pipeline.detection.gates import MomentGate, StretchGate, table
-from pipeline.detection.stretches import Stretches, joined_stretches, unbroken
+from pipeline.detection.stretches import Stretches, Timed, joined_stretches, unbroken
 from pipeline.detection.tracer import trace
 from pipeline.detection.usual import FLEET, Usual
 
@@ -109,7 +109,7 @@ def active_moments(traced: Trace, detection: Detection) -> Bools:
 
 
 def event_stretches(
-    evidence: Evidence, first: Ints, last: Ints, detection: Detection, *, whose: Ints | None = None
+    evidence: Timed, first: Ints, last: Ints, detection: Detection, *, whose: Ints | None = None
 ) -> Stretches:
     """Return the stretches that are events, rolls included, of `unbroken` active moments.
 

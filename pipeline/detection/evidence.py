@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
-from pipeline.detection.gather import STEPS, WHOLE, Gathered, gather
+from pipeline.detection.gather import WHOLE, Gathered, gather
 from pipeline.detection.usual import FLEET, Usual
 from pipeline.holes import usual_step
 
@@ -121,7 +121,7 @@ class Evidence:
 
     def strength(self, amplitude: float) -> float:
         """Return the strength that an amplitude beyond what is usual has."""
-        return (amplitude / STEPS) ** 2 / self.scale
+        return self.usual.strength(amplitude, scale=self.scale)
 
     def score(self, amplitude: float) -> float:
         """Return how rare it is that chance is so strong (see `Event`)."""
@@ -129,7 +129,7 @@ class Evidence:
 
     def level(self, per_day: float) -> int:
         """Return the least amplitude that is an event where so many false events a day are tolerable."""
-        return max(1, math.ceil(STEPS * math.sqrt(self.usual.operating.strength(per_day) * self.scale) - 1e-6))
+        return self.usual.level(per_day, scale=self.scale)
 
     def usual_share(self, column: int, row: int, k: int) -> float:
         """Return what is usual in a cell in moment `at[k]`: the share of it that alone would be as strong."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import math
 from fractions import Fraction
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
 
@@ -15,12 +15,30 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from pipeline.detection.evidence import Evidence
-
     Ints: TypeAlias = NDArray[np.int64]
     Bools: TypeAlias = NDArray[np.bool_]
 
 _TRUE = np.ones(1, np.bool_)
+
+
+class Timed(Protocol):
+    """When the moments of some evidence are; see `Evidence`."""
+
+    @property
+    def pts(self) -> Ints:
+        """When each begins, in units of `time_base` seconds: int64 (n,)."""
+
+    @property
+    def end_pts(self) -> int:
+        """When the last one ends."""
+
+    @property
+    def holes(self) -> tuple[tuple[int, int], ...]:
+        """The times without a frame, half-open, in order."""
+
+    @property
+    def time_base(self) -> Fraction:
+        """Seconds in a tick."""
 
 
 class Stretches(NamedTuple):
@@ -49,7 +67,7 @@ class Stretches(NamedTuple):
         head, tail = np.concatenate((_TRUE, apart)), np.concatenate((apart, _TRUE))
         return Stretches(start[head], end[tail], first[head], last[tail], whose[head])
 
-    def with_rolls(self, evidence: Evidence, *, pre_s: float, post_s: float) -> Stretches:
+    def with_rolls(self, evidence: Timed, *, pre_s: float, post_s: float) -> Stretches:
         """Return them with both rolls, clamped to the clip and its holes, and joined where they then meet."""
         if not (pre_s or post_s):
             return self
@@ -70,7 +88,7 @@ def unbroken(active: Bools) -> tuple[Ints, Ints]:
     return edges[::2], edges[1::2]
 
 
-def joined_stretches(evidence: Evidence, first: Ints, last: Ints, whose: Ints, *, gap_s: float) -> Stretches:
+def joined_stretches(evidence: Timed, first: Ints, last: Ints, whose: Ints, *, gap_s: float) -> Stretches:
     """Return the stretches of `unbroken` active moments, of many settings at once: those at most `gap_s` apart are one.
 
     None reaches across a hole, however short beside `gap_s`: nobody knows what was there. A sweep asks for the events
@@ -85,7 +103,7 @@ def joined_stretches(evidence: Evidence, first: Ints, last: Ints, whose: Ints, *
     return Stretches(start, end, first, last, whose).joined(gap)
 
 
-def _joined_between_holes(evidence: Evidence, first: Ints, last: Ints, whose: Ints, *, gap: int) -> Stretches:
+def _joined_between_holes(evidence: Timed, first: Ints, last: Ints, whose: Ints, *, gap: int) -> Stretches:
     """Return `joined_stretches` of evidence with holes, each of which cuts what goes on across it."""
     resumes = np.searchsorted(evidence.pts, np.array(evidence.holes, np.int64)[:, 1])  # the first moment after each
     cuts = np.searchsorted(resumes, last) - np.searchsorted(resumes, first, side="right")  # inside each stretch
@@ -112,7 +130,7 @@ def _whole(seconds: float, numerator: int, denominator: int, rounding: Callable[
     return rounding(Fraction(str(seconds)) * denominator / numerator)
 
 
-def _recorded_around(evidence: Evidence, pts: Ints) -> tuple[Ints | int, Ints | int]:
+def _recorded_around(evidence: Timed, pts: Ints) -> tuple[Ints | int, Ints | int]:
     """Return the start and end of what was recorded without a hole around moments at `pts`: int64 (n,), or one each."""
     if not evidence.holes:
         return int(evidence.pts[0]), evidence.end_pts

@@ -66,6 +66,14 @@ class Usual:
         unrest = self.unrest if gathered.unrest is None else gathered.unrest
         return _LEAST + _RESTLESS * min(UNREST[0] if unrest is None else unrest, UNREST[1])
 
+    def strength(self, amplitude: float, *, scale: float) -> float:
+        """Return the strength of an amplitude beyond what is usual; `scale` is the power that has the strength 1."""
+        return (amplitude / STEPS) ** 2 / scale
+
+    def level(self, per_day: float, *, scale: float) -> int:
+        """Return the least amplitude that is an event where so many false events a day are tolerable."""
+        return max(1, math.ceil(STEPS * math.sqrt(self.operating.strength(per_day) * scale) - 1e-6))
+
     def of(self, gathered: Gathered) -> F32:
         """Return the power that is usual, by the camera's past and the clip itself: float32 (1 or k, C + 1, R + 1)."""
         usual = gathered.own

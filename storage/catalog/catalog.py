@@ -166,6 +166,11 @@ class Catalog:
             start_ns: int | None = run.scalar(search.last_start(asked_for(camera), before_ns))
         return start_ns
 
+    def tallies(self) -> dict[str, tuple[int, int]]:
+        """Return of each camera that has clips how many there are, and when the last one starts (ns)."""
+        with self._database.transaction() as run:
+            return {row[0]: (int(row[1]), int(row[2])) for row in run.execute(search.tallies())}
+
     def recorded_ns(self, camera: str, span: Span) -> int:
         """Return how long the clips of a camera that start in `span` are, holes and all, added up."""
         with self._database.transaction() as run:

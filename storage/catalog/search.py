@@ -50,6 +50,12 @@ def last_start(camera: str, before_ns: int | None) -> sa.Select[Any]:
     return query if before_ns is None else query.where(_clips.c.start_ns < before_ns)
 
 
+def tallies() -> sa.Select[Any]:
+    """Ask of each camera that has clips how many there are, and when the last one starts."""
+    counts = sa.func.count(), sa.func.max(_clips.c.start_ns)
+    return sa.select(_clips.c.camera, *counts).group_by(_clips.c.camera)
+
+
 def recorded(camera: str, span: Span) -> sa.Select[Any]:
     """Ask how long the clips of a camera are that start in `span`, added up."""
     mine = (_clips.c.camera == camera, _clips.c.start_ns >= span.start_ns, _clips.c.start_ns < span.end_ns)

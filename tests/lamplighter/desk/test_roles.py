@@ -25,6 +25,7 @@ from fleet_fixtures import (
     staff,
     submit,
 )
+from lamplighter.desk.adjustment import Scope
 from lamplighter.desk.alerts import Wanted
 from lamplighter.desk.desk import Desk, open_desk
 from lamplighter.desk.roles import MAY
@@ -122,6 +123,18 @@ CALLS: dict[str, Callable[[Desk, Stage], Any]] = {
     "learn": lambda desk, _: desk.learn(),
     "habits": lambda desk, _: desk.habits("ask-1"),
     "still": lambda desk, on: desk.still(on.clip.clip, 0),
+    "tryout": lambda desk, on: desk.tryout("ask-1", on.clip.clip.span),
+    "last_clips": lambda desk, _: desk.last_clips(["ask-1"]),
+    "glimpse": lambda desk, _: desk.glimpse(),
+    "watch_clip": lambda desk, on: desk.watch_clip(on.clip.clip.id),
+    "labels": lambda desk, _: desk.labels("ask-1"),
+    "set_labels": lambda desk, _: desk.set_labels("ask-1", []),
+    "settings_file": lambda desk, _: desk.settings_file(),
+    "write_detection": lambda desk, _: told(
+        ConfigError, lambda: desk.write_detection("ask-1", Scope.CAMERA, {"gap_s": 3.0}, seen="")
+    ),
+    "undo_detection": lambda desk, _: told(ConfigError, lambda: desk.undo_detection(seen="")),
+    "retuned": lambda desk, _: desk.retuned(),
     # Alerts
     "set_alert": lambda desk, _: desk.set_alert("ask-1", Wanted(url="https://8.8.8.8/")),
     "alert": lambda desk, _: desk.alert("ask-1"),
