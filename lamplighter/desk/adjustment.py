@@ -21,7 +21,6 @@ from pipeline.detection.layers import CameraLayer, Layers, header
 from pipeline.errors import ConfigError, Conflict, NotFound
 from pipeline.span import Span, merge
 
-
 _STEPS: Final = 20  # that can be taken back
 _turn = threading.Lock()
 

@@ -58,11 +58,14 @@ class Doorkeeper(Switchboard):
         return enter_by_letter(self._holdings, link)
 
     @operation
-    def signed_in(self, secret: str) -> Admitted | None:
-        """Return who a session is of; None where it is over, or its person may do nothing any more."""
+    def signed_in(self, secret: str, *, touch: bool = True) -> Admitted | None:
+        """Return who a session is of; None where it is over, or its person may do nothing any more.
+
+        touch: whether they are doing something by asking; a page that tells by itself what is new is not.
+        """
         from lamplighter.desk.passes import signed_in
 
-        return signed_in(self._holdings, secret)
+        return signed_in(self._holdings, secret, touch=touch)
 
     @operation
     def sign_out(self, secret: str) -> None:

@@ -109,7 +109,7 @@ def admit(holdings: Holdings, actor: Actor, *, bound: str = "") -> Admitted:
     return Admitted(actor, secret, bound)
 
 
-def signed_in(holdings: Holdings, secret: str) -> Admitted | None:
+def signed_in(holdings: Holdings, secret: str, *, touch: bool = True) -> Admitted | None:
     """Return who a session is of, None where it is over; see Desk.signed_in."""
     passes, now_ns = holdings.catalog.passes, time.time_ns()
     found = passes.find(secret, Kind.SESSION, now_ns)
@@ -124,7 +124,7 @@ def signed_in(holdings: Holdings, secret: str) -> Admitted | None:
     except LamplighterError:  # disabled since, or no longer there
         passes.end(secret)
         return None
-    if now_ns - found.seen_ns > _TOUCHED_NS:
+    if touch and now_ns - found.seen_ns > _TOUCHED_NS:
         passes.touch(secret, seen_ns=now_ns)
     return Admitted(actor, secret, found.bound)
 

@@ -62,7 +62,8 @@ class Line:
         ends = [(t, x) for one in self.stretches for t, x in ((one.start_ns, one.left), (one.end_ns, one.right))]
         first = self.stretches[0].start_ns
         at, x = np.array([t - first for t, _ in ends], np.float64), np.array([x for _, x in ends])
-        return np.interp((times_ns - first).astype(np.float64), at, x)
+        found: NDArray[np.float64] = np.interp((times_ns - first).astype(np.float64), at, x)
+        return found
 
     def column(self, times_ns: Ints) -> Ints:
         """Return in which column instants lie: int64 (n,) to int64 (n,), 0 to `WIDTH` - 1."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Iterator
-from typing import Final
+from typing import Any, Final
 
 from fastapi import APIRouter, Request
 from PIL import Image
@@ -71,5 +71,5 @@ def still(who: Operator, clip: str, pts: int) -> Response:
 def why(request: Request, who: Operator, clip: str) -> Response:
     """Tell why a clip has these events, or none."""
     explained, settings = explain_clip(who.desk, clip), who.desk.settings
-    told = {"clip": explained.clip, "sections": explanation_sections(explained, settings)}
+    told: dict[str, Any] = {"clip": explained.clip, "sections": explanation_sections(explained, settings)}
     return page(request, "operator-why.html", who, warnings=explanation_warnings(explained), **told)

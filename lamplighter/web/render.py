@@ -74,6 +74,12 @@ def page(
     return HTMLResponse(text, status, headers)
 
 
+def part(request: Request, template: str, visitor: Visitor, **values: object) -> str:
+    """Return a part of a page, as it is sent anew to a page that stays open."""
+    known: dict[str, object] = {"visitor": visitor, "path": request.url.path, "errors": {}, "typed": {}, "said": ""}
+    return _environment(language_of(request)).get_template(template).render(known | values)
+
+
 def sentence(request: Request, text: str) -> str:
     """Return words of the code in the reader's language."""
     return words(language_of(request)).gettext(text)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
@@ -14,11 +16,12 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from lamplighter.desk.adjustment import overruled, toml
 from lamplighter.desk.desk import Desk
 from lamplighter.desk.workbench import Tryout
-from lamplighter.report.line import WIDTH, Line
+from lamplighter.report.line import HIGH, LOW, WIDTH, Line
 from lamplighter.web.render import page
-from lamplighter.web.trial import Trial, knobs, read, time_of, typed_time
+from lamplighter.web.trial import ZONES, Trial, knobs, read, time_of, typed_time, zones
 from lamplighter.web.visitor import Form, Operator, Visitor, text
 from pipeline.clip import Camera
+from pipeline.detection.gates import Detection
 from pipeline.detection.score import Score
 from pipeline.errors import ConfigError, Conflict, NotFound
 from pipeline.span import NS, Span
@@ -84,7 +87,12 @@ def save(request: Request, who: Operator, camera: str, form: Form) -> Response:
         return _page(request, who, found, get, status=409, errors={"save": str(error)})
     except ConfigError as error:
         return _page(request, who, found, get, status=422, errors={"save": str(error)})
-    query = {"start": get("start"), "end": get("end"), "scope": get("scope"), "done": "undone" if wanted_undo else "saved"}
+    query = {
+        "start": get("start"),
+        "end": get("end"),
+        "scope": get("scope"),
+        "done": "undone" if wanted_undo else "saved",
+    }
     return RedirectResponse(f"/operator/cameras/{found.id}/tune?{urlencode(query)}", 303)
 
 
@@ -153,6 +161,7 @@ def _answer(desk: Desk, looked: Looked, trial: Trial) -> dict[str, Any]:
         "seconds": round(sum(end - start for start, end in events) / NS, 1),
         "rows": [[typed_time(start - start % NS), round((end - start) / NS, 1)] for start, end in events[:_ROWS]],
         "score": _figures(score),
+        "level": _level(trial),
         "kept": overruled(desk.settings.layers, camera, trial.scope, trial.values) if trial.values else [],
         "toml": toml(camera, trial.scope, trial.values),
     }
@@ -202,8 +211,7 @@ def _shown(desk: Desk, looked: Looked, trial: Trial) -> dict[str, Any]:
     try:
         tried = _answer(desk, looked, trial) if trial.values and not trial.errors else now
     except ConfigError as error:
-        tried, trial = now, nothing
-        now = now | {"refused": str(error)}
+        tried, now = now, now | {"refused": str(error)}
     marks = [(span.start_ns, span.end_ns) for span in looked.labels if span & tryout.span]
     return {
         "looked": looked,
@@ -213,11 +221,34 @@ def _shown(desk: Desk, looked: Looked, trial: Trial) -> dict[str, Any]:
         "end": typed_time(tryout.span.end_ns),
         "curve": line.curve(tryout.scores(desk.settings.layers, line.column, WIDTH), height=HEIGHT),
         "marks": line.bars(marks, top=0, height=ROW - 6),
-        "parts": [[one.start_ns // 1_000_000, one.end_ns // 1_000_000, one.left, one.right] for one in line.stretches],
+        "lines": (lines := [[one.start_ns / 1e6, one.end_ns / 1e6, one.left, one.right] for one in line.stretches]),
+        "parts_of_line": json.dumps(lines),
+        "ticks": line.ticks(),
+        "threshold": tried["level"],
+        "private": [_points(zone) for zone in tryout.camera.private],
+        "drawn": {name: [_points(zone) for zone in _zones(trial, name)] for name in ZONES},
         "heat": _heat(tryout),
         "height": HEIGHT,
         "row": ROW,
     }
+
+
+def _level(trial: Trial) -> float:
+    """Return how high on the line the score stands from which on somebody moves."""
+    rate = trial.values.get("sensitivity", trial.typed["sensitivity"])
+    score = -math.log10(Detection.model_validate({"sensitivity": rate}).sensitivity)
+    return round(HEIGHT * (1 - min(1.0, max(0.0, (score - LOW) / (HIGH - LOW)))), 1)
+
+
+def _zones(trial: Trial, name: str) -> Sequence[Sequence[tuple[float, float]]]:
+    try:
+        return [[(x, y) for x, y in zone] for zone in zones(trial.typed[name])]
+    except ValueError:
+        return ()
+
+
+def _points(zone: Sequence[tuple[float, float]]) -> str:
+    return " ".join(f"{x:.4f},{y:.4f}" for x, y in zone)
 
 
 def _heat(tryout: Tryout) -> list[tuple[float, float, float, float, float]]:
@@ -236,7 +267,8 @@ def _heat(tryout: Tryout) -> list[tuple[float, float, float, float, float]]:
 
 def _suggested(desk: Desk, camera: Camera, looked: Looked, get: Callable[[str], str]) -> dict[str, Any]:
     """Try the grid of the settings on what is shown, by the labels or by a rate, and return the best of it."""
-    from lamplighter.desk.suggestion import ByLabels, ByRate, Plan, score_of, tune as sweep  # noqa: PLC0415
+    from lamplighter.desk.suggestion import ByLabels, ByRate, Plan, score_of  # noqa: PLC0415
+    from lamplighter.desk.suggestion import tune as sweep
     from pipeline.detection.rate import parse_rate  # noqa: PLC0415
 
     if get("suggest") == "labels":
@@ -250,7 +282,12 @@ def _suggested(desk: Desk, camera: Camera, looked: Looked, get: Callable[[str], 
     found = sweep(desk, Plan(goal, (camera.id,), looked.tryout.span, per_camera=False))
     values = found.values(found.choice.fleet)
     score = _figures(score_of(found.swept, found.choice)) if get("suggest") == "labels" else None
-    return {"values": values, "score": score, "reached": goal.reached(found.swept, found.choice), "warnings": found.warnings}
+    return {
+        "values": values,
+        "score": score,
+        "reached": goal.reached(found.swept, found.choice),
+        "warnings": found.warnings,
+    }
 
 
 def _query(get: Callable[[str], str]) -> str:
