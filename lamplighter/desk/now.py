@@ -96,7 +96,7 @@ def _looked(holdings: Holdings, before: Glimpse | None) -> Glimpse:
     _asked(health, "store", lambda: store.head("probe/none"))
     cameras = _asked(health, "catalogue", catalog.cameras) or []
     tallies: dict[str, tuple[int, int]] = _asked(health, "catalogue", catalog.tallies) or {}
-    asides: list[Aside] = _asked(health, "store", archive.aside.all) or []
+    asides: list[Aside] = _asked(health, "store", lambda: list(archive.aside.all())) or []
     lasts = {camera.id: tallies[camera.id][1] if camera.id in tallies else None for camera in cameras}
     latest = max((at for at in lasts.values() if at is not None), default=None)
     # Of footage that was recorded long ago nobody is silent now: those behind all others are.
@@ -105,7 +105,7 @@ def _looked(holdings: Holdings, before: Glimpse | None) -> Glimpse:
     live = holdings.settings.live
     flow = _flow(live.metrics_host, live.metrics_port, before, now_ns) if live.metrics_port else None
     shelf = getattr(archive, "runs", None)
-    runs = () if shelf is None else tuple(_asked(health, "store", shelf.all) or ())
+    runs = () if shelf is None else tuple(_asked(health, "store", lambda: list(shelf.all())) or ())
     return Glimpse(
         now_ns,
         tuple({one.what: one for one in sorted(health, key=lambda one: not one.ok, reverse=True)}.values()),

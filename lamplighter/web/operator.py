@@ -14,7 +14,7 @@ from starlette.responses import Response, StreamingResponse
 
 from lamplighter.desk.desk import Desk
 from lamplighter.desk.now import Glimpse
-from lamplighter.settings import defaults, knobs
+from lamplighter.settings import knobs
 from lamplighter.web.render import page, part
 from lamplighter.web.visitor import House, Operator, cookie_name
 from pipeline.clip import Camera
@@ -106,7 +106,7 @@ def _pins(found: Sequence[Camera]) -> list[Pin]:
 @router.get("/operator/settings")
 def settings(request: Request, who: Operator, changed: str = "") -> Response:
     """Show every setting with its value, and where that comes from."""
-    known, said = who.desk.settings, defaults()
+    known = who.desk.settings
     told = known.model_dump(mode="json")
     sections: dict[str, list[tuple[str, str, str, str]]] = {}
     for name, knob in knobs().items():
@@ -120,13 +120,7 @@ def settings(request: Request, who: Operator, changed: str = "") -> Response:
     layers = {"day": told["day"], "night": told["night"]} | {f'camera."{name}"': one for name, one in cameras.items()}
     tables = {name: json.dumps(layer, indent=1) for name, layer in layers.items() if layer}
     file = who.desk.settings_file()[0]
-    more: dict[str, Any] = {
-        "tables": tables,
-        "file": file,
-        "changed": changed,
-        "count": len(said),
-        "strangers": who.desk.strangers(),
-    }
+    more: dict[str, Any] = {"tables": tables, "file": file, "changed": changed, "strangers": who.desk.strangers()}
     return page(request, "operator-settings.html", who, sections=sections, **more)
 
 

@@ -15,6 +15,8 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from lamplighter.desk.adjustment import overruled, toml
 from lamplighter.desk.desk import Desk
+from lamplighter.desk.suggestion import ByLabels, ByRate, Plan, score_of
+from lamplighter.desk.suggestion import tune as sweep
 from lamplighter.desk.workbench import Tryout
 from lamplighter.report.line import HIGH, LOW, WIDTH, Line
 from lamplighter.web.render import page
@@ -22,6 +24,7 @@ from lamplighter.web.trial import ZONES, Trial, knobs, read, time_of, typed_time
 from lamplighter.web.visitor import Form, Operator, Visitor, text
 from pipeline.clip import Camera
 from pipeline.detection.gates import Detection
+from pipeline.detection.rate import parse_rate
 from pipeline.detection.score import Score
 from pipeline.errors import ConfigError, Conflict, NotFound
 from pipeline.span import NS, Span
@@ -29,6 +32,7 @@ from pipeline.span import NS, Span
 router = APIRouter(include_in_schema=False)
 HEIGHT, ROW = 150, 22
 _ROWS = 40
+_ASKED, _TYPED = ("start", "end", "scope"), ("sent", *Detection.model_fields)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,13 +91,8 @@ def save(request: Request, who: Operator, camera: str, form: Form) -> Response:
         return _page(request, who, found, get, status=409, errors={"save": str(error)})
     except ConfigError as error:
         return _page(request, who, found, get, status=422, errors={"save": str(error)})
-    query = {
-        "start": get("start"),
-        "end": get("end"),
-        "scope": get("scope"),
-        "done": "undone" if wanted_undo else "saved",
-    }
-    return RedirectResponse(f"/operator/cameras/{found.id}/tune?{urlencode(query)}", 303)
+    done = "undone" if wanted_undo else "saved"
+    return RedirectResponse(f"/operator/cameras/{found.id}/tune?{_query(get, *_ASKED)}&done={done}", 303)
 
 
 @router.post("/operator/cameras/{camera}/labels")
@@ -115,7 +114,7 @@ def label(request: Request, who: Operator, camera: str, form: Form) -> Response:
         except ConfigError as error:
             return _page(request, who, found, get, status=422, errors={"from": str(error)})
         who.desk.set_labels(found.id, [*spans, new])
-    return RedirectResponse(f"/operator/cameras/{found.id}/tune?{_query(get)}#labels", 303)
+    return RedirectResponse(f"/operator/cameras/{found.id}/tune?{_query(get, *_ASKED, *_TYPED)}#labels", 303)
 
 
 @router.get("/operator/cameras/{camera}/at")
@@ -162,6 +161,7 @@ def _answer(desk: Desk, looked: Looked, trial: Trial) -> dict[str, Any]:
         "rows": [[typed_time(start - start % NS), round((end - start) / NS, 1)] for start, end in events[:_ROWS]],
         "score": _figures(score),
         "level": _level(trial),
+        "refused": "",
         "kept": overruled(desk.settings.layers, camera, trial.scope, trial.values) if trial.values else [],
         "toml": toml(camera, trial.scope, trial.values),
     }
@@ -267,10 +267,6 @@ def _heat(tryout: Tryout) -> list[tuple[float, float, float, float, float]]:
 
 def _suggested(desk: Desk, camera: Camera, looked: Looked, get: Callable[[str], str]) -> dict[str, Any]:
     """Try the grid of the settings on what is shown, by the labels or by a rate, and return the best of it."""
-    from lamplighter.desk.suggestion import ByLabels, ByRate, Plan, score_of  # noqa: PLC0415
-    from lamplighter.desk.suggestion import tune as sweep
-    from pipeline.detection.rate import parse_rate  # noqa: PLC0415
-
     if get("suggest") == "labels":
         inside = [span for span in looked.labels if span & looked.tryout.span]
         goal: ByLabels | ByRate = ByLabels({camera.id: inside})
@@ -290,6 +286,5 @@ def _suggested(desk: Desk, camera: Camera, looked: Looked, get: Callable[[str], 
     }
 
 
-def _query(get: Callable[[str], str]) -> str:
-    names = ("start", "end", "scope")
+def _query(get: Callable[[str], str], *names: str) -> str:
     return urlencode({name: value for name in names if (value := get(name))})
