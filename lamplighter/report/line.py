@@ -83,7 +83,7 @@ class Line:
     def curve(self, scores: Sequence[float], *, height: float) -> str:
         """Return a path with a bar for each column that has a score, from `LOW` up to `HIGH`."""
         told, before = [], -2
-        for column, score in enumerate(scores):
+        for column, score in enumerate(self._held(scores)):
             if math.isnan(score):
                 continue
             y = height * (1 - min(1.0, max(0.004, (score - LOW) / (HIGH - LOW))))
@@ -92,6 +92,16 @@ class Line:
             told.append(f"V{y:.1f}h1")
             before = column
         return "".join(told) + (f"V{height:g}z" if told else "")
+
+    def _held(self, scores: Sequence[float]) -> list[float]:
+        """Return the scores with each going on to the next one of its stretch: a moment may be many columns wide."""
+        found = list(scores)
+        for one in self.stretches:
+            last = math.nan
+            for column in range(int(one.left), min(math.ceil(one.right), len(found))):
+                last = last if math.isnan(found[column]) else found[column]
+                found[column] = last
+        return found
 
     def ticks(self) -> list[tuple[float, str, str]]:
         """Return (x, time, date) of instants that have room for a label, UTC; the date where it is another one."""

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from fastapi import APIRouter, Request
-from PIL import Image
+from PIL import Image, ImageDraw
 from starlette.responses import Response, StreamingResponse
 
 from lamplighter.desk.explanation import explain_clip
@@ -62,8 +62,10 @@ def still(who: Operator, clip: str, pts: int) -> Response:
     frame = who.desk.still(found, pts, missed=reasons.append)
     if frame is None:
         raise NotFound("; ".join(reasons) or "there is no such frame")
-    file = io.BytesIO()
-    Image.fromarray(frame).save(file, "PNG")
+    picture, file = Image.fromarray(frame), io.BytesIO()
+    for zone in who.desk.camera(found.camera).private:  # what is private is private to who runs the machine too
+        ImageDraw.Draw(picture).polygon([(x * picture.width, y * picture.height) for x, y in zone], fill=0)
+    picture.save(file, "PNG")
     return Response(file.getvalue(), media_type="image/png", headers={"Cache-Control": "private, max-age=900"})
 
 
