@@ -19,6 +19,7 @@ from lamplighter.desk.suggestion import ByLabels, ByRate, Plan, score_of
 from lamplighter.desk.suggestion import tune as sweep
 from lamplighter.desk.workbench import Tryout
 from lamplighter.report.line import HIGH, LOW, WIDTH, Line
+from lamplighter.web import films
 from lamplighter.web.render import page
 from lamplighter.web.trial import ZONES, Trial, knobs, read, time_of, typed_time, zones
 from lamplighter.web.visitor import Form, Operator, Visitor, text
@@ -30,6 +31,7 @@ from pipeline.errors import ConfigError, Conflict, NotFound
 from pipeline.span import NS, Span
 
 router = APIRouter(include_in_schema=False)
+router.include_router(films.router)
 HEIGHT, ROW = 150, 22
 _ROWS = 40
 _ASKED, _TYPED = ("start", "end", "scope"), ("sent", *Detection.model_fields)
