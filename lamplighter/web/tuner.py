@@ -13,7 +13,7 @@ from urllib.parse import urlencode
 from fastapi import APIRouter, Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
-from lamplighter.desk.adjustment import overruled, toml
+from lamplighter.desk.adjustment import in_force, overruled, toml
 from lamplighter.desk.desk import Desk
 from lamplighter.desk.suggestion import ByLabels, ByRate, Plan, score_of
 from lamplighter.desk.suggestion import tune as sweep
@@ -162,7 +162,7 @@ def _answer(desk: Desk, looked: Looked, trial: Trial) -> dict[str, Any]:
         "seconds": round(sum(end - start for start, end in events) / NS, 1),
         "rows": [[typed_time(start - start % NS), round((end - start) / NS, 1)] for start, end in events[:_ROWS]],
         "score": _figures(score),
-        "level": _level(trial),
+        "level": _level(in_force(layers, camera, trial.scope).sensitivity),
         "refused": "",
         "kept": overruled(desk.settings.layers, camera, trial.scope, trial.values) if trial.values else [],
         "toml": toml(camera, trial.scope, trial.values),
@@ -235,10 +235,9 @@ def _shown(desk: Desk, looked: Looked, trial: Trial) -> dict[str, Any]:
     }
 
 
-def _level(trial: Trial) -> float:
+def _level(per_day: float) -> float:
     """Return how high on the line the score stands from which on somebody moves."""
-    rate = trial.values.get("sensitivity", trial.typed["sensitivity"])
-    score = -math.log10(Detection.model_validate({"sensitivity": rate}).sensitivity)
+    score = -math.log10(per_day)
     return round(HEIGHT * (1 - min(1.0, max(0.0, (score - LOW) / (HIGH - LOW)))), 1)
 
 

@@ -115,7 +115,7 @@ def test_clips_that_differ_in_size_are_refused(clips: list[tuple[Clip, Activity,
     clip, activity, usual = clips[0]
     other = replace(activity, width=activity.width - 1)
     with pytest.raises(ValueError, match="one size"):
-        laid_out([(clip, activity, usual), (clip, other, usual)], Detection(), read=lambda n: activity)
+        laid_out([(clip, activity, usual), (clip, other, usual)], Detection(), read=lambda _: activity)
 
 
 def test_few_views_are_remembered(series: Series) -> None:
