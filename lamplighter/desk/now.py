@@ -17,7 +17,7 @@ from lamplighter.desk.holdings import Holdings
 from lamplighter.desk.metrics import PREFIX
 from pipeline.errors import LamplighterError
 from pipeline.span import NS
-from storage.archive import Aside
+from storage.archive import Aside, short
 
 _FRESH_S: Final = 2.0  # pages that watch at the same time share one look
 _WAIT_S: Final = 1.0
@@ -59,8 +59,8 @@ class Flow:
 class Glimpse:
     """The fleet at an instant (`at_ns`).
 
-    silent: cameras with when their last clip starts, None of those without any, the longest silent first. runs: what
-    each run says of itself in the bucket.
+    silent: cameras with when their last clip starts, None of those without any, the longest silent first. aside:
+    accounts by their names.
     """
 
     at_ns: int
@@ -70,11 +70,10 @@ class Glimpse:
     last_ns: int | None
     silent: tuple[tuple[str, int | None], ...]
     silent_count: int
-    aside: tuple[Aside, ...]
+    aside: tuple[tuple[str, Aside], ...]
     aside_count: int
     flow: Flow | None
     metrics: str
-    runs: tuple[Any, ...] = ()
 
 
 def glimpse(holdings: Holdings) -> Glimpse:
@@ -104,8 +103,6 @@ def _looked(holdings: Holdings, before: Glimpse | None) -> Glimpse:
     silent = sorted((at or 0, name) for name, at in lasts.items() if at is None or at < until_ns - _SILENT_NS)
     live = holdings.settings.live
     flow = _flow(live.metrics_host, live.metrics_port, before, now_ns) if live.metrics_port else None
-    shelf = getattr(archive, "runs", None)
-    runs = () if shelf is None else tuple(_asked(health, "store", lambda: list(shelf.all())) or ())
     return Glimpse(
         now_ns,
         tuple({one.what: one for one in sorted(health, key=lambda one: not one.ok, reverse=True)}.values()),
@@ -114,11 +111,10 @@ def _looked(holdings: Holdings, before: Glimpse | None) -> Glimpse:
         latest,
         tuple((name, at or None) for at, name in silent[:_MOST]),
         len(silent),
-        tuple(asides[:_MOST]),
+        tuple((short(one.source), one) for one in asides[:_MOST]),
         len(asides),
         flow,
         f"{live.metrics_host}:{live.metrics_port}" if live.metrics_port else "",
-        runs,
     )
 
 

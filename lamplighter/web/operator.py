@@ -10,15 +10,15 @@ from typing import Any, Final, NamedTuple
 
 from fastapi import APIRouter, Request
 from starlette.concurrency import run_in_threadpool
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import RedirectResponse, Response, StreamingResponse
 
 from lamplighter.desk.desk import Desk
 from lamplighter.desk.now import Glimpse
 from lamplighter.settings import knobs
 from lamplighter.web.render import page, part
-from lamplighter.web.visitor import House, Operator, cookie_name
+from lamplighter.web.visitor import Form, House, Operator, cookie_name, text
 from pipeline.clip import Camera
-from pipeline.errors import LamplighterError
+from pipeline.errors import LamplighterError, NotFound
 
 router = APIRouter(include_in_schema=False)
 _EVERY_S: Final = 3.0
@@ -55,12 +55,12 @@ async def stream(request: Request, who: Operator, desk: House) -> Response:
     async def looks() -> AsyncIterator[str]:
         while not await request.is_disconnected():
             try:
-                text = await run_in_threadpool(look)
+                told = await run_in_threadpool(look)
             except LamplighterError:
                 return
-            if not text:
+            if not told:
                 return
-            yield f"data: {json.dumps(text)}\n\n"
+            yield f"data: {json.dumps(told)}\n\n"
             await asyncio.sleep(_EVERY_S)
 
     return StreamingResponse(looks(), media_type="text/event-stream", headers={"X-Accel-Buffering": "no"})
@@ -68,7 +68,19 @@ async def stream(request: Request, who: Operator, desk: House) -> Response:
 
 def _told(desk: Desk) -> dict[str, Any]:
     found: Glimpse = desk.glimpse()
-    return {"now": found, "operations": {name for name in ("retry_aside", "drop_aside") if hasattr(desk, name)}}
+    # What another terminal is told by `lamplighter status` and `lamplighter aside`, where the desk has that.
+    status = getattr(desk, "status", None)
+    return {"now": found, "status": None if status is None else status(), "acts": hasattr(desk, "retry_aside")}
+
+
+@router.post("/operator/aside")
+def settle(who: Operator, form: Form) -> Response:
+    """Take in again what was set aside, or drop it for good."""
+    act = getattr(who.desk, "drop_aside" if text(form, "do") == "drop" else "retry_aside", None)
+    if act is None:
+        raise NotFound("there is no such page")
+    act([text(form, "name")])
+    return RedirectResponse("/operator#aside", 303)
 
 
 @router.get("/operator/cameras")
