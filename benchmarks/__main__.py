@@ -24,6 +24,7 @@ NAMES = (
     "alerts",
     "expiry",
     "tuning",
+    "pages",
     "activity",
     "quality",
     "decisions",
