@@ -217,7 +217,7 @@ class Held:
             elif is_held(key):
                 self._note_one(key, one, entry, log=log, place=place)
         self.acknowledged += entry.action in {ACKNOWLEDGED, ENTRIES_ACKNOWLEDGED}
-        if entry.action == "still taken":
+        if entry.action in {"still taken", "footage watched"}:
             self._looks[index] = entry
         if not any(is_held(key.removeprefix(FOUND)) for key in entry.sha256):
             self._note_unheld(entry)
