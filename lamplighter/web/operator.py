@@ -70,7 +70,7 @@ def _told(desk: Desk) -> dict[str, Any]:
     found: Glimpse = desk.glimpse()
     # What another terminal is told by `lamplighter status` and `lamplighter aside`, where the desk has that.
     status = getattr(desk, "status", None)
-    return {"now": found, "status": None if status is None else status(), "acts": hasattr(desk, "retry_aside")}
+    return {"now": found, "working": None if status is None else status(), "acts": hasattr(desk, "retry_aside")}
 
 
 @router.post("/operator/aside")
