@@ -25,6 +25,7 @@ NAMES = (
     "alerts",
     "expiry",
     "tuning",
+    "pages",
     "activity",
     "quality",
     "decisions",

@@ -240,6 +240,7 @@ _PANELS: Final[Mapping[str, Sequence[tuple[Callable[[Axes, Rows], None], Callabl
         (_TIMES_FASTER, _has("times_faster")),
         (_bars("cpu_seconds", "processor time of a sweep (s)"), _has("cpu_seconds")),
     ),
+    "pages": ((_bars("p95_ms", "until the events are there (ms, 95th percentile)"), _has("p95_ms")),),
     "activity": (
         (_bars("mb_per_hour", "stored activity of a camera-hour (MB)"), _has("mb_per_hour")),
         (_TIMES_FASTER, _has("times_faster")),

@@ -13,6 +13,7 @@ from prometheus_client import (
     disable_created_metrics,
     start_http_server,
 )
+from prometheus_client.parser import text_string_to_metric_families
 
 from pipeline.errors import ConfigError
 
@@ -20,6 +21,17 @@ PREFIX: Final = "lamplighter"
 # A gauge beside every counter that says when it began: the process's own start says the same once.
 disable_created_metrics()  # type: ignore[no-untyped-call]
 _LAG_S: Final = (0.25, 0.5, 1, 2, 3, 5, 7.5, 10, 15, 30, 60, 120, 300, 900)
+
+
+def read_metrics(text: str) -> dict[str, list[tuple[str, dict[str, str], float]]]:
+    """Return the samples (name, labels, value) of each metric, by its name without the prefix, as a run serves them.
+
+    Raises ValueError for what cannot be read.
+    """
+    return {
+        family.name.removeprefix(f"{PREFIX}_"): [(one.name, dict(one.labels), one.value) for one in family.samples]
+        for family in text_string_to_metric_families(text)
+    }
 
 
 class Metrics:

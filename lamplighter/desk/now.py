@@ -6,15 +6,12 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
-
-from prometheus_client import Metric
-from prometheus_client.parser import text_string_to_metric_families
+from typing import Any, Final, TypeAlias
 
 from lamplighter.desk.holdings import Holdings
-from lamplighter.desk.metrics import PREFIX
+from lamplighter.desk.metrics import read_metrics
 from pipeline.errors import LamplighterError
 from pipeline.span import NS
 from storage.archive import Aside, short
@@ -23,6 +20,7 @@ _FRESH_S: Final = 2.0  # pages that watch at the same time share one look
 _WAIT_S: Final = 1.0
 _SILENT_NS: Final = 3600 * NS
 _MOST: Final = 50
+Samples: TypeAlias = Mapping[str, Sequence[tuple[str, Mapping[str, str], float]]]
 _turn = threading.Lock()
 _last: dict[str, tuple[float, Glimpse]] = {}
 
@@ -134,8 +132,7 @@ def _asked(health: list[Health], what: str, ask: Callable[[], Any]) -> Any:  # n
 def _flow(host: str, port: int, before: Glimpse | None, now_ns: int) -> Flow | None:
     try:
         with urllib.request.urlopen(f"http://{host}:{port}/metrics", timeout=_WAIT_S) as answer:
-            text = answer.read(2**20).decode()
-        found = {family.name: family for family in text_string_to_metric_families(text)}
+            found = read_metrics(answer.read(2**20).decode())
     except (OSError, ValueError, urllib.error.URLError):
         return None
     done, earlier = _sum(found, "clips_done"), None if before is None else before.flow
@@ -154,16 +151,14 @@ def _flow(host: str, port: int, before: Glimpse | None, now_ns: int) -> Flow | N
     )
 
 
-def _sum(found: Mapping[str, Metric], name: str) -> float:
-    family = found.get(f"{PREFIX}_{name}")
-    return 0.0 if family is None else sum(one.value for one in family.samples if not one.name.endswith("_created"))
+def _sum(found: Samples, name: str) -> float:
+    return sum(value for _, _, value in found.get(name, []))
 
 
-def _most(found: Mapping[str, Metric], share: float) -> float | None:
+def _most(found: Samples, share: float) -> float | None:
     """Return the bound of the histogram's bucket in which a share of all lags ends."""
-    family = found.get(f"{PREFIX}_lag_seconds")
-    samples = [] if family is None else [one for one in family.samples if one.name.endswith("_bucket")]
-    buckets = sorted((float(one.labels["le"]), one.value) for one in samples)
+    samples = [(labels, value) for name, labels, value in found.get("lag_seconds", []) if name.endswith("_bucket")]
+    buckets = sorted((float(labels["le"]), value) for labels, value in samples)
     if not buckets or not buckets[-1][1]:
         return None
     return next(bound for bound, count in buckets if count >= share * buckets[-1][1])

@@ -62,7 +62,7 @@ def _look(holdings: Holdings, clip: Clip, at_ns: int) -> None:
         if len(_looked) >= _MOST:
             _looked.clear()
         _looked[key] = now
-    logged = holdings.log("clip watched", clip.id, f"from {iso(at_ns)} on, at the tuner")
+    logged = holdings.log("footage watched", clip.id, f"from {iso(at_ns)} on, at the tuner")
     if camera := holdings.catalog.camera(clip.camera):
         entry = logged.entry
         looks = Look(camera.owner, camera.id, clip.id, at_ns, entry.actor, entry.at_ns, logged.index)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -12,6 +14,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
 import numpy as np
 
+from lamplighter.desk.register import camera as camera_of
 from pipeline.clip import Camera, Clip
 from pipeline.detection.labels import scorable_labels
 from pipeline.detection.night import is_night
@@ -40,6 +43,7 @@ MOST_H: Final = 7 * 24
 """Footage that settings are tried on at once (hours)."""
 _MOST_BYTES: Final = 768 * 2**20
 _MOST_ACTIVITY: Final = 256 * 2**20
+_FRESH_S: Final = 10.0  # clips that came in since are tried so much later
 
 
 class Group(NamedTuple):
@@ -73,7 +77,7 @@ class Tryout:
         """The clip that stands for what the camera sees."""
         return self.clips[-1].clip
 
-    @property
+    @functools.cached_property
     def recorded(self) -> list[Span]:
         """When there is footage, in order; clips that follow each other at once are one."""
         return merge([part for one in self.clips for part in one.clip.recorded()])
@@ -126,12 +130,21 @@ class Workbench:
     """The tryouts that were asked for last, as many as `most` bytes hold, and the last one in any case."""
 
     most: int = _MOST_BYTES
+    _asked: dict[tuple[str, str, Span], tuple[float, str]] = field(default_factory=dict)
     _kept: OrderedDict[str, Tryout] = field(default_factory=OrderedDict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _turn: threading.Lock = field(default_factory=threading.Lock)
 
-    def tryout(self, holdings: Holdings, camera: Camera, span: Span, habits: InForce) -> Tryout:
+    def tryout(self, holdings: Holdings, name: str, span: Span, habits: InForce) -> Tryout:
         """Return the clips of a camera that start in a span, to try settings on; see Desk.tryout."""
+        asked = holdings.archive.store.url, name, span
+        with self._lock:
+            at_s, key = self._asked.get(asked, (-_FRESH_S, ""))
+            # To list a day of clips costs more than to try settings on them.
+            if time.monotonic() - at_s < _FRESH_S and key in self._kept:
+                self._kept.move_to_end(key)
+                return self._kept[key]
+        camera = camera_of(holdings, name)
         catalog = holdings.catalog
         clips = [one for one in catalog.clips(camera.id, span) if span.start_ns <= one.clip.start_ns < span.end_ns]
         if not clips:
@@ -140,6 +153,8 @@ class Workbench:
             raise ConfigError(f"{hours:,.0f} hours of footage lie in {span}; choose a time with {MOST_H} at most")
         key = _key(holdings, camera, span, clips, habits)
         with self._lock:
+            self._asked = {one: told for one, told in self._asked.items() if time.monotonic() - told[0] < _FRESH_S}
+            self._asked[asked] = time.monotonic(), key
             if (known := self._kept.get(key)) is not None:
                 self._kept.move_to_end(key)
                 return known

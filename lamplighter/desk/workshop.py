@@ -27,10 +27,9 @@ class Workshop(Doorkeeper):
         tried at once, and for a zone in force that covers no cell.
         """
         from lamplighter.desk.habits import in_force
-        from lamplighter.desk.register import camera as camera_of
         from lamplighter.desk.workbench import BENCH
 
-        return BENCH.tryout(self._holdings, camera_of(self._holdings, camera), span, in_force(self._holdings))
+        return BENCH.tryout(self._holdings, camera, span, in_force(self._holdings))
 
     @operation
     def last_clips(self, cameras: Sequence[str]) -> dict[str, int | None]:

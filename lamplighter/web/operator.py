@@ -70,7 +70,7 @@ def _told(desk: Desk) -> dict[str, Any]:
     found: Glimpse = desk.glimpse()
     # What another terminal is told by `lamplighter status` and `lamplighter aside`, where the desk has that.
     status = getattr(desk, "status", None)
-    return {"now": found, "status": None if status is None else status(), "acts": hasattr(desk, "retry_aside")}
+    return {"now": found, "working": None if status is None else status(), "acts": hasattr(desk, "retry_aside")}
 
 
 @router.post("/operator/aside")
@@ -92,10 +92,17 @@ def cameras(request: Request, who: Operator, q: str = "", at: int = 0) -> Respon
     first = max(0, min(at, max(0, len(found) - 1))) // _A_PAGE * _A_PAGE
     shown = found[first : first + _A_PAGE]
     lasts = who.desk.last_clips([one.id for one in shown])
-    around: dict[str, Any] = {"q": q, "first": first, "page": _A_PAGE, "count": len(found), "every": len(every)}
-    return page(
-        request, "operator-cameras.html", who, cameras=shown, lasts=lasts, pins=_pins(found[:_MAPPED]), **around
-    )
+    pins = _pins(found[:_MAPPED])
+    tall = max([64.0, *(pin.y + _EDGE for pin in pins)])
+    around: dict[str, Any] = {
+        "tall": tall,
+        "q": q,
+        "first": first,
+        "page": _A_PAGE,
+        "count": len(found),
+        "every": len(every),
+    }
+    return page(request, "operator-cameras.html", who, cameras=shown, lasts=lasts, pins=pins, **around)
 
 
 def _pins(found: Sequence[Camera]) -> list[Pin]:
@@ -108,7 +115,7 @@ def _pins(found: Sequence[Camera]) -> list[Pin]:
     north = [one.lat for one in found]
     wide, high = max(east) - min(east), max(north) - min(north)
     unit = min((_WIDE - 2 * _EDGE) / max(wide, 1e-6), (_HIGH - 2 * _EDGE) / max(high, 1e-6))
-    left, top = (_WIDE - wide * unit) / 2, (_HIGH - high * unit) / 2
+    left, top = (_WIDE - wide * unit) / 2, _EDGE
     return [
         Pin(one, round(left + (x - min(east)) * unit, 1), round(top + (max(north) - y) * unit, 1))
         for one, x, y in zip(found, east, north, strict=True)

@@ -135,13 +135,17 @@ def _clip_at(desk: Desk, camera: Camera, t: str) -> tuple[str, float]:
 
 
 def _looked(desk: Desk, camera: Camera, get: Callable[[str], str]) -> Looked:
-    last_ns = desk.last_clips([camera.id])[camera.id]
-    if last_ns is None:
-        raise NotFound(f"camera {camera.id} has no clips yet; `lamplighter ingest` takes them in")
-    last = desk.clips(camera.id, span=Span(last_ns, last_ns + 1))[-1].clip.span
+    last = None if get("start").strip() and get("end").strip() else _last(desk, camera)
     tryout = desk.tryout(camera.id, time_of(get("start"), get("end"), last))
     labels = desk.labels(camera.id)
     return Looked(tryout, Line.of(tryout.recorded), labels or [], labels is not None)
+
+
+def _last(desk: Desk, camera: Camera) -> Span:
+    last_ns = desk.last_clips([camera.id])[camera.id]
+    if last_ns is None:
+        raise NotFound(f"camera {camera.id} has no clips yet; `lamplighter ingest` takes them in")
+    return desk.clips(camera.id, span=Span(last_ns, last_ns + 1))[-1].clip.span
 
 
 def _try_zones(desk: Desk, camera: Camera, trial: Trial, get: Callable[[str], str]) -> None:

@@ -94,6 +94,7 @@ class Series:
     shown: dict[bytes, Shown] = field(default_factory=dict)
     cells: dict[tuple[bytes, float], Ints] = field(default_factory=dict)
     regions: dict[tuple[bytes, float], Regions] = field(default_factory=dict)
+    known: dict[float, Ints] = field(default_factory=dict)
 
     @property
     def size(self) -> int:
@@ -133,7 +134,11 @@ class Series:
 
     def levels(self, per_day: float) -> Ints:
         """Return from which amplitude on a cell moves, in each clip: int64 (clips,)."""
-        return np.array([part.usual.level(per_day, scale=part.scale) for part in self.parts], np.int64)
+        if per_day not in self.known:
+            found = [part.usual.level(per_day, scale=part.scale) for part in self.parts]
+            self.known[per_day] = np.array(found, np.int64)
+            _forget(self.known, _LEVELS)
+        return self.known[per_day]
 
     def seen(self, view: View) -> Shown:
         """Return what the watched cells show: of other cells than before, every activity is read once more."""

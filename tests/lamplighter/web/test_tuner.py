@@ -203,7 +203,7 @@ def test_a_label_is_marked_on_the_line_played_and_scored(place: Village, window:
     looked_at(one)
     one.page.get_by_role("button", name="Remove", exact=True).click()
     one.page.get_by_text("Nothing is marked yet.").wait_for()
-    watched = [entry for entry in entries(place.desk._holdings.archive) if entry.action == "clip watched"]
+    watched = [entry for entry in entries(place.desk._holdings.archive) if entry.action == "footage watched"]
     assert len(watched) == 1, "many ranges are one look"
     assert place.desk._holdings.archive.looks.all()
 
