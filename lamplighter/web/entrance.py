@@ -10,6 +10,7 @@ from fastapi import APIRouter, BackgroundTasks, Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from lamplighter.desk.desk import Desk
+from lamplighter.web.forms import reason
 from lamplighter.web.render import HOMES, page
 from lamplighter.web.visitor import Anybody, Form, House, Somebody, Staff, cookie_name, keep_language, let_in, text
 from lamplighter.web.words import LANGUAGES
@@ -78,7 +79,7 @@ def letter(request: Request, desk: House, link: str) -> Response:
     try:
         invited = desk.by_link(link)
     except (NotFound, Conflict) as error:
-        return page(request, "answer.html", status=404, invited=None, told=str(error), opts_out=True, link=link)
+        return page(request, "answer.html", status=404, invited=None, told=reason(request, str(error)), opts_out=True, link=link)
     return page(request, "answer.html", invited=invited, told="", opts_out=False, link=link)
 
 

@@ -88,9 +88,13 @@ _REASONS: Final = tuple(
             r"\S+ made (?P<count>\d+) requests .* at most (?P<most>\d+) are allowed; .* within (?P<days>\d+) days .*",
             _OFTEN,
         ),
+        (
+            r"link: its request closed at (?P<when>\S+); .*",
+            "link: its request closed at %(when)s; no answer is taken any more",
+        ),
     )
 )
-"""Refusals of a draft with what varies in them, and the words by which catalogues know them."""
+"""Refusals with what varies in them, and the words by which catalogues know them."""
 
 
 def reason(request: Request, text: str) -> str:

@@ -29,7 +29,7 @@ from pipeline.text import shown, shown_lines
 
 router = APIRouter(include_in_schema=False)
 
-_GROUPS: Final = (
+GROUPS: Final = (
     ("Wait for you", {State.SUBMITTED}),
     ("Approved, and sent next", {State.APPROVED}),
     ("Owners are asked", {State.SENT}),
@@ -42,7 +42,7 @@ _OWN: Final = frozenset({"authority", "cameras", "from", "until", "file", "untol
 def queue(request: Request, who: Reviewer) -> Response:
     """Show the requests of all agencies, those that wait for a reviewer first."""
     found = who.desk.standings()
-    groups = [(name, [one for one in reversed(found) if one.state in states]) for name, states in _GROUPS]
+    groups = [(name, [one for one in reversed(found) if one.state in states]) for name, states in GROUPS]
     return page(request, "review-queue.html", who, groups=groups, any_=bool(found))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gettext
 import io
+import re
 from functools import cache
 from pathlib import Path
 from typing import Final
@@ -13,6 +14,11 @@ from babel.messages.pofile import read_po
 from starlette.requests import Request
 
 LANGUAGES: Final = {"en": "English", "es": "Español", "de": "Deutsch", "fr": "Français"}
+# RFC 9110, 12.5.4: a language, and how much it is wanted.
+_WANTED: Final = re.compile(
+    r"(?P<language>[a-z]{1,8})(?:-[a-z0-9-]+)?\s*(?:;\s*q=(?P<quality>0(?:\.\d{0,3})?|1(?:\.0{0,3})?)\s*)?",
+    re.IGNORECASE | re.ASCII,
+)
 _FOLDER: Final = Path(__file__).parent / "locale"
 
 
@@ -23,11 +29,8 @@ def language_of(request: Request) -> str:
         return chosen
     wanted: list[tuple[float, str]] = []
     for part in request.headers.get("accept-language", "").split(",")[:20]:
-        name, _, quality = part.strip().partition(";q=")
-        try:
-            wanted.append((float(quality or 1), name.partition("-")[0].lower()))
-        except ValueError:
-            continue
+        if (told := _WANTED.fullmatch(part.strip())) and (quality := float(told["quality"] or 1)) > 0:
+            wanted.append((quality, told["language"].lower()))
     known = [one for one in sorted(wanted, key=lambda one: -one[0]) if one[1] in LANGUAGES]
     return known[0][1] if known else "en"
 
