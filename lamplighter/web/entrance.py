@@ -79,7 +79,8 @@ def letter(request: Request, desk: House, link: str) -> Response:
     try:
         invited = desk.by_link(link)
     except (NotFound, Conflict) as error:
-        return page(request, "answer.html", status=404, invited=None, told=reason(request, str(error)), opts_out=True, link=link)
+        told = reason(request, str(error))
+        return page(request, "answer.html", status=404, invited=None, told=told, opts_out=True, link=link)
     return page(request, "answer.html", invited=invited, told="", opts_out=False, link=link)
 
 

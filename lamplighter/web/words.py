@@ -27,11 +27,10 @@ def language_of(request: Request) -> str:
     chosen = request.cookies.get("language", "")
     if chosen in LANGUAGES:
         return chosen
-    wanted: list[tuple[float, str]] = []
-    for part in request.headers.get("accept-language", "").split(",")[:20]:
-        if (told := _WANTED.fullmatch(part.strip())) and (quality := float(told["quality"] or 1)) > 0:
-            wanted.append((quality, told["language"].lower()))
-    known = [one for one in sorted(wanted, key=lambda one: -one[0]) if one[1] in LANGUAGES]
+    asked = request.headers.get("accept-language", "").split(",")[:20]
+    told = filter(None, (_WANTED.fullmatch(part.strip()) for part in asked))
+    wanted = [(float(one["quality"] or 1), one["language"].lower()) for one in told]
+    known = [one for one in sorted(wanted, key=lambda one: -one[0]) if one[0] and one[1] in LANGUAGES]
     return known[0][1] if known else "en"
 
 

@@ -8,10 +8,9 @@ from pathlib import Path
 
 import pytest
 from babel.messages.catalog import Message
-from babel.messages.extract import extract_python
+from babel.messages.extract import extract
 from babel.messages.pofile import read_po
 from jinja2 import Environment
-from jinja2.ext import babel_extract
 from starlette.requests import Request
 from starlette.testclient import TestClient
 
@@ -25,10 +24,18 @@ from lamplighter.web.review import GROUPS
 from lamplighter.web.welcome import DOES
 from lamplighter.web.words import LANGUAGES, language_of, words
 from pipeline.actor import Role
+from pipeline.case.consent import Standing
 from pipeline.case.life import CHECKLIST, Act, State
 from pipeline.case.marks import Kind
 from pipeline.case.order import Basis, Order
+from pipeline.case.released import Covered
+from pipeline.case.usage import Use
+from pipeline.case.view import Stage
+from pipeline.clip import Disclosure, Sharing
+from pipeline.detection.gates import Detection
 from pipeline.evidence.keys import Purpose
+from pipeline.neighbourhood.alert import Dropped, Way
+from pipeline.neighbourhood.notice import Category, Certainty, Severity, Urgency
 from pipeline.neighbourhood.posts import Topic, Verdict, Why
 from pipeline.span import NS, Span
 from web_fixtures import settings_of
@@ -36,9 +43,14 @@ from web_fixtures import settings_of
 WEB = Path(lamplighter.web.__file__).parent
 TEMPLATES = sorted((WEB / "templates").glob("*.html"))
 OTHERS = sorted(set(LANGUAGES) - {"en"})
-KEYWORDS = ("_", "gettext", "ngettext")
+KEYWORDS = {"_": None, "gettext": None, "ngettext": (1, 2)}
 # As lamplighter.web.render reads templates.
 RENDERED = {"trim_blocks": "true", "lstrip_blocks": "true", "newstyle_gettext": "true", "silent": "false"}
+# Whose values templates show by `said`.
+KINDS = (
+    *(Role, State, Act, Basis, Purpose, Kind, Stage, Standing, Sharing, Disclosure, Covered, Use),
+    *(Topic, Verdict, Why, Category, Urgency, Severity, Certainty, Way, Dropped),
+)
 NOT_PAGES = {"api.py", "guard.py"}  # what they say is for programs, and before any page
 PLACE = re.compile(r"%\((\w+)\)\w")
 
@@ -48,15 +60,9 @@ Said = str | tuple[str, str]  # one with a plural is two
 def said_by(path: Path) -> Iterator[Said]:
     """What a template or a module marks as words of a page."""
     with path.open("rb") as file:
-        found = (
-            babel_extract(file, KEYWORDS, (), RENDERED)
-            if path.suffix == ".html"
-            else extract_python(file, KEYWORDS, (), {})
-        )
-        for _, function, message, _ in found:
-            given = message if isinstance(message, tuple) else (message,)
-            if given[0]:  # none of what is no literal
-                yield (given[0], given[1]) if function == "ngettext" else given[0]
+        how, options = ("jinja2", RENDERED) if path.suffix == ".html" else ("python", {})
+        for _, message, _, _ in extract(how, file, KEYWORDS, (), options):
+            yield message if isinstance(message, str) else (message[0], message[1])
 
 
 @cache
@@ -83,7 +89,7 @@ def key(message: Message) -> Said:
 def known(language: str) -> dict[Said, list[str]]:
     """What a language says of each: one text, or one a plural form."""
     return {
-        key(message): [message.string] if isinstance(message.string, str) else list(message.string)
+        key(message): [message.string] if isinstance(message.string, str) else list(message.string or ())
         for messages in catalogues(language).values()
         for message in messages
     }
@@ -129,13 +135,14 @@ def handed() -> set[str]:
     agencies = [{"place": "US-CA"}, {"place": "250"}, {"place": ""}]
     approved = {"approved_by": "ada", "approved_ns": 2}
     return {
-        *(str(one) for kind in (Role, State, Act, Basis, Purpose, Topic, Verdict, Why, Kind) for one in kind),
+        *(str(one) for kind in KINDS for one in kind),
         *(order_state(order()), order_state(order(**approved)), order_state(order(withdrawn_by="mo", withdrawn_ns=3))),
         *(one["label"] for one in maps(agencies)),
         *(text for one in maps(agencies) for shade, text in one["shades"] if shade > 1),
         *(name for name, _ in GROUPS),
         *CHECKLIST,
         *DOES.values(),
+        *(str(one.description) for one in Detection.model_fields.values()),
         *states(),
         "No place is known",
     }
@@ -210,7 +217,7 @@ def test_every_catalogue_knows_its_language_and_its_plurals(language: str) -> No
         assert (str(found.locale), found.num_plurals, found.plural_expr) == (language, 2, plural), path
         assert not found.obsolete, path
         assert not [message.id for message in found if message.fuzzy and message.id], path
-        assert not [message.id for message in found if message.pluralizable and len(message.string) != 2], path  # noqa: PLR2004 - as its header says
+        assert not [message.id for message in found if message.pluralizable and len(message.string or "") != 2], path
 
 
 @pytest.mark.parametrize(
@@ -264,7 +271,7 @@ def anybody(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
 ENTRANCES = {
     "de": ("Anmelden", "Besitzer von Kameras", "Ihre E-Mail-Adresse", "Hier wird niemand erkannt"),
     "es": ("Entrar", "Propietarios de cámaras", "Su dirección de correo", "Aquí no se reconoce a nadie"),
-    "fr": ("Se connecter", "Propriétaires de caméras", "Votre adresse de courriel", "Personne n’est reconnu ici"),
+    "fr": ("Se connecter", "Propriétaires de caméras", "Votre adresse de courriel", "est reconnu ici, et rien"),
 }
 
 
