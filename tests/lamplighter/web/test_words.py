@@ -164,6 +164,22 @@ def test_all_that_pages_say_is_said_in_each_language(language: str) -> None:
     assert missing == []
 
 
+def bare(path: Path) -> set[str]:
+    """The words of a template that stand outside of its expressions, and those of attributes that are read out."""
+    lexed = Environment(autoescape=True).lex(path.read_text("utf-8"))
+    text = "".join(value if kind == "data" else "|" * (kind == "variable_begin") for _, kind, value in lexed)
+    text = re.sub(r"<(pre|code)\b.*?</\1>|<!doctype html>", " ", text, flags=re.DOTALL)
+    read_out = re.findall(r"""\b(?:aria-label|alt|title|placeholder|data-label)=["']([^"']*)["']""", text)
+    return {word for one in (re.sub(r"<[^>]*>", " ", text), *read_out) for word in re.findall(r"[A-Za-z][\w.-]+", one)}
+
+
+def test_no_template_says_anything_by_itself() -> None:
+    names = {"Lamplighter", "SHA-256", "figures.json", "min", "ms", "ha", "kB", "MB", "GB", "m²", "km²", "wide"}
+    in_tags = {"aria-invalid", "aria-describedby", "true"}  # of a macro that is put into a tag
+    found = {path.name: left for path in TEMPLATES if (left := bare(path) - names - in_tags)}
+    assert found == {}
+
+
 @pytest.mark.parametrize("language", OTHERS)
 def test_words_that_the_code_holds_are_said_in_each_language(language: str) -> None:
     assert {"in force", "retired", "held", "waits for a reviewer"} <= states()
