@@ -73,13 +73,6 @@ class Cases(People, Deliveries):
             upsert(run, tables.steps, [self._row("steps", one) for one in self._archive.steps.all(f"{request.id}/")])
             self._log(run, line, told)
 
-    def check_request(self, request: Request, check: Callable[[Request, Sequence[Request]], None]) -> None:
-        """Let `check` refuse a request as `put_request` would, by what is known here; nothing is written."""
-        mine = tables.requests.c.agency == request_row(request, "")["agency"]
-        with self._database.transaction() as run:
-            known = self._loaded(run, sa.select(tables.requests.c.document).where(mine), self._archive.requests)
-            check(request, self._standing(run, known))
-
     def _catch_up(self, run: sa.Connection) -> set[str]:
         known = set(run.scalars(sa.select(tables.requests.c.id)))
         fresh = [name for name in self._archive.requests.names() if name not in known]
