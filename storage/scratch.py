@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import atexit
 import contextlib
 import fcntl
 import os
@@ -27,6 +26,7 @@ _EARLIER: Final = "lamplighter-"  # what an earlier version called it, whose pro
 _EARLIER_S: Final = 24 * 3600
 _ALIVE: Final = ".alive"
 _SETTLE_S: Final = 5  # between a folder and its lock
+_KEPT: Final = 8
 # Its own session and no child of ours: what kills us, and all that Ray says we started, does not kill it.
 _GUARD: Final = 'cd /; exec 3<&0; { read -r _ <&3; rm -rf -- "$1"; } & '
 
@@ -47,7 +47,7 @@ class _Room:
         self.pid, self.where = os.getpid(), where
         self.folder = where / f"{_OURS}{secrets.token_hex(8)}"
         self._lock, self._users, self._alive = threading.Lock(), 0, -1
-        self._guarded = False
+        self._guard = -1
 
     def enter(self) -> None:
         with self._lock:
@@ -57,8 +57,8 @@ class _Room:
                     flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
                     self._alive = os.open(self.folder / _ALIVE, flags, 0o600)
                     fcntl.flock(self._alive, fcntl.LOCK_EX)
-                    if not self._guarded:
-                        self._guarded = _guard(self.folder)
+                    if self._guard < 0:
+                        self._guard = _guard(self.folder)
                 except OSError:
                     self._close()
                     raise
@@ -69,6 +69,16 @@ class _Room:
             self._users -= 1
             if not self._users:
                 self._close()
+
+    def forget(self) -> bool:
+        """Let the guard go where nobody is in the folder; tell whether it is so."""
+        with self._lock:
+            if self._users:
+                return False
+            if self._guard >= 0:
+                os.close(self._guard)
+                self._guard = -1
+            return True
 
     def _close(self) -> None:
         shutil.rmtree(self.folder, ignore_errors=True)
@@ -100,15 +110,19 @@ def _room(where: Path) -> _Room:
         found = _rooms.get(where)
         if found is None or found.pid != os.getpid():  # a fork's folder is its parent's
             found = _rooms[where] = _Room(where)
+            # Each has a process that guards it: whoever opens many stores one after the other keeps few of them.
+            for known in [one for one in _rooms if one != where][:-_KEPT]:
+                if _rooms[known].pid != os.getpid() or _rooms[known].forget():
+                    del _rooms[known]
         return found
 
 
-def _guard(folder: Path) -> bool:
-    """Have a folder removed when this process ends in whatever way; False where the system starts no shell."""
+def _guard(folder: Path) -> int:
+    """Have a folder removed when this process ends in whatever way, or closes what this returns; -1 without a shell."""
     try:
         reads, writes = os.pipe()
     except OSError:
-        return False
+        return -1
     try:
         words = ["/bin/sh", "-c", _GUARD, "sh", str(folder)]
         quiet = [(os.POSIX_SPAWN_OPEN, at, "/dev/null", os.O_WRONLY, 0) for at in (1, 2)]
@@ -117,11 +131,10 @@ def _guard(folder: Path) -> bool:
         os.waitpid(pid, 0)  # it leaves the guard behind
     except (OSError, NotImplementedError):
         os.close(writes)
-        return False
+        return -1
     finally:
         os.close(reads)
-    atexit.register(os.close, writes)
-    return True
+    return writes
 
 
 @contextmanager
