@@ -204,12 +204,13 @@ def _pool(work: Work[J, C, R], context: C, settings: BatchSettings) -> Iterator[
 
 def check_reach(ray: Any, store: StoreSettings | None) -> None:  # noqa: ANN401 - a module without types
     """Raise ConfigError where a store is a folder of this machine and workers may run on others."""
-    nodes = sorted({str(node["NodeManagerAddress"]) for node in ray.nodes() if node["Alive"]})
-    alive = sum(1 for node in ray.nodes() if node["Alive"])
-    if store is not None and store.kind == "directory" and alive > 1:
+    if store is None or store.kind != "directory":
+        return
+    alive = [str(node["NodeManagerAddress"]) for node in ray.nodes() if node["Alive"]]
+    if len(alive) > 1:
         raise ConfigError(
-            f"the store is a folder ({store.path}), and the Ray cluster has {alive} nodes ({', '.join(nodes)}): each "
-            'would write to its own disk. Set store.kind = "s3" and an endpoint that all of them reach, or run on one '
+            f"the store is a folder ({store.path}), and the Ray cluster has {len(alive)} nodes ({', '.join(alive)}): "
+            'each would write to its own disk. Set store.kind = "s3" and an endpoint that all of them reach, or run on one '
             "machine"
         )
 

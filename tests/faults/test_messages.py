@@ -49,7 +49,7 @@ def test_every_clip_is_told_with_its_name_and_its_request_one_object_a_line(
 
 def test_why_a_command_ended_is_told_so_too_and_no_secret_is_in_it(desk: Desk) -> None:
     url = f"postgresql://nobody:{SECRET}@127.0.0.1:1/none"
-    (line,) = told(desk, "show", LAMPLIGHTER_CATALOG__URL=url)
-    assert line["level"] == "error"
+    lines = told(desk, "show", LAMPLIGHTER_CATALOG__URL=url, LAMPLIGHTER_BATCH__STORE_PATIENCE_S="0")
+    assert lines[-1]["level"] == "error"
     (line,) = told(desk, "explain", SECRET)
     assert "***" in str(line["text"])

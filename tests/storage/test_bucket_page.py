@@ -72,6 +72,7 @@ def test_keys_are_made_as_the_page_says(archive: Archive) -> None:
     """Each placeholder of the page stands for one name of the key."""
     forms = {"OWNER": r"olga|owner-1", "CAMERA": "cam-1", "REQUEST": r"r[0-9a-f]{32}", "SEQ": r"\d{12}"}
     forms |= {"AGENCY": "town", "PERSON": "otto", "ORDER": "o1", "STEP": r"\d{4}", "LETTER": "ordered-o1"}
+    forms["RUN"] = r"[0-9a-f]{16}"
     forms |= {"ID": r"[0-9a-f]{32}", "QUARTER": r"\d{4}-Q[1-4]"}
     forms |= dict.fromkeys(("MARK", "CUT", "KEY", "PACKAGE"), r"[0-9a-f]{20}")
     forms["CLIP"] = r"cam-1/\d{8}T\d{6}\.\d{9}Z-[0-9a-f]{20}"
