@@ -210,8 +210,8 @@ def check_reach(ray: Any, store: StoreSettings | None) -> None:  # noqa: ANN401 
     if len(alive) > 1:
         raise ConfigError(
             f"the store is a folder ({store.path}), and the Ray cluster has {len(alive)} nodes ({', '.join(alive)}): "
-            'each would write to its own disk. Set store.kind = "s3" and an endpoint that all of them reach, or run on one '
-            "machine"
+            'each would write to its own disk. Set store.kind = "s3" and an endpoint that all of them reach, or run on '
+            "one machine"
         )
 
 
