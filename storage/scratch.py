@@ -45,7 +45,7 @@ class _Room:
 
     def __init__(self, where: Path) -> None:
         self.pid, self.where = os.getpid(), where
-        self.folder = where / f"{_OURS}{secrets.token_hex(8)}"
+        self.folder = self._named()
         self._lock, self._users, self._alive = threading.Lock(), 0, -1
         self._guard = -1
 
@@ -75,16 +75,27 @@ class _Room:
         with self._lock:
             if self._users:
                 return False
-            if self._guard >= 0:
-                os.close(self._guard)
-                self._guard = -1
+            self._release()
             return True
+
+    def _named(self) -> Path:
+        return self.where / f"{_OURS}{secrets.token_hex(8)}"
 
     def _close(self) -> None:
         shutil.rmtree(self.folder, ignore_errors=True)
         if self._alive >= 0:
             os.close(self._alive)
             self._alive = -1
+        if os.path.lexists(self.folder):  # to remove it takes a free descriptor: the guard has its own
+            self._release()
+            with suppress(OSError):
+                self.folder.rmdir()  # which takes none
+            self.folder = self._named()
+
+    def _release(self) -> None:
+        if self._guard >= 0:
+            os.close(self._guard)
+            self._guard = -1
 
 
 _rooms: dict[Path, _Room] = {}

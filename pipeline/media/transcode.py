@@ -182,7 +182,7 @@ def transcode(
     lasts = _until(until, usual, stated=feed is None)
     last = "" if profile.fps else f"setts=pts=PTS:dts=DTS:duration='{lasts}'"
     clip = _input(source, excerpt, {"noautorotate": None} if like else None)
-    with tempfile.TemporaryDirectory(prefix="parts-", dir=target.parent) as folder:
+    with _parts(target.parent) as folder:
         if feed is None:
             picture = clip[str(excerpt.track)].filter("trim", start_pts=excerpt.start_pts, end_pts=excerpt.stop_pts)
             picture = picture.filter("setpts", f"PTS-({excerpt.first_pts})")
@@ -202,6 +202,14 @@ def transcode(
         if excerpt.sound is not None:
             streams.append(_sound(clip, excerpt))
         _run(streams, target, options | _container(excerpt, codec, last), timeout_s, feed)
+
+
+def _parts(where: Path) -> tempfile.TemporaryDirectory[str]:
+    """Make a folder in another for what a cut is made of; where there is none ffmpeg would not write either."""
+    try:
+        return tempfile.TemporaryDirectory(prefix="parts-", dir=where)
+    except FileNotFoundError as error:
+        raise ClipError("transcode", error.strerror or "No such file or directory") from error
 
 
 def _woven(excerpt: Excerpt, profile: Profile, codec: str) -> bool:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import subprocess
 import sys
 import threading
 import time
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -20,6 +23,9 @@ from storage.directory import DirectoryStore
 from workers.batch import check_reach, run
 from workers.receipt import Outcome, Stopwatch
 from workers.settings import BatchSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 _HOLDS = """
 import sys
@@ -67,7 +73,8 @@ def kill(process: subprocess.Popen[str]) -> None:
 
 
 def footage(folder: Path) -> list[Path]:
-    return [path for path in folder.rglob("*.mp4") if path.is_file()]
+    """Return the footage in a folder, also while a guard removes folders in it."""
+    return [Path(root) / name for root, _, names in os.walk(folder) for name in names if name.endswith(".mp4")]
 
 
 @pytest.mark.whole
@@ -77,6 +84,38 @@ def test_footage_in_work_goes_with_a_process_that_is_killed_without_anybody_star
     while footage(place.parent) and time.monotonic() < until:
         time.sleep(0.01)
     assert footage(place.parent) == []
+
+
+@contextmanager
+def no_file_more() -> Iterator[None]:
+    """Let this process open nothing more."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    free = os.open("/dev/null", os.O_RDONLY)  # the lowest there is
+    os.close(free)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (free, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+@pytest.mark.whole
+def test_a_folder_that_could_not_be_opened_or_removed_is_not_in_the_way_of_the_next_one(place: Path) -> None:
+    for _ in range(2):
+        with no_file_more(), pytest.raises(OSError, match="Too many open files"), scratch.own_folder(place):
+            pass
+        assert list(place.iterdir()) == []
+    room = scratch.own_folder(place)
+    folder = room.__enter__()
+    (folder / "source.mp4").write_bytes(b"footage")
+    with no_file_more():
+        room.__exit__(None, None, None)
+    with scratch.own_folder(place) as another:
+        assert another != folder
+        until = time.monotonic() + 60
+        while folder.exists() and time.monotonic() < until:
+            time.sleep(0.01)
+        assert list(place.iterdir()) == [another]
 
 
 @pytest.mark.whole

@@ -296,7 +296,7 @@ def test_a_run_on_ray_goes_by_https_with_temporary_credentials_from_the_environm
         return done.stdout
 
     printed: list[str] = []
-    run("cameras", "import", "cameras.csv")
+    run("--create", "cameras", "import", "cameras.csv")
     run("ingest", "in", "--workers", "1")
     assert json.loads(run("show"))["clips"] == 1
     run("doctor")
