@@ -105,11 +105,11 @@ class Books(AbstractContextManager["Books[T]"], Generic[T]):
 
     action: what the log calls it, `note` what it says besides. accounts: whether every clip that was set aside gets an
     account in the store, or only one that met a bug; it is removed once they come in. kept: whether the bytes of what
-    was set aside stay where they are. replaced: clips that were taken short and went, as they go. cleared: given the
-    sources of each batch that is written, so that what was needed only until then can go; log_first: once it is logged
-    too. most: receipts after which a batch is written; every_s: seconds after which one is. While the block lasts a
-    thread writes what is due, and a mark in the bucket says that the catalogue may be behind, of `cameras` or of any;
-    it goes once all is written. Any thread may call.
+    was set aside stay where they are. replaced: clips that were taken short and went, as they go. first: given the
+    sources of each batch before anything of it is written. cleared: given those of each that is written, so that what
+    was needed only until then can go; log_first: once it is logged too. most: receipts after which a batch is written;
+    every_s: seconds after which one is. While the block lasts a thread writes what is due, and a mark in the bucket
+    says that the catalogue may be behind, of `cameras` or of any; it goes once all is written. Any thread may call.
     """
 
     def __init__(
@@ -120,6 +120,7 @@ class Books(AbstractContextManager["Books[T]"], Generic[T]):
         note: str = "",
         accounts: bool = True,
         kept: Callable[[Receipt[Job, Ingested | None], T | None], bool] = lambda *_: False,
+        first: Callable[[Sequence[T]], None] = lambda _: None,
         cleared: Callable[[Sequence[T]], None] = lambda _: None,
         book: Accounts | None = None,
         replaced: list[Removal] | None = None,
@@ -128,7 +129,7 @@ class Books(AbstractContextManager["Books[T]"], Generic[T]):
         every_s: float = _BEHIND_S,
         cameras: Iterable[str] | None = None,
     ) -> None:
-        self._holdings, self._action, self._cleared = holdings, action, cleared
+        self._holdings, self._action, self._first, self._cleared = holdings, action, first, cleared
         self._note, self._most, self._every_s = note, most, every_s
         self._accounts, self._asides, self._kept = book or Accounts(holdings), accounts, kept
         self._pending: list[tuple[Receipt[Job, Ingested | None], T | None]] = []
@@ -199,6 +200,9 @@ class Books(AbstractContextManager["Books[T]"], Generic[T]):
 
     def _write(self) -> None:
         batch = list(self._pending)
+        sources = [source for _, source in batch if source is not None]
+        if sources:
+            self._first(sources)
         for receipt, source in batch:
             if receipt.outcome is not Outcome.ASIDE or self._asides or receipt.trace:
                 self._accounts.put(receipt, kept=self._kept(receipt, source))
@@ -216,7 +220,7 @@ class Books(AbstractContextManager["Books[T]"], Generic[T]):
         if self._log_first:
             self._sign(batch, results)
             del self._pending[: len(batch)]
-        self._written += [source for _, source in batch if source is not None]
+        self._written += sources
         self._cleared(self._written)
         self._written.clear()
         if not self._log_first:

@@ -5,16 +5,17 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from lamplighter.desk.holdings import Holdings
 from pipeline.errors import StoreUnavailable
+from pipeline.span import NS
 from storage.archive import Aside, short
 from storage.catalog.audit import Line
-from workers.inbox import Upload
+from workers.inbox import Inbox, Upload
 from workers.live import Accepted, Dropped, Intake
 
 if TYPE_CHECKING:
@@ -23,8 +24,10 @@ if TYPE_CHECKING:
 DROPPED: Final = "dropped"
 """The station of what was given up before it was accepted."""
 _DROPPED: Final = "clips dropped"
+_ACCEPTED: Final = "clips accepted"
 _LINE: Final = 200  # clips that one line names
 _EVERY_S: Final = 0.4  # between two lines
+_SLACK_NS: Final = 600 * NS  # so far the store's clock may be ahead of that of who wrote the log
 _KEEP_S: Final = 0.1  # between two looks whether a book is due
 
 
@@ -39,11 +42,16 @@ class GateBook:
     """Writes down what was accepted and what was dropped, a moment after it was; told from any thread.
 
     An upload that was dropped gets an account, and its file is let go only then: who is killed before offers it again.
+    What was accepted leaves the inbox only once a line names it: what that of a killed run holds and no line names is
+    caught up with.
     """
 
     def __init__(self, holdings: Holdings, accounts: Accounts) -> None:
         self._holdings, self._accounts = holdings, accounts
         self._pending, self._lock = _Pending(), threading.Lock()
+        self._writing = threading.Lock()  # who finds nothing to write waits for the one who took it to write it
+        self._named = set[str]()  # marks that are written, or will be with the next line, until they are done
+        self._early = set[str]()  # those that were done before anybody said that they were accepted
         self._next = 0.0
         self._logged = set[int]()  # of those that are being written
 
@@ -51,7 +59,12 @@ class GateBook:
         """Take up what happened on a clip's way in."""
         with self._lock:
             if isinstance(event, Accepted):
-                self._pending.accepted.append(event.upload.job.mark)
+                mark = event.upload.job.mark
+                if mark in self._early:
+                    self._early.discard(mark)
+                else:
+                    self._pending.accepted.append(mark)
+                    self._named.add(mark)
             elif isinstance(event, Dropped):
                 self._pending.dropped.append(event)
 
@@ -69,6 +82,20 @@ class GateBook:
             return known is not None and (known.station, known.mark) == (DROPPED, upload.job.mark)
         return False
 
+    def name(self, marks: Iterable[str]) -> None:
+        """Return once the log names these clips, of which something is to be written. Raises StoreUnavailable."""
+        with self._lock:
+            early = [mark for mark in marks if mark not in self._named]
+            self._pending.accepted += early
+            self._named.update(early)
+            self._early.update(early)
+        self.close()
+
+    def done(self, marks: Iterable[str]) -> None:
+        """Forget clips that left the inbox."""
+        with self._lock:
+            self._named.difference_update(marks)
+
     def flush(self) -> None:
         """Write down what is due."""
         if time.monotonic() >= self._next:
@@ -77,6 +104,10 @@ class GateBook:
 
     def close(self) -> None:
         """Write down what was not yet. Raises StoreUnavailable; what was not written is written later."""
+        with self._writing:
+            self._close()
+
+    def _close(self) -> None:
         with self._lock:
             pending, self._pending = self._pending, _Pending()
         if not (pending.accepted or pending.dropped):
@@ -103,17 +134,31 @@ class GateBook:
             released()
 
     def catch_up(self) -> None:
-        """Log what a run that was killed gave up and had no time to log: the last accounts it wrote."""
+        """Log what a run that was killed gave up or accepted and had no time to log.
+
+        Of what it gave up those are the last accounts it wrote; what it accepted is in the inbox.
+        """
         dropped = [one for one in self._holdings.archive.aside.all() if one.station == DROPPED]
         last_ns = max((one.at_ns for one in dropped), default=0)
         if last_ns and not self._holdings.catalog.logs.tells(_DROPPED, last_ns):
             self._log_dropped([one for one in dropped if one.at_ns == last_ns], last_ns)
+        # What is kept of an account was named before the account was written.
+        store, logs = self._holdings.archive.store, self._holdings.catalog.logs
+        written = {key: at_ns for key, _, at_ns in store.listing("inbox/")}
+        inbox = Inbox(store, self._holdings.store).held() if written else ()
+        held = {one.job.mark: one.key for one in inbox if not self._accounts.has(one.job.name)}
+        if held:
+            lines = logs.since(min(written.get(key, 0) for key in held.values()) - _SLACK_NS)
+            told = {mark for one in lines if one.action == _ACCEPTED for mark in _marks(one.detail)}
+            if left := [mark for mark in held if mark not in told]:
+                logs.append(*self._accepted(left))
+        self._named.update(held)
 
     def _accepted(self, marks: Sequence[str]) -> Iterator[Line]:
         """Yield the lines that name each clip by its mark, which is that of its file in the bucket."""
         for at in range(0, len(marks), _LINE):
             part = marks[at : at + _LINE]
-            yield self._holdings.line("clips accepted", f"{len(part)} clips", f"marks {' '.join(part)}")
+            yield self._holdings.line(_ACCEPTED, f"{len(part)} clips", f"marks {' '.join(part)}")
 
     def _log_dropped(self, accounts: Sequence[Aside], at_ns: int) -> None:
         """Log what was given up; its instant is that of the accounts, by which it is found who is killed in between."""
@@ -122,6 +167,10 @@ class GateBook:
         marks = " ".join(one.mark for one in accounts)
         line = self._holdings.line(_DROPPED, f"{len(accounts)} clips", f"{told}; marks {marks}", at_ns=at_ns)
         self._holdings.catalog.logs.append(line)
+
+
+def _marks(detail: str) -> list[str]:
+    return detail.partition("marks ")[2].split()
 
 
 def _account(dropped: Dropped, at_ns: int) -> Aside:

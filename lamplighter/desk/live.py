@@ -55,7 +55,6 @@ def run_watch(
     books: list[Books[Held]] = []
     accounts = Accounts(holdings)
     gate = GateBook(holdings, accounts)
-    gate.catch_up()
 
     def saw(event: Intake) -> None:
         board.saw(event)
@@ -75,7 +74,7 @@ def run_watch(
         _seen(holdings, board, live, [*where, *urls]) as run,
     ):  # fmt: skip
         settle.append(live)
-        books.append(_books(holdings, live, accounts, board))
+        books.append(_books(holdings, live, accounts, board, gate))
         for place in places:
             live.watch(place)
         spool = settings.data / "spool"
@@ -104,13 +103,17 @@ def _ahead(holdings: Holdings, camera: str) -> Clock:
     return Clock("stream") if known is None else Clock("stream", "", known.clock_offset_s, known.clock_known)
 
 
-def _books(holdings: Holdings, live: Live, accounts: Accounts, board: Board) -> Books[Held]:
+def _books(holdings: Holdings, live: Live, accounts: Accounts, board: Board, gate: GateBook) -> Books[Held]:
     """Return books that clear the inbox of what is written, and then tell its shard."""
+
+    def named(batch: Sequence[Held]) -> None:
+        gate.name(held.job.mark for held in batch)
 
     def cleared(batch: Sequence[Held]) -> None:
         for held in batch:
             if held.job.mark not in board.spared:
                 holdings.archive.store.delete(held.key)
+        gate.done(held.job.mark for held in batch)
         live.shards.forget(held.job.mark for held in batch)
 
     # What is done counts as waiting until it is written: a small queue must not stand still for that.
@@ -119,6 +122,7 @@ def _books(holdings: Holdings, live: Live, accounts: Accounts, board: Board) -> 
         *(holdings, "clips ingested"),
         note="live",
         kept=board.kept,
+        first=named,
         cleared=cleared,
         most=most,
         every_s=_FLUSH_S,
@@ -129,11 +133,12 @@ def _books(holdings: Holdings, live: Live, accounts: Accounts, board: Board) -> 
 
 @contextmanager
 def _settled(holdings: Holdings, board: Board, gate: GateBook) -> Iterator[list[Live]]:
-    """Once all threads have ended, check that what came is what came of it, and say so in the log.
+    """Catch up with what the log lacks; once all threads have ended check what came of what came, and log it.
 
     A run that ended for an error says that alone.
     """
     lives: list[Live] = []
+    gate.catch_up()
     yield lives
     gate.close()
     if lives:

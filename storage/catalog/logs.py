@@ -101,6 +101,11 @@ class Logs:
                     return None
             return audit.append(run, self._archive, line)[0]
 
+    def since(self, at_ns: int, *, log: LogName = LogName.KEPT) -> list[Entry]:
+        """Return the entries of a log since an instant (ns since 1970), the last first."""
+        with self._database.turn() as run:
+            return list(audit.since(run, self._archive, at_ns, log=log))
+
     def tells(self, action: str, at_ns: int, *, log: LogName = LogName.KEPT) -> bool:
         """Tell whether a log holds an entry of that action and instant (ns since 1970)."""
         with self._database.turn() as run:

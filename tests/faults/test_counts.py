@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -18,14 +19,19 @@ import pytest
 from fleet_fixtures import CAMERAS, Films, change, move_in, put_film
 from lamplighter.desk.board import Board
 from lamplighter.desk.desk import Desk, open_desk
+from lamplighter.desk.gatebook import GateBook
+from lamplighter.desk.naming import naming_of
 from lamplighter.settings import load
 from logged import entries, whole
 from pipeline.errors import ClipError
+from pipeline.roster import Roster
 from storage.archive import Ingested, short
+from storage.directory import DirectoryStore
+from workers.inbox import Inbox, Upload
 from workers.ingest import Context, ingest
 from workers.receipt import Outcome, Stopwatch
 from workers.settings import LiveSettings
-from workers.sources import IngestJob
+from workers.sources import IngestJob, ingest_jobs
 
 PLACES = ("ask-1", "ask-2", "always-1", "far-1")
 
@@ -221,6 +227,47 @@ def test_what_is_acknowledged_is_in_the_log_however_often_the_run_is_killed(
         assert set(archive.sources.names()) <= set(marks_logged(desk, "clips accepted"))
         assert len(desk.clips()) == clips
         whole(desk)
+
+
+def test_what_was_accepted_is_in_the_log_before_it_leaves_the_inbox_though_no_line_is_due(
+    desk: Desk, films: Films, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(tmp_path / "in", films.still, 4)
+    change(desk, live=LiveSettings(poll_s=0.1))
+    monkeypatch.setattr(GateBook, "flush", lambda _: None)
+    delete, left = DirectoryStore.delete, dict[str, bool]()
+
+    def seen(store: DirectoryStore, key: str) -> None:
+        if key.startswith("inbox/"):
+            left[key] = key.split("/")[2] in marks_logged(desk, "clips accepted")
+        delete(store, key)
+
+    monkeypatch.setattr(DirectoryStore, "delete", seen)
+    assert account(desk.watch([str(tmp_path / "in")], for_s=1))["done"] == 4
+    assert list(left.values()) == [True] * 4
+    logged = marks_logged(desk, "clips accepted")
+    assert len(logged) == len(set(logged)) == 4
+
+
+def test_what_a_killed_run_accepted_and_had_no_time_to_log_the_next_one_logs_once(
+    desk: Desk, films: Films, tmp_path: Path
+) -> None:
+    fill(tmp_path / "in", films.still, 4)
+    change(desk, live=LiveSettings(poll_s=0.1))
+    where = str(tmp_path / "in")
+    jobs, _ = ingest_jobs(
+        [where], naming_of(desk.settings.ingest, Roster(CAMERAS), None), open_bucket=desk._holdings.context.open_bucket
+    )
+    inbox = Inbox(desk._holdings.archive.store, desk._holdings.store)
+    for job in jobs[:2]:
+        inbox.keep(
+            Upload(job, Path(str(job.location)).stat().st_size, time.time_ns()), desk._holdings.context.open_bucket
+        )
+    first = jobs[0].mark
+    desk._holdings.log("clips accepted", "1 clips", f"marks {first}")  # of this one it had
+    assert account(desk.watch([where], for_s=1))["adds_up"] is True
+    assert len(desk.clips()) == 4
+    assert Counter(marks_logged(desk, "clips accepted")) == Counter(job.mark for job in jobs)
 
 
 # Set aside, and again

@@ -469,7 +469,7 @@ put, left = DirectoryStore.put, int(sys.argv.pop(1))
 
 def mortal(store, key, data, **how):
     global left
-    left -= not key.startswith("runs/")
+    left -= not key.startswith(("runs/", "behind/"))
     if left < 0:
         os.kill(os.getpid(), signal.SIGKILL)
     return put(store, key, data, **how)
