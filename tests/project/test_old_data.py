@@ -146,8 +146,10 @@ def test_one_command_brings_its_cases_over_and_says_what_it_changed(old: OldData
     formerly = {key for delivery in archive.deliveries.all() for key in delivery.formerly}
     assert set(before) <= formerly
     assert say("case", "upgrade") == []
-    # What was released stays, also of the camera whose owner is asked again now.
-    assert say("deliver", old.request, "--workers", "0")["outcomes"] == {"already done": 2}
+    # What was released stays, also of the camera whose owner is asked again now; what is printed follows from it alone.
+    again = say("deliver", old.request, "--workers", "0")
+    assert again["outcomes"] == {"already done": 2}
+    assert {one["key"] for one in again["delivered"]} == {one["now"] for one in changed}
     assert [key for key in archive.store.keys("cases/") if key.endswith(".mp4")] == sorted(
         one["now"] for one in changed
     )
