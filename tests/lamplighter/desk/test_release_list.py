@@ -212,7 +212,7 @@ def changed(before: bytes) -> dict[str, bytes | None]:
         "flipped": before[:-9] + bytes([before[-9] ^ 1]) + before[-8:],
         "cut": before[:-1],
         "longer": before + b"\n",
-        "other": before.replace(b"a", b"b", 1),
+        "other": before.replace(*((b"a", b"b") if b"a" in before else (b"A", b"B")), 1),  # few signatures have no "a"
         "gone": None,
     }
 
