@@ -97,7 +97,9 @@ def test_the_whole_trip_by_hand(street: Run) -> None:
     delivered = said(street, "show", request)["delivered"]
     assert {delivery["clip"] for delivery in delivered} == {found["front"]["clip"], found["back"]["clip"]}
     assert {delivery["sha256"] for delivery in delivered} == {record["sha256"] for record in released}
-    assert said(street, "log", "audit")["entries"] == (3 + 1) + 7 + 1 + (1 + 2 + 1) + 1 + 2 * 2 + 1 + 1
+    most = (3 + 1) + 7 + 1 + (1 + 2 + 1) + 1 + 2 * 2 + 1 + 1
+    # What is taken in is logged twice a second: by a slow machine in up to a line for each of the three clips.
+    assert most <= said(street, "log", "audit")["entries"] <= most + 2
 
 
 def test_footage_of_ones_own_is_asked_for_and_delivered_without_anybody_elses_word(street: Run) -> None:
@@ -338,6 +340,7 @@ def test_a_deleted_catalogue_is_rebuilt_from_the_bucket_with_the_same_answers(st
     (tmp_path / "owners.csv").write_text("id,name\npiet,Piet\n")
     said(street, "owners", "import", "owners.csv")
     questions = (("show",), ("show", request), ("show", "front"), ("match", request), ("owners", "list"))
+    entries = said(street, "log", "audit")["entries"]  # a slow run writes its clips down in more than one line
     before = [said(street, *question) for question in questions]
     for file in (tmp_path / "lamplighter-data").glob("catalog.sqlite*"):
         file.unlink()
@@ -345,9 +348,9 @@ def test_a_deleted_catalogue_is_rebuilt_from_the_bucket_with_the_same_answers(st
     for file in (tmp_path / "lamplighter-data").glob("catalog.sqlite*"):
         file.unlink()
     counts = said(street, "catalog", "rebuild")
-    rows = {"cameras": 3, "owners": 1, "clips": 3, "requests": 1, "decisions": 1, "deliveries": 2, "entries": 24}
-    rows |= {"agencies": 1, "people": 6, "steps": 4}
-    assert counts.items() >= rows.items()
+    rows = {"cameras": 3, "owners": 1, "clips": 3, "requests": 1, "decisions": 1, "deliveries": 2}
+    rows |= {"agencies": 1, "people": 6, "steps": 4, "entries": entries}
+    assert {name: counts[name] for name in rows} == rows
     assert [said(street, *question) for question in questions] == before
 
 
