@@ -5,6 +5,7 @@ A server that is away or asks to wait costs patience, not letters; what it refus
 
 from __future__ import annotations
 
+import os
 import re
 import smtplib
 import ssl
@@ -20,6 +21,7 @@ from typing import Final
 from pipeline.case.letter import Letter
 from pipeline.case.mail import Words
 from pipeline.errors import ConfigError, MailRefused, MailUnavailable
+from storage.access import SMTP_PASSWORD
 from workers.settings import MailSettings
 
 _BYE: Final = 421  # the code of a server that ends the connection
@@ -82,6 +84,15 @@ def mail_to(
     if still is not None:
         message.add_attachment(still, maintype="image", subtype="jpeg", filename="still.jpg")
     return message
+
+
+def send_alone(message: EmailMessage, settings: MailSettings) -> None:
+    """Send a mail that waits for no other, on a connection of its own. Raises as `Courier` and its `send` do."""
+    courier = Courier(settings, os.environ.get(SMTP_PASSWORD, ""))
+    try:
+        courier.send(message, path=settings.return_address)
+    finally:
+        courier.close()
 
 
 def return_path(letter: Letter, settings: MailSettings) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import os
 import threading
 import time
 from collections.abc import Callable, Collection, Mapping
@@ -17,12 +16,11 @@ from pipeline.errors import ConfigError, MailRefused, MailUnavailable
 from pipeline.neighbourhood.alert import Alert, Broker, Rule, Way, message
 from pipeline.neighbourhood.alert_letter import compose
 from pipeline.neighbourhood.webhook import target_of
-from storage.access import SMTP_PASSWORD
 from storage.archive import clip_prefix
 from storage.strongbox import Opener, Strongbox
 from workers.address import Away
 from workers.broker import Line
-from workers.post import Courier, NotNow, Undeliverable, mail_to
+from workers.post import NotNow, Undeliverable, mail_to, send_alone
 from workers.still import still
 from workers.webhook import Gone, post
 
@@ -138,11 +136,7 @@ class Messenger:
             raise Never("there is no address of theirs that mail can be written to")
         mail = mail_to(owner.mail, words, name, settings, language=language_of(owner.language), still=picture)
         try:
-            courier = Courier(settings, os.environ.get(SMTP_PASSWORD, ""))
-            try:
-                courier.send(mail, path=settings.return_address)
-            finally:
-                courier.close()
+            send_alone(mail, settings)
         except (MailUnavailable, MailRefused, ConfigError, NotNow) as error:
             raise Away(str(error)) from error
         except Undeliverable as error:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import secrets
 import time
 from dataclasses import dataclass
@@ -14,9 +13,8 @@ from lamplighter.desk.people import actor_of, check_actor
 from pipeline.actor import Actor, Proof, Role
 from pipeline.case.mail import Words
 from pipeline.clip import is_address
-from pipeline.errors import ConfigError, LamplighterError, NotFound
+from pipeline.errors import ConfigError, LamplighterError, MailRefused, MailUnavailable, NotFound
 from pipeline.span import NS
-from storage.access import SMTP_PASSWORD
 from storage.catalog.passes import Kind, Pass
 
 _DAY_NS: Final = 86_400 * NS
@@ -59,7 +57,7 @@ def mail_link(holdings: Holdings, address: str) -> bool:
 
 
 def _write(holdings: Holdings, address: str, language: str, secret: str) -> None:
-    from workers.post import Courier, mail_to  # noqa: PLC0415 - of all that signs in, an owner alone is written to
+    from workers.post import NotNow, Undeliverable, mail_to, send_alone  # noqa: PLC0415 - of all that signs in, an owner alone is written to
 
     settings = holdings.settings.mail
     if not settings.host:
@@ -71,12 +69,12 @@ def _write(holdings: Holdings, address: str, language: str, secret: str) -> None
         f"You asked for a way in to {name}. This link opens your pages once, within the hour:\n\n{url}\n\n"
         f"If you did not ask, do nothing: nobody comes in without this link.\n\n{name}\n",
     )
-    courier = Courier(settings, os.environ.get(SMTP_PASSWORD, ""))
     try:
-        message = mail_to(address, words, secrets.token_hex(16), settings, language=language)
-        courier.send(message, path=settings.return_address)
-    finally:
-        courier.close()
+        send_alone(mail_to(address, words, secrets.token_hex(16), settings, language=language), settings)
+    except NotNow as error:
+        raise MailUnavailable(str(error)) from error
+    except Undeliverable as error:
+        raise MailRefused(str(error)) from error
 
 
 def look_at_link(holdings: Holdings, secret: str) -> Actor:
