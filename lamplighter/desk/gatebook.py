@@ -185,18 +185,31 @@ def keeping(*flushes: Callable[[], None], fail: Callable[[BaseException], None])
 
     A store that is away is tried again; any other error goes to `fail`.
     """
-    over = threading.Event()
 
     def keep() -> None:
+        for flush in flushes:
+            with suppress(StoreUnavailable):
+                flush()
+
+    with beside(keep, every_s=_KEEP_S, fail=fail, name="books"):
+        yield
+
+
+@contextmanager
+def beside(
+    do: Callable[[], object], *, every_s: float, fail: Callable[[BaseException], None], name: str
+) -> Iterator[None]:
+    """Do something again and again in a thread of its own, as long as the block lasts; its error goes to `fail`."""
+    over = threading.Event()
+
+    def go() -> None:
         try:
-            while not over.wait(_KEEP_S):
-                for flush in flushes:
-                    with suppress(StoreUnavailable):
-                        flush()
+            while not over.wait(every_s):
+                do()
         except BaseException as error:  # noqa: BLE001 - a thread's error must not vanish with it
             fail(error)
 
-    thread = threading.Thread(target=keep, name="books", daemon=True)
+    thread = threading.Thread(target=go, name=name, daemon=True)
     thread.start()
     try:
         yield

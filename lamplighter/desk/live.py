@@ -11,7 +11,7 @@ from pathlib import Path
 
 from lamplighter.desk.board import Board
 from lamplighter.desk.books import Accounts, Books
-from lamplighter.desk.gatebook import GateBook, keeping
+from lamplighter.desk.gatebook import GateBook, beside, keeping
 from lamplighter.desk.habits import learn_due
 from lamplighter.desk.holdings import Holdings
 from lamplighter.desk.metrics import Metrics
@@ -189,22 +189,10 @@ def _alerting(holdings: Holdings, board: Board, live: Live, books: Books[Held], 
 @contextmanager
 def _looking(board: Board, live: Live) -> Iterator[None]:
     """Bring the board up to date every second, also while all workers are busy, and once more at the end."""
-    over = threading.Event()
-
-    def look() -> None:
-        try:
-            while not over.wait(_LOOK_S):
-                board.look(live)
-        except BaseException as error:  # noqa: BLE001 - a thread's error must not vanish with it
-            live.fail(error)
-
-    thread = threading.Thread(target=look, name="look", daemon=True)
-    thread.start()
     try:
-        yield
+        with beside(lambda: board.look(live), every_s=_LOOK_S, fail=live.fail, name="look"):
+            yield
     finally:
-        over.set()
-        thread.join()
         board.look(live)
 
 
