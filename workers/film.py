@@ -1,8 +1,7 @@
-"""A clip for its own owner to watch: its bytes as they are where browsers play them, else a copy that they play."""
+"""A clip to be watched: its bytes as they are where browsers play them, else a copy that they play."""
 
 from __future__ import annotations
 
-import tempfile
 import threading
 from pathlib import Path
 from typing import BinaryIO, Final
@@ -12,6 +11,7 @@ from pipeline.errors import ClipError, NotFound
 from pipeline.span import NS, Span
 from storage.archive import Archive
 from storage.contract import MissingObject
+from storage.scratch import scratch
 
 COPY_S: Final = 300
 """The longest time that a copy shows (seconds): it is made while somebody waits."""
@@ -27,9 +27,9 @@ _GONE: Final = "the footage of this clip is gone"
 class Original:
     """A clip's own bytes, read where they lie in the store."""
 
-    def __init__(self, archive: Archive, clip: Clip, media_type: str) -> None:
+    def __init__(self, archive: Archive, clip: Clip, media_type: str, *, size: int) -> None:
         self._archive, self._key = archive, clip.key
-        self.media_type, self.size, self.begins_ns = media_type, clip.size, clip.start_ns
+        self.media_type, self.size, self.begins_ns = media_type, size, clip.start_ns
 
     def read(self, start: int, length: int) -> bytes:
         """Return at most so many bytes from `start` on. Raises NotFound where they are gone."""
@@ -81,7 +81,7 @@ def original(archive: Archive, clip: Clip) -> Original | None:
     media_type = plays(clip)
     if media_type and archive.store.head(clip.key) is None:
         raise NotFound(_GONE)
-    return Original(archive, clip, media_type) if media_type else None
+    return Original(archive, clip, media_type, size=clip.size) if media_type else None
 
 
 def copied(archive: Archive, clip: Clip, span: Span, *, most_pixels: int) -> Copy:
@@ -96,8 +96,8 @@ def copied(archive: Archive, clip: Clip, span: Span, *, most_pixels: int) -> Cop
     if part is None:
         raise NotFound("nothing was recorded in that time")
     part = Span(part.start_ns, min(part.end_ns, part.start_ns + COPY_S * NS))
-    with tempfile.TemporaryDirectory(prefix="lamplighter-") as scratch:
-        source, target = Path(scratch) / f"clip{Path(clip.key).suffix}", Path(scratch) / "copy.mp4"
+    with scratch(need=clip.size) as folder:
+        source, target = folder / f"clip{Path(clip.key).suffix}", folder / "copy.mp4"
         try:
             archive.store.fetch(clip.key, source)
         except MissingObject as error:

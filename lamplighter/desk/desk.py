@@ -6,7 +6,6 @@ import json
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 # What an operation alone needs is imported in it: decoding and measuring cost a second, and most do neither.
@@ -64,7 +63,7 @@ class Desk(Workshop):
     @operation
     def acting_as(self, actor: Actor) -> Desk:
         """Return this desk for another actor, over the same store and catalogue; it is closed with this one."""
-        return Desk(replace(self._holdings, actor=actor))
+        return Desk(self._holdings.of(actor))
 
     @operation
     def acting_for(self, person: str) -> Desk:

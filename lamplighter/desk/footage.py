@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lamplighter.desk.holdings import Holdings
-from pipeline.case.look import Look
+from lamplighter.desk.looks import note_look
 from pipeline.clip import Clip
 from pipeline.errors import ClipError
 from pipeline.media.decode import open_video
@@ -21,12 +21,7 @@ from storage.scratch import scratch
 def still(holdings: Holdings, clip: Clip, pts: int, *, missed: Callable[[str], None]) -> NDArray[np.uint8] | None:
     """Return a frame of a clip; see Desk.still."""
     frame_ns = clip.time_ns(pts)
-    logged = holdings.log("still taken", clip.id, f"frame at {iso(frame_ns)}, for a picture")
-    entry = logged.entry
-    # Once more where its owner's account finds it: the log is long, and in the order of what happened.
-    if camera := holdings.catalog.camera(clip.camera):
-        look = Look(camera.owner, camera.id, clip.id, frame_ns, entry.actor, entry.at_ns, logged.index)
-        holdings.archive.looks.put(look)
+    note_look(holdings, clip, frame_ns, "still taken", f"frame at {iso(frame_ns)}, for a picture")
     with scratch(need=clip.size) as folder:
         path = folder / f"clip{Path(clip.key).suffix}"
         try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 from lamplighter.desk.answers import check_unused, opt_out
@@ -56,7 +56,7 @@ def by_link(holdings: Holdings, link: str) -> Invited:
 def opt_out_by_link(holdings: Holdings, link: str) -> Owner:
     """Let the owner of a link be asked nothing any more; see Desk.opt_out_by_link."""
     owner = _row(holdings, link).owner
-    return opt_out(replace(holdings, actor=_theirs(owner)), owner, undo=False)
+    return opt_out(holdings.of(_theirs(owner)), owner, undo=False)
 
 
 def _row(holdings: Holdings, link: str) -> LinkRow:

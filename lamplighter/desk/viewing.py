@@ -11,8 +11,8 @@ from lamplighter.desk.account import Asked, asked_of_owner, of_owner
 from lamplighter.desk.cases import Row, asked_of, request
 from lamplighter.desk.habits import in_force
 from lamplighter.desk.holdings import Holdings
+from lamplighter.desk.looks import note_look
 from pipeline.case.letter import Kind
-from pipeline.case.look import Look
 from pipeline.case.mail import Facts, Words, compose_unlinked
 from pipeline.clip import Camera, Clip, Owner, recorded_by
 from pipeline.errors import DamagedDocument, NotFound
@@ -176,7 +176,7 @@ def last_clip(holdings: Holdings, camera: str) -> OwnClip | None:
 def film(holdings: Holdings, found: OwnClip, *, span: Span | None, copy: bool) -> Film:
     """Open a clip of the actor's own to be watched; see Desk.film."""
     clip = found.clip
-    _look(holdings, found, clip.start_ns if span is None else span.start_ns, "footage watched")
+    _look(holdings, clip, clip.start_ns if span is None else span.start_ns, "footage watched")
     if not copy and (whole := original(holdings.archive, clip)) is not None:
         return whole
     return copied(holdings.archive, clip, span or clip.span, most_pixels=holdings.settings.ingest.max_pixels)
@@ -189,17 +189,13 @@ def own_still(holdings: Holdings, found: OwnClip, at_ns: int | None) -> bytes | 
     clip = found.clip
     first, last = clip.stream.first_pts, clip.stream.end_pts - 1
     pts = first if at_ns is None else max(first, min(last, clip.pts_at(at_ns)))
-    _look(holdings, found, clip.time_ns(pts), "still taken")
+    _look(holdings, clip, clip.time_ns(pts), "still taken")
     most = holdings.settings.ingest.max_pixels
     return still(holdings.archive, clip, pts, private=(), most_pixels=most, height=_STILL_ROWS)
 
 
-def _look(holdings: Holdings, found: OwnClip, frame_ns: int, action: str) -> None:
-    """Say that the actor looks before they do, in the log and where the owner's account finds it."""
-    logged = holdings.log(action, found.clip.id, f"from {iso(frame_ns)}, by its owner")
-    entry = logged.entry
-    look = Look(found.camera.owner, found.camera.id, found.clip.id, frame_ns, entry.actor, entry.at_ns, logged.index)
-    holdings.archive.looks.put(look)
+def _look(holdings: Holdings, clip: Clip, frame_ns: int, action: str) -> None:
+    note_look(holdings, clip, frame_ns, action, f"from {iso(frame_ns)}, by its owner")
 
 
 def _own(holdings: Holdings, name: str) -> OwnClip:

@@ -11,7 +11,7 @@ from lamplighter.desk.roles import operation
 if TYPE_CHECKING:
     from lamplighter.desk.adjustment import Scope
     from lamplighter.desk.now import Glimpse
-    from lamplighter.desk.viewer import Film
+    from lamplighter.desk.viewing import Film
     from lamplighter.desk.workbench import Tryout
     from pipeline.span import Span
 

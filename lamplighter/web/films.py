@@ -3,53 +3,26 @@
 from __future__ import annotations
 
 import io
-import re
-from collections.abc import Iterator
-from typing import Any, Final
+from typing import Any
 
 from fastapi import APIRouter, Request
 from PIL import Image, ImageDraw
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
 
 from lamplighter.desk.explanation import explain_clip
-from lamplighter.desk.viewer import Film
 from lamplighter.report.explanation import explanation_sections, explanation_warnings
+from lamplighter.web.ranges import ranged
 from lamplighter.web.render import page
 from lamplighter.web.visitor import Operator
 from pipeline.errors import NotFound
 
 router = APIRouter(include_in_schema=False)
-_RANGE: Final = re.compile(r"bytes=(\d{0,15})-(\d{0,15})", re.ASCII)
-_PIECE: Final = 2**20
 
 
 @router.get("/operator/clips/{clip}/film")
 def film(request: Request, who: Operator, clip: str) -> Response:
     """Give the bytes of a clip, or the part that is asked for (RFC 9110, one range)."""
-    return played(who.desk.watch_clip(clip), request.headers.get("range", ""))
-
-
-def played(found: Film, asked: str) -> Response:
-    """Return a film, or the one range of it that is asked for; several, or none that can be read, are the whole."""
-    headers = {"Accept-Ranges": "bytes", "Content-Type": found.media_type, "Content-Disposition": "inline"}
-    first, last = 0, found.size - 1
-    if (match := _RANGE.fullmatch(asked.strip())) and any(match.groups()):
-        if match[1]:
-            first, last = int(match[1]), min(int(match[2]) if match[2] else last, last)
-        else:
-            first = max(0, found.size - int(match[2]))
-        if first > last:
-            return Response(status_code=416, headers={"Content-Range": f"bytes */{found.size}"})
-        headers["Content-Range"] = f"bytes {first}-{last}/{found.size}"
-    headers["Content-Length"] = str(last + 1 - first)
-    status = 206 if "Content-Range" in headers else 200
-    return StreamingResponse(_pieces(found, first, last + 1), status, headers=headers)
-
-
-def _pieces(found: Film, first: int, end: int) -> Iterator[bytes]:
-    while first < end and (piece := found.read(first, min(_PIECE, end - first))):
-        first += len(piece)
-        yield piece
+    return ranged(request, who.desk.watch_clip(clip))
 
 
 @router.get("/operator/clips/{clip}/still")

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import re
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Depends, Request
-from starlette.responses import RedirectResponse, Response, StreamingResponse
+from starlette.responses import RedirectResponse, Response
 
 from lamplighter.desk.viewing import Film
+from lamplighter.web.ranges import ranged
 from lamplighter.web.render import page
 from lamplighter.web.visitor import Owner, Visitor
 from pipeline.errors import NotFound, StoreUnavailable
@@ -20,12 +20,10 @@ from pipeline.span import NS, Span
 
 router = APIRouter(include_in_schema=False)
 
-_PIECE: Final = 256 * 1024
 _IDLE_S: Final = 600.0  # after so long another look is logged
 _MOST: Final = 64
 _COPIES: Final = 2  # that are made at a time
 _WAIT_S: Final = 30.0
-_RANGE: Final = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})")
 
 
 @dataclass(slots=True)
@@ -73,42 +71,6 @@ class Films:
         for key in {*idle, *by_use[: max(0, len(by_use) - _MOST + 1)]}:
             # Whoever still reads it holds it; it is gone with the last of them.
             del self._open[key]
-
-
-def ranged(request: Request, film: Film) -> Response:
-    """Answer with a film, or the one range of it that is asked for; several are answered with all of it."""
-    wanted = _RANGE.fullmatch(request.headers.get("range", "").replace(" ", ""))
-    start, stop = _range(wanted, film.size) if wanted else (0, film.size)
-    headers = {"Accept-Ranges": "bytes", "Content-Disposition": "inline"}
-    if start >= stop:
-        return Response(status_code=416, headers=headers | {"Content-Range": f"bytes */{film.size}"})
-    status = 200
-    if wanted:
-        status, headers["Content-Range"] = 206, f"bytes {start}-{stop - 1}/{film.size}"
-    headers["Content-Length"] = str(stop - start)
-    if request.method == "HEAD":
-        return Response(status_code=status, headers=headers, media_type=film.media_type)
-    first = film.read(start, min(_PIECE, stop - start))  # before anything is said: it may be gone
-    return StreamingResponse(pieces(film, first, start, stop), status, headers, media_type=film.media_type)
-
-
-def _range(wanted: re.Match[str], size: int) -> tuple[int, int]:
-    """Return start and stop of a range (RFC 9110, 14.1.2), of what cannot be nothing."""
-    first, last = wanted.groups()
-    if not first:
-        return (max(0, size - int(last)), size) if last and int(last) else (0, 0)
-    if last and int(last) < int(first):
-        return 0, 0
-    return int(first), min(size, int(last) + 1) if last else size
-
-
-def pieces(film: Film, first: bytes, start: int, stop: int) -> Iterator[bytes]:
-    """Yield the bytes from `start` to `stop`, `first` of which were read; 256 KiB at a time."""
-    piece = first
-    while piece:
-        yield piece
-        start += len(piece)
-        piece = film.read(start, min(_PIECE, stop - start)) if start < stop else b""
 
 
 def of_request(who: Owner, of: str = "") -> str:

@@ -7,11 +7,12 @@ from functools import cache
 from typing import Final
 
 from babel.numbers import format_decimal
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment
 from markupsafe import Markup, escape
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
+from lamplighter.report.templates import environment_of
 from lamplighter.web.static import static
 from lamplighter.web.visitor import Visitor
 from lamplighter.web.words import LANGUAGES, language_of, words
@@ -39,15 +40,7 @@ def when(t_ns: int | None) -> Markup:
 
 @cache
 def _environment(language: str) -> Environment:
-    made = Environment(
-        loader=PackageLoader("lamplighter.web"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        extensions=["jinja2.ext.i18n"],
-        finalize=lambda value: shown_lines(value) if type(value) is str else value,
-    )
+    made = environment_of("lamplighter.web", extensions=["jinja2.ext.i18n"])
     known = words(language)
     made.install_gettext_callables(known.gettext, known.ngettext, newstyle=True)  # type: ignore[attr-defined]
     made.filters |= {

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -30,6 +29,7 @@ from storage.catalog.database import Database
 from storage.catalog.release_lists import ReleaseLists
 from storage.contract import MissingObject
 from storage.log import Log, first_of
+from storage.scratch import scratch
 
 _HASH = re.compile(r"[0-9a-f]{64}")
 _ERASED = {f"{name} entry erased" for name in LogName}
@@ -360,9 +360,9 @@ class _Delivered:
     def check(self, archive: Archive, report: Report, *, quick: bool) -> None:
         """Compare each clip and record with what was said of it."""
         report.deliveries = len(self._last)
-        with tempfile.TemporaryDirectory(prefix="lamplighter-") as scratch:
+        with scratch() as folder:
             for key, hashes in sorted(self._last.items()):
-                self._check_one(archive, report, key, hashes, Path(scratch) / "clip", quick=quick)
+                self._check_one(archive, report, key, hashes, folder / "clip", quick=quick)
 
     def _check_one(
         self, archive: Archive, report: Report, key: str, hashes: Mapping[str, str], path: Path, *, quick: bool

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from lamplighter.web.owner_footage import Films, pieces
+from lamplighter.web.owner_footage import Films
+from lamplighter.web.ranges import pieces
 from pipeline.clip import Clip, Stream
 from pipeline.errors import NotFound
 from storage.archive import Archive
@@ -28,7 +29,7 @@ def film_in(folder: Path) -> Original:
     store.ensure_bucket()
     (folder.parent / "film").write_bytes(bytes(range(256)) * (SIZE // 256))
     store.put(clip().key, folder.parent / "film")
-    return Original(Archive(store), clip(), "video/mp4")
+    return Original(Archive(store), clip(), "video/mp4", size=clip().size)
 
 
 def test_a_long_film_takes_the_memory_of_a_few_pieces(tmp_path: Path) -> None:

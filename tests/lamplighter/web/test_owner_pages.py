@@ -1,6 +1,5 @@
 """An owner's pages: what they are asked, their own footage by ranges, how they answer, their cameras, their account."""
 
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -82,14 +81,16 @@ def test_a_clip_is_read_by_ranges_byte_for_byte_and_the_look_is_logged_once(plac
     assert not place.desk.log_audit().findings
 
 
-def test_a_copy_that_every_browser_plays_is_made_and_nothing_of_it_stays(place: Village) -> None:
+def test_a_copy_that_every_browser_plays_is_made_and_nothing_of_it_stays(
+    place: Village, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     me = place.asked[0]
     clip = clips_of(place, me)[0]
-    folders = set(Path(tempfile.gettempdir()).glob("lamplighter-*"))
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
     with client(place, me) as mine:
         made = mine.get(f"/owner/clips/{clip.id}/film?of={place.request.id}&copy=1", headers={"Range": "bytes=0-63"})
     assert (made.status_code, made.headers["content-type"], made.content[4:8]) == (206, "video/mp4", b"ftyp")
-    assert set(Path(tempfile.gettempdir()).glob("lamplighter-*")) <= folders
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_nobody_but_its_owner_gets_a_clip_and_is_told_whether_there_is_one(place: Village) -> None:
